@@ -1,0 +1,125 @@
+"""Config to objects: the one place that reads a config and wires the parts."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from mim4d.config import GridConfig, RunConfig
+from mim4d.data.layout import read_split
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.models.depth_head import DepthBins, DepthHead
+from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.neck import FeaturePyramid
+from mim4d.models.temporal import TemporalDecoder
+from mim4d.models.video_encoder import VideoEncoder
+from mim4d.models.volume_conv import VolumeConv
+from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.renderer import NeusRenderer
+from mim4d.rendering.sdf_field import SdfField
+
+
+def build_grid(config: GridConfig) -> VoxelGrid:
+    """The voxel grid."""
+    return VoxelGrid(config.lower_m, config.upper_m, config.shape_xyz)
+
+
+def build_video_encoder(config: RunConfig) -> VideoEncoder:
+    """Clip to volumes: the part that pre-training leaves behind."""
+    encoder, lift = config.encoder, config.lift
+    image_encoder = MaskedConvNeXt(
+        encoder.name,
+        out_stages=encoder.levels,
+        drop_path_rate=encoder.drop_path_rate,
+        frozen_stages=encoder.frozen_stages,
+        weights_file=encoder.weights_file,
+        depths=encoder.depths,
+        dims=encoder.widths,
+        layer_scale_init=encoder.layer_scale_init,
+    )
+    channels = encoder.neck_channels
+    return VideoEncoder(
+        image_encoder,
+        FeaturePyramid(image_encoder.channels, channels, encoder.lift_levels),
+        DepthHead(channels, DepthBins(lift.num_bins, lift.first_bin_m, lift.last_bin_m)),
+        VolumeConv(channels, lift.volume_channels),
+        build_grid(config.grid),
+        lift.normalise,
+    )
+
+
+def build_model(config: RunConfig) -> MaskedVideoModel:
+    """The whole pre-training model, with random weights (or `encoder.weights_file`)."""
+    temporal, render = config.temporal, config.render
+    grid = build_grid(config.grid)
+    channels = config.lift.volume_channels
+    decoder = TemporalDecoder(
+        channels,
+        grid.shape_xyz[2],
+        width=temporal.width,
+        long_width=temporal.width // temporal.reduction,
+        short_heads=temporal.short_heads,
+        long_heads=temporal.long_heads,
+        num_points=temporal.points,
+        num_layers=temporal.layers,
+        short_ffn_width=2 * temporal.width,
+        long_ffn_width=2 * temporal.width // temporal.reduction,
+    )
+    field = SdfField(
+        grid,
+        channels,
+        hidden=render.hidden,
+        sdf_layers=render.sdf_layers,
+        colour_layers=render.colour_layers,
+        length_unit_m=max(abs(side) for side in (*grid.lower_m, *grid.upper_m)),
+        sdf_start=render.sdf_start,
+        sharpness_start_per_m=render.sharpness_start_per_m,
+    )
+    renderer = NeusRenderer(
+        field,
+        num_samples=render.num_samples,
+        num_importance=render.num_importance,
+    )
+    return MaskedVideoModel(
+        build_video_encoder(config),
+        decoder,
+        renderer,
+        mask_ratio=config.mask.ratio,
+        patch_px=config.mask.patch_px,
+        dropped_frame=config.mask.dropped_frame,
+        rays_per_camera=render.rays_per_camera,
+        near_m=render.near_m,
+        use_lidar=render.use_lidar,
+        sky_fraction=render.sky_fraction,
+        occlusion_cell_px=render.occlusion_cell_px,
+    )
+
+
+def build_dataset(
+    config: RunConfig,
+    data: Path,
+    split: Literal["train", "val", "all"],
+    version: str | None = None,
+    on_bad_clip: Literal["fail", "skip"] = "fail",
+) -> NuscenesDataset:
+    """Clips of a data set, as the config wants them.
+
+    A data set without a list of splits has only one: all its scenes.
+    """
+    clip = config.clip
+    scenes = None if split == "all" else read_split(data, split)
+    return NuscenesDataset(
+        data,
+        version=version,
+        frames=clip.frames,
+        key=clip.key,
+        frame_interval_s=clip.frame_interval_s,
+        image_hw=(clip.image_height, clip.image_width),
+        scenes=scenes,
+        on_bad_clip=on_bad_clip,
+    )
+
+
+def without_weights_file(config: RunConfig) -> RunConfig:
+    """The same config for a model whose weights come from a checkpoint."""
+    return replace(config, encoder=replace(config.encoder, weights_file=None))

@@ -1,0 +1,398 @@
+"""The command line: `mim4d COMMAND ...`.
+
+Only the chosen command's parser is built and torch is imported inside the commands, so that help
+and mistakes are answered at once. Mistakes and bad data end with one line and exit status 2;
+`--debug` shows the traceback.
+"""
+
+import difflib
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+import mim4d
+from mim4d.config import RunConfig, config_from_json, config_to_json
+from mim4d.presets import PRESETS, preset
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+PathArgument = Annotated[Path, tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class World:
+    """Make a synthetic data set in the nuScenes format, with exact distances for evaluation."""
+
+    out: PathArgument
+    """Folder to create."""
+    scenes: int = 8
+    """Training scenes."""
+    held_out: int = 2
+    """Held-out scenes, from seeds that no training scene uses."""
+    seed: int = 0
+    """Seed of everything in the world."""
+    samples_per_scene: int = 8
+    """Keyframes of each scene."""
+    keyframe_interval_s: float = 0.5
+    """Time between keyframes, seconds."""
+    image_size: tuple[int, int] = (256, 448)
+    """Rows and columns of the images."""
+    workers: int | None = None
+    """Processes; by default one per core. The files do not depend on it."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Draw a clip: every camera of every frame with LiDAR and boxes, and the scene from above."""
+
+    data: PathArgument
+    """Data set in the nuScenes format."""
+    out: Path = Path("view.png")
+    """Picture to write."""
+    index: int = 0
+    """Which clip."""
+    frames: int = 3
+    """Frames of the clip."""
+    frame_interval_s: float | None = None
+    """Time between frames, seconds; by default consecutive keyframes."""
+    image_size: tuple[int, int] = (256, 448)
+    """Rows and columns images are fitted into."""
+    version: str | None = None
+    """Version folder, where there are several."""
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Pre-train on multi-camera video."""
+
+    data: Path
+    """Data set in the nuScenes format."""
+    out: Path
+    """Run folder to create."""
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+    version: str | None = None
+    """Version folder, where there are several."""
+    resume: bool = False
+    """Continue the run in --out from its newest checkpoint."""
+    overfit: int = 0
+    """Train on only so many clips; 0 takes all."""
+    device: Device = "auto"
+    """Where to train."""
+    workers: int | None = None
+    """Loader processes; by default chosen from the cores."""
+    on_bad_clip: Literal["fail", "skip"] = "fail"
+    """What to do with a clip that cannot be read; skipped ones are counted and reported."""
+
+
+@dataclass(frozen=True)
+class Render:
+    """Draw what a run sees: input, masked input, rendered colour and distance, truth, error."""
+
+    run: PathArgument
+    """Run folder."""
+    data: Path
+    """Data set; its held-out scenes are drawn."""
+    out: Path | None = None
+    """Folder for the pictures; by default RUN/renders."""
+    clips: int = 2
+    """How many clips, spread over the scenes."""
+    stride: int = 2
+    """Image pixels per rendered pixel."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure the distance error of a run on held-out scenes, beside its baselines."""
+
+    run: PathArgument
+    """Run folder."""
+    data: Path
+    """Data set."""
+    stride: int = 4
+    """Image pixels per evaluated pixel, in both directions."""
+    clips: int | None = None
+    """At most so many clips, spread over the scenes."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+@dataclass(frozen=True)
+class BenchStep:
+    """Time one training step, split by stage."""
+
+    data: Path
+    """Data set."""
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+    steps: int = 5
+    """Measured steps, after two that are not."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Make a small world, pre-train on it, evaluate on held-out scenes, write a report."""
+
+    out: PathArgument = Path("demo")
+    """Folder for everything; what is already there and whole is kept."""
+    scenes: int = 64
+    """Training scenes."""
+    held_out: int = 12
+    """Held-out scenes."""
+    seed: int = 0
+    """Seed of the world and of the training."""
+    steps: int | None = None
+    """Optimiser steps; by default the preset's."""
+
+
+@dataclass(frozen=True)
+class ShowConfig:
+    """Print the resolved configuration as JSON; a file of it can stand in a preset's place."""
+
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+
+
+def world(options: World) -> None:
+    """`mim4d world`."""
+    from mim4d.viz.console import Counter
+    from mim4d.world.generate import generate_world
+
+    with Counter("world", "keyframe") as counter:
+        summary = generate_world(
+            options.out,
+            scenes=options.scenes,
+            held_out=options.held_out,
+            seed=options.seed,
+            samples_per_scene=options.samples_per_scene,
+            keyframe_interval_s=options.keyframe_interval_s,
+            image_hw=options.image_size,
+            workers=options.workers,
+            progress=counter.update,
+        )
+    print(summary)
+
+
+def view(options: View) -> None:
+    """`mim4d view`."""
+    from mim4d.viz.clip import view_data
+
+    view_data(
+        options.data,
+        options.out,
+        index=options.index,
+        frames=options.frames,
+        frame_interval_s=options.frame_interval_s,
+        image_hw=options.image_size,
+        version=options.version,
+    )
+    print(options.out)
+
+
+def pretrain(options: Pretrain) -> None:
+    """`mim4d pretrain`."""
+    from mim4d.training.loop import pretrain as run_pretraining
+
+    run_pretraining(
+        options.config,
+        options.data,
+        options.out,
+        version=options.version,
+        resume=options.resume,
+        overfit=options.overfit,
+        device=options.device,
+        workers=options.workers,
+        skip_bad_clips=options.on_bad_clip == "skip",
+    )
+    print(options.out)
+
+
+def render(options: Render) -> None:
+    """`mim4d render`."""
+    from mim4d.viz.rendering import render_run
+
+    for path in render_run(
+        options.run,
+        options.data,
+        options.out or options.run / "renders",
+        clips=options.clips,
+        stride=options.stride,
+        version=options.version,
+        device=options.device,
+    ):
+        print(path)
+
+
+def evaluate(options: Evaluate) -> None:
+    """`mim4d evaluate`."""
+    from mim4d.evaluation import evaluate_run
+
+    evaluation = evaluate_run(
+        options.run,
+        options.data,
+        stride=options.stride,
+        max_clips=options.clips,
+        version=options.version,
+        device=options.device,
+    )
+    print(evaluation.table())
+
+
+def bench_step(options: BenchStep) -> None:
+    """`mim4d bench step`."""
+    from mim4d.training.bench import bench_step as measure
+
+    print(measure(options.config, options.data, options.steps, options.version, options.device))
+
+
+def demo(options: Demo) -> None:
+    """`mim4d demo`."""
+    from mim4d.demo import run_demo
+
+    run_demo(options.out, options.scenes, options.held_out, options.seed, options.steps)
+
+
+def show_config(options: ShowConfig) -> None:
+    """`mim4d show-config`."""
+    print(config_to_json(options.config), end="")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its options, what runs it, and whether a preset comes first."""
+
+    options: type[Any]
+    run: Callable[[Any], None]
+    takes_preset: bool = False
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(Demo, demo),
+    "world": Command(World, world),
+    "view": Command(View, view),
+    "pretrain": Command(Pretrain, pretrain, takes_preset=True),
+    "render": Command(Render, render),
+    "evaluate": Command(Evaluate, evaluate),
+    "bench step": Command(BenchStep, bench_step, takes_preset=True),
+    "show-config": Command(ShowConfig, show_config, takes_preset=True),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("mim4d").setLevel(logging.DEBUG if debug else logging.INFO)
+    try:
+        return _dispatch(arguments)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has left; there is nobody to tell.
+        sys.stdout = None
+        return 0
+    except (ValueError, OSError, ImportError) as error:
+        if debug:
+            raise
+        print(f"mim4d: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mim4d: interrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        print(f"mim4d {mim4d.__version__}")
+        return 0
+    name = arguments.pop(0)
+    if name == "bench":
+        name = f"bench {arguments.pop(0)}" if arguments and arguments[0][:1] != "-" else "bench"
+    if name not in COMMANDS:
+        raise ValueError(f"unknown command {name!r}{_nearest(name, COMMANDS)}; see `mim4d --help`")
+    command = COMMANDS[name]
+    options = _parse(name, command, arguments)
+    if options is not None:
+        command.run(options)
+    return 0
+
+
+def _parse(name: str, command: Command, arguments: list[str]) -> Any:
+    default: Any = tyro.MISSING_NONPROP
+    program = f"mim4d {name}"
+    if command.takes_preset:
+        if not arguments or arguments[0].startswith("-"):
+            print(_preset_usage(name, command))
+            if arguments and arguments[0] in ("-h", "--help"):
+                return None
+            raise ValueError(f"`{program}` wants a preset first, one of: {', '.join(PRESETS)}")
+        first = arguments.pop(0)
+        program = f"{program} {first}"
+        missing = {
+            field: tyro.MISSING
+            for field, value in command.options.__dataclass_fields__.items()
+            if field in ("data", "out")
+        }
+        default = command.options(config=_config(first), **missing)
+    return tyro.cli(
+        command.options,
+        prog=program,
+        args=arguments,
+        default=default,
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def _config(name: str) -> RunConfig:
+    """A preset by name, or the configuration in a JSON file."""
+    if name.endswith(".json"):
+        path = Path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such configuration file")
+        return config_from_json(path.read_text(), str(path))
+    return preset(name)
+
+
+def _overview() -> str:
+    lines = [
+        "usage: mim4d COMMAND [OPTIONS]   (mim4d COMMAND --help explains a command)",
+        "",
+        "Pre-train the perception of a camera car on unlabelled multi-camera video.",
+        "",
+    ]
+    for name, command in COMMANDS.items():
+        lines.append(f"  {name:<12} {(command.options.__doc__ or '').strip()}")
+    lines += ["", "  --version    Print the version.", "  --debug      Show tracebacks of errors."]
+    return "\n".join(lines)
+
+
+def _preset_usage(name: str, command: Command) -> str:
+    lines = [f"usage: mim4d {name} PRESET [OPTIONS]", "", (command.options.__doc__ or "").strip()]
+    lines += ["", "PRESET is a name, or a JSON file that `mim4d show-config` wrote:", ""]
+    for key, function in PRESETS.items():
+        lines.append(f"  {key:<8} {(function.__doc__ or '').strip().splitlines()[0]}")
+    lines += ["", f"`mim4d {name} PRESET --help` lists every option with the preset's values."]
+    return "\n".join(lines)
+
+
+def _nearest(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,295 @@
+"""The configuration of a run: frozen dataclasses, nested by stage of the data flow.
+
+Plain numbers only: this module imports no torch, so that `--help` answers at once. A run is a
+preset function of `presets.py` that returns a complete `RunConfig`; `build.py` is the one place
+that turns a config into objects. JSON in and out refuses unknown keys.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import cattrs
+import tyro
+from cattrs.errors import ClassValidationError
+from cattrs.strategies import configure_union_passthrough
+from cattrs.v import format_exception
+
+Vector3 = tuple[float, float, float]
+Precision = Literal["fp32", "bf16"]
+
+
+def _require(condition: bool, path: str, found: object, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"config {path}: expected {expected}, got {found!r}")
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Which images make a clip, and at what size."""
+
+    frames: int = 3
+    """Frames of a clip."""
+    key: int = 1
+    """Index of the key frame among the frames, oldest first; its ego frame is `ref`."""
+    frame_interval_s: float | None = None
+    """Time between frames, seconds; None takes consecutive keyframes, whatever their spacing."""
+    image_height: int = 128
+    """Rows images are resized and padded to; a multiple of 32."""
+    image_width: int = 224
+    """Columns images are resized and padded to; a multiple of 32."""
+
+    def __post_init__(self) -> None:
+        _require(self.frames >= 2, "clip.frames", self.frames, "at least 2 (one frame is dropped)")
+        _require(
+            -self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame"
+        )
+        for name in ("image_height", "image_width"):
+            size = getattr(self, name)
+            _require(size > 0 and size % 32 == 0, f"clip.{name}", size, "a positive multiple of 32")
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """The voxel grid around the car, in ego axes (x forward, y left, z up), metres."""
+
+    lower_m: Vector3 = (-32.0, -32.0, -1.0)
+    """Lower faces along x, y, z."""
+    upper_m: Vector3 = (32.0, 32.0, 5.0)
+    """Upper faces along x, y, z."""
+    shape_xyz: tuple[int, int, int] = (64, 64, 8)
+    """Number of voxels along x, y, z."""
+
+
+@dataclass(frozen=True)
+class MaskConfig:
+    """Which part of the input is hidden."""
+
+    ratio: float = 0.3
+    """Share of image patches hidden, drawn anew for every image."""
+    patch_px: int = 32
+    """Side of a patch, pixels: the encoder's largest stride or a multiple of it."""
+    dropped_frame: Literal["inner", "any", "key"] = "inner"
+    """The frame that is dropped and rebuilt: one that has neighbours on both sides, any, or the
+    key frame."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.ratio < 1, "mask.ratio", self.ratio, "a share in [0, 1)")
+        _require(
+            self.patch_px > 0 and self.patch_px % 32 == 0,
+            "mask.patch_px",
+            self.patch_px,
+            "a positive multiple of 32",
+        )
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The masked image encoder (a timm ConvNeXt) and its neck."""
+
+    name: str = "convnext_atto"
+    """timm name of a ConvNeXt."""
+    depths: tuple[int, int, int, int] | None = None
+    """Blocks per stage; None keeps the named model's own."""
+    widths: tuple[int, int, int, int] | None = None
+    """Channels per stage; None keeps the named model's own."""
+    weights_file: Path | None = None
+    """Local timm weights to start from; None starts from random weights."""
+    layer_scale_init: float = 1e-6
+    """Start of the residual scales; 1e-6 suits pre-trained weights, larger values short runs."""
+    drop_path_rate: float = 0.0
+    """Largest stochastic-depth rate."""
+    frozen_stages: int = 0
+    """Stages (stem included) that stay as they are."""
+    levels: tuple[int, ...] = (1, 2, 3)
+    """Stages whose maps enter the neck."""
+    neck_channels: int = 64
+    """Channels of the neck's output."""
+    lift_levels: int = 1
+    """How many of the neck's levels, finest first, are lifted."""
+
+
+@dataclass(frozen=True)
+class LiftConfig:
+    """Image features to voxels."""
+
+    num_bins: int = 48
+    """Depth bins."""
+    first_bin_m: float = 1.0
+    """Centre of the first bin, metres along the optical axis."""
+    last_bin_m: float = 48.0
+    """Centre of the last bin, metres."""
+    normalise: Literal["sum", "mean"] = "mean"
+    """How the cameras that see one voxel are joined."""
+    volume_channels: int = 32
+    """Channels of a voxel."""
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.first_bin_m < self.last_bin_m,
+            "lift.first_bin_m",
+            self.first_bin_m,
+            f"between 0 and last_bin_m ({self.last_bin_m})",
+        )
+
+
+@dataclass(frozen=True)
+class TemporalConfig:
+    """The decoder that rebuilds the dropped frame."""
+
+    width: int = 64
+    """Channels of the short branch."""
+    reduction: int = 2
+    """The long branch has `width / reduction` channels."""
+    layers: int = 2
+    """Layers of each branch."""
+    short_heads: int = 4
+    """Attention heads of the short branch."""
+    long_heads: int = 2
+    """Attention heads of the long branch."""
+    points: int = 4
+    """Sampling points per head."""
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """Rays, the SDF field and NeuS."""
+
+    rays_per_camera: int = 64
+    """Rays per image in training."""
+    use_lidar: bool = True
+    """Take rays through LiDAR returns first, and supervise their distance."""
+    sky_fraction: float = 0.0
+    """Share of rows at the top of the image where no pixel-only ray starts."""
+    occlusion_cell_px: int | None = 8
+    """Cell size of the test that drops LiDAR points the camera cannot see; None keeps all."""
+    num_samples: int = 32
+    """Evenly spread samples per ray."""
+    num_importance: int = 16
+    """Further samples per ray, drawn where the surface seems to be."""
+    near_m: float = 1.0
+    """Nearest sample, metres along the ray."""
+    hidden: int = 32
+    """Width of the SDF and colour networks."""
+    sdf_layers: int = 6
+    """Linear layers of the SDF network."""
+    colour_layers: int = 4
+    """Linear layers of the colour network."""
+    sdf_start: Literal["network", "ground"] = "ground"
+    """`ground`: the SDF starts as height above the ground."""
+    sharpness_start_per_m: float = 1.0
+    """NeuS sharpness at the start, 1/metre."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses; a weight of 0 leaves the loss out."""
+
+    colour_weight: float = 10.0
+    """Mean absolute colour error, colours in [0, 1]."""
+    distance_weight: float = 0.195
+    """Mean absolute distance error, per metre."""
+    eikonal_weight: float = 0.0
+    """Mean squared deviation of the SDF gradient's length from 1."""
+    predicted_weight: float = 1.0
+    """Weight of the rebuilt frame's losses beside those of the direct volumes."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """The optimiser and its schedule, by optimiser step."""
+
+    steps: int = 400
+    """Optimiser steps of the run."""
+    batch_size: int = 1
+    """Clips per step and process."""
+    lr: float = 1e-3
+    """Peak learning rate of everything but the backbone."""
+    backbone_lr_factor: float = 1.0
+    """The backbone's learning rate as a share of `lr`."""
+    weight_decay: float = 0.01
+    """AdamW weight decay of matrices; vectors have none."""
+    warmup_steps: int = 20
+    """Steps of the linear warm-up."""
+    final_lr_factor: float = 0.02
+    """Learning rate at the end as a share of the peak (cosine)."""
+    clip_norm: float = 35.0
+    """Largest gradient norm."""
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, "optim.steps", self.steps, "at least 1")
+        _require(self.batch_size >= 1, "optim.batch_size", self.batch_size, "at least 1")
+        _require(self.lr > 0, "optim.lr", self.lr, "a positive number")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a pre-training run."""
+
+    preset: tyro.conf.Fixed[str]
+    """Name of the preset this started from."""
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    mask: MaskConfig = field(default_factory=MaskConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    lift: LiftConfig = field(default_factory=LiftConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    seed: int = 0
+    """Seed of everything random; each step's draws depend on (seed, step, rank) alone."""
+    precision: Precision = "fp32"
+    """Precision of the encoder and the convolutions; geometry and rendering stay in fp32."""
+    checkpoint_every: int = 100
+    """Optimiser steps between checkpoints."""
+
+    def __post_init__(self) -> None:
+        for name in ("image_height", "image_width"):
+            size = getattr(self.clip, name)
+            _require(
+                size % self.mask.patch_px == 0,
+                f"clip.{name}",
+                size,
+                f"a multiple of mask.patch_px ({self.mask.patch_px})",
+            )
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    configure_union_passthrough(str | int | float | None, converter)
+    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    converter.register_unstructure_hook(Path, str)
+    return converter
+
+
+def _reason(error: BaseException, kind: type | None) -> str:
+    """Our own messages name path, value and expectation; the library's are kept for the rest."""
+    if type(error) is ValueError and str(error).startswith("config "):
+        return str(error)
+    return format_exception(error, kind)
+
+
+def config_to_json(config: RunConfig) -> str:
+    """The config as indented JSON; `config_from_json` gives the equal config back."""
+    return json.dumps(_converter().unstructure(config), indent=2) + "\n"
+
+
+def config_from_json(text: str, where: str) -> RunConfig:
+    """Read a config.
+
+    Args:
+        text: What `config_to_json` wrote.
+        where: File the text comes from, for messages.
+
+    Raises:
+        ValueError: If the text is no JSON, has unknown keys or values of the wrong kind.
+    """
+    try:
+        return _converter().structure(json.loads(text), RunConfig)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where}: not valid JSON ({error})") from error
+    except ClassValidationError as error:
+        reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
+        raise ValueError(f"{where}: not a run configuration of this version: {reasons}") from error

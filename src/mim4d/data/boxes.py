@@ -1,0 +1,80 @@
+"""Annotated boxes of a sample, expressed in `ref`.
+
+What enters are annotations in `global` (centre, quaternion, width-length-height); what leaves are
+rows of centre, length, width, height (metres), yaw (counter-clockwise from +x) and velocity (m/s).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mim4d.data.tables import NuscenesTables
+from mim4d.geometry.rigid import rotation_from_quaternion, transform_points, yaw_from_rotation
+
+MAX_VELOCITY_STEP_S = 1.5
+"""Longest time between two annotations of an object that gives a velocity (the nuScenes rule)."""
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """The boxes of one sample; `classes` are rows of the data set's categories."""
+
+    boxes_ref: Float[Tensor, "k 9"]
+    valid_velocities: Bool[Tensor, " k"]
+    classes: Int[Tensor, " k"]
+
+
+def boxes_of_sample(
+    tables: NuscenesTables, sample: int, ref_from_global: Float64[Tensor, "4 4"]
+) -> Boxes:
+    """Boxes of a sample in `ref`; velocities that are not known are 0."""
+    rows = tables.annotations_of_sample(sample)
+    centre_global = torch.from_numpy(tables.column("sample_annotation", "translation_m")[rows])
+    quaternion = torch.from_numpy(tables.column("sample_annotation", "rotation_wxyz")[rows])
+    size_wlh = torch.from_numpy(tables.column("sample_annotation", "size_wlh_m")[rows])
+    velocity_global, valid = velocities(tables, rows)
+    ref_rotation = ref_from_global[:3, :3]
+    boxes_ref = torch.cat(
+        [
+            transform_points(ref_from_global, centre_global),
+            size_wlh[:, [1, 0, 2]],
+            yaw_from_rotation(ref_rotation @ rotation_from_quaternion(quaternion))[:, None],
+            (torch.from_numpy(velocity_global) @ ref_rotation.T)[:, :2],
+        ],
+        dim=-1,
+    )
+    instances = tables.column("sample_annotation", "instance")[rows]
+    classes = torch.from_numpy(tables.column("instance", "category")[instances]).long()
+    return Boxes(boxes_ref.float(), torch.from_numpy(valid), classes)
+
+
+def velocities(
+    tables: NuscenesTables, rows: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Velocity of annotations in `global`, m/s, and whether it is known.
+
+    The difference between the object's previous and next annotation (the annotation itself stands
+    in where one is missing) over their time. Not known for an object seen once, or if that time
+    exceeds 1.5 s (3 s where both exist).
+
+    Returns:
+        Velocities `k 3`, 0 where not known, and validity `k`.
+    """
+    column = tables.column
+    prev, next_ = (column("sample_annotation", name)[rows] for name in ("prev", "next"))
+    first = np.where(prev >= 0, prev, rows)
+    last = np.where(next_ >= 0, next_, rows)
+    position = column("sample_annotation", "translation_m")
+    time_us = column("sample", "timestamp_us")
+    sample = column("sample_annotation", "sample")
+    elapsed_s = (time_us[sample[last]] - time_us[sample[first]]) * 1e-6
+    limit_s = np.where((prev >= 0) & (next_ >= 0), 2 * MAX_VELOCITY_STEP_S, MAX_VELOCITY_STEP_S)
+    valid = (elapsed_s > 0) & (elapsed_s <= limit_s)
+    moved = position[last] - position[first]
+    velocity = moved / np.where(valid, elapsed_s, 1.0)[:, None]
+    return np.where(valid[:, None], velocity, 0.0), valid

@@ -1,0 +1,138 @@
+"""The clip: T frames of N cameras around a key frame, with everything expressed in `ref`.
+
+`ref` is the ego frame at the key frame. Frames are ordered oldest first; the key frame may be any
+of them. Every image has its own pose and time; LiDAR is that of each frame's own time. Ragged
+things (points, boxes, cameras or frames that do not exist) are padded, and a boolean says what is
+real.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A batch of `b` clips (`b` = 1 as the reader returns it; `collate` joins them).
+
+    Where a frame or an image does not exist, its pose and intrinsics are the identity.
+
+    Attributes:
+        images: RGB in [0, 1], resized and padded at the right and the bottom (padding is 0).
+        image_sizes: Rows and columns of each image that are picture, not padding.
+        image_present: Whether the image exists. A missing one is all zeros and gets no rays.
+        intrinsics: Of the resized image, pixels; the first pixel's corner is (0, 0).
+        ref_from_camera: Pose of each camera at its own exposure.
+        image_times_s: Exposure time relative to the key frame's time, seconds.
+        ref_from_ego: Pose of the car at each frame's time.
+        frame_times_s: Time of each frame relative to the key frame, seconds; 0 at the key frame.
+        frame_present: Whether the frame exists (a clip that starts before its scene has gaps).
+        key: Index of the key frame.
+        points_ref: LiDAR points of each frame's own sweep.
+        valid_points: Which of them are points, not padding.
+        boxes_ref: Annotated boxes of each frame: centre, length, width, height (metres), yaw
+            (radians, counter-clockwise from +x of `ref`), vx, vy (m/s).
+        valid_boxes: Which of them are boxes, not padding.
+        valid_velocities: Boxes whose velocity is known; it is 0 elsewhere.
+        box_classes: Index into the reader's list of category names; -1 where padded.
+        camera_names: Channel of each camera, e.g. CAM_FRONT.
+        scene_names: Scene of each clip of the batch.
+        key_tokens: Token of each clip's key sample.
+    """
+
+    images: Float[Tensor, "b t n 3 h w"]
+    image_sizes: Int[Tensor, "b t n 2"]
+    image_present: Bool[Tensor, "b t n"]
+    intrinsics: Float[Tensor, "b t n 3 3"]
+    ref_from_camera: Float[Tensor, "b t n 4 4"]
+    image_times_s: Float[Tensor, "b t n"]
+    ref_from_ego: Float[Tensor, "b t 4 4"]
+    frame_times_s: Float[Tensor, "b t"]
+    frame_present: Bool[Tensor, "b t"]
+    key: int
+    points_ref: Float[Tensor, "b t p 3"]
+    valid_points: Bool[Tensor, "b t p"]
+    boxes_ref: Float[Tensor, "b t k 9"]
+    valid_boxes: Bool[Tensor, "b t k"]
+    valid_velocities: Bool[Tensor, "b t k"]
+    box_classes: Int[Tensor, "b t k"]
+    camera_names: tuple[str, ...]
+    scene_names: tuple[str, ...]
+    key_tokens: tuple[str, ...]
+
+    @property
+    def batch_size(self) -> int:
+        """Number of clips."""
+        return self.images.shape[0]
+
+    @property
+    def num_frames(self) -> int:
+        """Frames per clip."""
+        return self.images.shape[1]
+
+    @property
+    def num_cameras(self) -> int:
+        """Cameras per frame."""
+        return self.images.shape[2]
+
+    def to(self, device: torch.device | str) -> "Clip":
+        """The same clip with every tensor on `device`."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "Clip":
+        """The same clip in page-locked memory (called by torch's loader)."""
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "Clip":
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        mapped: dict[str, Any] = {
+            name: function(value) for name, value in values.items() if isinstance(value, Tensor)
+        }
+        return replace(self, **mapped)
+
+
+def collate(clips: Sequence[Clip]) -> Clip:
+    """Join clips of the same frames × cameras × image size into one batch.
+
+    Points and boxes are padded to the longest of the batch.
+
+    Raises:
+        ValueError: If the clips differ in key frame, cameras or image size.
+    """
+    first = clips[0]
+    for clip in clips[1:]:
+        if clip.key != first.key or clip.camera_names != first.camera_names:
+            raise ValueError(
+                f"clips of one batch must share key frame and cameras; got key {first.key} and "
+                f"{clip.key}, cameras {first.camera_names} and {clip.camera_names}"
+            )
+        if clip.images.shape[1:] != first.images.shape[1:]:
+            raise ValueError(
+                f"clips of one batch must share frames, cameras and image size; got "
+                f"{tuple(first.images.shape[1:])} and {tuple(clip.images.shape[1:])}"
+            )
+    joined: dict[str, Any] = {"key": first.key, "camera_names": first.camera_names}
+    for field in fields(Clip):
+        values = [getattr(clip, field.name) for clip in clips]
+        if isinstance(values[0], Tensor):
+            fill = -1 if field.name == "box_classes" else 0
+            joined[field.name] = torch.cat(_pad_third_axis(values, fill))
+        elif field.name in ("scene_names", "key_tokens"):
+            joined[field.name] = tuple(name for names in values for name in names)
+    return Clip(**joined)
+
+
+def _pad_third_axis(tensors: list[Tensor], fill: int) -> list[Tensor]:
+    """Pad axis 2 (points, boxes) to the longest; a no-op where lengths agree."""
+    if tensors[0].ndim < 3:
+        return tensors
+    longest = max(tensor.shape[2] for tensor in tensors)
+    padded = []
+    for tensor in tensors:
+        shape = (*tensor.shape[:2], longest - tensor.shape[2], *tensor.shape[3:])
+        padded.append(torch.cat([tensor, tensor.new_full(shape, fill)], dim=2))
+    return padded

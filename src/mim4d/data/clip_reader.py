@@ -1,0 +1,186 @@
+"""From the measurements chosen for a clip to the `Clip`: files read, everything expressed in `ref`.
+
+Poses are composed in float64 (a log's global coordinates reach kilometres) and leave in float32.
+What does not exist is zero, its pose and intrinsics are the identity, and a boolean says so.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mim4d.data.boxes import boxes_of_sample
+from mim4d.data.clip import Clip
+from mim4d.data.images import load_image
+from mim4d.data.lidar import read_sweep
+from mim4d.data.tables import NuscenesTables, Rows
+from mim4d.geometry.camera import resize_intrinsics
+from mim4d.geometry.rigid import invert_rigid
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """The measurements of one clip.
+
+    Attributes:
+        scene: Row of the scene.
+        sample: Row of the key sample.
+        key: Index of the key frame.
+        anchors: Row of `sample_data` that gives each frame its time and pose, `t`; -1: no frame.
+        times_us: Time of each frame, `t`.
+        images: Row of `sample_data` of each image, `t n`; -1: no image.
+    """
+
+    scene: int
+    sample: int
+    key: int
+    anchors: Rows
+    times_us: NDArray[np.int64]
+    images: Rows
+
+
+class ClipReader:
+    """Reads clips of one data set.
+
+    Args:
+        tables: The data set.
+        cameras: Channels of the `n` cameras.
+        lidar: Channel of the LiDAR; None: read no points.
+        image_hw: Rows and columns that images are fitted into.
+        min_range_m: LiDAR points closer to the sensor are returns of the car itself.
+    """
+
+    def __init__(
+        self,
+        tables: NuscenesTables,
+        cameras: tuple[str, ...],
+        lidar: str | None,
+        image_hw: tuple[int, int],
+        min_range_m: float,
+    ) -> None:
+        self._tables = tables
+        self._cameras = cameras
+        self._lidar = lidar
+        self._image_hw = image_hw
+        self._min_range_m = min_range_m
+
+    def read(self, plan: ClipPlan) -> Clip:
+        """Read one clip (`b` = 1).
+
+        Raises:
+            DataError: If a file is missing or damaged; it names the file and its record.
+        """
+        key, tables = plan.key, self._tables
+        ref_from_global = invert_rigid(tables.global_from_ego(plan.anchors[key : key + 1]))[0]
+        images, sizes, intrinsics = self._read_images(plan)
+        points, valid_points = _pad(self._read_points(plan, ref_from_global))
+        boxes = [
+            boxes_of_sample(tables, sample, ref_from_global) if sample >= 0 else None
+            for sample in self._samples_of_frames(plan)
+        ]
+        boxes_ref, valid_boxes = _pad([b.boxes_ref if b else torch.zeros(0, 9) for b in boxes])
+        no_flags, no_classes = torch.zeros(0, dtype=torch.bool), torch.zeros(0, dtype=torch.long)
+        velocities, _ = _pad([b.valid_velocities if b else no_flags for b in boxes])
+        classes, _ = _pad([b.classes if b else no_classes for b in boxes], fill=-1)
+        return Clip(
+            images=images[None],
+            image_sizes=sizes[None],
+            image_present=torch.from_numpy(plan.images >= 0)[None],
+            intrinsics=intrinsics.float()[None],
+            ref_from_camera=self._camera_poses(plan, ref_from_global).float()[None],
+            image_times_s=self._image_times(plan)[None],
+            ref_from_ego=self._ego_poses(plan, ref_from_global).float()[None],
+            frame_times_s=_seconds(plan.times_us - plan.times_us[key])[None],
+            frame_present=torch.from_numpy(plan.anchors >= 0)[None],
+            key=key,
+            points_ref=points[None],
+            valid_points=valid_points[None],
+            boxes_ref=boxes_ref[None],
+            valid_boxes=valid_boxes[None],
+            valid_velocities=velocities[None],
+            box_classes=classes[None],
+            camera_names=self._cameras,
+            scene_names=(tables.scene(plan.scene).name,),
+            key_tokens=(tables.sample(plan.sample).token,),
+        )
+
+    def _read_images(self, plan: ClipPlan) -> tuple[Tensor, Tensor, Tensor]:
+        """Pixels `t n 3 h w`, sizes `t n 2` and intrinsics `t n 3 3`; the identity if absent."""
+        images = torch.zeros(*plan.images.shape, 3, *self._image_hw)
+        sizes = torch.zeros(*plan.images.shape, 2, dtype=torch.long)
+        intrinsics = torch.eye(3, dtype=torch.float64).repeat(*plan.images.shape, 1, 1)
+        stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0)).view_as(intrinsics)
+        for t, n in np.argwhere(plan.images >= 0).tolist():
+            record = self._tables.sample_data(int(plan.images[t, n]))
+            loaded = load_image(
+                self._tables.root / record.filename,
+                self._image_hw,
+                (record.height_px, record.width_px),
+                where=f"sample_data {record.token}: ",
+            )
+            images[t, n] = loaded.pixels
+            sizes[t, n] = torch.tensor([loaded.height_px, loaded.width_px])
+            intrinsics[t, n] = resize_intrinsics(stored[t, n], loaded.scale_x, loaded.scale_y)
+        return images, sizes, intrinsics
+
+    def _read_points(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> list[Tensor]:
+        """Points of each frame in `ref`; none where the frame has no LiDAR of its own."""
+        points = [torch.zeros(0, 3) for _ in plan.anchors]
+        for t in np.flatnonzero(plan.anchors >= 0).tolist():
+            row = plan.anchors[t : t + 1]
+            record = self._tables.sample_data(int(row[0]))
+            if record.channel != self._lidar:
+                continue
+            global_from_lidar = self._tables.global_from_ego(row) @ self._tables.ego_from_sensor(
+                row
+            )
+            points[t] = read_sweep(
+                self._tables.root / record.filename,
+                (ref_from_global @ global_from_lidar)[0],
+                self._min_range_m,
+                where=f"sample_data {record.token}: ",
+            )
+        return points
+
+    def _samples_of_frames(self, plan: ClipPlan) -> list[int]:
+        """The sample whose annotations belong to each frame: -1 for a sweep or no frame."""
+        rows = np.maximum(plan.anchors, 0)
+        is_sample = (plan.anchors >= 0) & self._tables.column("sample_data", "is_key_frame")[rows]
+        samples = self._tables.column("sample_data", "sample")[rows]
+        return [int(sample) for sample in np.where(is_sample, samples, -1)]
+
+    def _camera_poses(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> Tensor:
+        """`ref_from_camera`, `t n 4 4`: the car's pose at the exposure, then the camera's mount."""
+        rows = np.maximum(plan.images.ravel(), 0)
+        global_from_camera = self._tables.global_from_ego(rows) @ self._tables.ego_from_sensor(rows)
+        poses = (ref_from_global @ global_from_camera).view(*plan.images.shape, 4, 4)
+        return _identity_where(torch.from_numpy(plan.images < 0), poses)
+
+    def _ego_poses(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> Tensor:
+        poses = ref_from_global @ self._tables.global_from_ego(np.maximum(plan.anchors, 0))
+        # The product of a pose and its inverse is the identity but for rounding; make it exact.
+        is_key = torch.arange(len(plan.anchors)) == plan.key
+        return _identity_where(torch.from_numpy(plan.anchors < 0) | is_key, poses)
+
+    def _image_times(self, plan: ClipPlan) -> Tensor:
+        times = self._tables.column("sample_data", "timestamp_us")[np.maximum(plan.images, 0)]
+        times = np.where(plan.images >= 0, times, plan.times_us[:, None])
+        return _seconds(times - plan.times_us[plan.key])
+
+
+def _pad(rows: list[Tensor], fill: int = 0) -> tuple[Tensor, Tensor]:
+    """Stack tensors of different lengths, and say what is not padding."""
+    lengths = torch.tensor([len(row) for row in rows])
+    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=fill)
+    return padded, torch.arange(padded.shape[1]) < lengths[:, None]
+
+
+def _identity_where(condition: Tensor, poses: Tensor) -> Tensor:
+    return torch.where(condition[..., None, None], torch.eye(4, dtype=poses.dtype), poses)
+
+
+def _seconds(times_us: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(times_us * 1e-6).float()

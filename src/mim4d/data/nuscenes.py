@@ -1,0 +1,174 @@
+"""A data set in the nuScenes format as clips: T frames of N cameras around each keyframe.
+
+Every pose, point and box leaves in `ref`, the ego frame at the key frame; metres, seconds, radians.
+Each image has its own pose, from the tables, at its own exposure. Poses are composed in float64 and
+leave in float32. What is wrong on disk is a `DataError` that names the file and the token.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from mim4d.data.clip import Clip
+from mim4d.data.clip_reader import ClipPlan, ClipReader
+from mim4d.data.selection import (
+    FRONT_CAMERA,
+    choose_cameras,
+    choose_lidar,
+    choose_scenes,
+    frame_spacing,
+    no_clip,
+    refuse_distortion,
+)
+from mim4d.data.tables import NuscenesTables
+from mim4d.data.timeline import ClipIndex, assign_nearest, index_clips
+from mim4d.errors import DataError
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class NuscenesDataset(Dataset[Clip]):
+    """Clips of a data set in the nuScenes format, one for every keyframe with room around it.
+
+    Args:
+        root: Folder that holds `samples/` and the folder of tables.
+        version: Name of the folder of tables; None if there is only one.
+        frames: Frames of a clip.
+        key: Index of the key frame among them; negative counts from the end.
+        frame_interval_s: Time between frames, filled from keyframes and sweeps. None: frames are
+            consecutive keyframes, and sweeps are not used (their files may be absent).
+        image_hw: Rows and columns that images are fitted into.
+        cameras: Channels in the order wanted; None: all of the data set, CAM_FRONT first, the
+            others sorted.
+        lidar: Channel of the LiDAR; None: use none.
+        scenes: Names of the scenes to use; None: all.
+        incomplete: What to do with clips that reach beyond their scene or a gap in it: drop them,
+            or keep them with `frame_present` False.
+        on_bad_clip: What to do when a clip cannot be read: fail, or log it, count it in
+            `num_skipped` and go on to the next index.
+        min_range_m: LiDAR points closer to the sensor are returns of the car itself.
+        cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
+
+    Raises:
+        DataError: If tables are missing or wrong, a scene or channel is not there, a camera's
+            images are distorted, or no clip is left.
+        ValueError: If an argument makes no sense.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        frames: int,
+        image_hw: tuple[int, int],
+        version: str | None = None,
+        key: int = -1,
+        frame_interval_s: float | None = None,
+        cameras: Sequence[str] | None = None,
+        lidar: str | None = "LIDAR_TOP",
+        scenes: Sequence[str] | None = None,
+        incomplete: Literal["drop", "keep"] = "drop",
+        on_bad_clip: Literal["fail", "skip"] = "fail",
+        min_range_m: float = 2.5,
+        cache_dir: Path | None = None,
+    ) -> None:
+        self._spacing = frame_spacing(frames, key, frame_interval_s)
+        if min(image_hw) < 1:
+            raise ValueError(f"image_hw is {image_hw}; expected positive rows and columns")
+        self.tables = NuscenesTables.open(root, version, cache_dir)
+        self.image_hw = image_hw
+        self.cameras = choose_cameras(self.tables, cameras)
+        self.lidar = choose_lidar(self.tables, lidar)
+        self._on_bad_clip = on_bad_clip
+        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, min_range_m)
+        chosen = choose_scenes(self.tables, scenes)
+        refuse_distortion(self.tables, self.cameras)
+        self._clips = self._index(chosen, incomplete)
+        # Shared, so that loader processes report what they skip to this one.
+        self._skipped = torch.zeros(len(self._clips), dtype=torch.bool).share_memory_()
+
+    def _index(self, scenes: list[int], incomplete: str) -> ClipIndex:
+        front = FRONT_CAMERA if FRONT_CAMERA in self.cameras else self.cameras[0]
+        anchors = [front] if self.lidar is None else [self.lidar, front]
+        clips = index_clips(self.tables, scenes, self._spacing, anchors)
+        samples = sum(len(self.tables.samples_of_scene(scene)) for scene in scenes)
+        if len(clips) < samples:
+            _LOGGER.warning(
+                "%d of %d keyframes have no data of %s and give no clip",
+                samples - len(clips),
+                samples,
+                " or ".join(anchors),
+            )
+        if incomplete == "drop":
+            clips = clips.select(np.all(clips.anchors >= 0, axis=1))
+        if len(clips) == 0:
+            raise no_clip(self.tables, scenes, self._spacing)
+        return clips
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> Clip:
+        """Read one clip (`b` = 1).
+
+        Raises:
+            IndexError: If there is no such clip.
+            DataError: If it cannot be read and bad clips are not to be skipped, or all are bad.
+        """
+        index = self._position(index)
+        if self._on_bad_clip == "fail":
+            return self._reader.read(self._plan(index))
+        for step in range(len(self)):
+            candidate = (index + step) % len(self)
+            try:
+                return self._reader.read(self._plan(candidate))
+            except DataError as error:
+                self._skipped[candidate] = True
+                _LOGGER.warning("clip %d skipped: %s", candidate, error)
+        raise DataError(f"{self.tables.root}: none of its {len(self)} clips can be read")
+
+    @property
+    def num_skipped(self) -> int:
+        """How many different clips have been skipped so far, loader processes included."""
+        return int(self._skipped.sum())
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """Names of the classes of boxes, by their index."""
+        return self.tables.category_names
+
+    def scene_name(self, index: int) -> str:
+        """Name of a clip's scene, without reading the clip."""
+        return self.tables.scene(int(self._clips.scene[self._position(index)])).name
+
+    def image_files(self, index: int) -> list[list[str | None]]:
+        """Path of each image of a clip, relative to the data set, by frame and camera."""
+        filenames = self.tables.column("sample_data", "filename")
+        images = self._plan(self._position(index)).images
+        return [[filenames[r].decode() if r >= 0 else None for r in row] for row in images.tolist()]
+
+    def _position(self, index: int) -> int:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"clip {index} of {len(self)}")
+        return index % len(self)
+
+    def _plan(self, index: int) -> ClipPlan:
+        clips = self._clips
+        scene, times = int(clips.scene[index]), clips.times_us[index]
+        anchors = clips.anchors[index]
+        wanted = np.where(anchors >= 0, times, np.nan)
+        images = np.full((len(anchors), len(self.cameras)), -1, np.int64)
+        for n, camera in enumerate(self.cameras):
+            rows = self.tables.data_of_scene(scene, camera)
+            if self._spacing.interval_us is None:
+                rows = rows[self.tables.column("sample_data", "is_key_frame")[rows]]
+            candidates = self.tables.column("sample_data", "timestamp_us")[rows]
+            chosen = assign_nearest(candidates, wanted, float(clips.interval_us[index]) / 2)
+            images[chosen >= 0, n] = rows[chosen[chosen >= 0]]
+        return ClipPlan(scene, int(clips.sample[index]), self._spacing.key, anchors, times, images)

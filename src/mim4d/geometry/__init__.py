@@ -1,0 +1,1 @@
+"""Rigid transforms, pinhole cameras and voxel grids: pure functions on tensors, in metres."""

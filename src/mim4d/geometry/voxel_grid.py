@@ -1,0 +1,118 @@
+"""The voxel grid: metres ↔ continuous voxel coordinates ↔ the [-1, 1] box of `grid_sample`.
+
+`grid` coordinates are (x, y, z) in voxels: the corner of voxel 0 is 0, its centre 0.5. `unit`
+coordinates span the same box by [-1, 1] and belong to `align_corners=False`. Tensors of voxels are
+laid out `z y x`. One class serves every convention of where voxel centres lie: a grid given by its
+first and last centres (`from_centres`) is the same grid with its faces half a voxel further out.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mim4d.geometry.rigid import transform_points
+
+_IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+
+Matrix4 = tuple[tuple[float, ...], ...]
+Vector3 = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class VoxelGrid:
+    """A box of voxels around the car.
+
+    Attributes:
+        lower_m: Lower faces (x, y, z) of the box, metres, in the box's own axes.
+        upper_m: Upper faces (x, y, z), metres.
+        shape_xyz: Number of voxels along x, y and z.
+        ego_from_box: Rigid 4×4 transform from the box's axes to the ego frame. The identity for our
+            own grids; a grid in a LiDAR's axes (published checkpoints) has that LiDAR's pose here.
+
+    Raises:
+        ValueError: If a side has no length or no voxel.
+    """
+
+    lower_m: Vector3
+    upper_m: Vector3
+    shape_xyz: tuple[int, int, int]
+    ego_from_box: Matrix4 = _IDENTITY
+
+    def __post_init__(self) -> None:
+        for axis, low, high, count in zip(
+            "xyz", self.lower_m, self.upper_m, self.shape_xyz, strict=True
+        ):
+            if not low < high or count < 1:
+                raise ValueError(
+                    f"grid: the {axis} side runs from {low} m to {high} m in {count} voxels; "
+                    "expected lower < upper and at least one voxel"
+                )
+
+    @classmethod
+    def from_centres(
+        cls, first_m: Vector3, last_m: Vector3, shape_xyz: tuple[int, int, int]
+    ) -> "VoxelGrid":
+        """The grid whose first and last voxel *centres* are given (at least two voxels a side)."""
+        half = [(b - a) / (n - 1) / 2 for a, b, n in zip(first_m, last_m, shape_xyz, strict=True)]
+        lower = (first_m[0] - half[0], first_m[1] - half[1], first_m[2] - half[2])
+        upper = (last_m[0] + half[0], last_m[1] + half[1], last_m[2] + half[2])
+        return cls(lower, upper, shape_xyz)
+
+    @property
+    def shape_zyx(self) -> tuple[int, int, int]:
+        """Shape of a volume's spatial axes."""
+        x, y, z = self.shape_xyz
+        return z, y, x
+
+    @property
+    def voxel_size_m(self) -> Vector3:
+        """Edge lengths (x, y, z) of one voxel, metres."""
+        x, y, z = (
+            (b - a) / n for a, b, n in zip(self.lower_m, self.upper_m, self.shape_xyz, strict=True)
+        )
+        return x, y, z
+
+    @cached_property
+    def box_from_ego(self) -> Float[Tensor, "4 4"]:
+        """Rigid transform from the ego frame into the box's axes (float32)."""
+        return torch.linalg.inv(torch.tensor(self.ego_from_box, dtype=torch.float64)).float()
+
+    @cached_property
+    def unit_from_ego(self) -> Float[Tensor, "4 4"]:
+        """Affine transform from ego metres to the [-1, 1] box (float32)."""
+        lower = torch.tensor(self.lower_m, dtype=torch.float64)
+        upper = torch.tensor(self.upper_m, dtype=torch.float64)
+        unit_from_box = torch.eye(4, dtype=torch.float64)
+        unit_from_box[:3, :3] = torch.diag(2 / (upper - lower))
+        unit_from_box[:3, 3] = -(upper + lower) / (upper - lower)
+        ego_from_box = torch.tensor(self.ego_from_box, dtype=torch.float64)
+        return (unit_from_box @ torch.linalg.inv(ego_from_box)).float()
+
+    def to_unit(self, points_ego: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p 3"]:
+        """Ego metres to `unit` coordinates (x, y, z); inside the box they lie in [-1, 1]."""
+        matrix = self.unit_from_ego.to(points_ego)
+        return transform_points(matrix, points_ego.reshape(-1, 3)).reshape(points_ego.shape)
+
+    def to_grid(self, points_ego: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p 3"]:
+        """Ego metres to continuous voxel coordinates (x, y, z)."""
+        shape = points_ego.new_tensor(self.shape_xyz)
+        return (self.to_unit(points_ego) + 1) / 2 * shape
+
+    def contains(self, points_ego: Float[Tensor, "*p 3"]) -> Bool[Tensor, "*p"]:
+        """Whether points lie inside the box, faces included."""
+        return (self.to_unit(points_ego).abs() <= 1).all(dim=-1)
+
+    @cached_property
+    def centres_ego(self) -> Float[Tensor, "z y x 3"]:
+        """Voxel centres in ego metres."""
+        axes = [
+            low + (torch.arange(n, dtype=torch.float64) + 0.5) * size
+            for low, n, size in zip(self.lower_m, self.shape_xyz, self.voxel_size_m, strict=True)
+        ]
+        z, y, x = torch.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
+        centres_box = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
+        ego_from_box = torch.tensor(self.ego_from_box, dtype=torch.float64)
+        return transform_points(ego_from_box, centres_box).float().reshape(*self.shape_zyx, 3)

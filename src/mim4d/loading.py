@@ -1,0 +1,73 @@
+"""Run folder to model, and to the encoder that pre-training leaves behind."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from mim4d.build import build_model, build_video_encoder, without_weights_file
+from mim4d.config import RunConfig, config_from_json
+from mim4d.models.video_encoder import VideoEncoder
+from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.training.checkpoint import latest_checkpoint, load_checkpoint
+from mim4d.training.record import read_config
+
+
+def load_encoder(run: str | Path) -> VideoEncoder:
+    """The pre-trained encoder of a finished run, ready for evaluation.
+
+    `encoder(clip)` gives volumes, `encoder.encode_images(images)` the neck's features of single
+    images (RGB in [0, 1]) and `encoder.image_encoder` is the backbone alone.
+
+    Args:
+        run: Folder written by `mim4d pretrain`.
+
+    Raises:
+        ValueError: If the folder is no finished run, or its weights do not fit its config.
+    """
+    folder = Path(run)
+    config = read_config(folder)
+    path = folder / "encoder.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{path}: not found; the run has not finished, continue it with --resume")
+    encoder = build_video_encoder(without_weights_file(config))
+    try:
+        encoder.load_state_dict(load_file(path))
+    except (RuntimeError, SafetensorError) as error:
+        raise ValueError(f"{path}: does not fit {folder / 'config.json'}: {error}") from error
+    return encoder.eval()
+
+
+def load_model(run: Path) -> tuple[MaskedVideoModel, RunConfig]:
+    """The whole model of a run at its newest checkpoint, ready for evaluation.
+
+    Raises:
+        ValueError: If there is no checkpoint, or it belongs to another configuration.
+    """
+    config = read_config(run)
+    path = latest_checkpoint(run)
+    if path is None:
+        raise ValueError(f"{run}: has no checkpoint yet")
+    checkpoint = load_checkpoint(path)
+    trained = config_from_json(checkpoint["mim4d_config"], str(path))
+    if trained.preset != config.preset:
+        raise ValueError(
+            f"{path}: is a checkpoint of preset {trained.preset!r}, but {run / 'config.json'} says "
+            f"{config.preset!r}; put the checkpoint back into its own run folder"
+        )
+    model = build_model(without_weights_file(config))
+    weights = {
+        name.removeprefix("model."): value for name, value in checkpoint["state_dict"].items()
+    }
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: does not fit {run / 'config.json'}: {error}") from error
+    return model.eval(), config
+
+
+def untrained_model(config: RunConfig) -> MaskedVideoModel:
+    """The model as it was before its first step."""
+    torch.manual_seed(config.seed)
+    return build_model(config).eval()

@@ -1,0 +1,1 @@
+"""Images to voxel features: the masked encoder, the lifting and the temporal decoder."""

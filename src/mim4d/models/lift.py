@@ -1,0 +1,159 @@
+"""Lifting: image features and depth distributions → voxel features of the same frame.
+
+Every voxel centre is projected into every camera of its frame; its value is the sum over the
+cameras of the image feature there (bilinear) times the probability that the pixel's depth is the
+voxel's (trilinear in u, v and depth). Points are in the frame's ego axes, metres; `unit`
+coordinates span the padded image and the depth bins by [-1, 1] with `align_corners=False`.
+Backward projection of MIM4D, arXiv 2403.08760, after UVTR, arXiv 2206.00630.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Normalise = Literal["sum", "mean"]
+
+
+@dataclass(frozen=True)
+class VoxelLookup:
+    """Where each voxel lies in each camera's image.
+
+    Attributes:
+        uvd_unit: `unit` coordinates of column, row and depth bin; finite everywhere, meaningful
+            where `visible`.
+        visible: Whether the camera sees the voxel: in front of it, within the depth bins, and on
+            picture rather than padding.
+    """
+
+    uvd_unit: Float[Tensor, "m n v 3"]
+    visible: Bool[Tensor, "m n v"]
+
+
+@torch.no_grad()
+def project_voxels(
+    points_ego: Float[Tensor, "v 3"],
+    camera_from_ego: Float[Tensor, "m n 4 4"],
+    intrinsics: Float[Tensor, "m n 3 3"],
+    image_sizes: Int[Tensor, "m n 2"],
+    padded_hw: tuple[int, int],
+    first_bin_m: float,
+    last_bin_m: float,
+    num_bins: int,
+) -> VoxelLookup:
+    """Project voxel centres into the images.
+
+    Args:
+        points_ego: Voxel centres in the frame's ego axes, metres; shared by all frames.
+        camera_from_ego: From the frame's ego axes to each camera, at the camera's exposure.
+        intrinsics: Of the padded image, pixels; the first pixel's corner is (0, 0).
+        image_sizes: Rows and columns that are picture; padding lies to the right and below.
+        padded_hw: Rows and columns of the padded image, which the feature maps cover.
+        first_bin_m: Depth (z in the camera) of the first bin's centre, metres.
+        last_bin_m: Depth of the last bin's centre, metres.
+        num_bins: Number of equally spaced depth bins, at least two.
+
+    Returns:
+        The lookup; voxels deeper or nearer than half a bin beyond the end bins are not visible.
+    """
+    camera_from_ego, intrinsics = camera_from_ego.float(), intrinsics.float()
+    # Products of coordinates are written out instead of `@`: autocast and TF32 cannot round them.
+    rows = (intrinsics.unsqueeze(-1) * camera_from_ego[..., None, :3, :]).sum(dim=-2)  # m n 3 4
+    scaled_u, scaled_v, depth = (_affine(rows[..., i, :], points_ego.float()) for i in range(3))
+    inverse_depth = 1 / depth.clamp(min=1e-5)
+    u, v = scaled_u * inverse_depth, scaled_v * inverse_depth
+    half_bin_m = (last_bin_m - first_bin_m) / (num_bins - 1) / 2
+    near_m, far_m = max(first_bin_m - half_bin_m, 1e-5), last_bin_m + half_bin_m
+
+    height, width = (size.unsqueeze(-1) for size in image_sizes.unbind(-1))
+    visible = (depth > near_m) & (depth < far_m)
+    visible &= (u >= 0) & (u < width) & (v >= 0) & (v < height)
+
+    centre_m, half_span_m = (first_bin_m + last_bin_m) / 2, num_bins * half_bin_m
+    unit_u, unit_v = u * (2 / padded_hw[1]) - 1, v * (2 / padded_hw[0]) - 1
+    unit = [unit_u, unit_v, (depth - centre_m) / half_span_m]
+    return VoxelLookup(torch.stack(unit, dim=-1), visible)
+
+
+def _affine(row: Float[Tensor, "m n 4"], points: Float[Tensor, "v 3"]) -> Float[Tensor, "m n v"]:
+    """One row of a 3×4 matrix times homogeneous points."""
+    x, y, z, one = row.unsqueeze(-1).unbind(-2)
+    result = torch.addcmul(one, x, points[:, 0])
+    return result.addcmul_(y, points[:, 1]).addcmul_(z, points[:, 2])
+
+
+def lift(
+    features: Float[Tensor, "m n c hf wf"],
+    depth_probs: Float[Tensor, "m n d hf wf"],
+    lookup: VoxelLookup,
+    normalise: Normalise = "sum",
+) -> Float[Tensor, "m c v"]:
+    """Fill voxels from the cameras that see them; zero where none does.
+
+    Only pairs of camera and voxel that see each other are worked on (about one in n), sorted by
+    voxel, so that one `embedding_bag` sums the corners of all cameras without a temporary.
+    Beyond the outermost cell centres of a map, values fade to zero.
+
+    Args:
+        features: Image features of `n` cameras in each of `m` frames.
+        depth_probs: Probability of each depth bin at each feature cell.
+        lookup: From `project_voxels`, for the same frames, cameras and depth bins.
+        normalise: `sum` over cameras, or `mean`: divided by the number of cameras that see it.
+
+    Returns:
+        Voxel features, float32, in the order of the lookup's points.
+    """
+    m, n, c, hf, wf = features.shape
+    frame, voxel, camera = lookup.visible.transpose(1, 2).nonzero(as_tuple=True)
+    u, v, depth = lookup.uvd_unit.float()[frame, camera, voxel].unbind(dim=-1)
+    image = frame * n + camera
+    weight_u, cell_u = _neighbours(u, wf)
+    weight_v, cell_v = _neighbours(v, hf)
+    corner_weight = (weight_v.unsqueeze(-1) * weight_u.unsqueeze(-2)).flatten(-2)  # k 4
+    corner_cell = (cell_v.unsqueeze(-1) * wf + cell_u.unsqueeze(-2)).flatten(-2)  # k 4
+
+    prob = _interpolate_depth(depth_probs.float(), image, depth, corner_cell, corner_weight)
+    pixels = features.float().permute(0, 1, 3, 4, 2).reshape(-1, c)
+    visits = lookup.visible.sum(dim=1).flatten()
+    values = F.embedding_bag(
+        (image.unsqueeze(-1) * (hf * wf) + corner_cell).flatten(),
+        pixels,
+        offsets=(visits.cumsum(dim=0) - visits) * 4,
+        mode="sum",
+        per_sample_weights=(corner_weight * prob.unsqueeze(-1)).flatten(),
+    )
+    if normalise == "mean":
+        values = values / visits.clamp(min=1).unsqueeze(-1)
+    return values.unflatten(0, (m, -1)).transpose(1, 2)
+
+
+def _interpolate_depth(
+    depth_probs: Float[Tensor, "m n d hf wf"],
+    image: Int[Tensor, " k"],
+    depth_unit: Float[Tensor, " k"],
+    corner_cell: Int[Tensor, "k 4"],
+    corner_weight: Float[Tensor, "k 4"],
+) -> Float[Tensor, " k"]:
+    """Trilinear lookup of the distributions at `k` positions: two bins times four corners."""
+    d, cells = depth_probs.shape[2], depth_probs.shape[3] * depth_probs.shape[4]
+    weight, bin_index = _neighbours(depth_unit, d)
+    plane = (image.unsqueeze(-1) * d + bin_index) * cells  # k 2
+    index = (plane.unsqueeze(-1) + corner_cell.unsqueeze(-2)).flatten()
+    looked_up = depth_probs.flatten().index_select(0, index).view(-1, 2, 4)
+    return (looked_up * weight.unsqueeze(-1) * corner_weight.unsqueeze(-2)).sum(dim=(-1, -2))
+
+
+def _neighbours(
+    unit: Float[Tensor, " k"], count: int
+) -> tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]]:
+    """Linear weights and indices of the two cells around a position; weight 0 outside the map."""
+    position = (unit + 1) * (count / 2) - 0.5
+    lower = position.floor()
+    fraction = position - lower
+    index = torch.stack([lower, lower + 1], dim=-1).long()
+    inside = (index >= 0) & (index < count)
+    weight = torch.stack([1 - fraction, fraction], dim=-1) * inside
+    return weight, index.clamp(0, count - 1)

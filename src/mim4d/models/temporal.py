@@ -1,0 +1,283 @@
+"""Temporal decoder: the volumes of other frames → the volume of the dropped frame.
+
+The sources come already warped into the target frame's ego axes. Height is folded into channels;
+a short branch attends to the nearest past and future source at full width, a long branch to all
+sources at reduced width. The result is a residual, zero at first, on the mean of the sources.
+Sources are told apart by their signed time offset, seconds. MIM4D, arXiv 2403.08760, section 3.3;
+the two branches are those of HoP, arXiv 2304.00967.
+"""
+
+import math
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from mim4d.models.deformable_attention import DeformableAttention
+
+
+class TemporalLayer(nn.Module):
+    """Attention to the sources, norm, feed-forward, norm (post-norm)."""
+
+    def __init__(self, attention: DeformableAttention, width: int, ffn_width: int) -> None:
+        super().__init__()
+        self.attention = attention
+        self.attention_norm = nn.LayerNorm(width)
+        self.ffn = nn.Sequential(
+            nn.Linear(width, ffn_width), nn.ReLU(inplace=True), nn.Linear(ffn_width, width)
+        )
+        self.ffn_norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        query: Float[Tensor, "b q c"],
+        position: Float[Tensor, "#b q c"],
+        values: Float[Tensor, "b s y x c"],
+        present: Bool[Tensor, "b s"],
+        source_embedding: Float[Tensor, "b s c"] | None = None,
+    ) -> Float[Tensor, "b q c"]:
+        """Update the queries; see `DeformableAttention.forward` for the arguments."""
+        attended = self.attention(query, position, values, present, source_embedding)
+        query = self.attention_norm(attended)
+        updated: Tensor = self.ffn_norm(query + self.ffn(query))
+        return updated
+
+
+class TemporalBranch(nn.Module):
+    """Queries of one width, updated by a stack of layers that read the same sources.
+
+    Args:
+        width: Channels; a multiple of 4 (sine positions) and of `num_heads`.
+        num_heads: Attention heads.
+        num_points: Points per head and source.
+        num_layers: Layers.
+        ffn_width: Hidden channels of the feed-forward part.
+        num_sources: See `DeformableAttention`; also says that there is no time embedding.
+        grid_yx: See `TemporalDecoder`.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        num_points: int,
+        num_layers: int,
+        ffn_width: int,
+        num_sources: int | None = None,
+        grid_yx: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            TemporalLayer(
+                DeformableAttention(width, num_heads, num_points, num_sources), width, ffn_width
+            )
+            for _ in range(num_layers)
+        )
+        self.per_cell = grid_yx is not None
+        self.query = nn.Parameter(torch.empty(math.prod(grid_yx) if grid_yx else 1, width))
+        nn.init.trunc_normal_(self.query, std=0.02)
+        self.time_embedding = TimeEmbedding(width) if num_sources is None else None
+
+    def forward(
+        self,
+        values: Float[Tensor, "b s y x c"],
+        dt_s: Float[Tensor, "b s"],
+        present: Bool[Tensor, "b s"],
+    ) -> Float[Tensor, "b q c"]:
+        """Read the sources; q = y·x, row by row."""
+        b, _, y, x, width = values.shape
+        query = self.query.expand(b, y * x, width)
+        if not self.per_cell:
+            share = present / present.sum(dim=1, keepdim=True).clamp(min=1)
+            query = query + torch.einsum("bsyxc,bs->byxc", values, share).flatten(1, 2)
+        position = sine_position(y, x, width // 2, values.device).flatten(0, 1).unsqueeze(0)
+        embedding = None if self.time_embedding is None else self.time_embedding(dt_s)
+        for layer in self.layers:
+            query = layer(query, position, values, present, embedding)
+        return query
+
+
+class TimeEmbedding(nn.Module):
+    """Linear map of Fourier features of a signed time offset (periods of 16 s down to 1/4 s)."""
+
+    frequencies_rad_s: Tensor
+
+    def __init__(self, width: int, num_frequencies: int = 7) -> None:
+        super().__init__()
+        frequencies = 2 * math.pi / 16 * 2.0 ** torch.arange(num_frequencies)
+        self.register_buffer("frequencies_rad_s", frequencies, persistent=False)
+        self.linear = nn.Linear(1 + 2 * num_frequencies, width)
+
+    def forward(self, dt_s: Float[Tensor, "b s"]) -> Float[Tensor, "b s c"]:
+        """Embed time offsets in seconds; positive is the future."""
+        time = dt_s.float().unsqueeze(-1)
+        phase = time * self.frequencies_rad_s
+        embedded: Tensor = self.linear(torch.cat([time, phase.sin(), phase.cos()], dim=-1))
+        return embedded
+
+
+def sine_position(
+    y: int, x: int, num_features: int, device: torch.device | None = None
+) -> Float[Tensor, "y x c"]:
+    """Sine code of each cell's place on the map: `num_features` for the row, then the column.
+
+    Feature 2i is sin(2π·r / 10000^(2i/num_features)) and 2i + 1 its cosine, with r running from
+    1/n to 1 over the n rows or columns (as in DETR, arXiv 2005.12872).
+    """
+    exponent = torch.arange(0, num_features, 2, device=device) / num_features
+    codes = []
+    for count in (y, x):
+        place = torch.arange(1, count + 1, device=device) * (2 * math.pi / count)
+        phase = place.unsqueeze(-1) / 10000**exponent
+        codes.append(torch.stack([phase.sin(), phase.cos()], dim=-1).flatten(-2))
+    rows, columns = codes
+    return torch.cat([rows[:, None].expand(y, x, -1), columns.expand(y, x, -1)], dim=-1)
+
+
+class TemporalDecoder(nn.Module):
+    """Rebuild a frame's volume from other frames' volumes.
+
+    Args:
+        channels: Channels of a volume.
+        height: Voxels along z.
+        width: Channels of the short branch; a multiple of 4.
+        long_width: Channels of the long branch; a multiple of 4.
+        short_heads: Attention heads of the short branch.
+        long_heads: Attention heads of the long branch.
+        num_points: Points per head and source.
+        num_layers: Layers of each branch.
+        short_ffn_width: Hidden channels of the short branch's feed-forward parts.
+        long_ffn_width: The same for the long branch.
+        start_from_mean: Add the mean of the sources; the learned part then starts at zero. False
+            gives the learned part alone.
+        positional_sources: None, or the number of sources that are told apart by their position in
+            the list instead of their time; the short branch then reads the first one. Released
+            checkpoints need it, and a fixed order.
+        grid_yx: None, or the rows and columns of a grid whose cells have a learned query each, as
+            in released checkpoints. By default a query is the sources' mean plus one learned
+            vector, which fits any grid.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int = 128,
+        long_width: int = 64,
+        short_heads: int = 4,
+        long_heads: int = 2,
+        num_points: int = 4,
+        num_layers: int = 2,
+        short_ffn_width: int = 256,
+        long_ffn_width: int = 256,
+        start_from_mean: bool = True,
+        positional_sources: int | None = None,
+        grid_yx: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        folded = channels * height
+        self.start_from_mean = start_from_mean
+        self.positional_sources = positional_sources
+        self.proj = nn.Linear(folded, width, bias=False)
+        self.proj_norm = nn.LayerNorm(width, eps=1e-6)
+        self.time_embedding = TimeEmbedding(width) if positional_sources is None else None
+        if positional_sources is not None:
+            self.frame_embedding = nn.Parameter(torch.randn(positional_sources, width))
+        self.long_proj = nn.Sequential(nn.Linear(width, long_width), nn.LayerNorm(long_width))
+        self.short = TemporalBranch(
+            width,
+            short_heads,
+            num_points,
+            num_layers,
+            short_ffn_width,
+            None if positional_sources is None else 1,
+            grid_yx,
+        )
+        self.long = TemporalBranch(
+            long_width,
+            long_heads,
+            num_points,
+            num_layers,
+            long_ffn_width,
+            positional_sources,
+            grid_yx,
+        )
+        self.output_proj = nn.Conv2d(width + long_width, folded, 3, padding=1, bias=False)
+        self.output_norm = nn.LayerNorm(folded, eps=1e-6)
+        if start_from_mean:
+            nn.init.zeros_(self.output_norm.weight)
+
+    def forward(
+        self,
+        warped: Float[Tensor, "b s c z y x"],
+        valid: Bool[Tensor, "b s z y x"],
+        dt_s: Float[Tensor, "b s"],
+        present: Bool[Tensor, "b s"],
+    ) -> Float[Tensor, "b c z y x"]:
+        """Decode the target frame.
+
+        Args:
+            warped: Source volumes on the target's voxels, in the target's ego axes.
+            valid: Voxels where a warped source has a value.
+            dt_s: Source time minus target time, seconds.
+            present: Sources that exist; the others have no influence. Where a clip has none, the
+                result is the learned part on no evidence at all (and finite).
+
+        Returns:
+            The target's volume; where no source is valid, the learned part alone.
+        """
+        _, _, c, _, y, x = warped.shape
+        values = self.proj_norm(self.proj(rearrange(warped, "b s c z y x -> b s y x (c z)")))
+        values = values + self._embed(dt_s)[:, :, None, None, :]
+        short = self._short(values, dt_s, present)
+        long = self.long(self.long_proj(values), dt_s, present)
+        joined = rearrange(torch.cat([short, long], dim=-1), "b (y x) k -> b k y x", y=y, x=x)
+        decoded = self.output_norm(rearrange(self.output_proj(joined), "b k y x -> b y x k"))
+        result = rearrange(decoded, "b y x (c z) -> b c z y x", c=c)
+        if self.start_from_mean:
+            result = result + valid_mean(warped, valid & present[:, :, None, None, None])
+        return result
+
+    def _embed(self, dt_s: Float[Tensor, "b s"]) -> Float[Tensor, "b s c"]:
+        if self.time_embedding is None:
+            return self.frame_embedding.expand(dt_s.shape[0], -1, -1)
+        embedded: Tensor = self.time_embedding(dt_s)
+        return embedded
+
+    def _short(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Tensor:
+        if self.positional_sources is not None:
+            result: Tensor = self.short(values[:, :1], dt_s[:, :1], present[:, :1])
+            return result
+        index, exists = nearest_sources(dt_s, present)
+        clip = torch.arange(len(index), device=index.device).unsqueeze(1)
+        result = self.short(values[clip, index], dt_s[clip, index], exists)
+        return result
+
+
+def nearest_sources(
+    dt_s: Float[Tensor, "b s"], present: Bool[Tensor, "b s"]
+) -> tuple[Int[Tensor, "b k"], Bool[Tensor, "b k"]]:
+    """The nearest present source of the past and that of the future.
+
+    Args:
+        dt_s: Source time minus target time, seconds.
+        present: Sources that exist.
+
+    Returns:
+        Their indices (past first; a single source stands for both sides), and whether there is
+        such a source: where not, the index means nothing.
+    """
+    if dt_s.shape[1] == 1:
+        return torch.zeros_like(dt_s, dtype=torch.long), present
+    sides = torch.stack([present & (dt_s <= 0), present & (dt_s > 0)], dim=1)  # b 2 s
+    away = dt_s.abs().unsqueeze(1).masked_fill(~sides, math.inf)
+    return away.argmin(dim=-1), sides.any(dim=-1)
+
+
+def valid_mean(
+    warped: Float[Tensor, "b s c z y x"], valid: Bool[Tensor, "b s z y x"]
+) -> Float[Tensor, "b c z y x"]:
+    """Mean over the sources that are valid at each voxel; zero where none is."""
+    share = valid / valid.sum(dim=1, keepdim=True).clamp(min=1)
+    return (warped * share.unsqueeze(2)).sum(dim=1)

@@ -1,0 +1,114 @@
+"""Clip to volumes: masked image encoder, neck, depth head, lifting and volume convolution.
+
+Every frame is lifted into its own ego frame at its own time, with each image's own pose; nothing
+here mixes frames. This is the part that pre-training is for and that the tasks reuse
+(MIM4D, arXiv 2403.08760, section 3).
+"""
+
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.profiler import record_function
+
+from mim4d.data.clip import Clip
+from mim4d.geometry.rigid import invert_rigid
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.models.depth_head import DepthHead
+from mim4d.models.lift import Normalise, lift, project_voxels
+from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.neck import FeaturePyramid
+from mim4d.models.volume_conv import VolumeConv
+
+
+def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:
+    """Pose of each camera at its own exposure in its frame's ego axes."""
+    return invert_rigid(clip.ref_from_ego).unsqueeze(2) @ clip.ref_from_camera
+
+
+class VideoEncoder(nn.Module):
+    """Images of a clip to one volume per frame.
+
+    Args:
+        image_encoder: Images to multi-scale maps; hidden cells stay exactly zero.
+        neck: Joins the scales.
+        depth_head: Maps to projected features and a distribution over depth bins.
+        volume_conv: Applied to every lifted volume.
+        grid: The voxels, the same in every frame's ego axes.
+        normalise: How cameras that see the same voxel are joined.
+    """
+
+    def __init__(
+        self,
+        image_encoder: MaskedConvNeXt,
+        neck: FeaturePyramid,
+        depth_head: DepthHead,
+        volume_conv: VolumeConv,
+        grid: VoxelGrid,
+        normalise: Normalise,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.neck = neck
+        self.depth_head = depth_head
+        self.volume_conv = volume_conv
+        self.grid = grid
+        self.normalise = normalise
+
+    def encode_images(
+        self, images: Float[Tensor, "m 3 h w"], visible: Bool[Tensor, "m hp wp"] | None = None
+    ) -> list[Float[Tensor, "m c hf wf"]]:
+        """Neck features of single images, finest level first.
+
+        Args:
+            images: RGB in [0, 1], sizes a multiple of 32.
+            visible: Patches the encoder may see; None shows everything.
+        """
+        return self.neck(self.image_encoder(images, visible))
+
+    def forward(
+        self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"] | None = None
+    ) -> Float[Tensor, "b t c z y x"]:
+        """Lift every frame of the clip.
+
+        Args:
+            clip: The clip; only images and calibration are read.
+            visible: Patches the encoder may see; None shows everything.
+
+        Returns:
+            Volumes on `grid`, each in its own frame's ego axes.
+        """
+        images = rearrange(clip.images, "b t n c h w -> (b t n) c h w")
+        if visible is not None:
+            visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
+        with record_function("encode"):
+            features, depth_probs = self.depth_head(self.encode_images(images, visible))
+        with record_function("lift"):
+            volumes = self.volume_conv(self._lift(clip, features, depth_probs))
+        return rearrange(volumes, "(b t) c z y x -> b t c z y x", b=clip.batch_size)
+
+    def _lift(self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]) -> Tensor:
+        """Lift every level and add the levels up."""
+        bins = self.depth_head.bins
+        m, n = clip.batch_size * clip.num_frames, clip.num_cameras
+        lookup = project_voxels(
+            self.grid.centres_ego.reshape(-1, 3).to(clip.images.device),
+            invert_rigid(ego_from_camera(clip)).flatten(0, 1),
+            clip.intrinsics.flatten(0, 1),
+            # An absent image has no picture, so no voxel falls into it.
+            (clip.image_sizes * clip.image_present.unsqueeze(-1)).flatten(0, 1),
+            (clip.images.shape[-2], clip.images.shape[-1]),
+            bins.first_m,
+            bins.last_m,
+            bins.num,
+        )
+        volumes = [
+            lift(
+                rearrange(level, "(m n) c h w -> m n c h w", m=m, n=n),
+                rearrange(probs, "(m n) d h w -> m n d h w", m=m, n=n),
+                lookup,
+                self.normalise,
+            )
+            for level, probs in zip(features, depth_probs, strict=True)
+        ]
+        z, y, x = self.grid.shape_zyx
+        return rearrange(sum(volumes[1:], volumes[0]), "m c (z y x) -> m c z y x", z=z, y=y, x=x)

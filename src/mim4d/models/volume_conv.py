@@ -1,0 +1,74 @@
+"""Volume convolution: mixes neighbouring voxels and sets the width of a volume.
+
+`m c z y x` enters and leaves with another c; m are clips × frames. In the published model it turns
+the lifted volume into the 32 channels that are decoded and rendered. One 3×3×3 convolution, a norm
+and a ReLU.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mim4d.models.channel_norm import ChannelLayerNorm
+
+# Below this size (batch 1, channels · z · y) torch's CPU convolution leaves oneDNN for a kernel
+# that is several times slower. The number is torch's own; were it to change, only speed would.
+_SLOW_CONV3D_MAX = 20480
+
+
+class VolumeConv(nn.Module):
+    """3×3×3 convolution, norm and ReLU; the weights are those of a `Conv3d`.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        norm: `layer` normalises each voxel over its channels, so that a batch of two equals two
+            batches of one; `batch` is the released code's batch norm over clips and frames.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, norm: Literal["layer", "batch"] = "layer"
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(in_channels, out_channels, 3, padding=1)
+        self.norm = (
+            ChannelLayerNorm(out_channels) if norm == "layer" else nn.BatchNorm3d(out_channels)
+        )
+
+    def forward(self, volume: Float[Tensor, "m c z y x"]) -> Float[Tensor, "m c2 z y x"]:
+        """Convolve, normalise and rectify."""
+        bias = self.conv.bias
+        assert bias is not None
+        return F.relu(self.norm(conv3d_same(volume, self.conv.weight, bias)))
+
+
+def conv3d_same(
+    volume: Float[Tensor, "m c z y x"],
+    weight: Float[Tensor, "c2 c 3 3 3"],
+    bias: Float[Tensor, " c2"],
+) -> Float[Tensor, "m c2 z y x"]:
+    """3×3×3 convolution with zero padding of one voxel, by the faster of two equal ways."""
+    m, c, z, y, _ = volume.shape
+    small = m == 1 and c * z * y <= _SLOW_CONV3D_MAX
+    full_precision = volume.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if volume.device.type == "cpu" and full_precision and small:
+        return conv3d_by_layers(volume, weight, bias)
+    return F.conv3d(volume, weight, bias, padding=1)
+
+
+def conv3d_by_layers(
+    volume: Float[Tensor, "m c z y x"],
+    weight: Float[Tensor, "c2 c 3 3 3"],
+    bias: Float[Tensor, " c2"],
+) -> Float[Tensor, "m c2 z y x"]:
+    """The same convolution in 2D: each layer of z with the one below and above as its channels."""
+    m, c, z, y, x = volume.shape
+    padded = F.pad(volume, (0, 0, 0, 0, 1, 1)).permute(0, 2, 3, 4, 1)  # m z+2 y x c
+    layers = torch.cat([padded[:, k : k + z] for k in range(3)], dim=-1)  # m z y x 3c
+    layers = layers.reshape(m * z, y, x, 3 * c).permute(0, 3, 1, 2)
+    weight2d = weight.permute(0, 2, 1, 3, 4).flatten(1, 2)
+    out = F.conv2d(layers, weight2d, bias, padding=1)
+    return out.unflatten(0, (m, z)).transpose(1, 2)

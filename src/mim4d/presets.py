@@ -1,0 +1,63 @@
+"""Named runs: each preset is a function that returns a complete `RunConfig`."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import replace
+
+from mim4d.config import (
+    ClipConfig,
+    EncoderConfig,
+    GridConfig,
+    LiftConfig,
+    OptimConfig,
+    RenderConfig,
+    RunConfig,
+    TemporalConfig,
+)
+
+
+def demo() -> RunConfig:
+    """What `make demo` trains: six minutes on two cores, from random weights."""
+    return RunConfig(
+        preset="demo",
+        encoder=EncoderConfig(layer_scale_init=0.1),
+        precision="bf16",
+    )
+
+
+def toy() -> RunConfig:
+    """A model of a few thousand weights for tests and first steps: seconds, not accuracy."""
+    return replace(
+        demo(),
+        preset="toy",
+        clip=ClipConfig(image_height=64, image_width=96),
+        grid=GridConfig(shape_xyz=(16, 16, 4)),
+        encoder=EncoderConfig(
+            depths=(1, 1, 1, 1),
+            widths=(8, 16, 16, 16),
+            neck_channels=8,
+            layer_scale_init=0.1,
+        ),
+        lift=LiftConfig(num_bins=12, last_bin_m=45.0, volume_channels=8),
+        temporal=TemporalConfig(width=16, layers=1),
+        render=RenderConfig(rays_per_camera=8, num_samples=12, num_importance=8, hidden=8),
+        optim=OptimConfig(steps=20, warmup_steps=2),
+        precision="fp32",
+        checkpoint_every=5,
+    )
+
+
+PRESETS: dict[str, Callable[[], RunConfig]] = {"demo": demo, "toy": toy}
+
+
+def preset(name: str) -> RunConfig:
+    """The preset of that name.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+    """
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown preset {name!r}{hint} (there are: {', '.join(PRESETS)})")
+    return PRESETS[name]()

@@ -1,0 +1,1 @@
+"""The pre-training task: mask, encode, drop a frame, rebuild it, render."""

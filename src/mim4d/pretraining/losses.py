@@ -1,0 +1,86 @@
+"""Losses of the rendering: each a function with an explicit validity mask, and a mean over it.
+
+All lengths are metres, so that a weight means the same in every configuration. A mean over nothing
+is zero (and has zero gradient). Colour and distance are the losses of MIM4D, arXiv 2403.08760; the
+others are coded in the released code and off there.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+
+def masked_mean(values: Float[Tensor, "*b"], valid: Bool[Tensor, "*b"]) -> Float[Tensor, ""]:
+    """Mean of the valid values; 0 if there are none. Invalid values may be anything, also NaN."""
+    kept = torch.where(valid, values, torch.zeros_like(values))
+    return kept.sum() / valid.sum().clamp(min=1)
+
+
+def colour_l1(
+    colours: Float[Tensor, "b r 3"],
+    target_colours: Float[Tensor, "b r 3"],
+    valid: Bool[Tensor, "b r"],
+) -> Float[Tensor, ""]:
+    """Mean over rays and channels of |ĉ − c|."""
+    return masked_mean((colours - target_colours).abs().mean(dim=-1), valid)
+
+
+def distance_l1(
+    distances: Float[Tensor, "b r"],
+    target_distances: Float[Tensor, "b r"],
+    valid: Bool[Tensor, "b r"],
+) -> Float[Tensor, ""]:
+    """Mean over rays with a measurement of |d̂ − d|, metres."""
+    return masked_mean((distances - target_distances).abs(), valid)
+
+
+def eikonal(
+    sdf_gradient: Float[Tensor, "b r s 3"], valid: Bool[Tensor, "b r"]
+) -> Float[Tensor, ""]:
+    """Mean over samples of (|∇sdf| − 1)²: a distance grows by one metre per metre."""
+    # The norm's own derivative is not finite at zero.
+    norm = (sdf_gradient.square().sum(dim=-1) + 1e-12).sqrt()
+    return masked_mean((norm - 1).square(), valid.unsqueeze(-1).expand_as(norm))
+
+
+def free_space(
+    sdf: Float[Tensor, "b r s"],
+    sample_distances: Float[Tensor, "b r s"],
+    target_distances: Float[Tensor, "b r"],
+    valid: Bool[Tensor, "b r"],
+    truncation_m: float,
+) -> Float[Tensor, ""]:
+    """Mean of relu(τ − sdf) over the samples that lie more than τ in front of the measured surface.
+
+    Args:
+        sdf: Metres.
+        sample_distances: Metres along the ray.
+        target_distances: Measured distances, metres.
+        valid: Rays with a measurement.
+        truncation_m: τ, metres.
+    """
+    front = sample_distances < (target_distances - truncation_m).unsqueeze(-1)
+    return masked_mean(F.relu(truncation_m - sdf), front & valid.unsqueeze(-1))
+
+
+def near_surface_sdf(
+    sdf: Float[Tensor, "b r s"],
+    sample_distances: Float[Tensor, "b r s"],
+    target_distances: Float[Tensor, "b r"],
+    valid: Bool[Tensor, "b r"],
+    truncation_m: float,
+) -> Float[Tensor, ""]:
+    """Mean of |d_sample + sdf − d| over the samples within τ of the measured surface, metres.
+
+    Along the ray the SDF is taken to fall by one metre per metre, which holds for a surface seen
+    face on and overestimates otherwise.
+    """
+    offset = target_distances.unsqueeze(-1) - sample_distances
+    near = (offset.abs() <= truncation_m) & valid.unsqueeze(-1)
+    return masked_mean((sdf - offset).abs(), near)
+
+
+def sparse_points_sdf(sdf: Float[Tensor, "*b"], valid: Bool[Tensor, "*b"]) -> Float[Tensor, ""]:
+    """Mean of |sdf| at LiDAR points, which lie on surfaces, metres."""
+    return masked_mean(sdf.abs(), valid)

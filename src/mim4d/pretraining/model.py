@@ -1,0 +1,218 @@
+"""The pre-training model; `forward` is the figure of MIM4D (arXiv 2403.08760).
+
+Hide patches, encode and lift every frame, drop one frame, rebuild its volume from the others, and
+prove both the direct volumes and the rebuilt one by rendering them into the cameras. Everything
+random arrives as `StepChoices`, so that a step can be repeated exactly.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal, TypeVar
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.profiler import record_function
+
+from mim4d.data.clip import Clip
+from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.models.masking import draw_patch_mask, hide_padding
+from mim4d.models.temporal import TemporalDecoder
+from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
+from mim4d.models.warp import warp_volume
+from mim4d.rendering.ray_choice import build_rays, choose_rays
+from mim4d.rendering.rays import Rays, RayTargets
+from mim4d.rendering.renderer import NeusRenderer, Rendering
+
+DroppedFrame = Literal["inner", "any", "key"]
+Record = TypeVar("Record", Rays, RayTargets)
+
+
+@dataclass(frozen=True)
+class StepChoices:
+    """Every random choice of one step. Rays are those of each frame, in its own ego axes.
+
+    Attributes:
+        visible: Patches the encoder may see.
+        dropped: The frame of each clip that is dropped and rebuilt.
+        rays: Rays of all frames; the leading axis is (b t).
+        targets: What the cameras and the LiDAR say about them.
+        direct_jitter: Sample positions of the direct renderings, uniform in [0, 1).
+        predicted_jitter: The same for the rebuilt frame.
+    """
+
+    visible: Bool[Tensor, "b t n hp wp"]
+    dropped: Int[Tensor, " b"]
+    rays: Rays
+    targets: RayTargets
+    direct_jitter: list[Float[Tensor, "m r"]]
+    predicted_jitter: list[Float[Tensor, "b r"]]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What one forward pass gives.
+
+    Attributes:
+        direct: Renderings of every frame's own volume; the leading axis is (b t).
+        predicted: Renderings of the rebuilt frames.
+        predicted_targets: Truth of the rebuilt frames' rays.
+        predicted_rays: The rebuilt frames' rays.
+    """
+
+    direct: Rendering
+    predicted: Rendering
+    predicted_rays: Rays
+    predicted_targets: RayTargets
+
+
+def take(record: Record, index: Int[Tensor, " m"]) -> Record:
+    """The given entries of a record of tensors along its leading axis."""
+    return type(record)(**{f.name: getattr(record, f.name)[index] for f in fields(record)})
+
+
+def frame_points_ego(clip: Clip) -> Float[Tensor, "m p 3"]:
+    """LiDAR points of every frame in its own ego axes, frames joined with the batch."""
+    ego_from_ref = invert_rigid(clip.ref_from_ego)
+    return transform_points(ego_from_ref, clip.points_ref).flatten(0, 1)
+
+
+class MaskedVideoModel(nn.Module):
+    """Masked modelling of multi-camera video.
+
+    Args:
+        encoder: Clip to volumes.
+        decoder: The other frames' volumes to the dropped frame's.
+        renderer: Volume and rays to colour and distance.
+        mask_ratio: Share of patches hidden in each image.
+        patch_px: Side of a patch, pixels.
+        dropped_frame: Which frame may be dropped; see `MaskConfig`.
+        rays_per_camera: Rays per image and step.
+        near_m: Nearest sample of a ray, metres.
+        use_lidar: Take rays through LiDAR returns first, and supervise their distance.
+        sky_fraction: Share of rows at the top where no pixel-only ray starts.
+        occlusion_cell_px: Cell size of the test that drops LiDAR points the camera cannot see.
+    """
+
+    def __init__(
+        self,
+        encoder: VideoEncoder,
+        decoder: TemporalDecoder,
+        renderer: NeusRenderer,
+        mask_ratio: float,
+        patch_px: int,
+        dropped_frame: DroppedFrame,
+        rays_per_camera: int,
+        near_m: float,
+        use_lidar: bool,
+        sky_fraction: float,
+        occlusion_cell_px: int | None,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.renderer = renderer
+        self.mask_ratio = mask_ratio
+        self.patch_px = patch_px
+        self.dropped_frame = dropped_frame
+        self.rays_per_camera = rays_per_camera
+        self.near_m = near_m
+        self.use_lidar = use_lidar
+        self.sky_fraction = sky_fraction
+        self.occlusion_cell_px = occlusion_cell_px
+
+    def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
+        """One step: see the module's text."""
+        volumes = self.encoder(clip, choices.visible)
+        predicted_volume = self.rebuild(volumes, clip, choices.dropped)
+        dropped = torch.arange(clip.batch_size, device=volumes.device) * clip.num_frames
+        dropped = dropped + choices.dropped
+        rays, targets = take(choices.rays, dropped), take(choices.targets, dropped)
+        with record_function("render"):
+            direct = self.renderer(volumes.flatten(0, 1), choices.rays, choices.direct_jitter)
+            predicted = self.renderer(predicted_volume, rays, choices.predicted_jitter)
+        return Reconstruction(direct, predicted, rays, targets)
+
+    def rebuild(
+        self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, dropped: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b c z y x"]:
+        """Rebuild each clip's dropped frame from its other frames, in the dropped frame's axes.
+
+        The dropped frame's own volume is not read.
+        """
+        sources = self._sources(clip.num_frames, dropped)
+        b = torch.arange(clip.batch_size, device=dropped.device)
+        with record_function("decode"):
+            ego_from_ref = invert_rigid(clip.ref_from_ego)
+            ref_from_target = clip.ref_from_ego[b, dropped].unsqueeze(1)
+            source_from_target = ego_from_ref[b[:, None], sources] @ ref_from_target
+            present = clip.frame_present[b[:, None], sources]
+            warped, valid = warp_volume(
+                volumes[b[:, None], sources].flatten(0, 1),
+                source_from_target.flatten(0, 1),
+                self.encoder.grid,
+            )
+            warped = rearrange(warped, "(b s) ... -> b s ...", b=clip.batch_size)
+            valid = rearrange(valid, "(b s) ... -> b s ...", b=clip.batch_size)
+            times = clip.frame_times_s
+            dt_s = times[b[:, None], sources] - times[b, dropped].unsqueeze(1)
+            valid = valid & present[:, :, None, None, None]
+            return self.decoder(warped, valid, dt_s, present)
+
+    @staticmethod
+    def _sources(num_frames: int, dropped: Int[Tensor, " b"]) -> Int[Tensor, "b s"]:
+        """All frames but the dropped one, oldest first."""
+        others = torch.arange(num_frames - 1, device=dropped.device)
+        return others + (others >= dropped.unsqueeze(1))
+
+    def draw_choices(self, clip: Clip, generator: torch.Generator) -> StepChoices:
+        """Draw everything random of one step.
+
+        Args:
+            clip: The batch.
+            generator: On the CPU, so that the choices do not depend on the device.
+        """
+        b, t, n = clip.images.shape[:3]
+        device = clip.images.device
+        patches_hw = (
+            clip.images.shape[-2] // self.patch_px,
+            clip.images.shape[-1] // self.patch_px,
+        )
+        visible = draw_patch_mask((b, t, n), patches_hw, self.mask_ratio, generator, device)
+        dropped = self._draw_dropped(clip, generator).to(device)
+        rays, targets = self._draw_rays(clip, generator)
+        draw_jitter = self.renderer.draw_jitter
+        return StepChoices(
+            visible=hide_padding(visible, clip.image_sizes, self.patch_px),
+            dropped=dropped,
+            rays=rays,
+            targets=targets,
+            direct_jitter=draw_jitter(rays, generator),
+            predicted_jitter=draw_jitter(take(rays, torch.arange(b, device=device)), generator),
+        )
+
+    def _draw_dropped(self, clip: Clip, generator: torch.Generator) -> Int[Tensor, " b"]:
+        b, t = clip.batch_size, clip.num_frames
+        if self.dropped_frame == "key":
+            return torch.full((b,), clip.key)
+        low, high = (1, t - 1) if self.dropped_frame == "inner" else (0, t)
+        return torch.randint(low, high, (b,), generator=generator)
+
+    def _draw_rays(self, clip: Clip, generator: torch.Generator) -> tuple[Rays, RayTargets]:
+        intrinsics = clip.intrinsics.flatten(0, 1)
+        poses = ego_from_camera(clip).flatten(0, 1)
+        valid_points = clip.valid_points.flatten(0, 1)
+        choice = choose_rays(
+            clip.image_sizes.flatten(0, 1),
+            clip.image_present.flatten(0, 1),
+            intrinsics,
+            poses,
+            frame_points_ego(clip),
+            valid_points if self.use_lidar else torch.zeros_like(valid_points),
+            rays_per_camera=self.rays_per_camera,
+            generator=generator,
+            sky_fraction=self.sky_fraction,
+            occlusion_cell_px=self.occlusion_cell_px,
+        )
+        images = clip.images.flatten(0, 1)
+        return build_rays(choice, images, intrinsics, poses, self.encoder.grid, self.near_m)

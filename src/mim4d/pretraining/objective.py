@@ -1,0 +1,64 @@
+"""The losses of one step, named and weighted.
+
+Both renderings, the direct volumes' and the rebuilt frame's, answer to the same cameras and LiDAR
+(MIM4D, arXiv 2403.08760: colour and depth losses weigh equally; ours are in metres).
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mim4d.pretraining.losses import colour_l1, distance_l1, eikonal
+from mim4d.pretraining.model import Reconstruction, StepChoices
+from mim4d.rendering.rays import Rays, RayTargets
+from mim4d.rendering.renderer import Rendering
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the terms; see `LossConfig`."""
+
+    colour: float
+    distance: float
+    eikonal: float
+    predicted: float
+
+
+def pretraining_losses(
+    reconstruction: Reconstruction, choices: StepChoices, weights: LossWeights
+) -> dict[str, Tensor]:
+    """Every term unweighted, by name, and their weighted sum as `loss`.
+
+    `distance` and `predicted_distance` are mean absolute errors in metres.
+    """
+    direct = _terms(reconstruction.direct, choices.rays, choices.targets, weights)
+    predicted = _terms(
+        reconstruction.predicted,
+        reconstruction.predicted_rays,
+        reconstruction.predicted_targets,
+        weights,
+    )
+    loss = _weighted_sum(direct, weights) + weights.predicted * _weighted_sum(predicted, weights)
+    named = {f"predicted_{name}": value for name, value in predicted.items()}
+    return {"loss": loss, **direct, **named}
+
+
+def _terms(
+    rendering: Rendering, rays: Rays, targets: RayTargets, weights: LossWeights
+) -> dict[str, Tensor]:
+    terms = {
+        "colour": colour_l1(rendering.colours, targets.colours, rays.valid),
+        "distance": distance_l1(
+            rendering.distances, targets.distances, rays.valid & targets.valid_distances
+        ),
+    }
+    if weights.eikonal > 0:
+        terms["eikonal"] = eikonal(rendering.sdf_gradient, rays.valid)
+    return terms
+
+
+def _weighted_sum(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
+    total = weights.colour * terms["colour"] + weights.distance * terms["distance"]
+    if "eikonal" in terms:
+        total = total + weights.eikonal * terms["eikonal"]
+    return total

@@ -1,0 +1,1 @@
+"""Volume and rays to colour and distance: a NeuS renderer in metres."""

@@ -1,0 +1,133 @@
+"""Small conditioned MLPs that turn a point and its features into a signed distance and a colour.
+
+Both have the layout of the released code (MIM4D, arXiv 2403.08760; after convolutional occupancy
+networks): the point enters first, the features are added before every layer. Points are in the
+decoder's own unit of length (see `SdfField`). The SDF decoder also returns the derivative of its
+distance, written out by hand so that one ordinary backward pass trains through it.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+_SOFTPLUS_BETA = 100.0
+
+
+class ConditionedMlp(nn.Module):
+    """Layers x ← activation(W_l (x + C_l f) + b_l), starting from x = P p.
+
+    Args:
+        features: Channels of the conditioning vector f.
+        hidden: Width of the layers.
+        outputs: Width of the last layer.
+        num_layers: Number of layers W_l, the last included.
+    """
+
+    def __init__(self, features: int, hidden: int, outputs: int, num_layers: int) -> None:
+        super().__init__()
+        self.from_points = nn.Linear(3, hidden)
+        # All C_l in one product; the default initialisation depends on the input width only.
+        self.from_features = nn.Linear(features, hidden * num_layers)
+        widths = [hidden] * (num_layers - 1) + [outputs]
+        self.layers = nn.ModuleList(nn.Linear(hidden, width) for width in widths)
+
+    def linear_layers(self) -> list[nn.Linear]:
+        """The layers W_l, typed."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    def conditions(self, features: Float[Tensor, "q c"]) -> list[Float[Tensor, "q hidden"]]:
+        """C_l f of every layer."""
+        return list(self.from_features(features).chunk(len(self.layers), dim=-1))
+
+
+class ColourDecoder(ConditionedMlp):
+    """ReLU layers and a sigmoid: RGB in [0, 1]."""
+
+    def forward(
+        self, points: Float[Tensor, "q 3"], features: Float[Tensor, "q c"]
+    ) -> Float[Tensor, "q 3"]:
+        """Colour of each point under its conditioning features."""
+        x = self.from_points(points)
+        for i, (layer, condition) in enumerate(
+            zip(self.linear_layers(), self.conditions(features), strict=True)
+        ):
+            x = layer(x + condition if i == 0 else F.relu(x) + condition)
+        return torch.sigmoid(x)
+
+
+class SdfDecoder(ConditionedMlp):
+    """Softplus layers: output 0 is the signed distance, the others describe the geometry."""
+
+    def forward(
+        self, points: Float[Tensor, "q 3"], features: Float[Tensor, "q c"]
+    ) -> Float[Tensor, "q outputs"]:
+        """Signed distance and geometry features, without derivatives."""
+        x = self.from_points(points)
+        for i, (layer, condition) in enumerate(
+            zip(self.linear_layers(), self.conditions(features), strict=True)
+        ):
+            x = layer(x + condition if i == 0 else _softplus(x)[0] + condition)
+        return x
+
+    def with_derivatives(
+        self, points: Float[Tensor, "q 3"], features: Float[Tensor, "q c"]
+    ) -> tuple[Float[Tensor, "q outputs"], Float[Tensor, "q 3"], Float[Tensor, "q c"]]:
+        """Outputs, and the partial derivatives of the signed distance.
+
+        A reverse sweep written as forward code: from the last layer's first row back to the inputs,
+        a ← (a ⊙ softplus'(z_l)) W_l. It costs a third of pushing three tangents forward.
+
+        Returns:
+            The outputs, ∂sdf/∂points and ∂sdf/∂features (each with the other held fixed).
+        """
+        x = self.from_points(points)
+        slopes: list[Tensor] = []
+        for i, (layer, condition) in enumerate(
+            zip(self.linear_layers(), self.conditions(features), strict=True)
+        ):
+            if i > 0:
+                x, slope = _softplus(x)
+                slopes.append(slope)
+            x = layer(x + condition)
+        layers = self.linear_layers()
+        adjoint = layers[-1].weight[:1].expand(points.shape[0], -1)
+        adjoints = [adjoint]  # of the conditions, last layer first
+        for layer, slope in zip(layers[-2::-1], slopes[::-1], strict=True):
+            adjoint = (adjoint * slope) @ layer.weight
+            adjoints.append(adjoint)
+        by_features = torch.cat(adjoints[::-1], dim=-1) @ self.from_features.weight
+        return x, adjoint @ self.from_points.weight, by_features
+
+
+def _softplus(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Softplus with β = 100 and its derivative, σ(βz)."""
+    value, slope = _SoftplusWithSlope.apply(z)
+    return value, slope
+
+
+class _SoftplusWithSlope(torch.autograd.Function):
+    """log(1 + exp(βz)) / β and σ(βz), each computed once and free of denormal numbers.
+
+    With s = σ(βz): log(1 + exp(βz)) = max(βz, 0) − log(max(s, 1 − s)). Torch's own softplus takes
+    up to thirty times longer on a CPU where βz is far below zero.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return softplus and slope."""
+        scaled = (z * _SOFTPLUS_BETA).clamp_(min=-30.0)
+        slope = torch.sigmoid(scaled)
+        value = scaled.relu_().sub_(torch.maximum(slope, 1 - slope).log_()).div_(_SOFTPLUS_BETA)
+        ctx.save_for_backward(slope)
+        return value, slope
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_value: Tensor, grad_slope: Tensor) -> Tensor:
+        """D value/dz = s and d slope/dz = β s (1 − s)."""
+        (slope,) = ctx.saved_tensors
+        curvature = (1 - slope).mul_(slope).mul_(_SOFTPLUS_BETA)
+        return (grad_value * slope).addcmul_(grad_slope, curvature)

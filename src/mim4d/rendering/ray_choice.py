@@ -1,0 +1,184 @@
+"""Which rays to train on, and what they should see.
+
+Enters: the images, cameras and LiDAR points of one target frame per clip, in that frame's ego axes.
+Leaves: `Rays` and `RayTargets`, `r` = cameras × rays per camera, ordered by camera. LiDAR points
+come first (they give a distance), random pixels fill up. Choosing (`choose_rays`, random, no
+images) and building (`build_rays`, deterministic) are apart, so that a choice can be data.
+MIM4D, arXiv 2403.08760, section 3.3.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from mim4d.geometry.camera import project
+from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.rendering.rays import Rays, RayTargets, make_rays, rays_through_pixels
+
+
+@dataclass(frozen=True)
+class RayChoice:
+    """Chosen rays, before geometry.
+
+    Attributes:
+        camera_index: Camera of each ray.
+        pixels: (u, v) the ray goes through.
+        distances: Measured distance from the camera centre, metres; 0 where there is none.
+        valid_distances: Rays that go through a LiDAR point.
+        exists: False where the image is absent.
+    """
+
+    camera_index: Int[Tensor, "b r"]
+    pixels: Float[Tensor, "b r 2"]
+    distances: Float[Tensor, "b r"]
+    valid_distances: Bool[Tensor, "b r"]
+    exists: Bool[Tensor, "b r"]
+
+
+def choose_rays(
+    image_sizes: Int[Tensor, "b n 2"],
+    image_present: Bool[Tensor, "b n"],
+    intrinsics: Float[Tensor, "b n 3 3"],
+    ego_from_camera: Float[Tensor, "b n 4 4"],
+    points_ego: Float[Tensor, "b p 3"],
+    valid_points: Bool[Tensor, "b p"],
+    *,
+    rays_per_camera: int,
+    generator: torch.Generator,
+    min_distance_m: float = 2.5,
+    sky_fraction: float = 0.0,
+    occlusion_cell_px: int | None = None,
+) -> RayChoice:
+    """Per camera, LiDAR points in its picture without repetition, then random pixels.
+
+    Args:
+        image_sizes: Rows and columns of picture in each image, padding excluded.
+        image_present: Cameras without an image choose nothing.
+        intrinsics: Pixels.
+        ego_from_camera: Pose of each camera in the frame of the points.
+        points_ego: LiDAR points of the target frame; may be none (`p` = 0).
+        valid_points: Which points are real.
+        rays_per_camera: How many rays each camera gives.
+        generator: On the CPU; the choice is then the same on any device.
+        min_distance_m: Points nearer to the camera (the car itself) are not used.
+        sky_fraction: Share of the picture's rows, from the top, that random pixels avoid.
+        occlusion_cell_px: Drop points that the LiDAR sees and the camera does not (see
+            `hidden_points`), with cells of this size; None keeps all.
+    """
+    with torch.autocast(device_type=points_ego.device.type, enabled=False):
+        camera_from_ego = invert_rigid(ego_from_camera)
+        points_camera = transform_points(camera_from_ego, points_ego[:, None])  # b n p 3
+        projected, depth = project(intrinsics, points_camera)
+    distances = points_camera.norm(dim=-1)
+    columns_rows = image_sizes.flip(-1)[:, :, None]
+    usable = ((projected >= 0) & (projected < columns_rows)).all(dim=-1) & (depth > 1e-5)
+    usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)
+    if occlusion_cell_px is not None:
+        usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px)
+
+    keys = torch.rand(usable.shape, generator=generator).to(points_ego.device)
+    count = min(rays_per_camera, points_ego.shape[1])
+    top = torch.where(usable, keys, -1.0).topk(count, dim=-1)
+    from_point = F.pad(top.values >= 0, (0, rays_per_camera - count))
+    order = F.pad(top.indices, (0, rays_per_camera - count))
+    pixels = random_pixels(image_sizes, rays_per_camera, generator, sky_fraction)
+    chosen = torch.zeros_like(from_point, dtype=distances.dtype)
+    if count > 0:
+        through = projected.gather(2, order.unsqueeze(-1).expand(-1, -1, -1, 2))
+        pixels = torch.where(from_point.unsqueeze(-1), through, pixels)
+        chosen = torch.where(from_point, distances.gather(2, order), chosen)
+    b, n = image_present.shape
+    camera_index = repeat(
+        torch.arange(n, device=pixels.device), "n -> b (n r)", b=b, r=rays_per_camera
+    )
+    return RayChoice(
+        camera_index,
+        pixels.flatten(1, 2),
+        chosen.flatten(1, 2),
+        from_point.flatten(1, 2),
+        repeat(image_present, "b n -> b (n r)", r=rays_per_camera),
+    )
+
+
+def random_pixels(
+    image_sizes: Int[Tensor, "b n 2"], count: int, generator: torch.Generator, sky_fraction: float
+) -> Float[Tensor, "b n k 2"]:
+    """Centres (u, v) of `count` random pixels of each picture, below its `sky_fraction`."""
+    shares = torch.rand((*image_sizes.shape[:2], count, 2), generator=generator)
+    shares = shares.to(image_sizes.device)
+    rows, columns = image_sizes[..., None, 0], image_sizes[..., None, 1]
+    first_row = (rows * sky_fraction).floor()
+    u = (shares[..., 0] * columns).floor().minimum(columns - 1)
+    v = (first_row + shares[..., 1] * (rows - first_row)).floor().minimum(rows - 1)
+    return torch.stack([u, v], dim=-1).clamp(min=0) + 0.5
+
+
+def hidden_points(
+    pixels: Float[Tensor, "b n p 2"],
+    distances: Float[Tensor, "b n p"],
+    usable: Bool[Tensor, "b n p"],
+    cell_px: int,
+) -> Bool[Tensor, "b n p"]:
+    """Points behind something nearer that the LiDAR, mounted higher, could look over.
+
+    A coarse map of nearest distances per cell. A point is hidden if both the three cells above its
+    own and the three below hold points so near that it lies 15 % and one metre behind the farther
+    of the two. Asking on both sides spares the road, where only the cells below are nearer.
+    """
+    b, n, p = distances.shape
+    cells = (pixels / cell_px).floor().clamp(0, 1e4).long()
+    cells = torch.where(usable.unsqueeze(-1), cells, torch.zeros_like(cells))
+    if p == 0:
+        return usable
+    columns, rows = (int(cells[..., axis].max()) + 1 for axis in (0, 1))
+    index = cells[..., 1] * columns + cells[..., 0]
+    seen = torch.where(usable, distances, torch.inf)
+    nearest = torch.full((b, n, rows * columns), torch.inf, device=seen.device, dtype=seen.dtype)
+    nearest = nearest.scatter_reduce(2, index, seen, "amin").view(b, n, rows, columns)
+    around = -F.max_pool2d(-nearest, (1, 3), stride=1, padding=(0, 1))
+    above = F.pad(around, (0, 0, 1, 0), value=torch.inf)[:, :, :-1]
+    below = F.pad(around, (0, 0, 0, 1), value=torch.inf)[:, :, 1:]
+    cover = torch.maximum(above, below).flatten(2).gather(2, index)
+    return usable & (distances > 1.15 * cover + 1.0)
+
+
+def build_rays(
+    choice: RayChoice,
+    images: Float[Tensor, "b n 3 h w"],
+    intrinsics: Float[Tensor, "b n 3 3"],
+    ego_from_camera: Float[Tensor, "b n 4 4"],
+    bounds: VoxelGrid,
+    near_min_m: float,
+) -> tuple[Rays, RayTargets]:
+    """Geometry and targets of chosen rays.
+
+    Args:
+        choice: From `choose_rays`.
+        images: RGB in [0, 1], without mask.
+        intrinsics: Pixels.
+        ego_from_camera: The same pose for every ray of a camera, whatever the ray was chosen by.
+        bounds: Box for near and far.
+        near_min_m: Smallest distance, metres.
+
+    Returns:
+        Rays in the ego frame, and targets. A distance beyond the exit of the box becomes the exit:
+        that space is free up to there is a fact the ray can learn.
+    """
+    origins, directions = rays_through_pixels(
+        choice.pixels, choice.camera_index, intrinsics, ego_from_camera
+    )
+    rays = make_rays(origins, directions, choice.exists, bounds, near_min_m)
+    height, width = images.shape[-2:]
+    u = choice.pixels[..., 0].floor().long().clamp(0, width - 1)
+    v = choice.pixels[..., 1].floor().long().clamp(0, height - 1)
+    rows = rearrange(images, "b n c h w -> b (n h w) c")
+    index = (choice.camera_index * height + v) * width + u
+    colours = rows.gather(1, index.unsqueeze(-1).expand(-1, -1, 3))
+    valid_distances = choice.valid_distances & rays.valid
+    distances = torch.where(valid_distances, choice.distances.minimum(rays.far), 0.0)
+    return rays, RayTargets(colours, distances, valid_distances, choice.camera_index, choice.pixels)

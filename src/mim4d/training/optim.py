@@ -1,0 +1,54 @@
+"""AdamW's parameter groups and the learning rate by optimiser step."""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from mim4d.config import OptimConfig
+
+
+def lr_factor(step: int, config: OptimConfig) -> float:
+    """Share of the peak learning rate at an optimiser step (counted from 0).
+
+    Linear warm-up over `warmup_steps`, then a cosine down to `final_lr_factor` at the last step.
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return config.final_lr_factor + (1 - config.final_lr_factor) * cosine
+
+
+def build_optimizer(
+    model: nn.Module, backbone: nn.Module, config: OptimConfig
+) -> tuple[AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """AdamW in four groups: backbone or not × decayed (matrices) or not (vectors, scalars)."""
+    of_backbone = {id(parameter) for parameter in backbone.parameters()}
+    groups = []
+    for is_backbone, factor in ((True, config.backbone_lr_factor), (False, 1.0)):
+        members = [
+            parameter
+            for parameter in model.parameters()
+            if parameter.requires_grad and (id(parameter) in of_backbone) == is_backbone
+        ]
+        groups += _decay_groups(members, config.lr * factor, config.weight_decay)
+    optimizer = AdamW(groups)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, config))
+    return optimizer, schedule
+
+
+def _decay_groups(
+    parameters: Iterable[nn.Parameter], lr: float, weight_decay: float
+) -> list[dict[str, object]]:
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    for parameter in parameters:
+        (decayed if parameter.ndim > 1 else plain).append(parameter)
+    groups: list[dict[str, object]] = [
+        {"params": decayed, "lr": lr, "weight_decay": weight_decay},
+        {"params": plain, "lr": lr, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,1 @@
+"""Pictures: a clip, a rendering, a report."""

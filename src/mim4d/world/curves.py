@@ -1,0 +1,175 @@
+"""Plane curves made of straight lines and circular arcs: centre lines, lanes, paths of cars.
+
+A curve's stations `s` grow along it from 0; `lateral` is the signed distance to its left. Lines and arcs
+have closed forms for poses, parallel curves and nearest points, so that markings, kerbs and paths are
+exact at any distance. Coordinates are x, y of the world in metres, angles in radians.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import no_type_check
+
+import numpy as np
+from jaxtyping import Float
+
+from mim4d.world.kernels import kernel
+
+# Columns of `Curve.pieces`.
+X, Y, YAW, CURVATURE, LENGTH, START, LOWEST, HIGHEST = range(8)
+UNBOUNDED_M = 1e6
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Pieces of constant curvature, one after the other.
+
+    Attributes:
+        pieces: Per piece: start x, y, yaw; curvature (1/m, positive turns left); length; station of
+            the start; lowest and highest station (from the piece's start) that still belong to it.
+            A curve that goes on beyond an end has an unbounded value there.
+    """
+
+    pieces: Float[np.ndarray, "m 8"]
+
+    def poses(self, stations_m: Float[np.ndarray, " p"]) -> Float[np.ndarray, "p 3"]:
+        """x, y and yaw at each station; beyond an end the last piece is continued."""
+        index = np.searchsorted(self.pieces[:, START], stations_m, side="right") - 1
+        piece = self.pieces[np.clip(index, 0, len(self.pieces) - 1)]
+        along = stations_m - piece[:, START]
+        yaw, turn = piece[:, YAW], piece[:, CURVATURE] * along
+        # The chord of an arc: length s·sinc(turn / 2), heading half way between both ends.
+        chord = along * np.sinc(turn / (2 * np.pi))
+        x = piece[:, X] + chord * np.cos(yaw + turn / 2)
+        y = piece[:, Y] + chord * np.sin(yaw + turn / 2)
+        return np.stack([x, y, yaw + turn], axis=-1)
+
+    def curvatures(self, stations_m: Float[np.ndarray, " p"]) -> Float[np.ndarray, " p"]:
+        """Curvature (1/m) at each station."""
+        index = np.searchsorted(self.pieces[:, START], stations_m, side="right") - 1
+        curvatures: Float[np.ndarray, " p"] = self.pieces[
+            np.clip(index, 0, len(self.pieces) - 1), CURVATURE
+        ]
+        return curvatures
+
+    def offset(self, lateral_m: float) -> "Curve":
+        """The parallel curve `lateral_m` to the left (its stations stretch or shrink in bends)."""
+        pieces = self.pieces.copy()
+        pieces[:, X] -= lateral_m * np.sin(pieces[:, YAW])
+        pieces[:, Y] += lateral_m * np.cos(pieces[:, YAW])
+        stretch = 1 - lateral_m * pieces[:, CURVATURE]
+        assert (stretch > 0).all(), "a parallel curve beyond the centre of a bend"
+        pieces[:, CURVATURE] /= stretch
+        pieces[:, LENGTH] *= stretch
+        pieces[:, START] = np.concatenate([[0.0], np.cumsum(pieces[:-1, LENGTH])])
+        inner = pieces[:, HIGHEST] < UNBOUNDED_M
+        pieces[inner, HIGHEST] = pieces[inner, LENGTH]
+        return Curve(pieces)
+
+    def project(
+        self, points: Float[np.ndarray, "p 2"]
+    ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " p"]]:
+        """Station and lateral of the nearest point of the curve, for each point."""
+        both = _project_all(self.pieces, np.ascontiguousarray(points, dtype=np.float64))
+        return both[:, 0], both[:, 1]
+
+
+def build_curve(
+    start: tuple[float, float, float],
+    pieces: Sequence[tuple[float, float]],
+    *,
+    open_start: bool = True,
+    open_end: bool = True,
+) -> Curve:
+    """A curve from its start pose (x, y, yaw) and (length, curvature) of each piece.
+
+    Args:
+        start: Pose at station 0.
+        pieces: Lengths (m) and curvatures (1/m). A piece at an open end must be straight.
+        open_start: The curve goes on, straight, before station 0.
+        open_end: The curve goes on, straight, after its last station.
+    """
+    assert pieces, "a curve needs a piece"
+    assert not (open_start and pieces[0][1]), "an open start must be straight"
+    assert not (open_end and pieces[-1][1]), "an open end must be straight"
+    rows = np.zeros((len(pieces), 8))
+    x, y, yaw = start
+    station = 0.0
+    for row, (length, curvature) in zip(rows, pieces, strict=True):
+        row[:] = x, y, yaw, curvature, length, station, 0.0, length
+        turn = length * curvature
+        chord = length * np.sinc(turn / (2 * math.pi))
+        x += chord * math.cos(yaw + turn / 2)
+        y += chord * math.sin(yaw + turn / 2)
+        yaw += turn
+        station += length
+    rows[0, LOWEST] = -UNBOUNDED_M if open_start else 0.0
+    rows[-1, HIGHEST] = UNBOUNDED_M if open_end else rows[-1, LENGTH]
+    return Curve(rows)
+
+
+def turn_between(
+    start: tuple[float, float, float], end: tuple[float, float, float], radius_m: float
+) -> Curve:
+    """Straight on from `start`, then an arc, then along the line of `end`.
+
+    Args:
+        start: Pose at station 0.
+        end: Any pose (x, y, yaw) on the line to drive along after the turn.
+        radius_m: Radius of the arc.
+
+    Raises:
+        ValueError: The lines are parallel, or the arc would have to begin before `start`.
+    """
+    turn = math.remainder(end[2] - start[2], 2 * math.pi)
+    across = math.sin(turn)
+    if abs(across) < 0.05:
+        raise ValueError(f"cannot turn between lines {math.degrees(turn):.1f}° apart")
+    to_end = (end[0] - start[0], end[1] - start[1])
+    corner = (to_end[0] * math.sin(end[2]) - to_end[1] * math.cos(end[2])) / across
+    straight = corner - radius_m * math.tan(abs(turn) / 2)
+    if straight <= 0:
+        raise ValueError(f"no room for a turn of radius {radius_m} m")
+    arc = (radius_m * abs(turn), math.copysign(1 / radius_m, turn))
+    return build_curve(start, [(straight, 0.0), arc, (300.0, 0.0)])
+
+
+@kernel
+@no_type_check
+def project_point(pieces, x, y):
+    """Station and lateral of the point of the curve nearest to (x, y)."""
+    best, best_s, best_lateral = 1e18, 0.0, 0.0
+    for i in range(pieces.shape[0]):
+        x0, y0, yaw, curvature = pieces[i, 0], pieces[i, 1], pieces[i, 2], pieces[i, 3]
+        lowest, highest = pieces[i, 6], pieces[i, 7]
+        cos, sin = math.cos(yaw), math.sin(yaw)
+        along = (x - x0) * cos + (y - y0) * sin
+        left = (y - y0) * cos - (x - x0) * sin
+        if curvature == 0.0:
+            s = min(max(along, lowest), highest)
+            lateral = left
+            squared = (along - s) ** 2 + left * left
+        else:
+            # In the piece's own axes the centre of its circle is (0, 1 / curvature).
+            radius, sign = 1.0 / abs(curvature), math.copysign(1.0, curvature)
+            to_centre = radius - sign * left
+            distance = math.sqrt(along * along + to_centre * to_centre)
+            raw = math.atan2(along, to_centre) * radius
+            s = min(max(raw, lowest), highest)
+            lateral = sign * (radius - distance)
+            # Law of cosines between the point and the clamped foot on the circle.
+            gap = 2.0 * math.sin((raw - s) / (2.0 * radius))
+            squared = (radius - distance) ** 2 + radius * distance * gap * gap
+        if squared < best:
+            best, best_s = squared, pieces[i, 5] + s
+            best_lateral = math.copysign(math.sqrt(squared), lateral)
+    return best_s, best_lateral
+
+
+@kernel
+@no_type_check
+def _project_all(pieces, points):
+    out = np.empty((points.shape[0], 2))
+    for i in range(points.shape[0]):
+        out[i, 0], out[i, 1] = project_point(pieces, points[i, 0], points[i, 1])
+    return out

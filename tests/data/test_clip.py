@@ -1,0 +1,74 @@
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from mim4d.data.clip import Clip, collate
+
+
+def make_clip(points: int = 3, boxes: int = 2, cameras: int = 2, value: float = 0.5) -> Clip:
+    t, n = 2, cameras
+    eye3, eye4 = torch.eye(3), torch.eye(4)
+    return Clip(
+        images=torch.full((1, t, n, 3, 4, 6), value),
+        image_sizes=torch.tensor([4, 6]).expand(1, t, n, 2),
+        image_present=torch.ones(1, t, n, dtype=torch.bool),
+        intrinsics=eye3.expand(1, t, n, 3, 3),
+        ref_from_camera=eye4.expand(1, t, n, 4, 4),
+        image_times_s=torch.zeros(1, t, n),
+        ref_from_ego=eye4.expand(1, t, 4, 4),
+        frame_times_s=torch.tensor([[-0.5, 0.0]]),
+        frame_present=torch.ones(1, t, dtype=torch.bool),
+        key=1,
+        points_ref=torch.full((1, t, points, 3), value),
+        valid_points=torch.ones(1, t, points, dtype=torch.bool),
+        boxes_ref=torch.full((1, t, boxes, 9), value),
+        valid_boxes=torch.ones(1, t, boxes, dtype=torch.bool),
+        valid_velocities=torch.ones(1, t, boxes, dtype=torch.bool),
+        box_classes=torch.zeros(1, t, boxes, dtype=torch.long),
+        camera_names=tuple(f"CAM_{k}" for k in range(n)),
+        scene_names=(f"scene-{value}",),
+        key_tokens=(f"key-{value}",),
+    )
+
+
+def test_collate_keeps_each_clip_and_pads_the_shorter() -> None:
+    short, long = make_clip(points=1, boxes=0), make_clip(points=3, boxes=2, value=0.25)
+    both = collate([short, long])
+    assert both.batch_size == 2
+    assert both.num_frames == 2
+    assert both.num_cameras == 2
+    assert both.points_ref.shape == (2, 2, 3, 3)
+    assert both.valid_points.tolist() == [[[True, False, False]] * 2, [[True] * 3] * 2]
+    assert both.box_classes.tolist() == [[[-1, -1]] * 2, [[0, 0]] * 2]
+    assert both.scene_names == ("scene-0.5", "scene-0.25")
+    assert both.key_tokens == ("key-0.5", "key-0.25")
+    torch.testing.assert_close(both.images[:1], short.images)
+    torch.testing.assert_close(both.images[1:], long.images)
+    torch.testing.assert_close(both.points_ref[1:], long.points_ref)
+
+
+def test_collate_refuses_clips_of_another_rig() -> None:
+    with pytest.raises(ValueError, match="share key frame and cameras"):
+        collate([make_clip(), make_clip(cameras=3)])
+
+
+def test_collate_refuses_another_image_size() -> None:
+    clip = make_clip()
+    wider = dataclasses.replace(clip, images=torch.zeros(1, 2, 2, 3, 4, 8))
+    with pytest.raises(ValueError, match=r"\(2, 2, 3, 4, 6\) and \(2, 2, 3, 4, 8\)"):
+        collate([clip, wider])
+
+
+def test_to_moves_every_tensor() -> None:
+    moved = make_clip().to("meta")
+    tensors = [v for v in vars(moved).values() if isinstance(v, Tensor)]
+    assert len(tensors) == 15
+    assert all(tensor.is_meta for tensor in tensors)
+    assert moved.key == 1
+
+
+def test_wrong_shape_is_caught_by_the_checker() -> None:
+    with pytest.raises(Exception, match="frame_times_s"):
+        dataclasses.replace(make_clip(), frame_times_s=torch.zeros(2))

@@ -1,0 +1,116 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from mim4d.models.depth_head import AsppDepthHead, AsppDepthNet, DepthBins, DepthHead
+from tests.conftest import GoldenFile, assert_golden
+
+BINS = DepthBins(num=8, first_m=1.0, last_m=15.0)
+
+
+def test_bins_have_evenly_spaced_centres() -> None:
+    assert BINS.centres_m.tolist() == [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0]
+    assert BINS.step_m == 2.0
+
+
+@pytest.mark.parametrize("bins", [(1, 0.0, 5.0), (4, 5.0, 5.0), (4, -1.0, 5.0)])
+def test_bins_that_do_not_ascend_are_refused(bins: tuple[int, float, float]) -> None:
+    with pytest.raises(ValueError, match="depth bins: expected at least two"):
+        DepthBins(*bins)
+
+
+def test_golden_simple(golden: Callable[[str], GoldenFile]) -> None:
+    file = golden("simple_depth")
+    head = DepthHead(8, BINS)
+    head.load_state_dict(
+        {key.replace("input_proj", "projection"): v for key, v in file.part("weights").items()}
+    )
+    features, depth_probs = head([file.tensors[f"in.level.{k}"] for k in range(3)])
+    for k in range(3):
+        assert_golden(features[k], file.tensors[f"out.feat.{k}"])
+        assert_golden(depth_probs[k], file.tensors[f"out.depth.{k}"])
+
+
+# Official name of a part of the depth network -> ours; the first that fits counts.
+ASPP_NAMES = {
+    "reduce_conv.": "reduce.",
+    "depth_conv.3.aspp1.": "aspp.branches.0.",
+    "depth_conv.3.aspp2.": "aspp.branches.1.",
+    "depth_conv.3.aspp3.": "aspp.branches.2.",
+    "depth_conv.3.aspp4.": "aspp.branches.3.",
+    "depth_conv.3.global_avg_pool.1.": "aspp.pooled.0.",
+    "depth_conv.3.global_avg_pool.2.": "aspp.pooled.1.",
+    "depth_conv.3.conv1.": "aspp.join.0.",
+    "depth_conv.3.bn1.": "aspp.join.1.",
+    "depth_conv.4.": "logits.",
+    "depth_conv.": "blocks.",
+}
+
+
+def our_name(official: str) -> str:
+    prefix = next(p for p in ASPP_NAMES if official.startswith(p))
+    name = ASPP_NAMES[prefix] + official.removeprefix(prefix)
+    if prefix.startswith("depth_conv.3.aspp"):
+        return name.replace("atrous_conv.", "0.").replace("bn.", "1.")
+    return name.replace("bn1", "norm1").replace("bn2", "norm2")
+
+
+def test_golden_aspp(golden: Callable[[str], GoldenFile]) -> None:
+    file = golden("complex_depth")
+    net = AsppDepthNet(8, 12, mid_channels=8, aspp_channels=5, norm="batch").eval()
+    net.load_state_dict({our_name(key): value for key, value in file.part("weights").items()})
+    logits = net(file.tensors["in.feat"])
+    assert_golden(logits, file.tensors["out.logits"])
+    head = DepthHead(8, DepthBins(12, 1.0, 12.0), net)
+    nn.init.dirac_(head.projection.weight)
+    nn.init.zeros_(head.projection.bias)
+    _, (depth_probs,) = head([file.tensors["in.feat"]])
+    assert_golden(depth_probs, file.tensors["out.depth"])
+
+
+HEADS: list[Callable[[], DepthHead]] = [
+    lambda: DepthHead(6, BINS),
+    lambda: AsppDepthHead(6, BINS, aspp_channels=4, dropout=0.0),
+]
+
+
+@pytest.mark.parametrize("make", HEADS)
+def test_probabilities_sum_to_one_and_every_parameter_gets_a_gradient(
+    make: Callable[[], DepthHead], seed: torch.Generator
+) -> None:
+    head = make()
+    levels = [torch.randn(2, 6, h, w, generator=seed) for h, w in ((6, 8), (3, 4))]
+    features, depth_probs = head(levels)
+    for level, feature, probs in zip(levels, features, depth_probs, strict=True):
+        assert feature.shape == level.shape
+        assert probs.shape == (2, 8, *level.shape[-2:])
+        torch.testing.assert_close(probs.sum(dim=1), torch.ones_like(probs[:, 0]))
+    terms = [
+        (f.mean(dim=1, keepdim=True) * p).square().sum()
+        for f, p in zip(features, depth_probs, strict=True)
+    ]
+    torch.stack(terms).sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in head.parameters())
+
+
+@pytest.mark.parametrize("make", HEADS)
+def test_a_batch_of_two_is_two_batches_of_one_in_training(
+    make: Callable[[], DepthHead], seed: torch.Generator
+) -> None:
+    head = make().train()
+    x = torch.randn(2, 6, 6, 8, generator=seed)
+    both = head([x])[1][0]
+    alone = torch.cat([head([x[k : k + 1]])[1][0] for k in range(2)])
+    torch.testing.assert_close(both, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_the_softmax_stays_in_float32_under_autocast(seed: torch.Generator) -> None:
+    head = DepthHead(6, DepthBins(64, 0.0, 63.0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (feature,), (probs,) = head([torch.randn(1, 6, 5, 7, generator=seed)])
+    assert feature.dtype == torch.bfloat16
+    assert probs.dtype == torch.float32
+    # A sum of 64 bfloat16 probabilities would be off by about 1e-3.
+    torch.testing.assert_close(probs.sum(dim=1), torch.ones(1, 5, 7), rtol=0, atol=1e-6)

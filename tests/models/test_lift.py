@@ -1,0 +1,259 @@
+import math
+
+import pytest
+import torch
+from einops import rearrange, repeat
+from torch import nn
+
+from mim4d.geometry.camera import pixel_centres, unproject
+from mim4d.geometry.rigid import (
+    invert_rigid,
+    rigid_from_rotation_translation,
+    rotation_from_yaw,
+    transform_points,
+)
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.models.lift import VoxelLookup, lift, project_voxels
+from tests.conftest import assert_golden
+from tests.reference.lift import lift_loops
+
+GRID = VoxelGrid((-8.0, -8.0, -1.0), (8.0, 8.0, 3.0), (8, 8, 3))
+POINTS = GRID.centres_ego.reshape(-1, 3)
+PADDED_HW = (24, 32)
+BINS = (1.0, 9.0, 5)
+
+
+def rig(m, n, padded_hw=PADDED_HW):
+    """n cameras around the car, a little different in every frame."""
+    camera_axes = torch.tensor([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    height, width = padded_hw
+    intrinsics = torch.tensor(
+        [[0.7 * width, 0, width / 2], [0, 0.7 * width, height / 2], [0, 0, 1]]
+    )
+    poses = [
+        rigid_from_rotation_translation(
+            rotation_from_yaw(torch.tensor(2 * math.pi * k / n + 0.1 * f)) @ camera_axes,
+            torch.tensor([0.1 * k, 0.2, 1.0]),
+        )
+        for f in range(m)
+        for k in range(n)
+    ]
+    camera_from_ego = invert_rigid(torch.stack(poses)).unflatten(0, (m, n))
+    sizes = torch.tensor([[[height - 4 - f, width - 3] for _ in range(n)] for f in range(m)])
+    return camera_from_ego, intrinsics.expand(m, n, 3, 3).contiguous(), sizes
+
+
+def maps(m, n, seed, c=3, cells=(3, 4)):
+    features = torch.randn(m, n, c, *cells, generator=seed)
+    return features, torch.randn(m, n, BINS[2], *cells, generator=seed).softmax(dim=2)
+
+
+@pytest.mark.parametrize("num_cameras", [2, 3, 6])
+def test_equals_loops(num_cameras, seed):
+    camera_from_ego, intrinsics, sizes = rig(2, num_cameras)
+    features, depth_probs = maps(2, num_cameras, seed)
+    lookup = project_voxels(POINTS, camera_from_ego, intrinsics, sizes, PADDED_HW, *BINS)
+    expected, count = lift_loops(
+        features,
+        depth_probs,
+        POINTS,
+        camera_from_ego,
+        intrinsics,
+        sizes,
+        PADDED_HW,
+        torch.linspace(*BINS[:2], BINS[2]),
+    )
+    assert torch.equal(lookup.visible.sum(dim=1), count.long())
+    assert count.max() > 1 or num_cameras < 6  # with six, neighbours overlap
+    total = lift(features, depth_probs, lookup)
+    torch.testing.assert_close(total, expected, atol=1e-5, rtol=1e-5)
+    mean = lift(features, depth_probs, lookup, normalise="mean")
+    torch.testing.assert_close(
+        mean, expected / count.clamp(min=1).unsqueeze(1), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_one_cell_at_one_depth_fills_the_voxel_it_lies_in():
+    grid = VoxelGrid((0.0, -8.0, -8.0), (16.0, 8.0, 8.0), (16, 16, 16))
+    hw, cells, bins = (32, 32), (8, 8), (0.5, 15.5, 16)
+    camera_from_ego, intrinsics, _ = rig(1, 1, hw)
+    sizes = torch.tensor([[hw]])
+    points = grid.centres_ego.reshape(-1, 3)
+    lookup = project_voxels(points, camera_from_ego, intrinsics, sizes, hw, *bins)
+    for row, column, bin_index in [(3, 5, 9), (5, 2, 12), (4, 4, 6)]:
+        features, depth_probs = torch.zeros(1, 1, 1, *cells), torch.zeros(1, 1, bins[2], *cells)
+        features[..., row, column] = 1
+        depth_probs[:, :, bin_index, row, column] = 1
+        volume = lift(features, depth_probs, lookup).reshape(grid.shape_zyx)
+        pixel = (pixel_centres(*cells)[row, column] * 4)[None]  # one cell is four pixels
+        depth = torch.linspace(*bins)[bin_index : bin_index + 1]
+        point_camera = unproject(intrinsics[0, 0], pixel, depth)
+        point = transform_points(invert_rigid(camera_from_ego[0, 0]), point_camera)
+        x, y, z = grid.to_grid(point)[0].long().tolist()
+        assert volume[z, y, x] > 0.5 * volume.max() > 0
+        centroid = (points * volume.reshape(-1, 1)).sum(dim=0) / volume.sum()
+        assert (centroid - point[0]).abs().max() < 0.5  # half a voxel
+
+
+def test_order_of_cameras_does_not_matter(seed):
+    camera_from_ego, intrinsics, sizes = rig(2, 5)
+    features, depth_probs = maps(2, 5, seed)
+    order = torch.tensor([3, 0, 4, 1, 2])
+
+    def volume(pick):
+        lookup = project_voxels(
+            POINTS, camera_from_ego[:, pick], intrinsics[:, pick], sizes[:, pick], PADDED_HW, *BINS
+        )
+        return lift(features[:, pick], depth_probs[:, pick], lookup)
+
+    torch.testing.assert_close(volume(order), volume(torch.arange(5)), atol=1e-6, rtol=1e-6)
+
+
+def test_two_frames_are_two_times_one(seed):
+    camera_from_ego, intrinsics, sizes = rig(2, 4)
+    features, depth_probs = maps(2, 4, seed)
+
+    def volume(part):
+        lookup = project_voxels(
+            POINTS, camera_from_ego[part], intrinsics[part], sizes[part], PADDED_HW, *BINS
+        )
+        return lift(features[part], depth_probs[part], lookup)
+
+    both = volume(slice(None))
+    torch.testing.assert_close(both[:1], volume(slice(0, 1)))
+    torch.testing.assert_close(both[1:], volume(slice(1, 2)))
+
+
+def test_padding_and_the_depth_range_are_not_seen():
+    intrinsics = torch.tensor([[[[10.0, 0, 16], [0, 10, 12], [0, 0, 1]]]])
+    sizes = torch.tensor([[[20, 24]]])
+    # The camera's own axes as ego axes. Depth bins 1, 3, 5, 7, 9 m reach from 0 to 10 m.
+    points = torch.tensor(
+        [
+            [0.0, 0.0, 5.0],  # the middle
+            [0.0, 0.0, -5.0],  # behind the camera
+            [0.0, 0.0, 9.9],  # half a bin beyond the last centre
+            [0.0, 0.0, 10.1],
+            [3.9, 0.0, 5.0],  # u = 23.8: last column of the picture
+            [4.1, 0.0, 5.0],  # u = 24.2: padding
+            [0.0, 3.9, 5.0],  # v = 19.8
+            [0.0, 4.1, 5.0],  # v = 20.2: padding
+            [-8.1, 0.0, 5.0],  # u = −0.2
+        ]
+    )
+    lookup = project_voxels(points, torch.eye(4)[None, None], intrinsics, sizes, PADDED_HW, *BINS)
+    seen = [True, False, True, False, True, False, True, False, False]
+    assert lookup.visible.flatten().tolist() == seen
+    torch.testing.assert_close(lookup.uvd_unit[0, 0, 0], torch.zeros(3))
+
+
+def test_a_missing_image_and_no_visible_voxel_are_harmless(seed):
+    camera_from_ego, intrinsics, sizes = rig(2, 2)
+    features, depth_probs = maps(2, 2, seed)
+    features.requires_grad_()
+    sizes = sizes * torch.tensor([[1, 0], [0, 0]]).unsqueeze(-1)
+    intrinsics = intrinsics * (sizes[..., :1, None] > 0)  # a missing image may hold zeros
+    lookup = project_voxels(POINTS, camera_from_ego, intrinsics, sizes, PADDED_HW, *BINS)
+    volume = lift(features, depth_probs, lookup, "mean")
+    volume.square().sum().backward()
+    assert volume[0].abs().sum() > 0
+    assert not volume[1].any()
+    assert features.grad is not None
+    assert not features.grad[0, 1].any()
+    assert features.grad.isfinite().all()
+    nothing = VoxelLookup(lookup.uvd_unit, torch.zeros_like(lookup.visible))
+    assert not lift(features, depth_probs, nothing).any()
+
+
+def test_bf16_autocast_does_not_touch_coordinates():
+    # A large image: half precision would overflow at u·depth and lose whole pixels.
+    hw = (928, 1600)
+    camera_from_ego, intrinsics, sizes = rig(1, 6, hw)
+    points = POINTS * 6
+    expected = project_voxels(points, camera_from_ego, intrinsics, sizes, hw, 1.0, 60.0, 60)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        lookup = project_voxels(points, camera_from_ego, intrinsics, sizes, hw, 1.0, 60.0, 60)
+    assert torch.equal(lookup.uvd_unit, expected.uvd_unit)
+    assert torch.equal(lookup.visible, expected.visible)
+
+
+def golden_lookup(lidar2img, cells, mask):
+    """The files' conventions as data: corner voxels, LiDAR axes, align_corners=True with u / W.
+
+    `lidar2img` stands for the pose of a camera whose z is depth; the affine change of pixels that
+    turns u/W·(w − 1) cells into ours takes the place of the intrinsics.
+    """
+    z, y, x = torch.meshgrid(*(torch.arange(float(k)) for k in (4, 16, 16)), indexing="ij")
+    corners = torch.stack([x - 8, y - 8, z - 2], dim=-1).reshape(-1, 3)
+    (hf, wf), (height, width) = cells, (64, 96)
+    pixels = torch.tensor(
+        [
+            [(wf - 1) / wf, 0, width / (2 * wf)],
+            [0, (hf - 1) / hf, height / (2 * hf)],
+            [0, 0, 1],
+        ]
+    )
+    m, n = lidar2img.shape[:2]
+    sizes = torch.tensor([height, width]).expand(m, n, 2)
+    lookup = project_voxels(
+        corners, lidar2img, pixels.expand(m, n, 3, 3), sizes, (height, width), 0.0, 16.0, 8
+    )
+    return VoxelLookup(lookup.uvd_unit, mask)
+
+
+def to_our_order(tensor):
+    """Voxels x slowest, z fastest → z slowest, x fastest; cameras and frames to (m n)."""
+    return rearrange(tensor, "b n t (x y z) ... -> (b t) n (z y x) ...", x=16, y=16, z=4)
+
+
+@pytest.mark.parametrize("name", ["view_trans_pretrain", "view_trans_finetune"])
+def test_golden_view_transform(golden, name):
+    file = golden(name)
+    inputs, out = file.part("in"), file.part("out")
+    b, n, t = inputs["lidar2img"].shape[:3]
+    lidar2img = rearrange(inputs["lidar2img"], "b n t i j -> (b t) n i j")
+    mask = to_our_order(out["mask"])
+    reference = to_our_order(out["reference_voxel_cam"])
+    leaves = {k: inputs[k].clone().requires_grad_() for k in inputs if k != "lidar2img"}
+    volume = torch.zeros(())
+    for level in range(4):
+        features = rearrange(leaves[f"feat.{level}"], "b (n t) c h w -> (b t) n c h w", t=t)
+        depth = rearrange(leaves[f"depth.{level}"], "(b n t) d h w -> (b t) n d h w", b=b, t=t)
+        hf, wf = features.shape[-2:]
+        lookup = golden_lookup(lidar2img, (hf, wf), mask)
+        # Their unit coordinates span centre to centre, (w − 1) cells; ours the whole map.
+        shrink = torch.tensor([(wf - 1) / wf, (hf - 1) / hf, 7 / 8])
+        assert_golden(lookup.uvd_unit[mask], (reference * shrink)[mask])
+        volume = volume + lift(features, depth, lookup)
+    volume = rearrange(volume, "(b t) c (z y x) -> b t c z y x", b=b, z=4, y=16)
+    assert_golden(volume, out["volume"])
+
+    convs = nn.Sequential()
+    if name == "view_trans_finetune":
+        convs = nn.Sequential(
+            *(
+                nn.Sequential(nn.Conv3d(8, 8, 3, padding=1), nn.BatchNorm3d(8), nn.ReLU())
+                for _ in range(2)
+            )
+        )
+        weights = file.part("weights")
+        convs.load_state_dict({k.removeprefix("conv_layer."): v for k, v in weights.items()})
+        volume = convs.eval()(volume.sum(dim=1)).unsqueeze(1)
+    assert_golden(volume, out["out"])
+    loss = volume.square().sum()
+    assert_golden(loss, out["loss"])
+    loss.backward()
+    for key, leaf in leaves.items():
+        assert_golden(leaf.grad, out[f"grad.in.{key}"])
+    for key, weight in convs.named_parameters():
+        assert_golden(weight.grad, out[f"grad.weights.conv_layer.{key}"])
+
+
+def test_levels_of_any_size_share_one_lookup(seed):
+    camera_from_ego, intrinsics, sizes = rig(1, 3)
+    lookup = project_voxels(POINTS, camera_from_ego, intrinsics, sizes, PADDED_HW, *BINS)
+    for cells in [(1, 1), (3, 4), (6, 8)]:
+        constant = repeat(torch.tensor([2.0, 3.0]), "c -> 1 3 c h w", h=cells[0], w=cells[1])
+        uniform = torch.full((1, 3, BINS[2], *cells), 1 / BINS[2])
+        volume = lift(constant, uniform, lookup)
+        torch.testing.assert_close(volume[:, 0] * 1.5, volume[:, 1])

@@ -1,0 +1,268 @@
+import re
+
+import pytest
+import torch
+
+from mim4d.models.deformable_attention import DeformableAttention
+from mim4d.models.temporal import (
+    TemporalDecoder,
+    TemporalLayer,
+    TimeEmbedding,
+    nearest_sources,
+    sine_position,
+    valid_mean,
+)
+from tests.conftest import assert_golden
+from tests.models.test_deformable_attention import perturbed
+
+C, Z, Y, X = 4, 2, 5, 6
+
+LAYER_NAMES = [
+    (r"attentions\.0\.", "attention."),
+    (r"norms\.0\.", "attention_norm."),
+    (r"norms\.1\.", "ffn_norm."),
+    (r"ffns\.0\.layers\.0\.0\.", "ffn.0."),
+    (r"ffns\.0\.layers\.1\.", "ffn.2."),
+]
+DECODER_NAMES = [
+    (r"^decoder_(short|long)\.", r"\1."),
+    (r"^queries_(short|long)\.weight$", r"\1.query"),
+    (r"^frame_embeds$", "frame_embedding"),
+    (r"^input_proj\.", "long_proj."),
+    (r"^proj\.0\.", "proj."),
+    (r"^proj\.1\.", "proj_norm."),
+    (r"^output_proj\.0\.", "output_proj."),
+    (r"^output_proj\.1\.", "output_norm."),
+]
+
+
+def renamed(name, rules):
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def reshaped(name, tensor, num_sources):
+    """1×1 convolution → linear; the embedding's last row is never used there."""
+    if name == "proj.weight" and tensor.ndim == 4:
+        return tensor.flatten(1)
+    return tensor[:num_sources] if name == "frame_embedding" else tensor
+
+
+def small_decoder(seed=None, **options):
+    decoder = TemporalDecoder(C, Z, 16, 8, short_ffn_width=24, long_ffn_width=12, **options)
+    return decoder if seed is None else perturbed(decoder, seed, scale=0.1)
+
+
+def inputs(b, s, seed):
+    warped = torch.randn(b, s, C, Z, Y, X, generator=seed)
+    valid = torch.rand(b, s, Z, Y, X, generator=seed) > 0.3
+    dt_s = torch.rand(b, s, generator=seed) * 2 - 1
+    return warped, valid, dt_s, torch.ones(b, s, dtype=torch.bool)
+
+
+def test_starts_as_the_mean_of_the_valid_sources(seed):
+    warped, valid, dt_s, present = inputs(2, 3, seed)
+    present[1, 2] = False
+    result = small_decoder()(warped, valid, dt_s, present)
+    counted = valid & present[:, :, None, None, None]
+    for _ in range(40):
+        b, c, z, y, x = (int(torch.randint(n, (1,), generator=seed)) for n in (2, C, Z, Y, X))
+        seen = warped[b, :, c, z, y, x][counted[b, :, z, y, x]]
+        expected = seen.mean() if len(seen) else torch.zeros(())
+        torch.testing.assert_close(result[b, c, z, y, x], expected)
+
+
+def test_a_batch_is_its_clips(seed):
+    decoder = small_decoder(seed)
+    data = inputs(4, 3, seed)
+    data[3][0, 1] = data[3][3, 0] = False
+    together = decoder(*data)
+    for i in range(4):
+        alone = decoder(*(tensor[i : i + 1] for tensor in data))
+        torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_sources", [1, 2, 3, 4])
+def test_order_of_sources_does_not_matter(seed, num_sources):
+    decoder = small_decoder(seed)
+    data = inputs(2, num_sources, seed)
+    order = torch.randperm(num_sources, generator=seed)
+    expected = decoder(*data)
+    torch.testing.assert_close(
+        decoder(*(tensor[:, order] for tensor in data)), expected, atol=1e-5, rtol=1e-5
+    )
+
+
+def test_absent_sources_have_no_influence(seed):
+    decoder = small_decoder(seed)
+    warped, valid, dt_s, present = inputs(2, 3, seed)
+    present[0, 0] = present[1, 2] = False
+    expected = decoder(warped, valid, dt_s, present)
+    warped[0, 0], warped[1, 2] = 7.0, -3.0
+    dt_s[0, 0], dt_s[1, 2] = 0.01, -0.01
+    torch.testing.assert_close(decoder(warped, valid, dt_s, present), expected)
+
+
+def test_no_source_at_all_is_finite(seed):
+    decoder = small_decoder(seed)
+    warped, valid, dt_s, present = inputs(2, 2, seed)
+    present[0] = False
+    result = decoder(warped.requires_grad_(), valid, dt_s, present)
+    result.square().sum().backward()
+    assert result.isfinite().all()
+    assert warped.grad.isfinite().all()
+    assert not warped.grad[0].any()
+    assert warped.grad[1].any()
+
+
+def test_signed_time_matters(seed):
+    decoder = small_decoder(seed)
+    warped, valid, dt_s, present = inputs(1, 1, seed)
+    past = decoder(warped, valid, torch.tensor([[-0.5]]), present)
+    future = decoder(warped, valid, torch.tensor([[0.5]]), present)
+    assert (past - future).abs().max() > 1e-3
+    assert dt_s.shape == (1, 1)
+
+
+def test_every_parameter_gets_a_gradient(seed):
+    decoder = small_decoder(seed)
+    decoder(*inputs(2, 3, seed)).square().sum().backward()
+    for name, parameter in decoder.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_at_step_zero_only_the_last_norm_learns(seed):
+    decoder = small_decoder()
+    (decoder(*inputs(1, 2, seed)) - 1).square().sum().backward()
+    moving = [n for n, p in decoder.named_parameters() if p.grad is not None and p.grad.any()]
+    assert sorted(moving) == ["output_norm.bias", "output_norm.weight"]
+    assert all(p.grad is not None for p in decoder.parameters())
+
+
+def test_bf16_autocast_stays_close(seed):
+    decoder = small_decoder(seed)
+    data = inputs(1, 2, seed)
+    expected = decoder(*data)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = decoder(*data)
+    assert (result.float() - expected).abs().max() < 0.05 * expected.abs().max()
+
+
+def test_nearest_sources_by_hand():
+    dt_s = torch.tensor([[-1.0, -0.5, 0.5, 1.0], [-1.0, -0.5, 0.5, 1.0], [-2.0, -1.5, -1.0, -0.5]])
+    present = torch.tensor([[True] * 4, [True, False, False, True], [True] * 3 + [False]])
+    index, exists = nearest_sources(dt_s, present)
+    assert index[0].tolist() == [1, 2]
+    assert index[1].tolist() == [0, 3]
+    assert index[2, 0] == 2
+    assert exists.tolist() == [[True, True], [True, True], [True, False]]
+    index, exists = nearest_sources(torch.tensor([[0.3], [0.3]]), torch.tensor([[True], [False]]))
+    assert index.tolist() == [[0], [0]]
+    assert exists.tolist() == [[True], [False]]
+
+
+def test_short_branch_reads_the_nearest_sources_only(seed):
+    decoder = small_decoder(seed)
+    with torch.no_grad():  # cut the long branch off
+        decoder.output_proj.weight[:, 16:] = 0
+    warped, valid, _, present = inputs(1, 4, seed)
+    dt_s = torch.tensor([[-0.4, 0.9, -0.1, 0.2]])
+    decoder.start_from_mean = False
+    warped.requires_grad_()
+    decoder(warped, valid, dt_s, present).square().sum().backward()
+    read = warped.grad[0].abs().flatten(1).sum(dim=1) > 0
+    assert read.tolist() == [False, False, True, True]
+
+
+def test_valid_mean_by_hand():
+    warped = torch.tensor([2.0, 4.0, 9.0]).view(1, 3, 1, 1, 1, 1)
+    valid = torch.tensor([True, True, False]).view(1, 3, 1, 1, 1)
+    assert valid_mean(warped, valid).item() == 3
+    assert valid_mean(warped, torch.zeros_like(valid)).item() == 0
+
+
+def test_time_embedding_tells_past_from_future():
+    embedded = TimeEmbedding(16)(torch.tensor([[-0.5, 0.5, -0.083, 0.083, 0.0]]))
+    distances = torch.cdist(embedded, embedded)[0] + torch.eye(5)
+    assert distances.min() > 0.01
+
+
+def test_sine_position_by_hand():
+    position = sine_position(2, 4, 2)
+    # One frequency: rows at π and 2π, columns at π/2, π, 3π/2, 2π.
+    expected = torch.tensor([[0.0, -1], [0, 1]])[:, None].expand(2, 4, 2)
+    torch.testing.assert_close(position[..., :2], expected, atol=1e-6, rtol=0)
+    expected = torch.tensor([[1.0, 0], [0, -1], [-1, 0], [0, 1]]).expand(2, 4, 2)
+    torch.testing.assert_close(position[..., 2:], expected, atol=1e-6, rtol=0)
+
+
+def test_golden_layer(golden):
+    file = golden("bevformer_layer")
+    data, out = file.part("in"), file.part("out")
+    layer = TemporalLayer(DeformableAttention(16, 4, 4, num_sources=2), 16, 48)
+    weights = file.part("weights")
+    layer.load_state_dict({renamed(k, LAYER_NAMES): v for k, v in weights.items()})
+    query = data["query"].clone().requires_grad_()
+    flat = data["value"].clone().requires_grad_()
+    present = torch.ones(2, 2, dtype=torch.bool)
+    result = layer(query, data["query_pos"], flat.view(2, 2, 9, 12, 16), present)
+    assert_golden(result, out["out"])
+    (result * data["cot"]).sum().backward()
+    assert_golden(query.grad, out["grad.in.query"])
+    assert_golden(flat.grad, out["grad.in.value"])
+    parameters = dict(layer.named_parameters())
+    for name in weights:
+        grad = parameters[renamed(name, LAYER_NAMES)].grad
+        assert_golden(grad, out[f"grad.weights.{name}"])
+
+
+def test_golden_decoder(golden):
+    file = golden("bitemporal_predictor")
+    data, out, weights = file.part("in"), file.part("out"), file.part("weights")
+    decoder = TemporalDecoder(
+        32,
+        5,
+        width=32,
+        long_width=16,
+        short_ffn_width=64,
+        long_ffn_width=64,
+        start_from_mean=False,
+        positional_sources=2,
+        grid_yx=(16, 16),
+    )
+    rules = DECODER_NAMES + LAYER_NAMES
+    ours = {renamed(k, rules): v for k, v in weights.items()}
+    decoder.load_state_dict({k: reshaped(k, v, 2) for k, v in ours.items()})
+    for width, name in [(32, "pos_short"), (16, "pos_long")]:
+        position = sine_position(16, 16, width // 2).permute(2, 0, 1)[None]
+        assert_golden(position, out[name])
+
+    branches = {}
+    for name in ("short", "long"):
+        module = getattr(decoder, name)
+        module.register_forward_hook(
+            lambda _, __, result, name=name: branches.__setitem__(name, result)
+        )
+    leaves = [data[f"feat.{i}"].clone().requires_grad_() for i in range(2)]
+    warped = torch.stack(leaves, dim=1).unflatten(2, (32, 5))
+    valid = torch.ones(1, 2, 5, 16, 16, dtype=torch.bool)
+    result = decoder(warped, valid, torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))
+    assert_golden(branches["short"], out["bev_short"])
+    assert_golden(branches["long"], out["bev_long"])
+    assert_golden(result, out["out"])
+    loss = result.square().mean()
+    assert_golden(loss, out["loss"])
+    loss.backward()
+    parameters = dict(decoder.named_parameters())
+    for name in weights:
+        our_name = renamed(name, rules)
+        grad = parameters[our_name].grad
+        assert_golden(grad.norm(), out[f"gradnorm.{name}"])
+        if f"grad.weights.{name}" in out:
+            expected = reshaped(our_name, out[f"grad.weights.{name}"], 2)
+            assert_golden(grad, expected, tolerance=2e-4)
+    for i, leaf in enumerate(leaves):
+        if f"grad.in.feat.{i}" in out:
+            assert_golden(leaf.grad, out[f"grad.in.feat.{i}"])

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from mim4d.pretraining.losses import (
+    colour_l1,
+    distance_l1,
+    eikonal,
+    free_space,
+    masked_mean,
+    near_surface_sdf,
+    sparse_points_sdf,
+)
+
+VALID = torch.tensor([[True, False]])
+
+
+def test_masked_mean():
+    values = torch.tensor([1.0, float("nan"), 3.0], requires_grad=True)
+    mean = masked_mean(values, torch.tensor([True, False, True]))
+    mean.backward()
+    assert mean.item() == 2.0
+    assert values.grad.tolist() == [0.5, 0.0, 0.5]
+    assert masked_mean(values, torch.zeros(3, dtype=torch.bool)).item() == 0.0
+
+
+def test_colour_and_distance_by_hand():
+    colours = torch.tensor([[[0.5, 0.5, 0.5], [9.0, 9.0, 9.0]]])
+    assert colour_l1(colours, torch.tensor([[[0.5, 0.8, 0.5], [0.0, 0.0, 0.0]]]), VALID).item() == (
+        pytest.approx(0.1)
+    )
+    assert distance_l1(torch.tensor([[5.0, 9.0]]), torch.tensor([[7.0, 0.0]]), VALID).item() == 2.0
+
+
+def test_eikonal_by_hand():
+    gradient = torch.tensor([[[[0.0, 3.0, 0.0], [0.0, 0.0, 1.0]], [[9.0] * 3] * 2]])
+    assert eikonal(gradient, VALID).item() == pytest.approx((4 + 0) / 2)
+    zero = torch.zeros(1, 2, 1, 3, requires_grad=True)
+    eikonal(zero, VALID).backward()
+    assert torch.isfinite(zero.grad).all()
+
+
+def test_losses_along_the_ray_by_hand():
+    """Surface measured at 10 m, τ = 2 m, samples at 5, 9 and 13 m; the second ray has no target."""
+    samples = torch.tensor([[[5.0, 9.0, 13.0]] * 2])
+    sdf = torch.tensor([[[0.5, 0.25, 7.0], [9.0, 9.0, 9.0]]])
+    target = torch.tensor([[10.0, 0.0]])
+    # Only the sample at 5 m is free space: 2 − 0.5. Only that at 9 m is near: |0.25 − 1|.
+    assert free_space(sdf, samples, target, VALID, 2.0).item() == 1.5
+    assert near_surface_sdf(sdf, samples, target, VALID, 2.0).item() == 0.75
+
+
+def test_sparse_points_by_hand():
+    assert sparse_points_sdf(torch.tensor([[-2.0, 5.0]]), VALID).item() == 2.0

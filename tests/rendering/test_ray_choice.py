@@ -1,0 +1,205 @@
+import json
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from mim4d.geometry.camera import project
+from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.rendering.ray_choice import RayChoice, build_rays, choose_rays, hidden_points
+from tests.conftest import assert_golden
+from tests.reference.rendering import mixed_frame_directions
+from tests.rendering.test_rays import GRID, make_rig
+
+SIZES = torch.tensor([[[40, 64], [48, 56], [48, 64]]] * 2)
+PRESENT = torch.tensor([[True, True, False], [True, True, True]])
+
+
+@pytest.fixture
+def scene(seed):
+    intrinsics, ego_from_camera = make_rig()
+    points = (torch.rand(2, 400, 3, generator=seed) - 0.5) * torch.tensor([60.0, 60.0, 8.0])
+    valid = torch.ones(2, 400, dtype=torch.bool)
+    valid[1, 300:] = False
+    images = torch.rand(2, 3, 3, 48, 64, generator=seed)
+    return images, intrinsics, ego_from_camera, points, valid
+
+
+def choose(scene, seed, **options):
+    _, *rest = scene
+    defaults = {"rays_per_camera": 24, "generator": seed}
+    return choose_rays(SIZES, PRESENT, *rest, **(defaults | options))
+
+
+def test_choice_keeps_to_the_picture(scene, seed):
+    count = 120
+    choice = choose(scene, seed, rays_per_camera=count, sky_fraction=0.5)
+    assert choice.camera_index[0].tolist() == [0] * count + [1] * count + [2] * count
+    assert choice.exists[0].tolist() == [True] * 2 * count + [False] * count
+    assert not choice.valid_distances[0, 2 * count :].any()
+    limit = SIZES.repeat_interleave(count, dim=1).flip(-1)
+    assert ((choice.pixels >= 0) & (choice.pixels < limit)).all()
+    free = choice.exists & ~choice.valid_distances
+    assert 0 < free.sum() < choice.exists.sum()
+    assert (choice.pixels[..., 1] >= limit[..., 1] // 2)[free].all()
+    assert (choice.distances[~choice.valid_distances] == 0).all()
+
+
+def test_points_come_first_once_each_and_lie_on_their_rays(scene, seed):
+    _, intrinsics, ego_from_camera, points, valid = scene
+    choice = choose(scene, seed, rays_per_camera=100, min_distance_m=4.0)
+    rays, _ = build_rays(choice, scene[0], intrinsics, ego_from_camera, GRID, 0.5)
+    for b in range(2):
+        for n in range(3):
+            camera = transform_points(invert_rigid(ego_from_camera[b, n]), points[b])
+            pixels, depth = project(intrinsics[b, n], camera)
+            inside = (pixels >= 0).all(dim=-1) & (pixels < SIZES[b, n].flip(-1)).all(dim=-1)
+            usable = inside & (depth > 0) & (camera.norm(dim=-1) >= 4) & valid[b] & PRESENT[b, n]
+            mine = choice.valid_distances[b].view(3, 100)[n]
+            # Fewer usable points than rays: all of them are taken, before any random pixel.
+            assert mine.tolist() == [True] * int(usable.sum()) + [False] * (100 - usable.sum())
+            ends = rays.origins[b] + rays.directions[b] * choice.distances[b, :, None]
+            ends = ends.view(3, 100, 3)[n][mine]
+            if len(ends):
+                gaps = (ends[:, None] - points[b, usable]).norm(dim=-1)
+                assert gaps.min(dim=1).values.max() < 1e-3
+                assert gaps.argmin(dim=1).unique().numel() == len(ends)
+
+
+def test_same_seed_same_choice_and_no_points_at_all(scene):
+    first, second = (choose(scene, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(first.pixels, second.pixels)
+    assert torch.equal(first.distances, second.distances)
+    images, intrinsics, poses, points, valid = scene
+    none = choose((images, intrinsics, poses, points[:, :0], valid[:, :0]), torch.Generator())
+    assert none.pixels.shape == (2, 72, 2)
+    assert not none.valid_distances.any()
+
+
+def test_targets_by_hand(scene):
+    _, intrinsics, ego_from_camera, _, _ = scene
+    images = torch.zeros(2, 3, 3, 48, 64)
+    images[1, 2, :, 5, 9] = torch.tensor([0.1, 0.2, 0.3])
+    pixels = torch.tensor([[[0.0, 0.0]] * 3, [[9.9, 5.9], [10.0, 5.9], [32.0, 24.0]]])
+    choice = RayChoice(
+        torch.full((2, 3), 2),
+        pixels,
+        torch.tensor([[0.0] * 3, [3.0, 0.0, 500.0]]),
+        torch.tensor([[False] * 3, [True, False, True]]),
+        torch.tensor([[False] * 3, [True] * 3]),
+    )
+    rays, targets = build_rays(choice, images, intrinsics, ego_from_camera, GRID, 0.5)
+    torch.testing.assert_close(targets.colours[1, 0], torch.tensor([0.1, 0.2, 0.3]))
+    assert not targets.colours[1, 1:].any()
+    assert targets.distances[1, 0].item() == 3.0
+    # Beyond the box: free up to the exit.
+    assert targets.distances[1, 2] == rays.far[1, 2]
+    assert targets.valid_distances.tolist() == [[False] * 3, [True, False, True]]
+    assert rays.valid.tolist() == [[False] * 3, [True] * 3]
+
+
+def test_building_a_batch_of_two_is_two_of_one(scene, seed):
+    images, intrinsics, ego_from_camera, _, _ = scene
+    choice = choose(scene, seed)
+    both = build_rays(choice, images, intrinsics, ego_from_camera, GRID, 0.5)
+    for b in range(2):
+        one = slice(b, b + 1)
+        single = RayChoice(**{k: v[one] for k, v in vars(choice).items()})
+        alone = build_rays(single, images[one], intrinsics[one], ego_from_camera[one], GRID, 0.5)
+        for whole, part in zip(both, alone, strict=True):
+            for name, value in vars(part).items():
+                torch.testing.assert_close(value, vars(whole)[name][one], msg=name)
+
+
+def test_hidden_points():
+    """A wall point seen between two near points is hidden; the road, near only below, is not."""
+    rows = torch.tensor([[40.0, 8.0], [40.0, 24.0], [40.0, 40.0], [200.0, 24.0], [200.0, 40.0]])
+    distances = torch.tensor([5.0, 30.0, 5.0, 30.0, 5.0])
+    usable = torch.ones(1, 1, 5, dtype=torch.bool)
+    hidden = hidden_points(rows[None, None], distances[None, None], usable, 16)
+    assert hidden[0, 0].tolist() == [False, True, False, False, False]
+    usable[..., 0] = False
+    assert not hidden_points(rows[None, None], distances[None, None], usable, 16).any()
+
+
+def enumerate_golden(t, frame: int, camera: int, limits: dict):
+    """The released enumeration of usable points: camera coordinates and pixels, in order."""
+    points = t["in.points"][:, :3]
+    radius = points[:, :2].norm(dim=-1)
+    kept = points[(radius > limits["close_radius"]) & (radius < limits["far_radius"])]
+    in_camera = transform_points(t["in.keylidar2sweepcam"][camera, frame], kept)
+    image = transform_points(t["in.keylidar2sweepimg"][camera, frame], kept)
+    pixels, depth = image[:, :2] / image[:, 2:].clamp(min=1e-5), image[:, 2]
+    height, width = t["in.pad_before_shape"][0, :2].tolist()
+    inside = (pixels > 0).all(-1) & (pixels[:, 0] < width - 1) & (pixels[:, 1] < height - 1)
+    keep = inside & (depth > 1e-5)
+    return in_camera[keep], pixels[keep]
+
+
+def golden_choice(t, frame: int, config: dict) -> RayChoice:
+    limits = config["ray_sampler_cfg"]
+    height, width = t["in.pad_before_shape"][0, :2].tolist()
+    step = limits["pixel_interval"]
+    v, u = torch.meshgrid(
+        torch.arange(int(limits["sky_region"] * height), height, step),
+        torch.arange(0, width, step),
+        indexing="ij",
+    )
+    lattice = torch.stack([u, v], dim=-1).flatten(0, 1).float()
+    pixels, distances, measured = [], [], []
+    for camera in range(6):
+        in_camera, projected = enumerate_golden(t, frame, camera, limits)
+        points = t[f"in.frame{frame}.choice.cam{camera}.points"]
+        free = t[f"in.frame{frame}.choice.cam{camera}.pixels"]
+        pixels += [projected[points], lattice[free]]
+        distances += [in_camera[points].norm(dim=-1), torch.zeros(len(free))]
+        measured += [torch.ones(len(points)).bool(), torch.zeros(len(free)).bool()]
+    pixels = torch.cat(pixels)
+    return RayChoice(
+        torch.arange(6).repeat_interleave(len(pixels) // 6)[None],
+        pixels[None],
+        torch.cat(distances)[None],
+        torch.cat(measured)[None],
+        torch.ones(1, len(pixels), dtype=torch.bool),
+    )
+
+
+@pytest.mark.parametrize("frame", [0, 1])
+def test_golden_rays(golden, frame):
+    file = golden("render_head_rays")
+    t, config = file.tensors, json.loads(file.meta["config"])
+    scale = config["scale_factor"]
+    choice = golden_choice(t, frame, config)
+    sensor_from_lidar = t["in.lidar2cam"][:, frame]
+    lidar_from_camera = torch.linalg.inv(sensor_from_lidar)
+    intrinsics = (t["in.lidar2img"][:, frame] @ lidar_from_camera)[:, :3, :3]
+    mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
+    normalised = t["in.img"].unflatten(1, (6, 2))[:, :, frame]
+    images = (normalised * std.view(3, 1, 1) + mean.view(3, 1, 1)) / 255
+    box = VoxelGrid((-1e3, -1e3, -1e3), (1e3, 1e3, 1e3), (1, 1, 1))  # cuts off no distance
+    poses = lidar_from_camera[None]
+    rays, targets = build_rays(choice, images, intrinsics[None], poses, box, 0.5)
+    out = file.part(f"out.frame{frame}")
+    measured = choice.valid_distances[0]
+    assert_golden(rays.origins[0] * scale, out["ray_o"], 1e-5)
+    assert_golden(targets.colours[0].flip(-1), out["rgb"], 1e-5)  # stored as B, G, R
+    depth = torch.where(measured, targets.distances[0] * scale, torch.tensor(-1.0))
+    assert_golden(depth[:, None], out["depth"], 1e-5)
+    assert_golden(choice.pixels[0].view(6, -1, 2), out["sampled_pixels"], 1e-5)
+    assert_golden(rays.directions[0][measured], out["ray_d"][measured], 1e-5)
+    if frame == 0:
+        assert_golden(rays.directions[0], out["ray_d"], 1e-5)
+        return
+    # Rays of random pixels: the released ones mix two frames; ours go through their pixels.
+    key_from_pixel = torch.linalg.inv(t["in.keylidar2sweepimg"][:, frame])
+    per_ray = key_from_pixel[choice.camera_index[0]]
+    mixed = mixed_frame_directions(choice.pixels[0, :, None], per_ray, rays.origins[0, :, None])
+    free = ~measured
+    assert_golden(mixed[:, 0][free], out["ray_d"][free], 1e-4)
+    assert (rays.directions[0] - out["ray_d"])[free].abs().max() > 0.01
+    ends = rays.origins[0] + 5 * rays.directions[0]
+    by_camera = ends.view(6, -1, 3)
+    back, _ = project(intrinsics, transform_points(sensor_from_lidar, by_camera))
+    assert_golden(back.flatten(0, 1)[free], choice.pixels[0][free], 1e-4)
+    torch.testing.assert_close(normalize(rays.directions[0], dim=-1), rays.directions[0])

@@ -1,0 +1,128 @@
+import pytest
+import torch
+
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.rendering.decoders import _softplus
+from mim4d.rendering.neus import alpha_from_sdf
+from mim4d.rendering.sdf_field import SdfField
+from tests.conftest import assert_golden
+from tests.reference.rendering import field_by_double_backward
+from tests.rendering.golden_field import config_of, golden_field, official_to_ours
+
+GRID = VoxelGrid((-8.0, -8.0, -2.0), (8.0, 8.0, 4.0), (8, 8, 4))
+
+
+def make_inputs(seed, dtype=torch.float32, b=2):
+    volume = torch.randn(b, 5, 4, 8, 8, generator=seed, dtype=dtype)
+    points = torch.rand(b, 3, 7, 3, generator=seed, dtype=dtype) * 18 - 9
+    directions = torch.nn.functional.normalize(
+        torch.randn(b, 3, 3, generator=seed, dtype=dtype), dim=-1
+    )
+    return volume, points, directions
+
+
+@pytest.mark.parametrize("start", ["network", "ground"])
+def test_values_and_gradients_equal_double_backward(seed, start):
+    torch.manual_seed(0)
+    field = SdfField(GRID, 5, hidden=8, geometry_features=4, length_unit_m=8.0, sdf_start=start)
+    field = field.double()
+    volume, points, directions = make_inputs(seed, torch.float64)
+    cotangents = None
+    results = []
+    for function in (field, lambda *a: field_by_double_backward(field, *a)):
+        field.zero_grad()
+        leaf = volume.clone().requires_grad_()
+        out = function(leaf, points, directions)
+        values = (out.sdf, out.sdf_gradient, out.colours)
+        cotangents = cotangents or [torch.randn_like(v) for v in values]
+        sum((v * c).sum() for v, c in zip(values, cotangents, strict=True)).backward()
+        decoders = [field.sdf_decoder, field.colour_decoder]
+        grads = [p.grad.clone() for d in decoders for p in d.parameters()]
+        results.append([*values, leaf.grad, *grads])
+    for ours, twin in zip(*results, strict=True):
+        # to_unit passes through a float32 matrix in both; float64 elsewhere
+        torch.testing.assert_close(ours, twin, rtol=1e-6, atol=1e-7)
+
+
+def test_sdf_path_agrees_and_gradient_is_a_difference_quotient(seed):
+    torch.manual_seed(1)
+    field = SdfField(GRID, 5, length_unit_m=8.0).double()
+    volume, points, directions = make_inputs(seed, torch.float64)
+    out = field(volume, points, directions)
+    torch.testing.assert_close(field.sdf(volume, points), out.sdf)
+    step = 1e-6
+    for axis in range(3):
+        shift = torch.zeros(3, dtype=torch.float64)
+        shift[axis] = step
+        quotient = field.sdf(volume, points + shift) - field.sdf(volume, points - shift)
+        torch.testing.assert_close(
+            quotient / (2 * step), out.sdf_gradient[..., axis], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_ground_start_is_height_above_the_road(seed):
+    torch.manual_seed(0)
+    volume, points, directions = make_inputs(seed)
+    out = SdfField(GRID, 5, length_unit_m=8.0, sdf_start="ground")(volume, points, directions)
+    assert (out.sdf - points[..., 2]).abs().max() < 0.2
+    assert (out.sdf_gradient - torch.tensor([0.0, 0.0, 1.0])).abs().max() < 0.2
+
+
+def test_every_parameter_learns_and_half_precision_volume_is_accepted(seed):
+    field = SdfField(GRID, 5)
+    volume, points, directions = make_inputs(seed)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = field(volume.bfloat16(), points, directions)
+    assert out.sdf.dtype == torch.float32
+    (out.colours.sum() + out.sdf.sum() + field.sharpness).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in field.parameters())
+
+
+def test_sharpness_starts_as_asked():
+    assert SdfField(GRID, 5, sharpness_start_per_m=0.39).sharpness.item() == pytest.approx(0.39)
+
+
+def test_softplus_with_slope():
+    z = torch.linspace(-0.2, 0.2, 41, dtype=torch.float64, requires_grad=True)
+    value, slope = _softplus(z)
+    torch.testing.assert_close(value, torch.nn.functional.softplus(z, beta=100))
+    torch.testing.assert_close(slope, torch.sigmoid(100 * z))
+    assert torch.autograd.gradcheck(_softplus, z, eps=1e-7, atol=1e-4)
+    extreme = torch.tensor([-1e6, -1.0, 1.0, 1e6], requires_grad=True)
+    value, slope = _softplus(extreme)
+    (value.sum() + slope.sum()).backward()
+    torch.testing.assert_close(value, torch.tensor([0.0, 0.0, 1.0, 1e6]))
+    torch.testing.assert_close(extreme.grad, torch.tensor([0.0, 0.0, 1.0, 1.0]))
+
+
+def test_golden_field(golden):
+    file = golden("neus_field")
+    config = config_of(file)
+    field = golden_field(file, config)
+    unit = field.length_unit_m
+    t = file.tensors
+    volume = t["in.feature_volume"][None].requires_grad_()
+    origins, directions = t["in.origins"][None] * unit, t["in.directions"][None]
+    starts, ends = (t[f"in.{k}"][None, ..., 0] * unit for k in ("starts", "ends"))
+    points = origins[:, :, None] + directions[:, :, None] * starts[..., None]
+    out = field(volume, points, directions)
+    assert_golden(points[0] / unit, t["out.points"])
+    assert_golden(out.sdf[0, ..., None] / unit, t["out.sdf"])
+    assert_golden(out.sdf_gradient[0], t["out.gradients"])
+    assert_golden(out.colours[0], t["out.rgb"], 2e-4)
+    assert_golden(field.sharpness[None] * unit, t["out.inv_s"])
+    rest = (directions, ends - starts, field.sharpness)
+    annealed = alpha_from_sdf(out.sdf, out.sdf_gradient, *rest, cos_anneal=0.3, epsilon=1e-5)
+    assert_golden(annealed[0, ..., None], t["out.alphas_cos_anneal_0p3"], 2e-4)
+    alpha = alpha_from_sdf(out.sdf, out.sdf_gradient, *rest, epsilon=1e-5)
+    assert_golden(alpha[0, ..., None], t["out.alphas"], 2e-4)
+    eikonal = (out.sdf_gradient.norm(dim=-1) - 1).square().mean()
+
+    assert_golden(eikonal, t["out.eikonal"])
+    loss = (out.colours[0] * t["in.cot_rgb"]).sum() + (alpha[0] * t["in.cot_alpha"][..., 0]).sum()
+    (loss + eikonal).backward()
+    assert_golden(loss + eikonal, t["out.loss"])
+    expected = official_to_ours(file.part("out.grad.weights"), 1.0)
+    for name, parameter in field.named_parameters():
+        assert_golden(parameter.grad, expected[name], 5e-4)
+    assert_golden(volume.grad[0], t["out.grad.in.feature_volume"], 5e-4)
