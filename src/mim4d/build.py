@@ -45,6 +45,7 @@ def build_video_encoder(config: RunConfig) -> VideoEncoder:
         VolumeConv(channels, lift.volume_channels),
         build_grid(config.grid),
         lift.normalise,
+        half_precision=config.precision == "bf16",
     )
 
 

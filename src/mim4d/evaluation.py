@@ -32,7 +32,7 @@ from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.rays import Rays, image_rays
 from mim4d.rendering.renderer import Rendering, render_chunked
-from mim4d.training.devices import Device, autocast, choose_accelerator
+from mim4d.training.devices import Device, choose_accelerator
 
 MIN_M, MAX_M = 1.0, 60.0
 
@@ -146,9 +146,8 @@ def evaluate_run(
     ):
         predictions = []
         for index in indices:
-            with autocast(accelerator, config.precision):
-                clip = dataset[index].to(accelerator)
-                predictions.append(predict_frame(each.to(accelerator), clip, view))
+            clip = dataset[index].to(accelerator)
+            predictions.append(predict_frame(each.to(accelerator), clip, view))
         rows[names[0]] = _errors([p.direct_m for p in predictions], truths)
         rows[names[1]] = _errors([p.rebuilt_m for p in predictions], truths)
     evaluation = Evaluation(

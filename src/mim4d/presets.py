@@ -21,7 +21,6 @@ def demo() -> RunConfig:
     return RunConfig(
         preset="demo",
         encoder=EncoderConfig(layer_scale_init=0.1),
-        precision="bf16",
     )
 
 

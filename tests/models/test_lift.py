@@ -177,14 +177,18 @@ def test_bf16_autocast_does_not_touch_coordinates():
     assert torch.equal(lookup.visible, expected.visible)
 
 
+def golden_corners():
+    """Lower corners of the files' voxels, in LiDAR axes, metres; x fastest."""
+    z, y, x = torch.meshgrid(*(torch.arange(float(k)) for k in (4, 16, 16)), indexing="ij")
+    return torch.stack([x - 8, y - 8, z - 2], dim=-1).reshape(-1, 3)
+
+
 def golden_lookup(lidar2img, cells, mask):
     """The files' conventions as data: corner voxels, LiDAR axes, align_corners=True with u / W.
 
     `lidar2img` stands for the pose of a camera whose z is depth; the affine change of pixels that
     turns u/W·(w − 1) cells into ours takes the place of the intrinsics.
     """
-    z, y, x = torch.meshgrid(*(torch.arange(float(k)) for k in (4, 16, 16)), indexing="ij")
-    corners = torch.stack([x - 8, y - 8, z - 2], dim=-1).reshape(-1, 3)
     (hf, wf), (height, width) = cells, (64, 96)
     pixels = torch.tensor(
         [
@@ -196,7 +200,7 @@ def golden_lookup(lidar2img, cells, mask):
     m, n = lidar2img.shape[:2]
     sizes = torch.tensor([height, width]).expand(m, n, 2)
     lookup = project_voxels(
-        corners, lidar2img, pixels.expand(m, n, 3, 3), sizes, (height, width), 0.0, 16.0, 8
+        golden_corners(), lidar2img, pixels.expand(m, n, 3, 3), sizes, (height, width), 0.0, 16.0, 8
     )
     return VoxelLookup(lookup.uvd_unit, mask)
 
@@ -214,6 +218,12 @@ def test_golden_view_transform(golden, name):
     lidar2img = rearrange(inputs["lidar2img"], "b n t i j -> (b t) n i j")
     mask = to_our_order(out["mask"])
     reference = to_our_order(out["reference_voxel_cam"])
+    identity = torch.eye(3).expand(b * t, n, 3, 3)
+    sizes = torch.tensor([64, 96]).expand(b * t, n, 2)
+    # Bins centred at 1, 3, ... 15 m span 0 to 16 m, as the file's unit coordinates do.
+    whole = project_voxels(golden_corners(), lidar2img, identity, sizes, (64, 96), 1.0, 15.0, 8)
+    assert torch.equal(whole.visible, mask)
+    assert_golden(whole.uvd_unit[mask], reference[mask])
     leaves = {k: inputs[k].clone().requires_grad_() for k in inputs if k != "lidar2img"}
     volume = torch.zeros(())
     for level in range(4):

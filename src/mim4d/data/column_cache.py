@@ -1,8 +1,9 @@
 """Keep table columns on disk as memory-mapped arrays.
 
-One folder per data set: `<table>.<column>.npy` and a manifest with every array's type and shape. A
-folder is written under a temporary name and renamed, so that readers see all of it or none, and two
-processes may build it at the same time: the first to rename wins, the other uses its folder.
+One folder per data set: `columns.bin` holds the arrays one after the other, `manifest.json` says
+where each begins, its type and its shape. The folder is written under a temporary name and renamed,
+so that readers see all of it or none, and two processes may build it at once: the first to rename
+wins.
 """
 
 import os
@@ -10,12 +11,11 @@ import shutil
 import tempfile
 from contextlib import suppress
 from hashlib import blake2b
+from io import BufferedWriter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from mim4d.data.schema import Columns
 from mim4d.errors import DataError
@@ -24,6 +24,8 @@ FORMAT_VERSION = 1
 """Raise it whenever the columns change: caches of other versions are then left alone."""
 
 _MANIFEST = "manifest.json"
+_ARRAYS = "columns.bin"
+_ALIGNMENT = 64
 
 
 def default_cache_dir() -> Path:
@@ -46,14 +48,14 @@ def load_columns(folder: Path) -> dict[str, Columns] | None:
     """Memory-map the columns of `folder`; None if it is absent, incomplete or damaged."""
     try:
         manifest = orjson.loads((folder / _MANIFEST).read_bytes())
+        content = np.memmap(folder / _ARRAYS, np.uint8, mode="r")
+        if len(content) != manifest["size"]:
+            return None
         tables: dict[str, Columns] = {}
-        for name, (dtype, shape) in manifest.items():
-            array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            if array.dtype.str != dtype or list(array.shape) != shape:
-                return None
-            table, column = name.split(".")
+        for table, column, dtype, shape, start, stop in manifest["columns"]:
+            array = content[start:stop].view(dtype).reshape(shape)
             tables.setdefault(table, {})[column] = array
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return None
     return tables
 
@@ -80,19 +82,26 @@ def save_columns(folder: Path, tables: dict[str, Columns]) -> None:
 
 
 def _write(folder: Path, tables: dict[str, Columns]) -> None:
-    manifest: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for table, columns in tables.items():
-        for column, array in columns.items():
-            manifest[f"{table}.{column}"] = (array.dtype.str, array.shape)
-            _write_array(folder / f"{table}.{column}.npy", array)
-    (folder / _MANIFEST).write_bytes(orjson.dumps(manifest))
+    columns: list[tuple[str, str, str, tuple[int, ...], int, int]] = []
+    with (folder / _ARRAYS).open("wb") as file:
+        for table, arrays in tables.items():
+            for column, array in arrays.items():
+                start = file.tell()
+                file.write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
+                place = (start, file.tell())
+                columns.append((table, column, array.dtype.str, array.shape, *place))
+                file.write(bytes(-file.tell() % _ALIGNMENT))
+        size = file.tell()
+        _flush(file)
+    with (folder / _MANIFEST).open("wb") as file:
+        file.write(orjson.dumps({"size": size, "columns": columns}))
+        _flush(file)
 
 
-def _write_array(path: Path, array: NDArray[Any]) -> None:
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
+def _flush(file: BufferedWriter) -> None:
+    """To the disk, before the folder gets its name: a power cut must not leave zeros in it."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _move_into_place(temporary: Path, folder: Path) -> None:

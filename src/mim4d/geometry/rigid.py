@@ -47,6 +47,13 @@ def transform_points(
     return apply_linear(a_from_b[..., :3, :3], points_b) + a_from_b[..., None, :3, 3]
 
 
+def compose(
+    a_from_b: Float[Tensor, "*#b 4 4"], b_from_c: Float[Tensor, "*#b 4 4"]
+) -> Float[Tensor, "*#b 4 4"]:
+    """`a_from_c` = `a_from_b @ b_from_c`, in full precision whatever autocast says."""
+    return (a_from_b.unsqueeze(-1) * b_from_c.unsqueeze(-3)).sum(dim=-2)
+
+
 def rotation_from_quaternion(quaternion_wxyz: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
     """Rotation matrix of a unit quaternion in the order w, x, y, z (the order of nuScenes).
 

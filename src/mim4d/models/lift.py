@@ -109,7 +109,8 @@ def lift(
     m, n, c, hf, wf = features.shape
     frame, voxel, camera = lookup.visible.transpose(1, 2).nonzero(as_tuple=True)
     u, v, depth = lookup.uvd_unit.float()[frame, camera, voxel].unbind(dim=-1)
-    image = frame * n + camera
+    # 32-bit indices: the backward pass sorts them.
+    image = (frame * n + camera).int()
     weight_u, cell_u = _neighbours(u, wf)
     weight_v, cell_v = _neighbours(v, hf)
     corner_weight = (weight_v.unsqueeze(-1) * weight_u.unsqueeze(-2)).flatten(-2)  # k 4
@@ -121,7 +122,7 @@ def lift(
     values = F.embedding_bag(
         (image.unsqueeze(-1) * (hf * wf) + corner_cell).flatten(),
         pixels,
-        offsets=(visits.cumsum(dim=0) - visits) * 4,
+        offsets=((visits.cumsum(dim=0) - visits) * 4).int(),
         mode="sum",
         per_sample_weights=(corner_weight * prob.unsqueeze(-1)).flatten(),
     )
@@ -153,7 +154,7 @@ def _neighbours(
     position = (unit + 1) * (count / 2) - 0.5
     lower = position.floor()
     fraction = position - lower
-    index = torch.stack([lower, lower + 1], dim=-1).long()
+    index = torch.stack([lower, lower + 1], dim=-1).int()
     inside = (index >= 0) & (index < count)
     weight = torch.stack([1 - fraction, fraction], dim=-1) * inside
     return weight, index.clamp(0, count - 1)

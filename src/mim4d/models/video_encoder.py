@@ -5,13 +5,14 @@ here mixes frames. This is the part that pre-training is for and that the tasks 
 (MIM4D, arXiv 2403.08760, section 3).
 """
 
+import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.profiler import record_function
 
 from mim4d.data.clip import Clip
-from mim4d.geometry.rigid import invert_rigid
+from mim4d.geometry.rigid import compose, invert_rigid
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthHead
 from mim4d.models.lift import Normalise, lift, project_voxels
@@ -22,7 +23,7 @@ from mim4d.models.volume_conv import VolumeConv
 
 def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:
     """Pose of each camera at its own exposure in its frame's ego axes."""
-    return invert_rigid(clip.ref_from_ego).unsqueeze(2) @ clip.ref_from_camera
+    return compose(invert_rigid(clip.ref_from_ego).unsqueeze(2), clip.ref_from_camera)
 
 
 class VideoEncoder(nn.Module):
@@ -35,6 +36,8 @@ class VideoEncoder(nn.Module):
         volume_conv: Applied to every lifted volume.
         grid: The voxels, the same in every frame's ego axes.
         normalise: How cameras that see the same voxel are joined.
+        half_precision: Run the networks, not the geometry, under bfloat16 autocast. Coordinates
+            never pass through it: half precision moves far pixels by half a cell.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class VideoEncoder(nn.Module):
         volume_conv: VolumeConv,
         grid: VoxelGrid,
         normalise: Normalise,
+        half_precision: bool = False,
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder
@@ -53,6 +57,7 @@ class VideoEncoder(nn.Module):
         self.volume_conv = volume_conv
         self.grid = grid
         self.normalise = normalise
+        self.half_precision = half_precision
 
     def encode_images(
         self, images: Float[Tensor, "m 3 h w"], visible: Bool[Tensor, "m hp wp"] | None = None
@@ -80,11 +85,16 @@ class VideoEncoder(nn.Module):
         images = rearrange(clip.images, "b t n c h w -> (b t n) c h w")
         if visible is not None:
             visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
-        with record_function("encode"):
+        with record_function("encode"), self._autocast(images):
             features, depth_probs = self.depth_head(self.encode_images(images, visible))
         with record_function("lift"):
-            volumes = self.volume_conv(self._lift(clip, features, depth_probs))
+            volumes = self._lift(clip, features, depth_probs)
+            with self._autocast(images):
+                volumes = self.volume_conv(volumes).float()
         return rearrange(volumes, "(b t) c z y x -> b t c z y x", b=clip.batch_size)
+
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        return torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision)
 
     def _lift(self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]) -> Tensor:
         """Lift every level and add the levels up."""

@@ -69,7 +69,9 @@ def sample_volume(
     weight = (
         weight_z[..., :, None, None] * weight_y[..., None, :, None] * weight_x[..., None, None, :]
     )
-    row = index_z * (y * x) + torch.arange(m, device=volume.device).view(m, 1, 1) * (z * y * x)
+    row = index_z * (y * x) + torch.arange(m, device=volume.device, dtype=torch.int32).view(
+        m, 1, 1
+    ) * (z * y * x)
     row = row[..., :, None, None] + (index_y * x)[..., None, :, None] + index_x[..., None, None, :]
     values = F.embedding_bag(
         row.reshape(-1, 8),
@@ -87,13 +89,13 @@ def _axis_lookup(
     if count == 1:
         inside = (position > -_TOLERANCE_VOXELS) & (position < 1 + _TOLERANCE_VOXELS)
         weight = torch.stack([inside, torch.zeros_like(inside)], dim=-1).to(position.dtype)
-        return weight, torch.zeros_like(weight, dtype=torch.long), inside
+        return weight, torch.zeros_like(weight, dtype=torch.int32), inside
     position = position - 0.5
     valid = (position > -_TOLERANCE_VOXELS) & (position < count - 1 + _TOLERANCE_VOXELS)
     position = torch.where(valid, position.clamp(0, count - 1), position)
     lower = position.detach().floor()
     fraction = position - lower
-    index = torch.stack([lower, lower + 1], dim=-1).long()
+    index = torch.stack([lower, lower + 1], dim=-1).int()
     inside = (index >= 0) & (index < count)
     weight = torch.stack([1 - fraction, fraction], dim=-1) * inside
     return weight, index.clamp(0, count - 1), valid

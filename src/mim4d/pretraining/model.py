@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from mim4d.data.clip import Clip
-from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.models.masking import draw_patch_mask, hide_padding
 from mim4d.models.temporal import TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
@@ -145,7 +145,7 @@ class MaskedVideoModel(nn.Module):
         with record_function("decode"):
             ego_from_ref = invert_rigid(clip.ref_from_ego)
             ref_from_target = clip.ref_from_ego[b, dropped].unsqueeze(1)
-            source_from_target = ego_from_ref[b[:, None], sources] @ ref_from_target
+            source_from_target = compose(ego_from_ref[b[:, None], sources], ref_from_target)
             present = clip.frame_present[b[:, None], sources]
             warped, valid = warp_volume(
                 volumes[b[:, None], sources].flatten(0, 1),

@@ -1,8 +1,8 @@
 """Where along each ray the field is asked: fence posts, uniform and by importance.
 
-`edges` (`b r e`, e = s + 1) are fence posts between near and far, metres along the ray, sorted; section i
-lies between edges i and i+1. Randomness enters as data: one number in [0, 1) per ray and step, or
-None for the deterministic placement. NeuS, arXiv 2106.10689, section 3.2; MIM4D, arXiv 2403.08760.
+`edges` (`b r e`, e = s + 1) are fence posts between near and far, metres along the ray, sorted;
+section i lies between edges i and i+1. Randomness enters as data: one number in [0, 1) per ray and
+step, or None for the deterministic placement. NeuS, arXiv 2106.10689, section 3.2.
 """
 
 from typing import Literal

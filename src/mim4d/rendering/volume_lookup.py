@@ -26,8 +26,7 @@ def lookup(
     Equal to `grid_sample` with zero padding and `align_corners=False`. A volume in the memory
     format `channels_last_3d` is read without a copy.
     """
-    corners, weights, _ = _corners(points_ego, grid)
-    values, _ = _WeightedCorners.apply(_table(volume), corners.flatten(0, 1), weights.flatten(1, 2))
+    values, _ = _WeightedCorners.apply(_table(volume), *_corners(points_ego, grid))
     return values.unflatten(0, points_ego.shape[:2])
 
 
@@ -42,9 +41,8 @@ def lookup_with_derivative(
     Returns:
         Features, and their derivative per metre along x, y, z of the ego frame.
     """
-    corners, weights, ego_slopes = _corners(points_ego, grid, with_slopes=True)
-    bags = torch.cat([weights, ego_slopes]).flatten(1, 2)  # 4 (b q) 8
-    values, slopes = _WeightedCorners.apply(_table(volume), corners.flatten(0, 1), bags)
+    corners, weights = _corners(points_ego, grid, with_slopes=True)
+    values, slopes = _WeightedCorners.apply(_table(volume), corners, weights)
     shape = points_ego.shape[:2]
     return values.unflatten(0, shape), slopes.unflatten(1, shape).permute(1, 2, 0, 3)
 
@@ -56,46 +54,46 @@ def _table(volume: Float[Tensor, "b c z y x"]) -> Float[Tensor, "v c"]:
 
 def _corners(
     points_ego: Float[Tensor, "b q 3"], grid: VoxelGrid, with_slopes: bool = False
-) -> tuple[Int[Tensor, "b q 8"], Float[Tensor, "1 b q 8"], Float[Tensor, "k b q 8"]]:
-    """Rows of the eight voxels around each point, their weights and the weights' ego derivatives.
+) -> tuple[Int[Tensor, "m 8"], Float[Tensor, "k m 8"]]:
+    """Rows of the eight voxels around each point, and their weights (m = b q).
 
-    The derivatives are `3 b q 8`, or empty unless asked for.
+    With slopes `k` is 4: the weights, then their derivatives along the ego axes; else it is 1. Axes
+    of corners come first inside: elementwise work then runs along the many points.
     """
     centred = grid.to_grid(points_ego.detach()) - 0.5  # voxel centres at whole numbers
-    lower = centred.floor()
-    fraction = centred - lower
-    shape = centred.new_tensor(grid.shape_xyz)
-    index = torch.stack([lower, lower + 1], dim=-1)  # b q 3 2
-    inside = (index >= 0) & (index < shape[:, None])
-    index = index.clamp(min=0).minimum(shape[:, None] - 1).to(torch.int32)
-    weight = torch.stack([1 - fraction, fraction], dim=-1) * inside
+    batch = torch.arange(points_ego.shape[0], device=centred.device, dtype=torch.int32)
+    row = batch.repeat_interleave(points_ego.shape[1]).view(1, 1, 1, -1)
+    lower = centred.floor().flatten(0, 1).T  # 3 m
+    fraction = centred.flatten(0, 1).T - lower
+    shape = centred.new_tensor(grid.shape_xyz).view(3, 1, 1)
+    index = torch.stack([lower, lower + 1], dim=1)  # 3 2 m
+    inside = ((index >= 0) & (index < shape)).to(centred.dtype)
+    index = index.clamp(min=0).minimum(shape - 1).to(torch.int32)
+    weight = torch.stack([1 - fraction, fraction], dim=1) * inside
 
-    batch = torch.arange(points_ego.shape[0], device=index.device, dtype=torch.int32)
-    z, y, x = grid.shape_zyx
-    row = (batch[:, None, None] * z + index[..., 2, :])[..., :, None, None]
-    row = (row * y + index[..., 1, :][..., None, :, None]) * x
-    corners = (row + index[..., 0, :][..., None, None, :]).flatten(-3)
+    size_x, size_y, size_z = grid.shape_xyz
+    row = (row * size_z + index[2].view(2, 1, 1, -1)) * size_y + index[1].view(1, 2, 1, -1)
+    corners = (row * size_x + index[0].view(1, 1, 2, -1)).flatten(0, 2).T.contiguous()
 
-    weights = _product(weight, weight, weight).unsqueeze(0)
-    if not with_slopes:
-        return corners, weights, weights[:0]
-    slope = inside.to(centred.dtype) * centred.new_tensor([-1.0, 1.0])
-    grid_slopes = [
-        _product(slope, weight, weight),
-        _product(weight, slope, weight),
-        _product(weight, weight, slope),
-    ]
-    grid_from_ego = grid.unit_from_ego.to(centred)[:3, :3] * shape[:, None] / 2
-    ego_slopes = torch.einsum("abqi,ae->ebqi", torch.stack(grid_slopes), grid_from_ego)
-    return corners, weights, ego_slopes
+    weights = [_product(*weight)]
+    if with_slopes:
+        slope = inside * centred.new_tensor([-1.0, 1.0]).view(2, 1)
+        by_grid = [
+            _product(slope[0], weight[1], weight[2]),
+            _product(weight[0], slope[1], weight[2]),
+            _product(weight[0], weight[1], slope[2]),
+        ]
+        grid_from_ego = grid.unit_from_ego.to(centred)[:3, :3] * shape.view(3, 1) / 2
+        weights += torch.einsum("acm,ae->ecm", torch.stack(by_grid), grid_from_ego)
+    return corners, torch.stack([w.T for w in weights])
 
 
 def _product(
-    x: Float[Tensor, "b q 3 2"], y: Float[Tensor, "b q 3 2"], z: Float[Tensor, "b q 3 2"]
-) -> Float[Tensor, "b q 8"]:
-    """Product over the axes for the eight corners (z slowest), axis by axis from x, y and z."""
-    plane = y[..., 1, :, None] * x[..., 0, None, :]
-    return (z[..., 2, :, None, None] * plane[..., None, :, :]).flatten(-3)
+    x: Float[Tensor, "2 m"], y: Float[Tensor, "2 m"], z: Float[Tensor, "2 m"]
+) -> Float[Tensor, "8 m"]:
+    """Products of one factor per axis for the eight corners, x fastest."""
+    plane = y[:, None] * x[None]
+    return (z[:, None, None] * plane).flatten(0, 2)
 
 
 class _WeightedCorners(torch.autograd.Function):

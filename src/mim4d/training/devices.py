@@ -1,10 +1,8 @@
-"""Where and in which precision to compute."""
+"""Where to compute."""
 
 from typing import Literal
 
 import torch
-
-from mim4d.config import Precision
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -25,8 +23,3 @@ def choose_accelerator(device: Device) -> str:
     if not available[device]:
         raise ValueError(f"--device {device}: there is no such device here; use --device auto")
     return device
-
-
-def autocast(accelerator: str, precision: Precision) -> torch.autocast:
-    """The precision that training uses, for running the model outside the trainer."""
-    return torch.autocast(accelerator, torch.bfloat16, enabled=precision == "bf16")

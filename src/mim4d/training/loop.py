@@ -21,7 +21,7 @@ from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress
 from mim4d.training.checkpoint import AtomicCheckpointIO, latest_checkpoint, load_checkpoint
-from mim4d.training.devices import Device, autocast, choose_accelerator
+from mim4d.training.devices import Device, choose_accelerator
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.record import config_differences, create_run, read_config, truncate_metrics
 from mim4d.training.sampling import StepSampler
@@ -123,15 +123,13 @@ def estimate_cost(module: PretrainingModule, clip: Clip, accelerator: str) -> Es
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
-        with autocast(accelerator, module.config.precision):
-            loss = probe.step_losses(batch, step=0)["loss"]
-        loss.backward()
+        probe.step_losses(batch, step=0)["loss"].backward()
         if accelerator == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
     # AdamW keeps two further numbers per weight; gradients were there during the probe.
     moments = 2 * sum(p.numel() * p.element_size() for p in probe.parameters())
-    return Estimate(seconds, _peak_bytes(accelerator) + moments)
+    return Estimate(seconds, peak_bytes(accelerator) + moments)
 
 
 def describe(config: RunConfig, clip: Clip, num_clips: int) -> str:
@@ -152,7 +150,8 @@ def describe_cost(estimate: Estimate, steps: int, accelerator: str) -> str:
     )
 
 
-def _peak_bytes(accelerator: str) -> int:
+def peak_bytes(accelerator: str) -> int:
+    """Largest memory so far: of the process on a CPU, of the device elsewhere."""
     if accelerator == "cuda":
         return torch.cuda.max_memory_allocated()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -202,7 +201,7 @@ def _trainer(
     return pl.Trainer(
         accelerator=accelerator,
         devices=1,
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
+        precision="32-true",  # the encoder runs its networks in half precision by itself
         max_steps=config.optim.steps,
         max_epochs=-1,
         gradient_clip_val=config.optim.clip_norm,

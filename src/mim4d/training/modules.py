@@ -5,6 +5,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from mim4d.config import RunConfig, config_to_json
 from mim4d.data.clip import Clip
@@ -42,9 +43,11 @@ class PretrainingModule(pl.LightningModule):
 
     def step_losses(self, clip: Clip, step: int, rank: int = 0) -> dict[str, Tensor]:
         """Losses of one step by name; `loss` is their weighted sum."""
-        choices = self.model.draw_choices(clip, step_generator(self.config.seed, step, rank))
+        with record_function("choose"):
+            choices = self.model.draw_choices(clip, step_generator(self.config.seed, step, rank))
         reconstruction = self.model(clip, choices)
-        return pretraining_losses(reconstruction, choices, self.weights)
+        with record_function("losses"):
+            return pretraining_losses(reconstruction, choices, self.weights)
 
     def configure_optimizers(self) -> Any:
         """AdamW and a schedule that is advanced at every optimiser step."""

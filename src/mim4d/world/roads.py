@@ -226,7 +226,7 @@ def _turning_route(
     path_out = other.curve.offset(other.lane_lateral_m(lane_out) + wobble)
     start = _shifted(path_in, main.curve).poses(np.zeros(1))[0]
     end = path_out.poses(np.array([60.0]))[0]
-    radius = float(rng.uniform(9.0, 13.0) if side > 0 else rng.uniform(6.5, 9.5))
+    radius = float(rng.uniform(9.0, 13.0) if side > 0 else rng.uniform(6.0, 7.2))
     return turn_between(_triple(start), _triple(end), radius)
 
 

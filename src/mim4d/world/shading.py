@@ -1,13 +1,13 @@
-"""From first hits to pictures: shadow rays, surface colour, light, haze, and the camera's response.
+"""From first hits to light: shadow rays, surface colour, sun, sky, mirror images and haze.
 
-Colours are linear RGB until `develop`. All arrays are per ray, in the order of the image's rows.
+Colours are linear RGB. All arrays are per ray.
 """
 
 import math
 from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
 from mim4d.world.ground import GroundTable, ground_albedo
 from mim4d.world.kernels import kernel
@@ -17,6 +17,7 @@ from mim4d.world.noise import octave
 from mim4d.world.tracing import Hits, Solid
 
 SHADOW_REACH_M = 150.0
+BEAM_ANGLE = 0.003  # width of a LiDAR beam, radians
 
 
 def shade(
@@ -132,6 +133,25 @@ def _contact(x, y, footprints):
 
 @kernel
 @no_type_check
+def _surface(x, y, z, nx, ny, nz, across, facing, kind, triangle, solid, objects, ground):
+    """Albedo, gloss, and whether the surface is leaves; `across` is a pixel's width there."""
+    along = across / facing
+    mean = math.sqrt(across * along)
+    if kind == 3:
+        r, g, b = ground_albedo(ground[0], ground[1], ground[2], ground[3], x, y, mean, 0.5 * along)
+        return r, g, b, 0.0, False
+    material = solid[0][triangle]
+    thing = objects[solid[1][triangle]]
+    cos, sin = thing[3], thing[4]
+    px, py = x - thing[0], y - thing[1]
+    p = (px * cos + py * sin, py * cos - px * sin, z - thing[2])
+    n = (nx * cos + ny * sin, ny * cos - nx * sin, nz)
+    r, g, b, gloss = object_albedo(material, thing, p, n, mean, 0.7 * along)
+    return r, g, b, gloss, material == 8
+
+
+@kernel
+@no_type_check
 def _shade_kernel(
     origin,
     directions,
@@ -158,31 +178,30 @@ def _shade_kernel(
         x, y, z = origin[0] + dx * t, origin[1] + dy * t, origin[2] + dz * t
         nx, ny, nz = float(normals[i, 0]), float(normals[i, 1]), float(normals[i, 2])
         facing = max(-(nx * dx + ny * dy + nz * dz), 0.03)
-        across = t * pixel_angle
-        along = across / facing
-        mean = math.sqrt(across * along)
-        sky, gloss = 1.0, 0.0
+        solid = standing if kind[i] == 1 else moving
+        r, g, b, gloss, leaves = _surface(
+            x,
+            y,
+            z,
+            nx,
+            ny,
+            nz,
+            t * pixel_angle,
+            facing,
+            kind[i],
+            triangle[i],
+            solid,
+            objects,
+            ground,
+        )
         if kind[i] == 3:
-            r, g, b = ground_albedo(
-                ground[0], ground[1], ground[2], ground[3], x, y, mean, 0.5 * along
-            )
-            if t < 45.0:
-                sky = _contact(x, y, footprints)
+            sky = _contact(x, y, footprints) if t < 45.0 else 1.0
         else:
-            solid = standing if kind[i] == 1 else moving
-            material = solid[0][triangle[i]]
-            thing = objects[solid[1][triangle[i]]]
-            cos, sin = thing[3], thing[4]
-            px, py = x - thing[0], y - thing[1]
-            p = (px * cos + py * sin, py * cos - px * sin, z - thing[2])
-            n = (nx * cos + ny * sin, ny * cos - nx * sin, nz)
-            r, g, b, gloss = object_albedo(material, thing, p, n, mean, 0.7 * along)
-            if material == 8:  # leaves point everywhere
-                seed = int(thing[5])
-                nx += 1.6 * octave(p[0], p[1], p[2], 0.3, seed + 1, mean)
-                ny += 1.6 * octave(p[0], p[1], p[2], 0.3, seed + 2, mean)
-                nz += 1.6 * octave(p[0], p[1], p[2], 0.3, seed + 3, mean)
             sky = 0.55 + 0.45 * min(z, 1.5) / 1.5  # near the ground less sky is seen
+        if leaves:  # they point everywhere
+            nx += 1.6 * octave(x, y, z, 0.3, 1, t * pixel_angle)
+            ny += 1.6 * octave(x, y, z, 0.3, 2, t * pixel_angle)
+            nz += 1.6 * octave(x, y, z, 0.3, 3, t * pixel_angle)
         sun = max(nx * light[0] + ny * light[1] + nz * light[2], 0.0) * lit[i]
         dome = light[15] * sky * (0.55 + 0.45 * nz)
         bounce = 0.16 * (0.5 - 0.5 * nz)
@@ -205,43 +224,59 @@ def _shade_kernel(
     return out
 
 
-def develop(
-    linear: Float32[np.ndarray, "h w 3"], light: Light, seed: int
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Lens blur, vignetting, exposure, tone curve and sensor noise; `seed` is the image's own."""
-    knots = 4.0 * np.linspace(0.0, 1.0, 4096) ** 2
-    curve = (255.0 * (1.0 - np.exp(-knots)) ** (1 / 2.2)).astype(np.float32)
-    return _develop_kernel(linear, light.exposure, light.noise, curve, seed)  # type: ignore[no-any-return]
+def reflectance(
+    origin: Float[np.ndarray, "3"],
+    directions: Float32[np.ndarray, "r 3"],
+    hits: Hits,
+    standing: Solid,
+    moving: Solid,
+    objects: Float[np.ndarray, "k c"],
+    ground: GroundTable,
+) -> Float[np.ndarray, " r"]:
+    """What a LiDAR sees of a surface: its albedo times the cosine of incidence; glass gives little."""
+    normals = _hit_normals(directions, hits.kind, hits.triangle, standing.normals, moving.normals)
+    return _reflectance_kernel(  # type: ignore[no-any-return]
+        origin.astype(np.float64),
+        directions,
+        hits.distance_m,
+        hits.kind,
+        hits.triangle,
+        normals,
+        (standing.materials, standing.objects),
+        (moving.materials, moving.objects),
+        objects,
+        (ground.pieces, ground.first, ground.roads, ground.look),
+    )
 
 
 @kernel
 @no_type_check
-def _develop_kernel(linear, exposure, noise, curve, seed):
-    height, width = linear.shape[0], linear.shape[1]
-    out = np.empty((height, width, 3), np.uint8)
-    side = 0.11  # weight of either neighbour along a row or a column
-    for v in range(height):
-        above, below = max(v - 1, 0), min(v + 1, height - 1)
-        for u in range(width):
-            before, after = max(u - 1, 0), min(u + 1, width - 1)
-            h = (v * 73856093 + u * 19349663 + seed * 83492791) & 0xFFFFFFFFFFFF
-            h = (h ^ (h >> 17)) * 0x2545F4914F6CDD1D
-            h = (h ^ (h >> 29)) * 0x1B873593CC9E2D51
-            h = h ^ (h >> 32)
-            shared = float((h & 255) + ((h >> 8) & 255) + ((h >> 16) & 255)) - 382.5
-            radius = ((u + 0.5) / width - 0.5) ** 2 + ((v + 0.5) / height - 0.5) ** 2
-            for c in range(3):
-                row = linear[v, before, c] + linear[v, after, c]
-                column = linear[above, u, c] + linear[below, u, c]
-                corner = linear[above, before, c] + linear[above, after, c]
-                corner += linear[below, before, c] + linear[below, after, c]
-                keep = 1.0 - 2.0 * side
-                value = (
-                    keep * (keep * linear[v, u, c] + side * (row + column)) + side * side * corner
-                )
-                value *= exposure[c] * (1.0 - 0.35 * radius)
-                level = curve[int(math.sqrt(min(value, 3.999) * 0.25) * 4095.0)]
-                own = float((h >> (24 + 8 * c)) & 255) - 127.5
-                level += noise * (shared * 0.0055 + own * 0.008)
-                out[v, u, c] = int(min(max(level + 0.5, 0.0), 255.0))
+def _reflectance_kernel(
+    origin, directions, distance, kind, triangle, normals, standing, moving, objects, ground
+):
+    out = np.zeros(directions.shape[0])
+    for i in range(directions.shape[0]):
+        if kind[i] == 0:
+            continue
+        d, n, t = directions[i], normals[i], float(distance[i])
+        x, y, z = origin[0] + d[0] * t, origin[1] + d[1] * t, origin[2] + d[2] * t
+        nx, ny, nz = float(n[0]), float(n[1]), float(n[2])
+        facing = max(-(nx * d[0] + ny * d[1] + nz * d[2]), 0.03)
+        solid = standing if kind[i] == 1 else moving
+        r, g, b, _, _ = _surface(
+            x,
+            y,
+            z,
+            nx,
+            ny,
+            nz,
+            t * BEAM_ANGLE,
+            facing,
+            kind[i],
+            triangle[i],
+            solid,
+            objects,
+            ground,
+        )
+        out[i] = min((0.5 * r + 0.3 * g + 0.2 * b) * facing, 1.0)
     return out

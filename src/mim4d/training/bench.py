@@ -1,0 +1,128 @@
+"""`mim4d bench step`: the time of one training step, split by stage.
+
+Steps are first timed as they are; then the same steps run under torch's profiler, whose labelled
+spans give each stage's share. Printed stage times are share × undisturbed time, so the profiler's
+own cost, the same for every small operation, does not count as ours.
+"""
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from mim4d.build import build_dataset, build_model
+from mim4d.config import RunConfig
+from mim4d.data.clip import Clip, collate
+from mim4d.training.devices import Device, choose_accelerator
+from mim4d.training.loop import describe, peak_bytes
+from mim4d.training.modules import PretrainingModule
+from mim4d.training.optim import build_optimizer
+
+STAGES = ("choose", "encode", "lift", "decode", "render", "losses", "backward", "optimiser")
+_WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Seconds of each stage of a step.
+
+    Attributes:
+        load_s: Reading the batch; in training it overlaps with the step before.
+        step_s: Median of the whole step without loading.
+        fastest_s: Fastest step.
+        slowest_s: Slowest step.
+        stages_s: By stage; they add up to `step_s` but for what lies between stages.
+        peak_bytes: Largest memory of the process (CPU) or of the device.
+        what: What was measured.
+    """
+
+    load_s: float
+    step_s: float
+    fastest_s: float
+    slowest_s: float
+    stages_s: dict[str, float]
+    peak_bytes: int
+    what: str
+
+    def __str__(self) -> str:
+        lines = [self.what, f"{'load':<10} {1000 * self.load_s:>8.0f} ms  (overlaps with the step)"]
+        for name, seconds in self.stages_s.items():
+            share = seconds / self.step_s
+            lines.append(f"{name:<10} {1000 * seconds:>8.0f} ms  {share:>4.0%}")
+        lines.append(
+            f"{'step':<10} {1000 * self.step_s:>8.0f} ms  (median; {1000 * self.fastest_s:.0f} to "
+            f"{1000 * self.slowest_s:.0f}), peak memory {self.peak_bytes / 2**30:.1f} GiB"
+        )
+        return "\n".join(lines)
+
+
+def bench_step(
+    config: RunConfig, data: Path, steps: int, version: str | None, device: Device
+) -> StepTimes:
+    """Measure `steps` training steps of a preset on the first clips of a data set."""
+    accelerator = choose_accelerator(device)
+    dataset = build_dataset(config, data, "train", version)
+    size = config.optim.batch_size
+    start = time.perf_counter()
+    clip = collate([dataset[i % len(dataset)] for i in range(size)])
+    load_s = time.perf_counter() - start
+    torch.manual_seed(config.seed)
+    module = PretrainingModule(build_model(config), config).to(accelerator)
+    batch = clip.to(accelerator)
+    optimizer, _ = build_optimizer(module.model, module.model.encoder.image_encoder, config.optim)
+    times = [_timed_step(module, batch, optimizer, step) for step in range(_WARM_UP + steps)]
+    times = times[_WARM_UP:]
+    peak = peak_bytes(accelerator)
+    shares = _stage_shares(module, batch, optimizer, steps)
+    step_s = statistics.median(times)
+    return StepTimes(
+        load_s,
+        step_s,
+        min(times),
+        max(times),
+        {name: share * step_s for name, share in shares.items()},
+        peak,
+        f"{describe(config, clip, len(dataset))}; {accelerator}, {config.precision}, "
+        f"{torch.get_num_threads()} threads",
+    )
+
+
+def _timed_step(
+    module: PretrainingModule, batch: Clip, optimizer: torch.optim.Optimizer, step: int
+) -> float:
+    _synchronize()
+    start = time.perf_counter()
+    loss = module.step_losses(batch, step)["loss"]
+    with record_function("backward"):
+        loss.backward()
+    with record_function("optimiser"):
+        torch.nn.utils.clip_grad_norm_(module.parameters(), module.config.optim.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+    _synchronize()
+    return time.perf_counter() - start
+
+
+def _stage_shares(
+    module: PretrainingModule, batch: Clip, optimizer: torch.optim.Optimizer, steps: int
+) -> dict[str, float]:
+    """Each stage's share of the profiled steps."""
+    on_device = batch.images.device.type == "cuda"
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * on_device
+    with profile(activities=activities) as profiler:
+        total = sum(_timed_step(module, batch, optimizer, step) for step in range(steps))
+    shares = {name: 0.0 for name in STAGES}
+    for event in profiler.key_averages():
+        if event.key in shares:
+            # Spans on a device are counted where the work runs, not where it is launched.
+            microseconds = event.device_time_total if on_device else event.cpu_time_total
+            shares[event.key] = max(shares[event.key], microseconds / 1e6 / total)
+    return shares
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -1,0 +1,101 @@
+"""Boxes as line segments, seen by a camera; and cameras in the order of a panorama.
+
+Enters: boxes and poses in `ref`, metres. Leaves: segments in `pixel` coordinates (the first pixel's
+corner is (0, 0)), cut at the near plane and at the border of the image, so that nothing behind the
+camera can throw a line across the picture.
+"""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mim4d.data.clip import Clip
+from mim4d.geometry.rigid import apply_linear, rotation_from_yaw
+from mim4d.models.video_encoder import ego_from_camera
+
+NEAR_M = 0.1
+
+# Corners: bit 2 is front (+x), bit 1 left (+y), bit 0 top (+z).
+_EDGES = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (0, 4), (1, 5), (2, 6))
+_EDGES = (*_EDGES, (3, 7), (4, 7), (5, 6))
+"""The twelve edges, then the two diagonals that mark the front face."""
+
+
+def box_corners(boxes: Float[Tensor, "k 9"]) -> Float[Tensor, "k 8 3"]:
+    """Corners of boxes (centre, length, width, height, yaw, ...), the four front ones last."""
+    signs = torch.tensor([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    local = signs.to(boxes) / 2 * boxes[:, None, 3:6]
+    return apply_linear(rotation_from_yaw(boxes[:, 6]), local) + boxes[:, None, :3]
+
+
+def box_segments(boxes: Float[Tensor, "k 9"]) -> Float[Tensor, "k e 2 3"]:
+    """The edges of boxes and a cross on each front face."""
+    return box_corners(boxes)[:, torch.tensor(_EDGES)]
+
+
+def project_segments(
+    intrinsics: Float[Tensor, "3 3"],
+    segments_camera: Float[Tensor, "m 2 3"],
+    size_hw: tuple[int, int],
+) -> tuple[Float[Tensor, "m 2 2"], Bool[Tensor, " m"]]:
+    """The part of each segment that a camera sees.
+
+    Args:
+        intrinsics: Of the image, pixels.
+        segments_camera: End points in camera axes, metres.
+        size_hw: Rows and columns of the image.
+
+    Returns:
+        End points in pixels inside the image, and whether any of the segment is there.
+    """
+    segments, in_front = _clip_half_space(segments_camera.double(), segments_camera[..., 2] - NEAR_M)
+    pixels = apply_linear(intrinsics.double(), segments)
+    pixels = pixels[..., :2] / pixels[..., 2:]
+    height, width = size_hw
+    visible = in_front
+    for axis, limit in ((0, width), (1, height)):
+        pixels, above = _clip_half_space(pixels, pixels[..., axis])
+        pixels, below = _clip_half_space(pixels, limit - pixels[..., axis])
+        visible = visible & above & below
+    return pixels.to(segments_camera), visible
+
+
+def _clip_half_space(
+    segments: Float[Tensor, "m 2 c"], inside: Float[Tensor, "m 2"]
+) -> tuple[Float[Tensor, "m 2 c"], Bool[Tensor, " m"]]:
+    """Keep where a function that is linear along the segment is not negative.
+
+    Args:
+        segments: End points.
+        inside: The function at the end points.
+
+    Returns:
+        The cut segments, and which of them keep anything. Those that do not come back as they
+        were or, for use with the next cut, anything finite.
+    """
+    inside = inside.to(segments)
+    start, end = inside.unbind(1)
+    step = end - start
+    crossing = -start / torch.where(step == 0, torch.ones_like(step), step)
+    point = segments[:, 0] + crossing.clamp(0, 1)[:, None] * (segments[:, 1] - segments[:, 0])
+    cut = torch.where((inside < 0)[..., None], point[:, None], segments)
+    kept = (inside >= 0).any(dim=1)
+    # A segment that is wholly outside is moved to a place that is finite in every later step.
+    return torch.where(kept[:, None, None], cut, torch.ones_like(cut)), kept
+
+
+def left_to_right(clip: Clip) -> list[int]:
+    """Cameras of a clip by viewing direction, so that neighbours touch as in a panorama.
+
+    It runs clockwise and is cut at the rear: front cameras in the middle, one that looks straight
+    back (within 20°) last.
+    """
+    axes_ego = ego_from_camera(clip)[0, :, :, :3, 2]  # t n 3: where the optical axes point
+    yaw = torch.atan2(axes_ego[..., 1], axes_ego[..., 0])
+    # A camera without an image in one frame has no pose there; any frame that has one will do.
+    frame = clip.image_present[0].int().argmax(dim=0)
+    yaw = yaw.gather(0, frame[None])[0]
+    clockwise = torch.remainder(math.radians(160) - yaw, 2 * math.pi)
+    return clockwise.argsort(stable=True).tolist()

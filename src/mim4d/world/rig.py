@@ -1,0 +1,168 @@
+"""The sensor rig: six cameras at nuScenes-like places and angles, and a spinning LiDAR on the roof.
+
+`ego` is x forward, y left, z up with its origin on the ground under the rear axle; `camera` is x right,
+y down, z along the optical axis; `lidar` is x right, y forward, z up. Pixel (0, 0) is the first pixel's
+corner. Metres, seconds, radians.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+SWEEP_S = 0.05  # one turn of the LiDAR
+SWEEP_END_DEG = (
+    106.0  # azimuth (counter-clockwise from ahead) at which a turn ends; it turns clockwise
+)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera.
+
+    Attributes:
+        channel: nuScenes name.
+        ego_from_camera: Mounting.
+        intrinsics: In pixels.
+        lead_s: Exposure comes this long before the time of the LiDAR's sweep.
+    """
+
+    channel: str
+    ego_from_camera: Float[np.ndarray, "4 4"]
+    intrinsics: Float[np.ndarray, "3 3"]
+    lead_s: float
+
+    def directions(self, height: int, width: int) -> Float[np.ndarray, "h w 3"]:
+        """Unit directions through the pixel centres, camera axes."""
+        u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+        pixels = np.stack([u, v, np.ones_like(u)], axis=-1)
+        rays = pixels @ np.linalg.inv(self.intrinsics).T
+        unit: Float[np.ndarray, "h w 3"] = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+        return unit
+
+
+@dataclass(frozen=True)
+class Lidar:
+    """The LiDAR: beams at fixed elevations, equally spaced azimuths.
+
+    Attributes:
+        ego_from_lidar: Mounting.
+        azimuths: Firings per turn and beam.
+        beams: Number of beams, from −30° to +10°.
+        reach_m: Nothing farther returns.
+        noise_m: Standard deviation of the distance.
+        dropout: Share of returns lost at random.
+    """
+
+    ego_from_lidar: Float[np.ndarray, "4 4"]
+    azimuths: int = 1080
+    beams: int = 32
+    reach_m: float = 85.0
+    noise_m: float = 0.02
+    dropout: float = 0.04
+
+    def directions(self) -> Float32[np.ndarray, "r 3"]:
+        """Unit directions in lidar axes, beam after beam within each azimuth."""
+        elevation = np.deg2rad(np.linspace(-30.0, 10.0, self.beams))
+        azimuth = -np.arange(self.azimuths) * (2 * math.pi / self.azimuths)
+        a, e = np.meshgrid(azimuth, elevation, indexing="ij")
+        axes = [np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)]
+        return np.stack(axes, axis=-1).reshape(-1, 3).astype(np.float32)
+
+
+def mounted(
+    x: float, y: float, z: float, rotation: Float[np.ndarray, "3 3"]
+) -> Float[np.ndarray, "4 4"]:
+    """A pose as a 4×4 matrix."""
+    pose = np.eye(4)
+    pose[:3, :3] = rotation
+    pose[:3, 3] = x, y, z
+    return pose
+
+
+def rotation_about_z(yaw: float) -> Float[np.ndarray, "3 3"]:
+    """Counter-clockwise seen from above."""
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+
+def make_cameras(height: int, width: int) -> tuple[Camera, ...]:
+    """Six cameras of the given image size; horizontal fields of view of 65° and, behind, 90°."""
+    # Channel, x, y, z, yaw and upward pitch in degrees, focal length and centre as shares of the width.
+    places = [
+        ("CAM_FRONT", 1.70, 0.02, 1.51, 0.0, 0.0, 0.791, 0.510),
+        ("CAM_FRONT_RIGHT", 1.55, -0.49, 1.50, -55.0, 0.3, 0.788, 0.505),
+        ("CAM_BACK_RIGHT", 1.01, -0.48, 1.56, -110.0, -0.4, 0.787, 0.495),
+        ("CAM_BACK", 0.03, 0.00, 1.58, 180.0, -0.6, 0.506, 0.518),
+        ("CAM_BACK_LEFT", 1.04, 0.48, 1.59, 110.0, -0.3, 0.786, 0.495),
+        ("CAM_FRONT_LEFT", 1.52, 0.49, 1.51, 55.0, 0.4, 0.795, 0.516),
+    ]
+    return tuple(
+        Camera(
+            channel,
+            mounted(x, y, z, _camera_rotation(math.radians(yaw), math.radians(pitch))),
+            np.array([[f * width, 0, c * width], [0, f * width, 0.53 * height], [0, 0, 1.0]]),
+            ((yaw - SWEEP_END_DEG) % 360.0) / 360.0 * SWEEP_S,
+        )
+        for channel, x, y, z, yaw, pitch, f, c in places
+    )
+
+
+def make_lidar(azimuths: int) -> Lidar:
+    """The LiDAR on the roof; its y axis points ahead."""
+    return Lidar(mounted(0.94, 0.0, 1.84, rotation_about_z(-math.pi / 2)), azimuths)
+
+
+def _camera_rotation(yaw: float, pitch: float) -> Float[np.ndarray, "3 3"]:
+    """`ego_from_camera` rotation of a camera that looks along `yaw`, raised by `pitch`."""
+    ahead = np.array(
+        [math.cos(yaw) * math.cos(pitch), math.sin(yaw) * math.cos(pitch), math.sin(pitch)]
+    )
+    right = np.array([math.sin(yaw), -math.cos(yaw), 0.0])
+    return np.stack([right, np.cross(ahead, right), ahead], axis=-1)
+
+
+def quaternion_wxyz(rotation: Float[np.ndarray, "3 3"]) -> list[float]:
+    """Unit quaternion of a rotation matrix, in nuScenes' order w, x, y, z.
+
+    The eigenvector of largest eigenvalue of Bar-Itzhack's symmetric matrix: no special cases.
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation
+    symmetric = np.array(
+        [
+            [xx + yy + zz, zy - yz, xz - zx, yx - xy],
+            [zy - yz, xx - yy - zz, yx + xy, zx + xz],
+            [xz - zx, yx + xy, yy - xx - zz, zy + yz],
+            [yx - xy, zx + xz, zy + yz, zz - xx - yy],
+        ]
+    )
+    quaternion = np.linalg.eigh(symmetric)[1][:, -1]
+    sign = 1.0 if quaternion[np.argmax(np.abs(quaternion))] > 0 else -1.0
+    return [float(q) for q in sign * quaternion]
+
+
+def scan(
+    lidar: Lidar,
+    directions: Float32[np.ndarray, "r 3"],
+    distance_m: Float32[np.ndarray, " r"],
+    reflectance: Float[np.ndarray, " r"],
+    rng: np.random.Generator,
+) -> Float32[np.ndarray, "p 5"]:
+    """Points a LiDAR reports: x, y, z in lidar axes, intensity (0 to 255), beam.
+
+    Args:
+        lidar: Reach, noise, drop-out.
+        directions: `lidar.directions()`.
+        distance_m: True distance along each; beyond the reach where nothing is hit.
+        reflectance: 0 to 1; dark or slanted surfaces far away may not return.
+        rng: Source of noise and drop-out.
+    """
+    measured = distance_m + rng.normal(0.0, lidar.noise_m, len(distance_m))
+    strength = reflectance * np.exp(-distance_m / 60.0)
+    lost = lidar.dropout + 0.7 * np.exp(-strength / 0.004)
+    kept = (distance_m < lidar.reach_m) & (rng.random(len(distance_m)) > lost)
+    points = directions[kept] * measured[kept, None]
+    intensity = np.clip(np.round(255.0 * reflectance[kept]), 0, 255)
+    beam = np.tile(np.arange(lidar.beams), lidar.azimuths)[kept]
+    return np.column_stack([points, intensity, beam]).astype(np.float32)

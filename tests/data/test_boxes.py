@@ -1,0 +1,64 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mim4d.data.boxes import boxes_of_sample, velocities
+from mim4d.data.tables import NuscenesTables
+from mim4d.geometry.rigid import invert_rigid
+from tests.data.tiny_dataset import Rows, edit_table, yaw_quaternion
+
+
+def test_boxes_in_ref_by_hand(tiny: Path) -> None:
+    edit_table(
+        tiny,
+        "sample_annotation",
+        lambda rows: rows[2].update(rotation=yaw_quaternion(math.pi / 2 + 0.3)),
+    )
+    tables = NuscenesTables.open(tiny)
+    anchor = tables.find("sample_data", "scene0-LIDAR_TOP-10")
+    ref_from_global = invert_rigid(tables.global_from_ego(np.array([anchor])))[0]
+    boxes = boxes_of_sample(tables, tables.find("sample", "scene0-sample2"), ref_from_global)
+    # The car is at (1000, 2002) and looks along +y: ref x = y - 2002, ref y = 1000 - x.
+    expected = [
+        [11.0, 2.0, 0.8, 4.0, 2.0, 1.6, 0.3, 3.0, 0.0],  # moves at 3 m/s along global +y
+        [4.0, 2.0, 0.8, 4.0, 2.0, 1.6, 0.0, 0.0, 0.0],  # seen once
+    ]
+    torch.testing.assert_close(boxes.boxes_ref, torch.tensor(expected), atol=1e-5, rtol=0)
+    assert boxes.valid_velocities.tolist() == [True, False]
+    assert [tables.category_names[k] for k in boxes.classes.tolist()] == [
+        "vehicle.car",
+        "movable_object.barrier",
+    ]
+
+
+def test_sample_without_boxes(tiny: Path) -> None:
+    edit_table(tiny, "sample_annotation", lambda rows: rows.clear())
+    tables = NuscenesTables.open(tiny)
+    boxes = boxes_of_sample(tables, 0, torch.eye(4, dtype=torch.float64))
+    assert boxes.boxes_ref.shape == (0, 9)
+
+
+# Spacing of the samples; whether the first (one neighbour) and third (two) have a velocity.
+@pytest.mark.parametrize(
+    ("spacing_s", "one_sided", "central"),
+    [(0.5, True, True), (1.4, True, True), (1.6, False, False)],
+)
+def test_velocity_needs_neighbours_near_in_time(
+    tiny: Path, spacing_s: float, one_sided: bool, central: bool
+) -> None:
+    def stretch(rows: Rows) -> None:
+        for k, row in enumerate(rows):
+            row["timestamp"] = round(k * spacing_s * 1e6)
+
+    edit_table(tiny, "sample", stretch)
+    tables = NuscenesTables.open(tiny)
+    tokens = ["scene0-object0-0", "scene0-object0-2", "scene0-object0-4", "scene0-object1-2"]
+    rows = np.array([tables.find("sample_annotation", token) for token in tokens])
+    velocity, valid = velocities(tables, rows)
+    assert valid.tolist() == [one_sided, central, one_sided, False]
+    expected = np.where(valid, 1.5 / spacing_s, 0.0)
+    np.testing.assert_allclose(velocity[:, 1], expected, atol=1e-9)
+    np.testing.assert_allclose(velocity[:, [0, 2]], 0.0, atol=1e-9)
