@@ -12,11 +12,11 @@ from tests.data.test_clip import make_clip
 
 
 def test_depth_edge_lies_midway() -> None:
-    intrinsics = torch.tensor([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
+    intrinsics = torch.tensor([[1000.0, 0, 50], [0, 1000, 50], [0, 0, 1]])
     # One row of the image, 4 pixels apart: depths 10, 10, 20, 20 at u = 40, 44, 48, 52.
     depth = torch.tensor([10.0, 10.0, 20.0, 20.0])
     u = torch.tensor([40.0, 44.0, 48.0, 52.0])
-    points = torch.stack([(u - 50) / 100 * depth, torch.zeros(4), depth], dim=-1)
+    points = torch.stack([(u - 50) / 1000 * depth, torch.zeros(4), depth], dim=-1)
     edges = depth_edges(intrinsics, points, (100, 100), horizontal=True)
     torch.testing.assert_close(edges, torch.tensor([[46.0, 50.0]]))
     assert len(depth_edges(intrinsics, points, (100, 100), horizontal=False)) == 0

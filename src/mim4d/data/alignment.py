@@ -6,6 +6,7 @@ turned a little about their own y axis (yaw) or x axis (pitch). With a right cal
 at zero. What enters is a clip with points; what leaves are two angles in degrees.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ from mim4d.errors import DataError
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 
-_MIN_EDGES = 50
+# One keyframe of a 32-beam LiDAR has a few hundred; its peak wanders by more than half a degree.
+_MIN_EDGES = 2000
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def alignment_offset(clip: Clip, max_deg: float = 1.5, step_deg: float = 0.1) ->
     if fewest < _MIN_EDGES:
         raise DataError(
             f"clip of {', '.join(clip.scene_names)}: only {fewest} depth edges in view, "
-            f"need {_MIN_EDGES} to compare LiDAR with images; choose a clip with LiDAR and objects"
+            f"need {_MIN_EDGES} to compare LiDAR with images; "
+            "choose a clip with LiDAR and objects, or more frames"
         )
     yaw, pitch = (_peak(angles, totals[axis]) for axis in ("yaw", "pitch"))
     return Alignment(yaw[0], pitch[0], yaw[1], pitch[1], sum(count.values()))
@@ -85,26 +88,29 @@ def depth_edges(
     points_camera: Float[Tensor, "p 3"],
     image_hw: tuple[int, int],
     horizontal: bool,
-    band_px: float = 2.0,
-    max_gap_px: float = 8.0,
+    band_deg: float = 0.15,
 ) -> Float[Tensor, "r 2"]:
     """Pixels midway between neighbouring points of which one lies far behind the other.
 
     Points are sorted into narrow bands of rows (`horizontal`) or columns of the image, and compared
-    with the next of their band. It is an edge if the farther depth exceeds the nearer by 20 % and 1
-    m.
+    with the next of their band. It is an edge if the farther depth exceeds the nearer by 20 % and
+    1 m. The gap is at most 0.8 degrees along a beam and 1.6 between beams (nuScenes' lie 1.33
+    apart).
     """
+    max_gap_deg = 0.8 if horizontal else 1.6
+    px_per_deg = math.radians(1) * float(intrinsics[0, 0])
     pixels, depth = project(intrinsics, points_camera)
     limit = pixels.new_tensor([image_hw[1], image_hw[0]])
     inside = (depth > 2.0) & (pixels >= 0).all(dim=-1) & (pixels < limit).all(dim=-1)
     pixels, depth = pixels[inside], depth[inside]
     along, across = (0, 1) if horizontal else (1, 0)
-    band = (pixels[:, across] / band_px).floor()
-    order = torch.argsort(band * 1e5 + pixels[:, along])
+    band = (pixels[:, across] / (band_deg * px_per_deg)).floor()
+    # In float64: float32 would round the position within a band to several pixels.
+    order = torch.argsort(band.double() * 1e5 + pixels[:, along])
     pixels, depth, band = pixels[order], depth[order], band[order]
     near, far = torch.minimum(depth[1:], depth[:-1]), torch.maximum(depth[1:], depth[:-1])
     gap = pixels[1:, along] - pixels[:-1, along]
-    is_edge = (band[1:] == band[:-1]) & (gap < max_gap_px) & (far > 1.2 * near + 1.0)
+    is_edge = (band[1:] == band[:-1]) & (gap < max_gap_deg * px_per_deg) & (far > 1.2 * near + 1.0)
     return (pixels[1:][is_edge] + pixels[:-1][is_edge]) / 2
 
 
@@ -147,9 +153,15 @@ def _score(
 
 
 def _peak(angles: NDArray[np.float64], score: NDArray[np.float64]) -> tuple[float, float]:
-    """Angle of the peak between steps, and the peak over the mean score."""
-    best = int(np.clip(score.argmax(), 1, len(score) - 2))
-    left, middle, right = score[best - 1 : best + 2]
+    """Angle of the peak between steps, and the peak over the mean score.
+
+    The score is smoothed over two steps either way: few edges make it ragged.
+    """
+    kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0])
+    weight = np.convolve(np.ones(len(score)), kernel, mode="same")
+    smooth = np.convolve(score, kernel, mode="same") / weight
+    best = int(np.clip(smooth.argmax(), 1, len(score) - 2))
+    left, middle, right = smooth[best - 1 : best + 2]
     curvature = left - 2 * middle + right
     shift = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
     step = angles[1] - angles[0]

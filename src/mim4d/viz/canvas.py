@@ -76,7 +76,7 @@ class Canvas:
         """A vertical colour bar in (left, top, width, height), with its unit in the label."""
         axes = self.axes(*rectangle)
         bar = self.figure.colorbar(mapping, cax=axes)
-        bar.outline.set_linewidth(0.5)  # type: ignore[operator]  # the stub takes it for a method
+        bar.outline.set_linewidth(0.5)
         bar.ax.minorticks_off()
         if ticks is not None:
             bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])

@@ -119,10 +119,15 @@ def draw_clip(clip: Clip, category_names: tuple[str, ...], title: str = "") -> C
     left = grid.left
     for range_m, step_m in ((60.0, 10.0), (20.0, 5.0)):
         axes = canvas.axes(left, layout.above_top, layout.above, layout.above)
-        draw_from_above(axes, clip, range_m, step_m, class_colours)
+        draw_from_above(axes, clip, range_m, step_m, class_colours, range_m < 30)
         left += layout.above + 60
     _draw_legend(canvas, left - 20, layout.above_top, clip, class_colours, category_names)
     return canvas
+
+
+def _signed(number: float, digits: int = 2) -> str:
+    """A number with its sign, as it is printed in books."""
+    return f"{number:+.{digits}f}".replace("-", "−")
 
 
 def _class_colours(clip: Clip) -> dict[int, str]:
@@ -132,7 +137,7 @@ def _class_colours(clip: Clip) -> dict[int, str]:
 
 
 def _draw_title(canvas: Canvas, clip: Clip, title: str) -> None:
-    times = ", ".join(f"{t:+.2f}" for t in clip.frame_times_s[0].tolist())
+    times = ", ".join(_signed(t) for t in clip.frame_times_s[0].tolist())
     canvas.text(_LEFT, 20, clip.scene_names[0], size_px=26, weight="bold")
     canvas.text(
         _LEFT,
@@ -153,7 +158,7 @@ def _draw_camera_panels(
     mapping: Any = None
     for t in range(clip.num_frames):
         middle = grid.row_top(t) + grid.panel_height / 2
-        label = f"{clip.frame_times_s[0, t]:+.2f} s" + ("\nkey" if t == clip.key else "")
+        label = _signed(clip.frame_times_s[0, t].item()) + " s" + ("\nkey" if t == clip.key else "")
         canvas.text(grid.left - 12, middle, label, va="center", ha="right", color=colours[t])
         for column, n in enumerate(order):
             size = clip.image_sizes[0, t, n].tolist()
@@ -169,9 +174,7 @@ def _draw_camera_panels(
         canvas.colour_bar(bar, mapping, "LiDAR distance (m)", ticks)
 
 
-def _draw_camera(
-    axes: "Axes", clip: Clip, t: int, n: int, class_colours: dict[int, str]
-) -> Any:
+def _draw_camera(axes: "Axes", clip: Clip, t: int, n: int, class_colours: dict[int, str]) -> Any:
     """One image with points and boxes; returns the mapping of distances to colours, if any."""
     height, width = clip.image_sizes[0, t, n].tolist()
     show_colours(axes, rearrange(clip.images[0, t, n, :, :height, :width], "c h w -> h w c"))
@@ -180,7 +183,7 @@ def _draw_camera(
     late_ms = (clip.image_times_s[0, t, n] - clip.frame_times_s[0, t]).item() * 1000
     label = {"facecolor": "#00000088", "edgecolor": "none", "pad": 1.5}
     axes.text(
-        *(0.008, 0.985, f"{late_ms:+.0f} ms"),
+        *(0.008, 0.985, f"{_signed(late_ms, 0)} ms"),
         transform=axes.transAxes,
         fontsize=points(11),
         color="white",
@@ -191,7 +194,7 @@ def _draw_camera(
 
 
 def visible_points(clip: Clip, t: int, n: int) -> tuple[Tensor, Tensor]:
-    """Pixels `p 2` and distances (metres) of a frame's LiDAR points in one image, farthest first."""
+    """Pixels `p 2` and distances (m) of a frame's LiDAR points in one image, farthest first."""
     points_ref = clip.points_ref[0, t][clip.valid_points[0, t]]
     points_camera = transform_points(invert_rigid(clip.ref_from_camera[0, t, n]), points_ref)
     pixels, depth = project(clip.intrinsics[0, t, n], points_camera)
@@ -210,19 +213,25 @@ def _draw_lidar(axes: "Axes", clip: Clip, t: int, n: int) -> Any:
         return None
     side = max(1.4, axes.get_window_extent().width / 260)
     return axes.scatter(
-        *pixels.T.numpy(),
+        pixels[:, 0].numpy(),
+        pixels[:, 1].numpy(),
         c=distance.numpy(),
         s=points(side) ** 2,
         marker="s",
         linewidths=0,
-        cmap=colour_map("plasma_r"),
+        cmap=_near_to_far(),
         norm=LogNorm(NEAREST_M, FARTHEST_M),
     )
 
 
-def _draw_boxes(
-    axes: "Axes", clip: Clip, t: int, n: int, class_colours: dict[int, str]
-) -> None:
+def _near_to_far() -> Any:
+    """Yellow near, violet far; the darkest end is left out, it drowns in shadows."""
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colour_map("plasma_r")(torch.linspace(0, 0.88, 256).numpy()))
+
+
+def _draw_boxes(axes: "Axes", clip: Clip, t: int, n: int, class_colours: dict[int, str]) -> None:
     """Wire frames, a cross on the front face."""
     from matplotlib.collections import LineCollection
 
@@ -240,7 +249,9 @@ def _draw_boxes(
     # A dark line below keeps the coloured one readable on any background.
     for width_px, tint in ((2.6, lambda i: "#00000066"), (1.3, lambda i: colours[i // e])):
         lines = LineCollection(
-            pixels[visible].numpy(), colors=[tint(i) for i in shown], linewidths=points(width_px)
+            list(pixels[visible].numpy()),
+            colors=[tint(i) for i in shown],
+            linewidths=points(width_px),
         )
         axes.add_collection(lines, autolim=False)
 
@@ -260,7 +271,7 @@ def _draw_legend(
 
     counts = clip.valid_points[0].sum(dim=1).tolist()
     entries = [
-        entry(colour, f"{time:+.2f} s: {count:,} points", "^")
+        entry(colour, f"{_signed(time)} s: {count:,} points", "^")
         for colour, time, count in zip(
             frame_colours(clip), clip.frame_times_s[0].tolist(), counts, strict=True
         )

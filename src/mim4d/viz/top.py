@@ -32,14 +32,19 @@ def frame_colours(clip: Clip) -> list[Any]:
     from matplotlib import colormaps
 
     t, key = clip.num_frames, clip.key
-    past = [colormaps["GnBu"](0.5 + 0.4 * i / max(key, 1)) for i in range(key)]
+    past = [colormaps["GnBu"](0.65 + 0.3 * i / max(key, 1)) for i in range(key)]
     later = t - 1 - key
     future = [colormaps["YlOrRd"](0.75 - 0.35 * i / max(later, 1)) for i in range(later)]
     return [*past, INK, *future]
 
 
 def draw_from_above(
-    axes: "Axes", clip: Clip, range_m: float, step_m: float, class_colours: dict[int, Any]
+    axes: "Axes",
+    clip: Clip,
+    range_m: float,
+    step_m: float,
+    class_colours: dict[int, Any],
+    name_cameras: bool = True,
 ) -> None:
     """Draw a single clip from above.
 
@@ -49,6 +54,7 @@ def draw_from_above(
         range_m: From the ego car of the key frame to each side of the picture, metres.
         step_m: Width of the metre grid's cells.
         class_colours: Colour of each class of boxes.
+        name_cameras: Write the cameras' names (they need a picture of few metres).
     """
     _prepare(axes, range_m, step_m)
     colours = frame_colours(clip)
@@ -58,12 +64,12 @@ def draw_from_above(
         _draw_points(axes, clip.points_ref[0, t][clip.valid_points[0, t]], range_m, colours[t])
     for t in frames:
         _draw_ego(axes, clip.ref_from_ego[0, t], range_m, colours[t], t == clip.key)
-    _draw_cameras(axes, clip, reach_m=range_m / 9)
+    _draw_cameras(axes, clip, range_m / 9, name_cameras)
     _draw_boxes(axes, clip, class_colours)
 
 
 def place(points_ref: Float[Tensor, "*p c"]) -> tuple[Any, Any]:
-    """Horizontal and vertical coordinate in the picture's axes (whose horizontal one is inverted)."""
+    """Coordinates for the picture's axes, whose horizontal one is inverted."""
     return points_ref[..., 1].numpy(), points_ref[..., 0].numpy()
 
 
@@ -100,7 +106,7 @@ def _draw_ego(axes: "Axes", ref_from_ego: Tensor, range_m: float, colour: Any, k
     axes.fill(x, y, facecolor=colour, edgecolor="white", linewidth=1.0, zorder=6 if key else 5)
 
 
-def _draw_cameras(axes: "Axes", clip: Clip, reach_m: float) -> None:
+def _draw_cameras(axes: "Axes", clip: Clip, reach_m: float, name_cameras: bool) -> None:
     """Position and horizontal opening of the key frame's cameras."""
     for n, name in enumerate(clip.camera_names):
         if not clip.image_present[0, clip.key, n]:
@@ -112,6 +118,8 @@ def _draw_cameras(axes: "Axes", clip: Clip, reach_m: float) -> None:
         corners = torch.cat([torch.zeros(1, 3), far])
         x, y = place(transform_points(clip.ref_from_camera[0, clip.key, n], corners))
         axes.fill(x[:3], y[:3], facecolor="#2563eb22", edgecolor="#2563eb", linewidth=0.9, zorder=4)
+        if not name_cameras:
+            continue
         axes.text(
             x[0] + 1.25 * (x[3] - x[0]),
             y[0] + 1.25 * (y[3] - y[0]),

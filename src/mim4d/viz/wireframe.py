@@ -18,8 +18,10 @@ from mim4d.models.video_encoder import ego_from_camera
 NEAR_M = 0.1
 
 # Corners: bit 2 is front (+x), bit 1 left (+y), bit 0 top (+z).
-_EDGES = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (0, 4), (1, 5), (2, 6))
-_EDGES = (*_EDGES, (3, 7), (4, 7), (5, 6))
+_EDGES: tuple[tuple[int, int], ...] = (
+    *((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7)),
+    *((0, 4), (1, 5), (2, 6), (3, 7), (4, 7), (5, 6)),
+)
 """The twelve edges, then the two diagonals that mark the front face."""
 
 
@@ -50,7 +52,9 @@ def project_segments(
     Returns:
         End points in pixels inside the image, and whether any of the segment is there.
     """
-    segments, in_front = _clip_half_space(segments_camera.double(), segments_camera[..., 2] - NEAR_M)
+    segments, in_front = _clip_half_space(
+        segments_camera.double(), segments_camera[..., 2] - NEAR_M
+    )
     pixels = apply_linear(intrinsics.double(), segments)
     pixels = pixels[..., :2] / pixels[..., 2:]
     height, width = size_hw

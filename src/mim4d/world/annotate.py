@@ -1,7 +1,8 @@
 """Boxes around vehicles and people, as the annotators of a drive would give them.
 
-A box is known while it is within reach of the ego car and the LiDAR can see something of it. Visibility
-is the share of the LiDAR's rays towards the box that get as far as the box. Boxes are in world axes.
+A box is known while it is within reach of the ego car and the LiDAR can see something of it.
+Visibility is the share of the LiDAR's rays towards the box that get as far as the box. Boxes are in
+world axes.
 """
 
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def annotate(
 
 
 def visibility_level(visible: float) -> str:
-    """nuScenes' visibility token: 1 (up to 40 %), 2 (60 %), 3 (80 %), 4."""
+    """NuScenes' visibility token: 1 (up to 40 %), 2 (60 %), 3 (80 %), 4."""
     return str(1 + int(np.searchsorted([0.4, 0.6, 0.8], visible, side="right")))
 
 
@@ -118,7 +119,7 @@ def _attribute(category: str, speed: float, parked: bool) -> str:
 
 def _frame(thing: Thing, pose: Float[np.ndarray, "3"]) -> Float[np.ndarray, "8"]:
     """Centre, cos and sin of the yaw, half extents of an object's box."""
-    low, high = thing.mesh.extent()
+    low, high = thing.mesh.extent
     middle, half = (low + high) / 2, (high - low) / 2
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     x = pose[0] + cos * middle[0] - sin * middle[1]

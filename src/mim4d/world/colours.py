@@ -1,4 +1,4 @@
-"""Colours and façade forms of objects: ten numbers each (colour, second colour, form), linear RGB."""
+"""Colours (linear RGB) and façade forms of objects: ten numbers each."""
 
 import colorsys
 
@@ -23,21 +23,22 @@ def plain_look(rng: np.random.Generator) -> Float[np.ndarray, "10"]:
 def foliage_look(rng: np.random.Generator) -> Float[np.ndarray, "10"]:
     """Leaves from dark green to autumn yellow; the second colour is the bark's."""
     autumn = rng.random() < 0.15
-    hue = rng.uniform(0.05, 0.15) if autumn else rng.uniform(0.2, 0.34)
-    leaves = _rgb(hue, rng.uniform(0.45, 0.75), rng.uniform(0.3, 0.55))
+    hue = rng.uniform(0.05, 0.15) if autumn else rng.uniform(0.18, 0.29)
+    leaves = _rgb(hue, rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.5))
     bark = _rgb(rng.uniform(0.05, 0.1), rng.uniform(0.15, 0.45), rng.uniform(0.25, 0.5))
     return np.array([*leaves, *bark, 0.0, 0.0, 0.0, 0.0])
 
 
 def vehicle_look(rng: np.random.Generator) -> Float[np.ndarray, "10"]:
     """Mostly white, grey and black cars; the rest of any colour."""
-    if rng.random() < 0.62:
+    if rng.random() < 0.68:
         paint = _rgb(
             0.6, 0.05, float(rng.choice([0.12, 0.25, 0.5, 0.68, 0.92])) * rng.uniform(0.9, 1.05)
         )
     else:
-        paint = _rgb(rng.random(), rng.uniform(0.5, 0.95), rng.uniform(0.3, 0.8))
-    second = _rgb(rng.random(), rng.uniform(0.1, 0.7), rng.uniform(0.3, 0.9))
+        hue = float(rng.choice([0.0, 0.03, 0.12, 0.35, 0.56, 0.62])) + rng.normal(0.0, 0.02)
+        paint = _rgb(hue, rng.uniform(0.35, 0.85), rng.uniform(0.25, 0.7))
+    second = _rgb(rng.random(), rng.uniform(0.1, 0.6), rng.uniform(0.3, 0.9))
     return np.array([*np.minimum(paint, 0.8), *second, 0.0, 0.0, 0.0, 0.0])
 
 
@@ -56,7 +57,7 @@ def facade_look(rng: np.random.Generator) -> Float[np.ndarray, "10"]:
     elif style == STYLE_GLASS:
         wall = _rgb(rng.uniform(0.5, 0.65), rng.uniform(0.05, 0.25), rng.uniform(0.35, 0.7))
     else:
-        wall = _rgb(rng.uniform(0.0, 0.18), rng.uniform(0.03, 0.42), rng.uniform(0.55, 0.92))
+        wall = _rgb(rng.uniform(0.0, 0.18), rng.uniform(0.03, 0.35), rng.uniform(0.55, 0.92))
     dark = rng.random() < 0.4
     trim = _rgb(
         rng.uniform(0.0, 0.1),

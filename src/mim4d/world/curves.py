@@ -1,8 +1,8 @@
 """Plane curves made of straight lines and circular arcs: centre lines, lanes, paths of cars.
 
-A curve's stations `s` grow along it from 0; `lateral` is the signed distance to its left. Lines and arcs
-have closed forms for poses, parallel curves and nearest points, so that markings, kerbs and paths are
-exact at any distance. Coordinates are x, y of the world in metres, angles in radians.
+A curve's stations `s` grow along it from 0; `lateral` is the signed distance to its left. Lines and
+arcs have closed forms for poses, parallel curves and nearest points, so that markings, kerbs and
+paths are exact at any distance. Coordinates are x, y of the world in metres, angles in radians.
 """
 
 import math
@@ -66,11 +66,25 @@ class Curve:
         pieces[inner, HIGHEST] = pieces[inner, LENGTH]
         return Curve(pieces)
 
+    def table(self) -> Float[np.ndarray, "m 13"]:
+        """The pieces with what `project_point` would else compute again for every point.
+
+        Further columns: cos and sin of the yaw; middle; half the length (unbounded pieces: inf).
+        """
+        pieces = self.pieces
+        half = pieces[:, LENGTH] / 2
+        middle = self.poses(pieces[:, START] + half)[:, :2]
+        bounded = (pieces[:, LOWEST] == 0.0) & (pieces[:, HIGHEST] < UNBOUNDED_M)
+        reach = np.where(bounded, half, np.inf)
+        return np.column_stack(
+            [pieces, np.cos(pieces[:, YAW]), np.sin(pieces[:, YAW]), middle, reach]
+        )
+
     def project(
         self, points: Float[np.ndarray, "p 2"]
     ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " p"]]:
         """Station and lateral of the nearest point of the curve, for each point."""
-        both = _project_all(self.pieces, np.ascontiguousarray(points, dtype=np.float64))
+        both = _project_all(self.table(), np.ascontiguousarray(points, dtype=np.float64))
         return both[:, 0], both[:, 1]
 
 
@@ -136,15 +150,19 @@ def turn_between(
 
 @kernel
 @no_type_check
-def project_point(pieces, x, y):
-    """Station and lateral of the point of the curve nearest to (x, y)."""
+def project_point(table, first, end, x, y):
+    """Station and lateral of the point nearest to (x, y) of the curve in rows of a `Curve.table`.
+
+    Kernels take whole arrays and row numbers: numba counts references for every view of a row.
+    """
     best, best_s, best_lateral = 1e18, 0.0, 0.0
-    for i in range(pieces.shape[0]):
-        x0, y0, yaw, curvature = pieces[i, 0], pieces[i, 1], pieces[i, 2], pieces[i, 3]
-        lowest, highest = pieces[i, 6], pieces[i, 7]
-        cos, sin = math.cos(yaw), math.sin(yaw)
-        along = (x - x0) * cos + (y - y0) * sin
-        left = (y - y0) * cos - (x - x0) * sin
+    for i in range(first, end):
+        reach = math.sqrt(best) + table[i, 12]
+        if (x - table[i, 10]) ** 2 + (y - table[i, 11]) ** 2 > reach * reach:
+            continue
+        curvature, lowest, highest = table[i, 3], table[i, 6], table[i, 7]
+        dx, dy, cos, sin = x - table[i, 0], y - table[i, 1], table[i, 8], table[i, 9]
+        along, left = dx * cos + dy * sin, dy * cos - dx * sin
         if curvature == 0.0:
             s = min(max(along, lowest), highest)
             lateral = left
@@ -158,18 +176,18 @@ def project_point(pieces, x, y):
             s = min(max(raw, lowest), highest)
             lateral = sign * (radius - distance)
             # Law of cosines between the point and the clamped foot on the circle.
-            gap = 2.0 * math.sin((raw - s) / (2.0 * radius))
+            gap = 0.0 if raw == s else 2.0 * math.sin((raw - s) / (2.0 * radius))
             squared = (radius - distance) ** 2 + radius * distance * gap * gap
         if squared < best:
-            best, best_s = squared, pieces[i, 5] + s
+            best, best_s = squared, table[i, 5] + s
             best_lateral = math.copysign(math.sqrt(squared), lateral)
     return best_s, best_lateral
 
 
 @kernel
 @no_type_check
-def _project_all(pieces, points):
+def _project_all(table, points):
     out = np.empty((points.shape[0], 2))
     for i in range(points.shape[0]):
-        out[i, 0], out[i, 1] = project_point(pieces, points[i, 0], points[i, 1])
+        out[i, 0], out[i, 1] = project_point(table, 0, table.shape[0], points[i, 0], points[i, 1])
     return out

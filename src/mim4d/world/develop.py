@@ -16,7 +16,7 @@ def develop(
     """Lens blur, vignetting, exposure, tone curve and sensor noise; `seed` is the image's own."""
     knots = 4.0 * np.linspace(0.0, 1.0, 4096) ** 2
     curve = (255.0 * (1.0 - np.exp(-knots)) ** (1 / 2.2)).astype(np.float32)
-    return _develop_kernel(linear, light.exposure, light.noise, curve, seed)  # type: ignore[no-any-return]
+    return _develop_kernel(linear, light.exposure, light.noise, curve, seed)
 
 
 @kernel

@@ -7,11 +7,10 @@
                                 through the pixel's centre from the camera's centre, in 1/256 m;
                                 0 = nothing hit within 255 m
 
-Scenes are independent of each other and of the number of workers: same seed, same bytes. Held-out scenes
-come from a stream of seeds of their own.
+Scenes are independent of each other and of the number of workers: same seed, same bytes. Held-out
+scenes come from a stream of seeds of their own.
 """
 
-import json
 import multiprocessing
 import os
 import shutil
@@ -22,9 +21,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
+from mim4d.world.folder import check_target, finish_folder, make_folders
 from mim4d.world.record import SceneJob, record_scene
 from mim4d.world.rig import make_cameras
 from mim4d.world.tables import VERSION, fixed_tables, join_tables, token
@@ -33,21 +30,6 @@ from mim4d.world.tables import VERSION, fixed_tables, join_tables, token
 TRAINING_STREAM, HELD_OUT_STREAM = 1, 2
 EPOCH_US = {TRAINING_STREAM: 1_500_000_000_000_000, HELD_OUT_STREAM: 1_400_000_000_000_000}
 SMALLEST_IMAGE = 16
-
-README = """# A synthetic drive, written by mim4d
-
-Scenes in the nuScenes v1.0 format (`{version}`); `splits.json` names the training and the held-out
-scenes. Made with: scenes {scenes}, held out {held_out}, seed {seed}, samples per scene {samples},
-every {interval} s, images of {height} x {width} (rows x columns), shadows {shadows}.
-
-`truth/` is for evaluation only. `truth/distance/samples/<channel>/<image>.png` is a 16-bit PNG of the
-same size as the image: Euclidean distance from the camera's centre along the ray through the pixel's
-centre, in units of 1/256 m; 0 means that nothing is hit within 255 m.
-
-The ground is the plane z = 0 of `global`. A sweep's points all belong to the pose at its timestamp. An
-object is annotated within 60 m of the car while the LiDAR sees it; its visibility is the share of the
-LiDAR's rays towards its box that get there. `maps/blank.png` is empty: this world has no map layer.
-"""
 
 
 @dataclass(frozen=True)
@@ -110,7 +92,7 @@ def generate_world(
     """
     started = time.monotonic()
     _check(scenes, held_out, seed, samples_per_scene, keyframe_interval_s, image_hw, lidar_azimuths)
-    _check_target(out, overwrite)
+    check_target(out, overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".partial", dir=out.parent))
     try:
@@ -132,14 +114,18 @@ def generate_world(
         training = [_job(template, "train", TRAINING_STREAM, seed, i) for i in range(scenes)]
         reserved = [_job(template, "val", HELD_OUT_STREAM, seed, i) for i in range(held_out)]
         jobs = training + reserved
-        _make_folders(partial, image_hw)
+        make_folders(partial)
         images = annotations = 0
         for done, counts in enumerate(_run(jobs, _num_workers(workers, len(jobs))), start=1):
             images, annotations = images + counts[0], annotations + counts[1]
             if progress is not None:
                 progress(done, len(jobs))
         names = {"train": [job.name for job in training], "val": [job.name for job in reserved]}
-        _finish(partial, jobs, names, seed, keyframe_interval_s)
+        logs = [token(job.world, job.name, "log") for job in jobs]
+        channels = ("LIDAR_TOP", *(camera.channel for camera in make_cameras(*image_hw)))
+        join_tables([job.rows for job in jobs], fixed_tables(channels, logs), partial / VERSION)
+        shutil.rmtree(partial / "rows")
+        finish_folder(partial, names, _made_with(template, seed, keyframe_interval_s))
         if out.exists():
             shutil.rmtree(out)
         partial.rename(out)
@@ -184,22 +170,6 @@ def _check(
         raise ValueError(f"lidar_azimuths={azimuths}: expected at least 1")
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
-    """Refuse to touch anything but an empty folder or, if asked to, an earlier world."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise ValueError(f"{out} exists and is not a folder: choose another place for the world")
-    if not any(out.iterdir()):
-        return
-    if not overwrite:
-        raise ValueError(f"{out} is not empty: choose another folder, or ask to overwrite it")
-    if not (out / VERSION).is_dir() or not (out / "truth" / "distance").is_dir():
-        raise ValueError(
-            f"{out} holds no world of ours and will not be deleted: remove it yourself"
-        )
-
-
 def _job(template: SceneJob, split: str, stream: int, seed: int, index: int) -> SceneJob:
     name = f"scene-{split}-{index:04d}"
     return replace(
@@ -209,13 +179,6 @@ def _job(template: SceneJob, split: str, stream: int, seed: int, index: int) -> 
         first_us=EPOCH_US[stream] + index * 1_000_000_000,
         rows=template.rows / name,
     )
-
-
-def _make_folders(root: Path, image_hw: tuple[int, int]) -> None:
-    (root / "samples" / "LIDAR_TOP").mkdir(parents=True)
-    for camera in make_cameras(*image_hw):
-        (root / "samples" / camera.channel).mkdir()
-        (root / "truth" / "distance" / "samples" / camera.channel).mkdir(parents=True)
 
 
 def _num_workers(workers: int | None, jobs: int) -> int:
@@ -245,34 +208,13 @@ def compile_kernels() -> None:
     """Record a tiny scene, so that workers find compiled kernels in numba's cache."""
     with tempfile.TemporaryDirectory() as name:
         root, size = Path(name), (SMALLEST_IMAGE, SMALLEST_IMAGE)
-        _make_folders(root, size)
+        make_folders(root)
         record_scene(SceneJob("warm", "", (0,), 0, 1, 500_000, *size, 8, True, root, root / "rows"))
 
 
-def _finish(
-    root: Path,
-    jobs: list[SceneJob],
-    names: dict[str, list[str]],
-    seed: int,
-    interval_s: float,
-) -> None:
-    """Tables, splits, map and README, once all scenes are recorded."""
-    logs = [token(job.world, job.name, "log") for job in jobs]
-    channels = ("LIDAR_TOP", *(camera.channel for camera in make_cameras(1, 1)))
-    join_tables([job.rows for job in jobs], fixed_tables(channels, logs), root / VERSION)
-    shutil.rmtree(root / "rows")
-    (root / "splits.json").write_text(json.dumps(names, indent=1) + "\n")
-    (root / "maps").mkdir()
-    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(root / "maps" / "blank.png")
-    text = README.format(
-        version=VERSION,
-        scenes=len(names["train"]),
-        held_out=len(names["val"]),
-        seed=seed,
-        samples=jobs[0].samples,
-        interval=interval_s,
-        height=jobs[0].height,
-        width=jobs[0].width,
-        shadows="on" if jobs[0].shadows else "off",
+def _made_with(job: SceneJob, seed: int, interval_s: float) -> str:
+    return (
+        f"seed {seed}, {job.samples} samples per scene, one every {interval_s} s, images of "
+        f"{job.height} x {job.width} (rows x columns), {job.azimuths} LiDAR firings per turn and "
+        f"beam, shadows {'on' if job.shadows else 'off'}"
     )
-    (root / "README.md").write_text(text)

@@ -4,14 +4,18 @@ Everything is in world axes: the scene's own, with the ego car near the origin a
 is world shifted by `global_offset` (no rotation), so single precision holds while tracing.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Float
 
-from mim4d.world.furnish import furnish, sample_style
+from mim4d.world.furnish import furnish
 from mim4d.world.ground import GroundTable, make_ground
 from mim4d.world.lighting import Light, sample_light
+from mim4d.world.materials import OBJECT_COLUMNS
+from mim4d.world.meshes import Mesh, join
+from mim4d.world.plots import sample_style
 from mim4d.world.roads import sample_plan
 from mim4d.world.site import Site, Thing, object_row
 from mim4d.world.tracing import Solid
@@ -25,7 +29,26 @@ from mim4d.world.traffic import (
     sample_cruise,
 )
 
+SHADOW_M = 20.0  # half the size of the largest mover and the length of its shadow
 CLEARANCE_S = 0.25  # time before and after a scene in which movers still keep clear
+
+
+@dataclass(frozen=True)
+class View:
+    """The sector of the ground a camera looks over: its apex, heading and half opening angle."""
+
+    x: float
+    y: float
+    yaw: float
+    half_angle: float
+
+    def concerns(self, x: float, y: float) -> bool:
+        """Whether something at (x, y) may be seen, or its shadow."""
+        dx, dy = x - self.x, y - self.y
+        ahead = dx * math.cos(self.yaw) + dy * math.sin(self.yaw)
+        aside = abs(dy * math.cos(self.yaw) - dx * math.sin(self.yaw))
+        outside = aside * math.cos(self.half_angle) - ahead * math.sin(self.half_angle)
+        return ahead > -SHADOW_M and outside < SHADOW_M
 
 
 @dataclass(frozen=True)
@@ -52,49 +75,54 @@ class Layout:
 
     def standing_solid(self) -> Solid:
         """Everything that stands, ready to be traced."""
-        placed = [
-            thing.mesh.moved(thing.x, thing.y, 0.0, thing.yaw).triangles for thing in self.things
-        ]
-        return _solid(placed, [thing.mesh.materials for thing in self.things], 0)
+        return _solid(
+            [
+                (thing.mesh.moved(thing.x, thing.y, 0.0, thing.yaw), row)
+                for row, thing in enumerate(self.things)
+            ]
+        )
 
-    def moving_solid(self, time_s: float) -> tuple[Solid, Float[np.ndarray, "k c"]]:
-        """What moves, at a time, with the movers' rows of the object table."""
+    def mover_poses(self, time_s: float) -> Float[np.ndarray, "k 3"]:
+        """x, y and yaw of each mover at a time."""
         time = np.array([time_s])
         poses = [mover.motion.poses(time)[0] for mover in self.movers]
-        placed = [
-            mover.thing.mesh.moved(pose[0], pose[1], 0.0, pose[2]).triangles
-            for mover, pose in zip(self.movers, poses, strict=True)
-        ]
+        return np.stack(poses) if poses else np.zeros((0, 3))
+
+    def mover_rows(self, poses: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k c"]:
+        """The movers' rows of the object table."""
         rows = [
-            object_row(*map(float, pose), mover.thing.seed, mover.thing.look)
+            object_row(pose[0], pose[1], pose[2], mover.thing.seed, mover.thing.look)
             for mover, pose in zip(self.movers, poses, strict=True)
         ]
-        solid = _solid(
-            placed, [mover.thing.mesh.materials for mover in self.movers], len(self.things)
+        return np.stack(rows) if rows else np.zeros((0, OBJECT_COLUMNS))
+
+    def moving_solid(self, poses: Float[np.ndarray, "k 3"], view: View | None = None) -> Solid:
+        """The movers at these poses; with a `view`, those that can show or cast a shadow in it."""
+        first = len(self.things)
+        return _solid(
+            [
+                (mover.thing.mesh.moved(pose[0], pose[1], 0.0, pose[2]), first + i)
+                for i, (mover, pose) in enumerate(zip(self.movers, poses, strict=True))
+                if view is None or view.concerns(pose[0], pose[1])
+            ]
         )
-        return solid, np.stack(rows) if rows else np.zeros((0, 16))
 
 
-def _solid(
-    triangles: list[Float[np.ndarray, "_ 3 3"]],
-    materials: list[UInt8[np.ndarray, " _"]],
-    first: int,
-) -> Solid:
-    if not triangles:
+def _solid(placed: list[tuple[Mesh, int]]) -> Solid:
+    """Meshes in world axes, each with its object's row, as one solid."""
+    if not placed:
         none = np.zeros(0, dtype=np.uint8)
         return Solid(np.zeros((0, 3, 3)), none, none.astype(np.int32))
-    counts = [len(part) for part in triangles]
-    objects: Int32[np.ndarray, " p"] = np.repeat(
-        np.arange(first, first + len(triangles), dtype=np.int32), counts
-    )
-    return Solid(np.concatenate(triangles), np.concatenate(materials), objects)
+    whole = join([mesh for mesh, _ in placed])
+    objects = [np.full(len(mesh.materials), row, dtype=np.int32) for mesh, row in placed]
+    return Solid(whole.triangles, whole.materials, np.concatenate(objects))
 
 
 def sample_layout(seeds: np.random.SeedSequence, duration_s: float) -> Layout:
     """Draw a scene in which the ego car drives for `duration_s` seconds.
 
-    Streets, furniture, traffic and light have generators of their own, so that a change of one leaves
-    the others' draws alone.
+    Streets, furniture, traffic and light have generators of their own, so that a change of one
+    leaves the others' draws alone.
     """
     streets, furniture, flow, lamp, rest = (np.random.default_rng(s) for s in seeds.spawn(5))
     start_s, end_s = -CLEARANCE_S, duration_s + CLEARANCE_S

@@ -17,8 +17,8 @@ class Light:
 
     Attributes:
         sun_direction: Unit vector from the ground to the sun.
-        values: What the kernels read: sun direction, sun RGB, zenith RGB, horizon RGB, haze per metre,
-            share of clouds, seed, sky strength.
+        values: What the kernels read: sun direction, sun RGB, zenith RGB, horizon RGB, haze per
+            metre, share of clouds, seed, sky strength.
         exposure: Gain before the tone curve, with white balance (RGB).
         noise: Standard deviation of the sensor noise, in grey levels.
     """

@@ -1,13 +1,15 @@
 """Triangle meshes of simple solids, in an object's own axes: x forward, y left, z up, metres.
 
-The origin is the middle of the footprint on the ground. Each triangle has a material; colours belong to
-objects, so that one car model can have any colour. Winding does not matter: rays see both sides.
+The origin is the middle of the footprint on the ground. Each triangle has a material; colours
+belong to objects, so that one car model can have any colour. Winding does not matter: rays see both
+sides.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -31,6 +33,7 @@ class Material(IntEnum):
     METAL = 12
     SECOND = 13
     CARGO = 14
+    SKIN = 15
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Mesh:
         rotation = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
         return Mesh(self.triangles @ rotation + np.array([x, y, z]), self.materials)
 
+    @cached_property
     def extent(self) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
         """Lowest and highest coordinates."""
         points = self.triangles.reshape(-1, 3)
@@ -143,7 +147,7 @@ def cylinder(
 
 def wheel(x: float, y: float, radius: float, width: float) -> Mesh:
     """A wheel whose axle is along y, standing on the ground at (x, y)."""
-    upright = cylinder(radius, (-width / 2, width / 2), Material.RUBBER, corners=10)
+    upright = cylinder(radius, (-width / 2, width / 2), Material.RUBBER, corners=9)
     lying = upright.triangles[..., [0, 2, 1]]
     return Mesh(lying + np.array([x, y, radius]), upright.materials)
 

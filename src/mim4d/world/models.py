@@ -1,7 +1,7 @@
 """Shapes of what stands and moves in a street, drawn from a generator so that no two are alike.
 
-Each function returns a mesh in the object's own axes (x forward, y left, z up; origin at the middle of
-the footprint on the ground; metres).
+Each function returns a mesh in the object's own axes (x forward, y left, z up; origin at the middle
+of the footprint on the ground; metres).
 """
 
 import numpy as np
@@ -133,7 +133,7 @@ def pedestrian(rng: np.random.Generator) -> Mesh:
         for s in (-1.0, 1.0)
     ]
     torso = tapered((-0.13, 0.13, half - 0.04), (-0.12, 0.12, half), (hip, neck), PLAIN, PLAIN)
-    head = cylinder(0.1, (neck + 0.03, height), int(Material.BARK), corners=6)
+    head = cylinder(0.1, (neck + 0.03, height), int(Material.SKIN), corners=6)
     return join([*legs, torso, head])
 
 

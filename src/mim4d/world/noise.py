@@ -1,8 +1,8 @@
 """Repeatable noise for textures: hashes of integer cells and value noise, as numba kernels.
 
-Every value is a pure function of its arguments, so textures stick to the world and two images of one
-place agree. `footprint` is the width of a pixel on the surface (metres): detail finer than that fades
-into its mean instead of flickering.
+Every value is a pure function of its arguments, so textures stick to the world and two images of
+one place agree. `footprint` is the width of a pixel on the surface (metres): detail finer than that
+fades into its mean instead of flickering.
 """
 
 import math
@@ -10,15 +10,40 @@ from typing import no_type_check
 
 from mim4d.world.kernels import kernel
 
+# Odd multipliers of a cell's indices; sums of their products identify the cell.
+STEP_X, STEP_Y, STEP_Z, STEP_SEED = (
+    0x1E3779B97F4A7C15,
+    0x3F58476D1CE4E5B9,
+    0x14D049BB133111EB,
+    0x2545F4914F6CDD1D,
+)
+MIX = 0x369DEA0F31A53F85
+UNIT = 1.0 / 16777216.0
+
+
+@kernel
+@no_type_check
+def _finish(h):
+    """A number in [0, 1) from a sum of products (integers wrap at 64 bits)."""
+    h = (h ^ (h >> 31)) * MIX
+    h = (h ^ (h >> 29)) * MIX
+    return ((h >> 38) & 0xFFFFFF) * UNIT
+
 
 @kernel
 @no_type_check
 def cell_hash(i, j, k, seed):
     """A number in [0, 1) for an integer cell."""
-    h = (i * 374761393 + j * 668265263 + k * 1442695041 + seed * 362437) & 0xFFFFFFFF
-    h = ((h ^ (h >> 15)) * 2246822519) & 0xFFFFFFFF
-    h = ((h ^ (h >> 13)) * 3266489917) & 0xFFFFFFFF
-    return (h ^ (h >> 16)) * (1.0 / 4294967296.0)
+    return _finish(i * STEP_X + j * STEP_Y + k * STEP_Z + seed * STEP_SEED)
+
+
+@kernel
+@no_type_check
+def _layer(u, v, h):
+    """Smooth noise between the four corners of a cell; `h` belongs to its first corner."""
+    near = (1.0 - u) * _finish(h) + u * _finish(h + STEP_X)
+    far = (1.0 - u) * _finish(h + STEP_Y) + u * _finish(h + STEP_X + STEP_Y)
+    return (1.0 - v) * near + v * far
 
 
 @kernel
@@ -26,30 +51,35 @@ def cell_hash(i, j, k, seed):
 def value_noise(x, y, z, seed):
     """Smooth noise in [0, 1) with cells of size 1."""
     fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
-    i, j, k = int(fx), int(fy), int(fz)
+    h = fx * STEP_X + fy * STEP_Y + fz * STEP_Z + seed * STEP_SEED
     u, v, w = x - fx, y - fy, z - fz
-    u, v, w = u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v), w * w * (3.0 - 2.0 * w)
-    total = 0.0
-    for c in range(2):
-        wc = w if c else 1.0 - w
-        if wc == 0.0:
-            continue
-        near = (1.0 - u) * cell_hash(i, j, k + c, seed) + u * cell_hash(i + 1, j, k + c, seed)
-        far = (1.0 - u) * cell_hash(i, j + 1, k + c, seed) + u * cell_hash(
-            i + 1, j + 1, k + c, seed
-        )
-        total += wc * ((1.0 - v) * near + v * far)
-    return total
+    u, v = u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v)
+    if w == 0.0:
+        return _layer(u, v, h)
+    w = w * w * (3.0 - 2.0 * w)
+    return (1.0 - w) * _layer(u, v, h) + w * _layer(u, v, h + STEP_Z)
 
 
 @kernel
 @no_type_check
 def octave(x, y, z, cell, seed, footprint):
     """Value noise with cells of `cell` metres, in [-0.5, 0.5], faded where pixels are wider."""
-    fade = min(max(1.5 - footprint / cell, 0.0), 1.0)
-    if fade == 0.0:
+    if footprint >= 1.5 * cell:
         return 0.0
-    return fade * (value_noise(x / cell, y / cell, z / cell, seed) - 0.5)
+    inverse = 1.0 / cell
+    fade = min(1.5 - footprint * inverse, 1.0)
+    return fade * (value_noise(x * inverse, y * inverse, z * inverse, seed) - 0.5)
+
+
+@kernel
+@no_type_check
+def flat_octave(x, y, layer, cell, seed, footprint):
+    """`octave` on a plane; layers (integers) are independent of each other."""
+    if footprint >= 1.5 * cell:
+        return 0.0
+    inverse = 1.0 / cell
+    fade = min(1.5 - footprint * inverse, 1.0)
+    return fade * (value_noise(x * inverse, y * inverse, 0.0, seed + 977 * layer) - 0.5)
 
 
 @kernel

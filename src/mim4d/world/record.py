@@ -1,7 +1,7 @@
-"""One scene, recorded: every sample's images, sweep, boxes and truth to files, and the tables' rows.
+"""One scene, recorded: images, sweeps, boxes and truth of every sample, and the tables' rows.
 
-World axes are the scene's own (`layout`); `global` is world shifted by the layout's offset. Times are
-whole microseconds, and poses are taken at exactly those times.
+World axes are the scene's own (`layout`); `global` is world shifted by the layout's offset. Times
+are whole microseconds, and poses are taken at exactly those times.
 """
 
 import math
@@ -14,20 +14,18 @@ from PIL import Image
 
 from mim4d.world.annotate import Box, annotate, visibility_level
 from mim4d.world.develop import develop
-from mim4d.world.layout import Layout, sample_layout
+from mim4d.world.layout import Layout, View, sample_layout
 from mim4d.world.rig import (
-    Camera,
-    Lidar,
     make_cameras,
     make_lidar,
     mounted,
-    quaternion_wxyz,
     rotation_about_z,
     scan,
 )
-from mim4d.world.shading import reflectance, shade
-from mim4d.world.tables import SceneTables, token
-from mim4d.world.tracing import Solid, cast_rays
+from mim4d.world.shading import shade
+from mim4d.world.surfaces import reflectance
+from mim4d.world.tables import SceneTables
+from mim4d.world.tracing import cast_rays, rotate
 
 SIGHT_M = 600.0  # surfaces farther away melt into the sky
 TRUTH_REACH_M = 255.0
@@ -89,13 +87,16 @@ class _Recorder:
         self.standing = layout.standing_solid()
         self.rows = np.stack([thing.row() for thing in layout.things])
         self.cameras = make_cameras(job.height, job.width)
-        self.rays = [camera.directions(job.height, job.width) for camera in self.cameras]
+        self.rays = [
+            camera.directions(job.height, job.width).reshape(-1, 3) for camera in self.cameras
+        ]
         self.lidar = make_lidar(job.azimuths)
         self.lidar_rays = self.lidar.directions()
         self.tables = SceneTables(job.name, job.world)
-        self.instances: set[int] = set()
-        for sensor in (self.lidar, *self.cameras):
-            self._add_calibration(sensor)
+        self.tables.add_calibration("LIDAR_TOP", self.lidar.ego_from_lidar, [])
+        for camera in self.cameras:
+            intrinsics = camera.intrinsics.tolist()
+            self.tables.add_calibration(camera.channel, camera.ego_from_camera, intrinsics)
 
     def record_sample(self, index: int) -> None:
         """Record the sweep and the images around one key frame."""
@@ -111,18 +112,19 @@ class _Recorder:
             self._record_image(sample, index, k, time_us)
 
     def _record_sweep(self, sample: str, index: int, time_us: int) -> None:
-        moving, rows = self.layout.moving_solid(time_us * 1e-6)
+        poses = self.layout.mover_poses(time_us * 1e-6)
+        moving = self.layout.moving_solid(poses)
         world_from_lidar = self._world_from_ego(time_us) @ self.lidar.ego_from_lidar
         origin = world_from_lidar[:3, 3]
-        directions = (self.lidar_rays @ world_from_lidar[:3, :3].T).astype(np.float32)
+        directions = rotate(world_from_lidar[:3, :3], self.lidar_rays)
         hits = cast_rays(self.standing, moving, origin, directions, SIGHT_M)
-        objects = np.concatenate([self.rows, rows])
+        objects = np.concatenate([self.rows, self.layout.mover_rows(poses)])
         seen = reflectance(
             origin, directions, hits, self.standing, moving, objects, self.layout.ground
         )
         rng = np.random.default_rng((self.layout.seed, index))
         points = scan(self.lidar, self.lidar_rays, hits.distance_m, seen, rng)
-        path = self._add_data(sample, index, "LIDAR_TOP", "pcd.bin", time_us, (0, 0))
+        path = self._add_file(sample, index, "LIDAR_TOP", "pcd.bin", time_us, (0, 0))
         points.tofile(path)
         world_points = points[:, :3].astype(np.float64) @ world_from_lidar[:3, :3].T + origin
         for box in annotate(
@@ -133,11 +135,13 @@ class _Recorder:
     def _record_image(self, sample: str, index: int, k: int, time_us: int) -> None:
         camera, job = self.cameras[k], self.job
         exposure_us = time_us - round(camera.lead_s * 1e6)
-        moving, rows = self.layout.moving_solid(exposure_us * 1e-6)
         world_from_camera = self._world_from_ego(exposure_us) @ camera.ego_from_camera
-        origin = world_from_camera[:3, 3]
-        rays = self.rays[k].reshape(-1, 3) @ world_from_camera[:3, :3].T
-        directions = rays.astype(np.float32)
+        origin, axis = world_from_camera[:3, 3], world_from_camera[:3, 2]
+        yaw = math.atan2(axis[1], axis[0])
+        view = View(float(origin[0]), float(origin[1]), yaw, camera.half_angle(job.width))
+        poses = self.layout.mover_poses(exposure_us * 1e-6)
+        moving = self.layout.moving_solid(poses, view)
+        directions = rotate(world_from_camera[:3, :3], self.rays[k])
         hits = cast_rays(self.standing, moving, origin, directions, SIGHT_M)
         linear = shade(
             origin,
@@ -145,8 +149,8 @@ class _Recorder:
             hits,
             self.standing,
             moving,
-            np.concatenate([self.rows, rows]),
-            self._footprints(origin, exposure_us * 1e-6),
+            np.concatenate([self.rows, self.layout.mover_rows(poses)]),
+            self._footprints(origin, poses),
             self.layout.ground,
             self.layout.light,
             1.0 / float(camera.intrinsics[0, 0]),
@@ -156,7 +160,7 @@ class _Recorder:
         picture = develop(
             linear.reshape(*size, 3), self.layout.light, self.layout.seed + 8 * index + k
         )
-        path = self._add_data(sample, index, camera.channel, "jpg", exposure_us, size)
+        path = self._add_file(sample, index, camera.channel, "jpg", exposure_us, size)
         Image.fromarray(picture).save(path, quality=90)
         truth = job.folder / "truth" / "distance" / path.relative_to(job.folder).with_suffix(".png")
         _save_distance(truth, hits.distance_m.reshape(size))
@@ -165,35 +169,7 @@ class _Recorder:
         x, y, yaw = map(float, self.layout.ego.poses(np.array([time_us * 1e-6]))[0])
         return mounted(x, y, 0.0, rotation_about_z(yaw))
 
-    def _footprints(
-        self, origin: Float[np.ndarray, "3"], time_s: float
-    ) -> Float[np.ndarray, "q 6"]:
-        """Vehicles within 50 m, as the ground's shading wants them."""
-        time = np.array([time_s])
-        poses = [(thing, np.array([thing.x, thing.y, thing.yaw])) for thing in self.layout.things]
-        poses += [(mover.thing, mover.motion.poses(time)[0]) for mover in self.layout.movers]
-        rows = []
-        for thing, (x, y, yaw) in poses:
-            near = math.hypot(x - origin[0], y - origin[1]) < 50.0
-            if near and thing.category.startswith("vehicle"):
-                _, high = thing.mesh.extent()
-                rows.append((x, y, math.cos(yaw), math.sin(yaw), high[0], high[1]))
-        return np.array(rows, dtype=np.float64).reshape(-1, 6)
-
-    def _add_calibration(self, sensor: Camera | Lidar) -> None:
-        camera = isinstance(sensor, Camera)
-        channel = sensor.channel if isinstance(sensor, Camera) else "LIDAR_TOP"
-        pose = sensor.ego_from_camera if isinstance(sensor, Camera) else sensor.ego_from_lidar
-        self.tables.add(
-            "calibrated_sensor",
-            channel,
-            sensor_token=token("sensor", channel),
-            translation=pose[:3, 3].tolist(),
-            rotation=quaternion_wxyz(pose[:3, :3]),
-            camera_intrinsic=sensor.intrinsics.tolist() if camera else [],
-        )
-
-    def _add_data(
+    def _add_file(
         self,
         sample: str,
         index: int,
@@ -202,55 +178,43 @@ class _Recorder:
         time_us: int,
         size: tuple[int, int],
     ) -> Path:
-        """Rows of a file and of the ego car's pose at its time; returns where to write it."""
-        timestamp = self.job.first_us + time_us
+        """Add a file's rows; returns where to write it."""
         pose = self._world_from_ego(time_us)
-        ego = self.tables.add(
-            "ego_pose",
-            channel,
-            index,
-            timestamp=timestamp,
-            translation=[*(pose[:2, 3] + self.layout.global_offset).tolist(), 0.0],
-            rotation=quaternion_wxyz(pose[:3, :3]),
+        pose[:2, 3] += self.layout.global_offset
+        time = self.job.first_us + time_us
+        return self.job.folder / self.tables.add_file(
+            sample, index, channel, ending, time, pose, size
         )
-        name = f"samples/{channel}/{self.job.name}__{channel}__{timestamp}.{ending}"
-        self.tables.add(
-            "sample_data",
-            channel,
-            index,
-            sample_token=sample,
-            ego_pose_token=ego,
-            calibrated_sensor_token=self.tables.token("calibrated_sensor", channel),
-            timestamp=timestamp,
-            fileformat=ending.split(".")[0],
-            is_key_frame=True,
-            height=size[0],
-            width=size[1],
-            filename=name,
-        )
-        return self.job.folder / name
 
     def _add_annotation(self, sample: str, index: int, box: Box) -> None:
-        if box.instance not in self.instances:
-            self.instances.add(box.instance)
-            self.tables.add(
-                "instance", box.instance, category_token=token("category", box.category)
-            )
         x, y = box.centre[:2] + self.layout.global_offset
-        self.tables.add(
-            "sample_annotation",
-            box.instance,
+        self.tables.add_annotation(
+            sample,
             index,
-            sample_token=sample,
-            instance_token=self.tables.token("instance", box.instance),
-            visibility_token=visibility_level(box.visible),
-            attribute_tokens=[token("attribute", box.attribute)],
-            translation=[float(x), float(y), float(box.centre[2])],
-            size=list(box.size_wlh),
-            rotation=quaternion_wxyz(rotation_about_z(box.yaw)),
-            num_lidar_pts=box.num_points,
-            num_radar_pts=0,
+            instance=box.instance,
+            category=box.category,
+            attribute=box.attribute,
+            visibility=visibility_level(box.visible),
+            centre=[float(x), float(y), float(box.centre[2])],
+            size_wlh=list(box.size_wlh),
+            rotation=rotation_about_z(box.yaw),
+            num_points=box.num_points,
         )
+
+    def _footprints(
+        self, origin: Float[np.ndarray, "3"], poses: Float[np.ndarray, "k 3"]
+    ) -> Float[np.ndarray, "q 6"]:
+        """Vehicles within 50 m, as the ground's shading wants them."""
+        placed = [(thing, (thing.x, thing.y, thing.yaw)) for thing in self.layout.things]
+        placed += [(m.thing, pose) for m, pose in zip(self.layout.movers, poses, strict=True)]
+        rows = []
+        for thing, (x, y, yaw) in placed:
+            if not thing.category.startswith("vehicle"):
+                continue
+            if math.hypot(x - origin[0], y - origin[1]) < 50.0:
+                _, high = thing.mesh.extent
+                rows.append((x, y, math.cos(yaw), math.sin(yaw), high[0], high[1]))
+        return np.array(rows, dtype=np.float64).reshape(-1, 6)
 
 
 def _save_distance(path: Path, distance_m: Float32[np.ndarray, "h w"]) -> None:

@@ -1,8 +1,8 @@
 """The sensor rig: six cameras at nuScenes-like places and angles, and a spinning LiDAR on the roof.
 
-`ego` is x forward, y left, z up with its origin on the ground under the rear axle; `camera` is x right,
-y down, z along the optical axis; `lidar` is x right, y forward, z up. Pixel (0, 0) is the first pixel's
-corner. Metres, seconds, radians.
+`ego` is x forward, y left, z up with its origin on the ground under the rear axle; `camera` is x
+right, y down, z along the optical axis; `lidar` is x right, y forward, z up. Pixel (0, 0) is the
+first pixel's corner. Metres, seconds, radians.
 """
 
 import math
@@ -33,6 +33,11 @@ class Camera:
     intrinsics: Float[np.ndarray, "3 3"]
     lead_s: float
 
+    def half_angle(self, width: int) -> float:
+        """Largest horizontal angle between the optical axis and a ray, radians."""
+        side = max(self.intrinsics[0, 2], width - self.intrinsics[0, 2])
+        return math.atan(float(side / self.intrinsics[0, 0]))
+
     def directions(self, height: int, width: int) -> Float[np.ndarray, "h w 3"]:
         """Unit directions through the pixel centres, camera axes."""
         u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
@@ -62,13 +67,13 @@ class Lidar:
     noise_m: float = 0.02
     dropout: float = 0.04
 
-    def directions(self) -> Float32[np.ndarray, "r 3"]:
+    def directions(self) -> Float[np.ndarray, "r 3"]:
         """Unit directions in lidar axes, beam after beam within each azimuth."""
         elevation = np.deg2rad(np.linspace(-30.0, 10.0, self.beams))
         azimuth = -np.arange(self.azimuths) * (2 * math.pi / self.azimuths)
         a, e = np.meshgrid(azimuth, elevation, indexing="ij")
         axes = [np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)]
-        return np.stack(axes, axis=-1).reshape(-1, 3).astype(np.float32)
+        return np.stack(axes, axis=-1).reshape(-1, 3)
 
 
 def mounted(
@@ -89,7 +94,7 @@ def rotation_about_z(yaw: float) -> Float[np.ndarray, "3 3"]:
 
 def make_cameras(height: int, width: int) -> tuple[Camera, ...]:
     """Six cameras of the given image size; horizontal fields of view of 65° and, behind, 90°."""
-    # Channel, x, y, z, yaw and upward pitch in degrees, focal length and centre as shares of the width.
+    # Channel; x, y, z; yaw and pitch (degrees, up); focal length and centre in image widths.
     places = [
         ("CAM_FRONT", 1.70, 0.02, 1.51, 0.0, 0.0, 0.791, 0.510),
         ("CAM_FRONT_RIGHT", 1.55, -0.49, 1.50, -55.0, 0.3, 0.788, 0.505),
@@ -144,7 +149,7 @@ def quaternion_wxyz(rotation: Float[np.ndarray, "3 3"]) -> list[float]:
 
 def scan(
     lidar: Lidar,
-    directions: Float32[np.ndarray, "r 3"],
+    directions: Float[np.ndarray, "r 3"],
     distance_m: Float32[np.ndarray, " r"],
     reflectance: Float[np.ndarray, " r"],
     rng: np.random.Generator,

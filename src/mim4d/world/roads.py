@@ -1,8 +1,9 @@
 """Street plans: the roads of a scene, their cross-sections, and the route the ego car drives.
 
-A road follows its centre line, the line between the two directions of traffic; traffic keeps right. From
-the centre outward: lanes, a parking strip or none, kerb, sidewalk. Every width, the bends, crossings
-and the ego car's lane are drawn from the generator given. World coordinates, metres, radians.
+A road follows its centre line, the line between the two directions of traffic; traffic keeps right.
+From the centre outward: lanes, a parking strip or none, kerb, sidewalk. Every width, the bends,
+crossings and the ego car's lane are drawn from the generator given. World coordinates, metres,
+radians.
 """
 
 import math
@@ -77,6 +78,14 @@ class Road:
     def lane_lateral_m(self, lane: int) -> float:
         """Centre of a lane: 0, 1, … count outward on the right, −1, −2, … on the left."""
         return -(lane + 0.5) * self.lane_width_m
+
+    def beside(
+        self, station_m: float, side: float, beyond_kerb_m: float
+    ) -> tuple[float, float, float]:
+        """Pose outside a kerb (side 1: the left one, −1: the right one); yaw along the road."""
+        x, y, yaw = self.curve.poses(np.array([station_m]))[0]
+        out = side * ((self.left_edge_m if side > 0 else self.right_edge_m) + beyond_kerb_m)
+        return float(x - out * math.sin(yaw)), float(y + out * math.cos(yaw)), float(yaw)
 
     def parameters(self) -> Float[np.ndarray, " q"]:
         """The row the ground kernels read."""
@@ -200,7 +209,7 @@ def _shifted(lane: Curve, centre: Curve) -> Curve:
 def _cross(
     rng: np.random.Generator, main: Road, crossing_m: float, side: float
 ) -> tuple[Road, Road]:
-    """A second road through station `crossing_m`; it points to the left (side 1) or right (−1)."""
+    """A second road through station `crossing_m`, pointing left (side 1) or right (−1)."""
     x, y, yaw = main.curve.poses(np.array([crossing_m]))[0]
     heading = yaw + side * (math.pi / 2 + float(rng.uniform(-0.22, 0.22)))
     through = rng.random() < 0.75

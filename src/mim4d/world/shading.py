@@ -9,15 +9,14 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Float, Float32
 
-from mim4d.world.ground import GroundTable, ground_albedo
+from mim4d.world.ground import GroundTable
 from mim4d.world.kernels import kernel
 from mim4d.world.lighting import Light, sky_colour
-from mim4d.world.materials import object_albedo
 from mim4d.world.noise import octave
+from mim4d.world.surfaces import resolve, surface
 from mim4d.world.tracing import Hits, Solid
 
 SHADOW_REACH_M = 150.0
-BEAM_ANGLE = 0.003  # width of a LiDAR beam, radians
 
 
 def shade(
@@ -42,14 +41,14 @@ def shade(
         standing: What stands.
         moving: What moves, at this exposure.
         objects: Rows of the object table (`materials`), at this exposure.
-        footprints: Vehicles near the camera: x, y, cos and sin of the yaw, half length, half width; the
-            ground under and beside them is darker (sky light does not reach it).
+        footprints: Vehicles near the camera: x, y, cos and sin of the yaw, half length, half width;
+            the ground under and beside them is darker (sky light does not reach it).
         ground: The roads.
         light: Sun and sky.
         pixel_angle: Width of a pixel, radians.
         shadows: Trace a ray to the sun from every sunlit surface.
     """
-    normals = _hit_normals(directions, hits.kind, hits.triangle, standing.normals, moving.normals)
+    normals, materials, things = resolve(directions, hits, standing, moving)
     lit = np.ones(len(directions), dtype=np.uint8)
     if shadows:
         index, starts = _shadow_starts(
@@ -59,41 +58,21 @@ def shade(
         blocked = standing.blocks(starts, suns, SHADOW_REACH_M)
         blocked |= moving.blocks(starts, suns, SHADOW_REACH_M)
         lit[index[blocked]] = 0
-    return _shade_kernel(  # type: ignore[no-any-return]
+    return _shade_kernel(
         origin.astype(np.float64),
         directions,
         hits.distance_m,
         hits.kind,
-        hits.triangle,
         normals,
+        materials,
+        things,
         lit,
-        (standing.materials, standing.objects),
-        (moving.materials, moving.objects),
         objects,
         footprints,
         (ground.pieces, ground.first, ground.roads, ground.look),
         light.values,
         pixel_angle,
     )
-
-
-@kernel
-@no_type_check
-def _hit_normals(directions, kind, triangle, normals_standing, normals_moving):
-    """Unit normals that face the camera."""
-    out = np.zeros((directions.shape[0], 3), np.float32)
-    for i in range(directions.shape[0]):
-        if kind[i] == 0:
-            continue
-        nx, ny, nz = np.float32(0.0), np.float32(0.0), np.float32(1.0)
-        if kind[i] != 3:
-            source = normals_standing if kind[i] == 1 else normals_moving
-            nx, ny, nz = source[triangle[i], 0], source[triangle[i], 1], source[triangle[i], 2]
-        d = directions[i]
-        if nx * d[0] + ny * d[1] + nz * d[2] > 0.0:
-            nx, ny, nz = -nx, -ny, -nz
-        out[i, 0], out[i, 1], out[i, 2] = nx, ny, nz
-    return out
 
 
 @kernel
@@ -133,41 +112,22 @@ def _contact(x, y, footprints):
 
 @kernel
 @no_type_check
-def _surface(x, y, z, nx, ny, nz, across, facing, kind, triangle, solid, objects, ground):
-    """Albedo, gloss, and whether the surface is leaves; `across` is a pixel's width there."""
-    along = across / facing
-    mean = math.sqrt(across * along)
-    if kind == 3:
-        r, g, b = ground_albedo(ground[0], ground[1], ground[2], ground[3], x, y, mean, 0.5 * along)
-        return r, g, b, 0.0, False
-    material = solid[0][triangle]
-    thing = objects[solid[1][triangle]]
-    cos, sin = thing[3], thing[4]
-    px, py = x - thing[0], y - thing[1]
-    p = (px * cos + py * sin, py * cos - px * sin, z - thing[2])
-    n = (nx * cos + ny * sin, ny * cos - nx * sin, nz)
-    r, g, b, gloss = object_albedo(material, thing, p, n, mean, 0.7 * along)
-    return r, g, b, gloss, material == 8
-
-
-@kernel
-@no_type_check
 def _shade_kernel(
     origin,
     directions,
     distance,
     kind,
-    triangle,
     normals,
+    materials,
+    things,
     lit,
-    standing,
-    moving,
     objects,
     footprints,
     ground,
     light,
     pixel_angle,
 ):
+    pieces, first, roads, look = ground
     out = np.empty((directions.shape[0], 3), np.float32)
     for i in range(directions.shape[0]):
         dx, dy, dz = float(directions[i, 0]), float(directions[i, 1]), float(directions[i, 2])
@@ -178,8 +138,7 @@ def _shade_kernel(
         x, y, z = origin[0] + dx * t, origin[1] + dy * t, origin[2] + dz * t
         nx, ny, nz = float(normals[i, 0]), float(normals[i, 1]), float(normals[i, 2])
         facing = max(-(nx * dx + ny * dy + nz * dz), 0.03)
-        solid = standing if kind[i] == 1 else moving
-        r, g, b, gloss, leaves = _surface(
+        r, g, b, gloss, leaves = surface(
             x,
             y,
             z,
@@ -189,10 +148,13 @@ def _shade_kernel(
             t * pixel_angle,
             facing,
             kind[i],
-            triangle[i],
-            solid,
+            materials[i],
+            things[i],
             objects,
-            ground,
+            pieces,
+            first,
+            roads,
+            look,
         )
         if kind[i] == 3:
             sky = _contact(x, y, footprints) if t < 45.0 else 1.0
@@ -221,62 +183,4 @@ def _shade_kernel(
         out[i, 0] = max(r + (light[9] * 0.9 - r) * haze, 0.0)
         out[i, 1] = max(g + (light[10] * 0.9 - g) * haze, 0.0)
         out[i, 2] = max(b + (light[11] * 0.9 - b) * haze, 0.0)
-    return out
-
-
-def reflectance(
-    origin: Float[np.ndarray, "3"],
-    directions: Float32[np.ndarray, "r 3"],
-    hits: Hits,
-    standing: Solid,
-    moving: Solid,
-    objects: Float[np.ndarray, "k c"],
-    ground: GroundTable,
-) -> Float[np.ndarray, " r"]:
-    """What a LiDAR sees of a surface: its albedo times the cosine of incidence; glass gives little."""
-    normals = _hit_normals(directions, hits.kind, hits.triangle, standing.normals, moving.normals)
-    return _reflectance_kernel(  # type: ignore[no-any-return]
-        origin.astype(np.float64),
-        directions,
-        hits.distance_m,
-        hits.kind,
-        hits.triangle,
-        normals,
-        (standing.materials, standing.objects),
-        (moving.materials, moving.objects),
-        objects,
-        (ground.pieces, ground.first, ground.roads, ground.look),
-    )
-
-
-@kernel
-@no_type_check
-def _reflectance_kernel(
-    origin, directions, distance, kind, triangle, normals, standing, moving, objects, ground
-):
-    out = np.zeros(directions.shape[0])
-    for i in range(directions.shape[0]):
-        if kind[i] == 0:
-            continue
-        d, n, t = directions[i], normals[i], float(distance[i])
-        x, y, z = origin[0] + d[0] * t, origin[1] + d[1] * t, origin[2] + d[2] * t
-        nx, ny, nz = float(n[0]), float(n[1]), float(n[2])
-        facing = max(-(nx * d[0] + ny * d[1] + nz * d[2]), 0.03)
-        solid = standing if kind[i] == 1 else moving
-        r, g, b, _, _ = _surface(
-            x,
-            y,
-            z,
-            nx,
-            ny,
-            nz,
-            t * BEAM_ANGLE,
-            facing,
-            kind[i],
-            triangle[i],
-            solid,
-            objects,
-            ground,
-        )
-        out[i] = min((0.5 * r + 0.3 * g + 0.2 * b) * facing, 1.0)
     return out

@@ -1,11 +1,11 @@
 """The building site of a scene: objects that have been placed, and a test for free ground.
 
-Footprints are rectangles with a heading. Nothing may overlap what already stands, and each thing keeps a
-given distance from kerbs. World coordinates, metres, radians.
+Footprints are rectangles with a heading. Nothing may overlap what already stands, and each thing
+keeps a given distance from kerbs. World coordinates, metres, radians.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -70,7 +70,7 @@ def rectangle(
 def overlap(
     a: Float[np.ndarray, "*n 4 2"], b: Float[np.ndarray, "*n 4 2"]
 ) -> Float[np.ndarray, "*n"]:
-    """By how much rectangles overlap along the axis on which they overlap least; negative: a gap."""
+    """How far rectangles overlap along the axis on which they do least; negative: a gap."""
     least = None
     for box in (a, b):
         for side in (box[..., 0, :] - box[..., 1, :], box[..., 1, :] - box[..., 2, :]):
@@ -85,32 +85,36 @@ def overlap(
     return np.asarray(least)
 
 
-@dataclass
 class Site:
     """Placed objects; grows while a scene is furnished.
 
     Attributes:
         ground: The roads.
         things: What stands so far.
-        corners: Footprint of each thing that takes up ground.
     """
 
-    ground: GroundTable
-    things: list[Thing] = field(default_factory=list)
-    corners: list[Float[np.ndarray, "4 2"]] = field(default_factory=list)
+    def __init__(self, ground: GroundTable) -> None:
+        self.ground = ground
+        self.things: list[Thing] = []
+        self._corners = np.zeros((256, 4, 2))  # doubled when full
+        self._centres = np.zeros((256, 2))
+        self._reaches = np.zeros(256)
+
+    @property
+    def corners(self) -> Float[np.ndarray, "k 4 2"]:
+        """Footprint of each thing."""
+        return self._corners[: len(self.things)]
 
     def is_free(self, corners: Float[np.ndarray, "4 2"], gap_m: float) -> bool:
         """Whether a footprint keeps `gap_m` from everything that stands."""
-        if not self.corners:
+        count = len(self.things)
+        centre = corners.mean(axis=0)
+        reach = math.dist(corners[0], centre) + gap_m
+        apart = ((self._centres[:count] - centre) ** 2).sum(axis=1)
+        near = self.corners[apart < (self._reaches[:count] + reach) ** 2]
+        if not len(near):
             return True
-        others = np.stack(self.corners)
-        reach = np.linalg.norm(corners - corners.mean(axis=0), axis=-1).max()
-        reaches = np.linalg.norm(others - others.mean(axis=1, keepdims=True), axis=-1).max(axis=1)
-        apart = np.linalg.norm(others.mean(axis=1) - corners.mean(axis=0), axis=-1)
-        near = others[apart < reach + reaches + gap_m]
-        return not len(near) or bool(
-            (overlap(np.broadcast_to(corners, near.shape), near) < -gap_m).all()
-        )
+        return bool((overlap(np.broadcast_to(corners, near.shape), near) < -gap_m).all())
 
     def beyond_sidewalk(self, corners: Float[np.ndarray, "4 2"]) -> float:
         """Least distance of the footprint's rim from a sidewalk (negative on it)."""
@@ -124,7 +128,40 @@ class Site:
         """Least distance of the corners from a kerb (negative on the road)."""
         return float(self.ground.beyond_kerb(corners)[:, 0].min())
 
+    def put(
+        self,
+        mesh: Mesh,
+        pose: tuple[float, float, float],
+        look: Float[np.ndarray, "10"],
+        rng: np.random.Generator,
+        category: str = "",
+        footprint_m: tuple[float, float] | None = None,
+    ) -> None:
+        """Place a mesh; it takes up its own extent or the half sizes given."""
+        low, high = mesh.extent
+        half_x, half_y = footprint_m or (max(-low[0], high[0]), max(-low[1], high[1]))
+        thing = Thing(mesh, *pose, look, int(rng.integers(1 << 20)), category)
+        self.add(thing, rectangle(*pose, float(half_x), float(half_y)))
+
     def add(self, thing: Thing, corners: Float[np.ndarray, "4 2"]) -> None:
         """Place an object."""
+        count = len(self.things)
+        if count == len(self._reaches):
+            self._corners = np.concatenate([self._corners, np.zeros_like(self._corners)])
+            self._centres = np.concatenate([self._centres, np.zeros_like(self._centres)])
+            self._reaches = np.concatenate([self._reaches, np.zeros_like(self._reaches)])
+        self._corners[count] = corners
+        self._centres[count] = corners.mean(axis=0)
+        self._reaches[count] = math.dist(corners[0], corners.mean(axis=0))
         self.things.append(thing)
-        self.corners.append(corners)
+
+    def clear(self, swept: Float[np.ndarray, "q 4 2"]) -> None:
+        """Take away whatever a moving footprint would touch."""
+        kept = [
+            (thing, at.copy())
+            for thing, at in zip(self.things, self.corners, strict=True)
+            if (overlap(np.broadcast_to(at, swept.shape), swept) < 0.0).all()
+        ]
+        self.things = []
+        for thing, at in kept:
+            self.add(thing, at)

@@ -1,15 +1,19 @@
 """Rows of the 13 tables of the nuScenes v1.0 format, scene by scene.
 
 A scene's rows refer only to rows of the same scene and to the fixed tables (sensors, categories,
-attributes, visibility), so scenes can be written in any order and joined as text: memory stays flat.
-Tokens are hashes of names: 32 hexadecimal digits, the same for the same seed.
+attributes, visibility), so scenes can be written in any order and joined as text: memory stays
+flat. Tokens are hashes of names: 32 hexadecimal digits, the same for the same seed.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from mim4d.world.rig import quaternion_wxyz
 
 VERSION = "v1.0-mini"
 CATEGORIES = ("human.pedestrian.adult", "vehicle.car", "vehicle.truck")
@@ -78,18 +82,14 @@ def fixed_tables(channels: tuple[str, ...], log_tokens: list[str]) -> dict[str, 
     }
 
 
-@dataclass
 class SceneTables:
-    """Rows of one scene as they are collected.
+    """Rows of one scene as they are collected; tokens derive from `world` and its name."""
 
-    Attributes:
-        name: Scene name; all tokens derive from it and `world`.
-        world: What tells this world from others (its seed).
-    """
-
-    name: str
-    world: str
-    rows: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in SCENE_TABLES})
+    def __init__(self, name: str, world: str) -> None:
+        self.name = name
+        self.world = world
+        self.rows: dict[str, list[Row]] = {table: [] for table in SCENE_TABLES}
+        self.instances: set[int] = set()
 
     def token(self, *names: object) -> str:
         """Token of something of this scene."""
@@ -100,6 +100,88 @@ class SceneTables:
         own = self.token(table, *names)
         self.rows[table].append({"token": own, **values})
         return own
+
+    def add_calibration(
+        self, channel: str, ego_from_sensor: Float[np.ndarray, "4 4"], intrinsics: list[list[float]]
+    ) -> None:
+        """Mounting of a sensor; `intrinsics` is empty for a LiDAR."""
+        self.add(
+            "calibrated_sensor",
+            channel,
+            sensor_token=token("sensor", channel),
+            translation=ego_from_sensor[:3, 3].tolist(),
+            rotation=quaternion_wxyz(ego_from_sensor[:3, :3]),
+            camera_intrinsic=intrinsics,
+        )
+
+    def add_file(
+        self,
+        sample: str,
+        index: int,
+        channel: str,
+        ending: str,
+        timestamp_us: int,
+        global_from_ego: Float[np.ndarray, "4 4"],
+        size: tuple[int, int],
+    ) -> str:
+        """A sensor's file and the ego car's pose at its time; returns the file's path."""
+        ego = self.add(
+            "ego_pose",
+            channel,
+            index,
+            timestamp=timestamp_us,
+            translation=global_from_ego[:3, 3].tolist(),
+            rotation=quaternion_wxyz(global_from_ego[:3, :3]),
+        )
+        name = f"samples/{channel}/{self.name}__{channel}__{timestamp_us}.{ending}"
+        self.add(
+            "sample_data",
+            channel,
+            index,
+            sample_token=sample,
+            ego_pose_token=ego,
+            calibrated_sensor_token=self.token("calibrated_sensor", channel),
+            timestamp=timestamp_us,
+            fileformat=ending.split(".")[0],
+            is_key_frame=True,
+            height=size[0],
+            width=size[1],
+            filename=name,
+        )
+        return name
+
+    def add_annotation(
+        self,
+        sample: str,
+        index: int,
+        *,
+        instance: int,
+        category: str,
+        attribute: str,
+        visibility: str,
+        centre: list[float],
+        size_wlh: list[float],
+        rotation: Float[np.ndarray, "3 3"],
+        num_points: int,
+    ) -> None:
+        """A box in `global`, and its instance when it is seen for the first time."""
+        if instance not in self.instances:
+            self.instances.add(instance)
+            self.add("instance", instance, category_token=token("category", category))
+        self.add(
+            "sample_annotation",
+            instance,
+            index,
+            sample_token=sample,
+            instance_token=self.token("instance", instance),
+            visibility_token=visibility,
+            attribute_tokens=[token("attribute", attribute)],
+            translation=centre,
+            size=size_wlh,
+            rotation=quaternion_wxyz(rotation),
+            num_lidar_pts=num_points,
+            num_radar_pts=0,
+        )
 
     def chain(self, table: str, key: str) -> None:
         """Fill in `prev` and `next` among the rows that agree in `key`, in their order."""

@@ -107,10 +107,28 @@ def cast_rays(
     return Hits(distance, kind, triangle)
 
 
+def rotate(
+    rotation: Float[np.ndarray, "3 3"], directions: Float[np.ndarray, "r 3"]
+) -> Float32[np.ndarray, "r 3"]:
+    """Directions in other axes (a BLAS product of this shape would wake up all its threads)."""
+    return _rotate_kernel(np.ascontiguousarray(rotation), directions)
+
+
+@kernel
+@no_type_check
+def _rotate_kernel(rotation, directions):
+    out = np.empty(directions.shape, np.float32)
+    for i in range(directions.shape[0]):
+        x, y, z = directions[i, 0], directions[i, 1], directions[i, 2]
+        for c in range(3):
+            out[i, c] = rotation[c, 0] * x + rotation[c, 1] * y + rotation[c, 2] * z
+    return out
+
+
 def _ground_distance(
     height_m: float, directions: Float32[np.ndarray, "r 3"], far_m: float
 ) -> Float32[np.ndarray, " r"]:
-    return _ground_kernel(height_m, directions, far_m)  # type: ignore[no-any-return]
+    return _ground_kernel(height_m, directions, far_m)
 
 
 @kernel

@@ -99,16 +99,17 @@ class Traffic:
     times_s: Float[np.ndarray, " q"]
 
     def __post_init__(self) -> None:
-        """Begin with the ego car alone."""
+        """Begin with the ego car alone, its way clear of what stands."""
         poses = self.ego.poses(self.times_s)
         ahead = EGO_CENTRE_M * np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
         poses[:, :2] += ahead
         self.movers: list[Mover] = []
         self._swept = [_swept(poses, *EGO_HALF_M)]
+        self.site.clear(self._swept[0])
 
     def offer(self, mover: Mover, gap_m: float) -> bool:
         """Take the mover unless it comes closer than `gap_m` to anything at any time."""
-        low, high = mover.thing.mesh.extent()
+        low, high = mover.thing.mesh.extent
         half_x, half_y = float(max(-low[0], high[0])), float(max(-low[1], high[1]))
         corners = _swept(mover.motion.poses(self.times_s), half_x, half_y)
         others = np.stack(self._swept)
@@ -124,7 +125,7 @@ class Traffic:
 def _swept(
     poses: Float[np.ndarray, "q 3"], half_x: float, half_y: float
 ) -> Float[np.ndarray, "q 4 2"]:
-    return np.stack([rectangle(*map(float, pose), half_x, half_y) for pose in poses])
+    return np.stack([rectangle(pose[0], pose[1], pose[2], half_x, half_y) for pose in poses])
 
 
 def populate(traffic: Traffic, plan: StreetPlan, rng: np.random.Generator, reach_m: float) -> None:

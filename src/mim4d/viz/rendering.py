@@ -1,0 +1,336 @@
+"""What a run sees on held-out clips: input, rendered colour and distance, truth and error.
+
+One picture per clip, one column per camera. The frame is rendered twice: from its own volume
+(direct) and from the volume rebuilt from the other frames alone.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mim4d.build import build_dataset
+from mim4d.config import RunConfig
+from mim4d.data.clip import Clip
+from mim4d.data.layout import read_split
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.truth import has_truth
+from mim4d.evaluation import (
+    MAX_M,
+    MIN_M,
+    EvaluatedView,
+    FramePrediction,
+    predict_frame,
+    spread,
+)
+from mim4d.loading import load_model
+from mim4d.metrics.distance import distance_errors
+from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
+from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.training.devices import Device, choose_accelerator
+from mim4d.viz.canvas import (
+    FAINT,
+    Canvas,
+    PanelGrid,
+    colour_map,
+    points,
+    show_colours,
+    show_nothing,
+    show_values,
+)
+from mim4d.viz.wireframe import left_to_right
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+logger = logging.getLogger(__name__)
+
+MASK_SEED = 0
+_LEFT, _RIGHT, _TOP = 178, 96, 108
+_DENSE = 0.25
+"""Share of known pixels from which a truth counts as an image, not as separate measurements."""
+
+
+@dataclass(frozen=True)
+class RenderedClip:
+    """Everything one picture shows.
+
+    Attributes:
+        clip: One clip (b = 1).
+        frame: The frame that is rendered and, for the rebuilt volume, dropped.
+        visible: A mask like those of training.
+        prediction: With unmasked inputs.
+        masked_prediction: With only the visible patches as inputs.
+        truth: True distance along the rays, metres; NaN where unknown or outside the grid.
+        truth_name: What served as truth.
+        valid: Rays that exist and cross the grid.
+    """
+
+    clip: Clip
+    frame: int
+    visible: Bool[Tensor, "b t n hp wp"]
+    prediction: FramePrediction
+    masked_prediction: FramePrediction
+    truth: Float[Tensor, "n h w"]
+    truth_name: str
+    valid: Bool[Tensor, "n h w"]
+
+
+def render_run(
+    run: Path,
+    data: Path,
+    out: Path,
+    *,
+    clips: int,
+    stride: int,
+    version: str | None,
+    device: Device,
+) -> list[Path]:
+    """Draw held-out clips as a run sees them.
+
+    Args:
+        run: Run folder.
+        data: Data set; its held-out scenes are drawn, or all if it names none.
+        out: Folder for the pictures.
+        clips: How many, spread over the scenes.
+        stride: Image pixels per rendered pixel, in both directions.
+        version: Version folder of the data set.
+        device: Where to compute.
+
+    Returns:
+        The pictures, one per clip.
+
+    Raises:
+        ValueError: For anything wrong with the run or the data.
+        ImportError: If matplotlib is not installed.
+    """
+    if clips < 1 or stride < 1:
+        raise ValueError(f"clips is {clips} and stride is {stride}; expected at least 1 each")
+    accelerator = choose_accelerator(device)
+    model, config = load_model(run)
+    if read_split(data, "val") is None:
+        logger.warning(
+            "%s names no held-out scenes (it has no splits.json): the clips drawn may be among "
+            "those the run was trained on",
+            data,
+        )
+    dataset = build_dataset(config, data, "val", version)
+    view = EvaluatedView.of(config, stride)
+    model = model.to(accelerator)
+    paths = []
+    for index in spread(len(dataset), clips):
+        rendered = render_clip(model, config, dataset, index, view, accelerator)
+        name = "".join(c if c.isalnum() or c in "-_" else "-" for c in dataset.scene_name(index))
+        held_out = read_split(data, "val") is not None
+        title = f"{dataset.scene_name(index)} ({'held out' if held_out else 'not held out'})"
+        canvas = draw_rendering(rendered, title, config.mask.ratio)
+        paths.append(canvas.save(out / f"{index:04d}-{name}.png"))
+    return paths
+
+
+@torch.no_grad()
+def render_clip(
+    model: MaskedVideoModel,
+    config: RunConfig,
+    dataset: NuscenesDataset,
+    index: int,
+    view: EvaluatedView,
+    accelerator: str,
+) -> RenderedClip:
+    """Render one frame of a clip of the data set, with all of the inputs and with a part hidden."""
+    clip = dataset[index]
+    patches = (
+        clip.images.shape[-2] // config.mask.patch_px,
+        clip.images.shape[-1] // config.mask.patch_px,
+    )
+    generator = torch.Generator().manual_seed(MASK_SEED)
+    drawn = draw_patch_mask(tuple(clip.images.shape[:3]), patches, config.mask.ratio, generator)
+    visible = hide_padding(drawn, clip.image_sizes, config.mask.patch_px)
+    moved = clip.to(accelerator)
+    truth = view.truth(dataset, index, clip)
+    return RenderedClip(
+        clip=clip,
+        frame=view.frame,
+        visible=visible,
+        prediction=predict_frame(model, moved, view),
+        masked_prediction=predict_frame(model, moved, view, visible.to(accelerator)),
+        truth=truth,
+        truth_name="exact distance" if has_truth(dataset.tables.root) else "LiDAR",
+        valid=view.rays(clip).valid[0].unflatten(0, truth.shape),
+    )
+
+
+def abs_rel(predicted: Float[Tensor, "n h w"], truth: Float[Tensor, "n h w"]) -> float:
+    """Mean relative error over the pixels with a truth; NaN if there is none."""
+    errors = distance_errors(predicted, truth, ~truth.isnan(), MIN_M, MAX_M)
+    return float("nan") if errors is None else errors.abs_rel
+
+
+def draw_rendering(rendered: RenderedClip, title: str, mask_ratio: float) -> Canvas:
+    """Draw one rendered clip."""
+    clip, t = rendered.clip, rendered.frame
+    rows = _rows(rendered, mask_ratio)
+    height, width = (int(size) for size in clip.image_sizes[0, t].amax(dim=0))
+    panel_width = min(max(1500 // clip.num_cameras, 256), 448)
+    panel_height = round(panel_width * height / max(width, 1))
+    grid = PanelGrid(_LEFT, _TOP, panel_width, panel_height, len(rows), clip.num_cameras, gap=3)
+    canvas = Canvas(_LEFT + grid.width + _RIGHT, _TOP + grid.height + 56)
+    _draw_words(canvas, grid, rendered, title)
+    for row, (label, drawn) in enumerate(rows):
+        middle = grid.row_top(row) + panel_height / 2
+        canvas.text(grid.left - 12, middle, label, size_px=13.5, va="center", ha="right")
+        for column, n in enumerate(left_to_right(clip)):
+            if row == 0:
+                left = grid.column_left(column)
+                canvas.text(left + 2, grid.top - 21, clip.camera_names[n], size_px=14)
+            if not clip.image_present[0, t, n]:
+                show_nothing(grid.axes(canvas, row, column, (1, 1)), "no image")
+                continue
+            rows_px, columns_px = clip.image_sizes[0, t, n].tolist()
+            drawn.draw(grid.axes(canvas, row, column, (rows_px, columns_px)), n)
+    _draw_bars(canvas, grid, rows)
+    return canvas
+
+
+@dataclass(frozen=True)
+class _Colours:
+    """A row of colour images, full or sub-sampled."""
+
+    images: Float[Tensor, "n h w 3"]
+    sizes: Tensor
+    """Rows and columns of each that are picture, `n 2`."""
+
+    def draw(self, axes: "Axes", n: int) -> None:
+        height, width = self.sizes[n].tolist()
+        show_colours(axes, self.images[n, :height, :width])
+
+
+@dataclass(frozen=True)
+class _Values:
+    """A row of numbers shown by colour; NaN is grey. Few known pixels are drawn as large dots."""
+
+    values: Float[Tensor, "n h w"]
+    scale: "_Scale"
+
+    def draw(self, axes: "Axes", n: int) -> None:
+        values, scale = self.values[n], self.scale
+        known = ~values.isnan()
+        if known.float().mean() >= _DENSE:
+            show_values(axes, values, scale.norm, scale.colours)
+            return
+        show_values(axes, torch.full_like(values, torch.nan), scale.norm, scale.colours)
+        v, u = known.nonzero().T
+        rows, columns = values.shape
+        (_, width), (height, _) = axes.get_xlim(), axes.get_ylim()
+        axes.scatter(
+            ((u + 0.5) / columns * width).numpy(),
+            ((v + 0.5) / rows * height).numpy(),
+            c=values[known].numpy(),
+            s=points(3.2) ** 2,
+            linewidths=0,
+            norm=scale.norm,
+            cmap=scale.colours,
+        )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How numbers become colours."""
+
+    norm: Any
+    colours: Any
+    label: str
+    ticks: tuple[float, ...]
+
+
+def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours | _Values]]:
+    """Label and content of every row, from top to bottom."""
+    from matplotlib.colors import LogNorm, Normalize
+
+    t, full, masked = rendered.frame, rendered.prediction, rendered.masked_prediction
+    images = rearrange(rendered.clip.images[0, t], "n c h w -> n h w c")
+    sizes = rendered.clip.image_sizes[0, t]
+    patch_px = images.shape[1] // rendered.visible.shape[-2]
+    shown = enlarge_mask(rendered.visible[0, t], patch_px).unsqueeze(-1)
+    hidden = torch.where(shown, images, 0.78 + 0.0 * images)
+    lattice = torch.tensor(rendered.truth.shape[-2:]).expand(len(images), 2)
+    distance = _Scale(
+        LogNorm(2.0, MAX_M), colour_map("viridis_r"), "distance (m)", (2, 5, 10, 20, 40, 60)
+    )
+    relative = _Scale(
+        Normalize(0.0, 1.0),
+        colour_map("inferno"),
+        r"$|\hat{d} - d|\;/\;d$",
+        (0, 0.25, 0.5, 0.75, 1),
+    )
+    truth, valid = rendered.truth, rendered.valid
+
+    def seen(distances: Tensor) -> _Values:
+        return _Values(torch.where(valid, distances.float(), torch.nan), distance)
+
+    def error(distances: Tensor) -> _Values:
+        return _Values((distances.float() - truth).abs() / truth, relative)
+
+    return [
+        ("input", _Colours(images, sizes)),
+        ("direct volume:\ncolour", _Colours(full.direct_colours, lattice)),
+        ("rebuilt frame:\ncolour", _Colours(full.rebuilt_colours, lattice)),
+        (f"truth:\n{rendered.truth_name}", _Values(truth, distance)),
+        ("direct volume:\ndistance", seen(full.direct_m)),
+        ("rebuilt frame:\ndistance", seen(full.rebuilt_m)),
+        (f"direct: error\nAbsRel {abs_rel(full.direct_m, truth):.3f}", error(full.direct_m)),
+        (f"rebuilt: error\nAbsRel {abs_rel(full.rebuilt_m, truth):.3f}", error(full.rebuilt_m)),
+        (f"masked input,\n{mask_ratio:.0%} hidden", _Colours(hidden, sizes)),
+        ("from masked input,\ndirect: colour", _Colours(masked.direct_colours, lattice)),
+        (
+            f"from masked input,\ndirect: distance\nAbsRel {abs_rel(masked.direct_m, truth):.3f}",
+            seen(masked.direct_m),
+        ),
+    ]
+
+
+def _draw_words(canvas: Canvas, grid: PanelGrid, rendered: RenderedClip, title: str) -> None:
+    clip, truth = rendered.clip, rendered.truth
+    full = rendered.prediction
+    canvas.text(grid.left, 18, title, size_px=22, weight="bold")
+    canvas.text(
+        grid.left,
+        50,
+        f"key sample {clip.key_tokens[0]} · frame {rendered.frame + 1} of {clip.num_frames} · "
+        f"AbsRel of this clip: direct {abs_rel(full.direct_m, truth):.3f}, rebuilt "
+        f"{abs_rel(full.rebuilt_m, truth):.3f}",
+        size_px=14.5,
+        color=FAINT,
+    )
+    canvas.text(
+        grid.left,
+        grid.top + grid.height + 10,
+        "Direct: rendered from the frame's own images, nothing hidden (as in evaluation), but for "
+        "the last three rows. Rebuilt: from the other frames alone,\nwithout any image of this "
+        "one. Grey: unknown, outside the grid, or hidden. All distances share one colour scale.",
+        size_px=13,
+        color=FAINT,
+    )
+
+
+def _draw_bars(canvas: Canvas, grid: PanelGrid, rows: list[tuple[str, _Colours | _Values]]) -> None:
+    """One colour bar beside each block of rows with the same scale."""
+    from matplotlib.cm import ScalarMappable
+
+    scales = [row.scale if isinstance(row, _Values) else None for _, row in rows]
+    starts = [
+        i for i, s in enumerate(scales) if s is not None and (i == 0 or scales[i - 1] is not s)
+    ]
+    for start in starts:
+        scale = scales[start]
+        assert scale is not None, "starts holds rows with a scale"
+        stop = next((i for i in range(start, len(rows)) if scales[i] is not scale), len(rows))
+        top, bottom = grid.row_top(start), grid.row_top(stop) - grid.gap
+        bar = (grid.left + grid.width + 12, top + 4, 13, bottom - top - 8)
+        mapping = ScalarMappable(scale.norm, scale.colours)
+        canvas.colour_bar(bar, mapping, scale.label, list(scale.ticks))

@@ -1,0 +1,171 @@
+"""The whole model: batches, cameras, frames, gradients, and what may depend on what."""
+
+from dataclasses import fields, replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from mim4d.data.clip import Clip, collate
+from mim4d.pretraining.model import MaskedVideoModel, Reconstruction, StepChoices, take
+from mim4d.pretraining.objective import LossWeights, pretraining_losses
+from mim4d.rendering.rays import Rays, RayTargets
+from tests.toy import toy_clip, toy_config, toy_model
+
+WEIGHTS = LossWeights(colour=10.0, distance=0.195, eikonal=0.1, predicted=1.0)
+
+
+def _choices(model: MaskedVideoModel, clip: Clip, seed: int) -> StepChoices:
+    return model.draw_choices(clip, torch.Generator().manual_seed(seed))
+
+
+def _join(first: StepChoices, second: StepChoices) -> StepChoices:
+    """The choices of two clips as those of one batch."""
+
+    def joined(name: str) -> object:
+        a, b = getattr(first, name), getattr(second, name)
+        if isinstance(a, list):
+            return [torch.cat(pair) for pair in zip(a, b, strict=True)]
+        if isinstance(a, Rays | RayTargets):
+            parts = {f.name: torch.cat([getattr(a, f.name), getattr(b, f.name)]) for f in fields(a)}
+            return type(a)(**parts)
+        return torch.cat([a, b])
+
+    return StepChoices(**{f.name: joined(f.name) for f in fields(StepChoices)})
+
+
+def _outputs(reconstruction: Reconstruction) -> list[Tensor]:
+    return [
+        reconstruction.direct.colours,
+        reconstruction.direct.distances,
+        reconstruction.predicted.colours,
+        reconstruction.predicted.distances,
+    ]
+
+
+@pytest.mark.parametrize(("batch", "frames", "cameras"), [(1, 2, 2), (1, 5, 6), (4, 3, 3)])
+def test_any_batch_frames_cameras(batch: int, frames: int, cameras: int) -> None:
+    config = toy_config(frames)
+    if frames == 2:
+        config = replace(config, mask=replace(config.mask, dropped_frame="any"))
+    model = toy_model(config)
+    clip = collate([toy_clip(i, frames, cameras) for i in range(batch)])
+    choices = _choices(model, clip, seed=1)
+    losses = pretraining_losses(model(clip, choices), choices, WEIGHTS)
+    losses["loss"].backward()
+    assert all(torch.isfinite(value) for value in losses.values())
+    assert losses["distance"] > 0
+
+
+def test_a_batch_of_two_equals_two_batches_of_one() -> None:
+    model = toy_model(toy_config())
+    clips = [toy_clip(seed) for seed in (1, 2)]
+    choices = [_choices(model, clip, seed) for seed, clip in enumerate(clips)]
+    alone = [_outputs(model(clip, c)) for clip, c in zip(clips, choices, strict=True)]
+    together = _outputs(model(collate(clips), _join(*choices)))
+    for joint, first, second in zip(together, *alone, strict=True):
+        # Batched products sum in another order than single ones; the rest is float32 rounding.
+        torch.testing.assert_close(joint, torch.cat([first, second]), rtol=1e-4, atol=1e-4)
+
+
+def test_permuting_cameras_changes_no_volume() -> None:
+    model = toy_model(toy_config()).eval()
+    clip = toy_clip(3)
+    order = torch.tensor([2, 0, 1])
+    per_camera = ("images", "image_sizes", "image_present", "intrinsics", "ref_from_camera")
+    permuted = replace(clip, **{name: getattr(clip, name)[:, :, order] for name in per_camera})
+    torch.testing.assert_close(model.encoder(clip), model.encoder(permuted), rtol=1e-5, atol=1e-5)
+
+
+def test_hidden_pixels_change_nothing_but_their_own_targets() -> None:
+    model = toy_model(toy_config()).eval()
+    clip = toy_clip(4)
+    choices = _choices(model, clip, seed=0)
+    hidden = ~choices.visible.repeat_interleave(32, -1).repeat_interleave(32, -2)
+    noise = torch.rand(clip.images.shape, generator=torch.Generator().manual_seed(9))
+    disturbed = replace(clip, images=torch.where(hidden.unsqueeze(3), noise, clip.images))
+    assert not torch.equal(disturbed.images, clip.images)
+    assert torch.equal(
+        model.encoder(clip, choices.visible), model.encoder(disturbed, choices.visible)
+    )
+
+
+def test_the_dropped_frame_is_rebuilt_without_its_own_images() -> None:
+    model = toy_model(toy_config()).eval()
+    clip = toy_clip(5)
+    images = clip.images.clone()
+    images[:, 1] = 0
+    dropped = torch.tensor([1])
+    volumes = [model.encoder(c) for c in (clip, replace(clip, images=images))]
+    assert not torch.equal(*volumes)
+    rebuilt = [model.rebuild(v, clip, dropped) for v in volumes]
+    assert torch.equal(*rebuilt)
+
+
+def test_no_mask_and_no_truth_leaks_into_the_forward_pass() -> None:
+    """LiDAR and boxes are targets only: without them the renderings are the same."""
+    model = toy_model(toy_config()).eval()
+    clip = toy_clip(6)
+    choices = _choices(model, clip, seed=0)
+    blind = replace(clip, points_ref=torch.zeros_like(clip.points_ref))
+    for a, b in zip(_outputs(model(clip, choices)), _outputs(model(blind, choices)), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_every_trainable_parameter_gets_a_gradient() -> None:
+    model = toy_model(toy_config())
+    # Its output norm and its attention offsets start at zero; one nudge lets gradients through.
+    with torch.no_grad():
+        for parameter in model.decoder.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape)
+    clip = toy_clip(7)
+    choices = _choices(model, clip, seed=0)
+    pretraining_losses(model(clip, choices), choices, WEIGHTS)["loss"].backward()
+    silent = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
+    ]
+    assert silent == []
+
+
+def test_choices_are_a_function_of_the_generator_alone() -> None:
+    model = toy_model(toy_config())
+    clip = toy_clip(8)
+    first, same, other = (_choices(model, clip, seed) for seed in (3, 3, 4))
+    assert torch.equal(first.rays.directions, same.rays.directions)
+    assert torch.equal(first.visible, same.visible)
+    assert not torch.equal(first.rays.directions, other.rays.directions)
+
+
+def test_absent_images_and_frames_are_harmless() -> None:
+    model = toy_model(toy_config(frames=4))
+    clip = toy_clip(9, frames=4)
+    present = clip.image_present.clone()
+    present[:, 0] = False
+    present[:, 2, 1] = False
+    frames = clip.frame_present.clone()
+    frames[:, 0] = False
+    clip = replace(clip, image_present=present, frame_present=frames)
+    choices = _choices(model, clip, seed=0)
+    assert choices.rays.valid.unflatten(0, (1, 4))[:, 0].sum() == 0
+    reconstruction = model(clip, choices)
+    losses = pretraining_losses(reconstruction, choices, WEIGHTS)
+    assert torch.isfinite(losses["loss"])
+
+
+def test_without_lidar_no_ray_has_a_distance() -> None:
+    config = toy_config()
+    config = replace(config, render=replace(config.render, use_lidar=False))
+    model = toy_model(config)
+    choices = _choices(model, toy_clip(10), seed=0)
+    assert not choices.targets.valid_distances.any()
+    assert choices.rays.valid.any()
+
+
+def test_take_picks_rays_of_one_frame() -> None:
+    model = toy_model(toy_config())
+    clip = toy_clip(11)
+    choices = _choices(model, clip, seed=0)
+    picked = take(choices.rays, torch.tensor([2]))
+    assert torch.equal(picked.origins[0], choices.rays.origins[2])
