@@ -192,6 +192,9 @@ class LossConfig:
     """Mean absolute distance error, per metre."""
     eikonal_weight: float = 0.0
     """Mean squared deviation of the SDF gradient's length from 1."""
+    depth_weight: float = 0.0
+    """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
+    depth is learned through rendering alone."""
     predicted_weight: float = 1.0
     """Weight of the rebuilt frame's losses beside those of the direct volumes."""
 

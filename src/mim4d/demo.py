@@ -30,9 +30,10 @@ from mim4d.world.generate import generate_world
 logger = logging.getLogger(__name__)
 
 SAMPLES_PER_SCENE = 8
-EVALUATED_PER_SCENE = 2
-PICTURES = 3
-RENDER_STRIDE = 2
+EVALUATED_PER_SCENE = 1
+EVALUATION_STRIDE = 8
+PICTURES = 2
+RENDER_STRIDE = 3
 
 Settings = dict[str, int | list[int]]
 
@@ -64,7 +65,9 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
     with _timed("2/4 pre-training", seconds):
         _train(config, world, run)
     with _timed("3/4 evaluation", seconds):
-        evaluation = evaluate_run(run, world, max_clips=EVALUATED_PER_SCENE * held_out)
+        evaluation = evaluate_run(
+            run, world, stride=EVALUATION_STRIDE, max_clips=EVALUATED_PER_SCENE * held_out
+        )
     with _timed("4/4 pictures and report", seconds):
         pictures = render_run(
             run,
@@ -166,7 +169,7 @@ def _caption(path: Path) -> str:
         f"Held-out clip {path.stem}. Compare the rows of distances with the truth above them: "
         "edges of cars and houses should stand at the right place and in the right colour. The "
         "rebuilt frame comes from the frames before and after it, so what moves is blurred. The "
-        "last rows start from the masked input: what lies behind the grey patches has to be guessed."
+        "last rows start from the masked input: what is behind a grey patch has to be guessed."
     )
 
 
@@ -203,7 +206,7 @@ def _commands(world: Path, run: Path) -> list[tuple[str, str]]:
     return [
         ("Look at the data", f"mim4d view {world} --out view.png"),
         ("Draw more held-out clips", f"mim4d render {run} --data {world} --clips 8"),
-        ("Measure again, at every second pixel", f"mim4d evaluate {run} --data {world} --stride 2"),
+        ("Measure again, on every held-out clip", f"mim4d evaluate {run} --data {world}"),
         (
             "Train longer on the same world",
             f"mim4d pretrain demo --data {world} --out runs/longer --optim.steps {steps}",

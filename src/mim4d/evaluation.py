@@ -22,7 +22,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.truth import has_truth, read_distance
-from mim4d.geometry.camera import project
+from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.loading import load_model, untrained_model
@@ -264,18 +264,17 @@ def predict_frame(
 
 def lidar_distance(clip: Clip, frame: int, lattice: tuple[int, int]) -> Float[Tensor, "n h w"]:
     """Distance of the nearest LiDAR point of the frame's sweep in each cell; 0 where none is."""
-    rows, columns = lattice
-    points_ref = clip.points_ref[0, frame][clip.valid_points[0, frame]]
-    camera_from_ref = invert_rigid(clip.ref_from_camera[0, frame])
-    points = transform_points(camera_from_ref, points_ref.expand(clip.num_cameras, -1, -1))
-    pixels, depth = project(clip.intrinsics[0, frame], points)
-    shares = pixels / clip.image_sizes[0, frame].flip(-1).unsqueeze(1)
-    inside = ((shares >= 0) & (shares < 1)).all(dim=-1) & (depth > 0)
-    cell = (shares.clamp(0, 0.999999) * shares.new_tensor([columns, rows])).long()
-    distance = torch.where(inside, points.norm(dim=-1), torch.inf)
-    nearest = torch.full((clip.num_cameras, rows * columns), torch.inf)
-    nearest = nearest.scatter_reduce(1, cell[..., 1] * columns + cell[..., 0], distance, "amin")
-    return torch.where(nearest.isinf(), 0.0, nearest).unflatten(1, lattice)
+    n = clip.num_cameras
+    points_ref = clip.points_ref[0, frame].expand(n, -1, -1)
+    points_camera = transform_points(invert_rigid(clip.ref_from_camera[0, frame]), points_ref)
+    _, distance, _ = nearest_points(
+        points_camera,
+        clip.valid_points[0, frame].expand(n, -1),
+        clip.intrinsics[0, frame],
+        clip.image_sizes[0, frame].float(),
+        lattice,
+    )
+    return distance
 
 
 def _errors(predicted: list[Tensor], truths: list[Tensor]) -> DistanceErrors:

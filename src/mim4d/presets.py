@@ -20,7 +20,13 @@ def demo() -> RunConfig:
     """What `make demo` trains: six minutes on two cores, from random weights."""
     return RunConfig(
         preset="demo",
-        encoder=EncoderConfig(layer_scale_init=0.1),
+        encoder=EncoderConfig(
+            depths=(2, 2, 4, 2),
+            widths=(32, 64, 128, 256),
+            neck_channels=32,
+            layer_scale_init=0.1,
+        ),
+        render=RenderConfig(rays_per_camera=40, num_samples=24, num_importance=12, hidden=16),
     )
 
 

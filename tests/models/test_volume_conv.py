@@ -65,9 +65,9 @@ def test_one_layer_and_one_voxel(seed: torch.Generator) -> None:
     torch.testing.assert_close(conv3d_by_layers(voxel, weight, bias)[0, :, 0, 0, 0], expected)
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("norm", ["group", "batch"])
 def test_every_parameter_gets_a_gradient(
-    norm: Literal["layer", "batch"], seed: torch.Generator
+    norm: Literal["group", "batch"], seed: torch.Generator
 ) -> None:
     module = VolumeConv(4, 6, norm)
     out = module(torch.randn(2, 4, 3, 5, 5, generator=seed))

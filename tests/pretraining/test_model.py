@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from mim4d.data.clip import Clip, collate
+from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel, Reconstruction, StepChoices, take
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
 from mim4d.rendering.rays import Rays, RayTargets
 from tests.toy import toy_clip, toy_config, toy_model
 
-WEIGHTS = LossWeights(colour=10.0, distance=0.195, eikonal=0.1, predicted=1.0)
+WEIGHTS = LossWeights(colour=10.0, distance=0.195, eikonal=0.1, predicted=1.0, depth=0.1)
+BINS = DepthBins(12, 1.0, 45.0)
 
 
 def _choices(model: MaskedVideoModel, clip: Clip, seed: int) -> StepChoices:
@@ -51,7 +53,7 @@ def test_any_batch_frames_cameras(batch: int, frames: int, cameras: int) -> None
     model = toy_model(config)
     clip = collate([toy_clip(i, frames, cameras) for i in range(batch)])
     choices = _choices(model, clip, seed=1)
-    losses = pretraining_losses(model(clip, choices), choices, WEIGHTS)
+    losses = pretraining_losses(model(clip, choices), choices, WEIGHTS, BINS)
     losses["loss"].backward()
     assert all(torch.isfinite(value) for value in losses.values())
     assert losses["distance"] > 0
@@ -120,7 +122,7 @@ def test_every_trainable_parameter_gets_a_gradient() -> None:
             parameter += 0.1 * torch.randn(parameter.shape)
     clip = toy_clip(7)
     choices = _choices(model, clip, seed=0)
-    pretraining_losses(model(clip, choices), choices, WEIGHTS)["loss"].backward()
+    pretraining_losses(model(clip, choices), choices, WEIGHTS, BINS)["loss"].backward()
     silent = [
         name
         for name, parameter in model.named_parameters()
@@ -150,7 +152,7 @@ def test_absent_images_and_frames_are_harmless() -> None:
     choices = _choices(model, clip, seed=0)
     assert choices.rays.valid.unflatten(0, (1, 4))[:, 0].sum() == 0
     reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS)
+    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
     assert torch.isfinite(losses["loss"])
 
 

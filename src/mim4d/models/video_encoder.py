@@ -5,6 +5,8 @@ here mixes frames. This is the part that pre-training is for and that the tasks 
 (MIM4D, arXiv 2403.08760, section 3).
 """
 
+from dataclasses import dataclass
+
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -24,6 +26,19 @@ from mim4d.models.volume_conv import VolumeConv
 def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:
     """Pose of each camera at its own exposure in its frame's ego axes."""
     return compose(invert_rigid(clip.ref_from_ego).unsqueeze(2), clip.ref_from_camera)
+
+
+@dataclass(frozen=True)
+class EncodedClip:
+    """What the encoder makes of a clip.
+
+    Attributes:
+        volumes: One volume per frame on the grid, each in its own frame's ego axes.
+        depth_probs: The depth distributions of the finest level, over the head's bins.
+    """
+
+    volumes: Float[Tensor, "b t c z y x"]
+    depth_probs: Float[Tensor, "b t n d hf wf"]
 
 
 class VideoEncoder(nn.Module):
@@ -73,14 +88,15 @@ class VideoEncoder(nn.Module):
     def forward(
         self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"] | None = None
     ) -> Float[Tensor, "b t c z y x"]:
+        """Volumes alone: what tasks want. See `encode`."""
+        return self.encode(clip, visible).volumes
+
+    def encode(self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"] | None = None) -> EncodedClip:
         """Lift every frame of the clip.
 
         Args:
             clip: The clip; only images and calibration are read.
             visible: Patches the encoder may see; None shows everything.
-
-        Returns:
-            Volumes on `grid`, each in its own frame's ego axes.
         """
         images = rearrange(clip.images, "b t n c h w -> (b t n) c h w")
         if visible is not None:
@@ -91,7 +107,11 @@ class VideoEncoder(nn.Module):
             volumes = self._lift(clip, features, depth_probs)
             with self._autocast(images):
                 volumes = self.volume_conv(volumes).float()
-        return rearrange(volumes, "(b t) c z y x -> b t c z y x", b=clip.batch_size)
+        b, t, n = clip.images.shape[:3]
+        return EncodedClip(
+            rearrange(volumes, "(b t) c z y x -> b t c z y x", b=b),
+            rearrange(depth_probs[0], "(b t n) d h w -> b t n d h w", b=b, t=t, n=n),
+        )
 
     def _autocast(self, images: Tensor) -> torch.autocast:
         return torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision)

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mim4d.models.channel_norm import ChannelLayerNorm
+# Channels that share a group norm's statistics.
+_GROUP_CHANNELS = 4
 
 # Below this size (batch 1, channels · z · y) torch's CPU convolution leaves oneDNN for a kernel
 # that is several times slower. The number is torch's own; were it to change, only speed would.
@@ -25,17 +26,21 @@ class VolumeConv(nn.Module):
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        norm: `layer` normalises each voxel over its channels, so that a batch of two equals two
-            batches of one; `batch` is the released code's batch norm over clips and frames.
+        norm: `group` normalises each volume by itself, so that a batch of two equals two batches of
+            one, and keeps strong voxels stronger than weak ones: how much of the depth distribution
+            falls into a voxel says whether it is occupied, and a norm of each voxel alone would
+            wipe that out. `batch` is the released code's batch norm over clips and frames.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, norm: Literal["layer", "batch"] = "layer"
+        self, in_channels: int, out_channels: int, norm: Literal["group", "batch"] = "group"
     ) -> None:
         super().__init__()
         self.conv = nn.Conv3d(in_channels, out_channels, 3, padding=1)
         self.norm = (
-            ChannelLayerNorm(out_channels) if norm == "layer" else nn.BatchNorm3d(out_channels)
+            nn.GroupNorm(max(1, out_channels // _GROUP_CHANNELS), out_channels)
+            if norm == "group"
+            else nn.BatchNorm3d(out_channels)
         )
 
     def forward(self, volume: Float[Tensor, "m c z y x"]) -> Float[Tensor, "m c2 z y x"]:

@@ -84,3 +84,33 @@ def near_surface_sdf(
 def sparse_points_sdf(sdf: Float[Tensor, "*b"], valid: Bool[Tensor, "*b"]) -> Float[Tensor, ""]:
     """Mean of |sdf| at LiDAR points, which lie on surfaces, metres."""
     return masked_mean(sdf.abs(), valid)
+
+
+def depth_cross_entropy(
+    depth_probs: Float[Tensor, "m d h w"],
+    depths: Float[Tensor, "m h w"],
+    valid: Bool[Tensor, "m h w"],
+    first_bin_m: float,
+    last_bin_m: float,
+) -> Float[Tensor, ""]:
+    """Mean of −Σ_d q_d ln p_d; q shares each measured depth between its two neighbouring bins.
+
+    Depths beyond the bins' centres do not count. Explicit supervision of the lifting's depth as in
+    BEVDepth (arXiv 2206.10092); MIM4D's released code has it with weight 0.
+
+    Args:
+        depth_probs: Sum to 1 over the bins.
+        depths: Measured depth (z in the camera), metres.
+        valid: Cells with a measurement.
+        first_bin_m: Centre of the first bin, metres.
+        last_bin_m: Centre of the last bin, metres.
+    """
+    position = (depths - first_bin_m) / (last_bin_m - first_bin_m) * (depth_probs.shape[1] - 1)
+    valid = valid & (position >= 0) & (position <= depth_probs.shape[1] - 1)
+    position = torch.where(valid, position, torch.zeros_like(position))
+    lower = position.floor().long().clamp(max=depth_probs.shape[1] - 2)
+    share = position - lower
+    log_probs = depth_probs.clamp(min=1e-8).log()
+    near = log_probs.gather(1, lower.unsqueeze(1)).squeeze(1)
+    far = log_probs.gather(1, lower.unsqueeze(1) + 1).squeeze(1)
+    return masked_mean(-(1 - share) * near - share * far, valid)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, fields
 from typing import Literal, TypeVar
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
 from mim4d.data.clip import Clip
+from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.models.masking import draw_patch_mask, hide_padding
 from mim4d.models.temporal import TemporalDecoder
@@ -37,6 +38,8 @@ class StepChoices:
         dropped: The frame of each clip that is dropped and rebuilt.
         rays: Rays of all frames; the leading axis is (b t).
         targets: What the cameras and the LiDAR say about them.
+        cell_depths: Depth of the nearest LiDAR point in each cell of the encoder's finest map.
+        valid_cells: Cells into which a point falls.
         direct_jitter: Sample positions of the direct renderings, uniform in [0, 1).
         predicted_jitter: The same for the rebuilt frame.
     """
@@ -45,6 +48,8 @@ class StepChoices:
     dropped: Int[Tensor, " b"]
     rays: Rays
     targets: RayTargets
+    cell_depths: Float[Tensor, "b t n hf wf"]
+    valid_cells: Bool[Tensor, "b t n hf wf"]
     direct_jitter: list[Float[Tensor, "m r"]]
     predicted_jitter: list[Float[Tensor, "b r"]]
 
@@ -58,12 +63,14 @@ class Reconstruction:
         predicted: Renderings of the rebuilt frames.
         predicted_targets: Truth of the rebuilt frames' rays.
         predicted_rays: The rebuilt frames' rays.
+        depth_probs: The encoder's depth distributions, at its finest level.
     """
 
     direct: Rendering
     predicted: Rendering
     predicted_rays: Rays
     predicted_targets: RayTargets
+    depth_probs: Float[Tensor, "b t n d hf wf"]
 
 
 def take(record: Record, index: Int[Tensor, " m"]) -> Record:
@@ -123,7 +130,8 @@ class MaskedVideoModel(nn.Module):
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
-        volumes = self.encoder(clip, choices.visible)
+        encoded = self.encoder.encode(clip, choices.visible)
+        volumes = encoded.volumes
         predicted_volume = self.rebuild(volumes, clip, choices.dropped)
         dropped = torch.arange(clip.batch_size, device=volumes.device) * clip.num_frames
         dropped = dropped + choices.dropped
@@ -131,7 +139,7 @@ class MaskedVideoModel(nn.Module):
         with record_function("render"):
             direct = self.renderer(volumes.flatten(0, 1), choices.rays, choices.direct_jitter)
             predicted = self.renderer(predicted_volume, rays, choices.predicted_jitter)
-        return Reconstruction(direct, predicted, rays, targets)
+        return Reconstruction(direct, predicted, rays, targets, encoded.depth_probs)
 
     def rebuild(
         self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, dropped: Int[Tensor, " b"]
@@ -181,12 +189,15 @@ class MaskedVideoModel(nn.Module):
         visible = draw_patch_mask((b, t, n), patches_hw, self.mask_ratio, generator, device)
         dropped = self._draw_dropped(clip, generator).to(device)
         rays, targets = self._draw_rays(clip, generator)
+        cell_depths, valid_cells = self._cell_depths(clip)
         draw_jitter = self.renderer.draw_jitter
         return StepChoices(
             visible=hide_padding(visible, clip.image_sizes, self.patch_px),
             dropped=dropped,
             rays=rays,
             targets=targets,
+            cell_depths=cell_depths,
+            valid_cells=valid_cells,
             direct_jitter=draw_jitter(rays, generator),
             predicted_jitter=draw_jitter(take(rays, torch.arange(b, device=device)), generator),
         )
@@ -216,3 +227,20 @@ class MaskedVideoModel(nn.Module):
         )
         images = clip.images.flatten(0, 1)
         return build_rays(choice, images, intrinsics, poses, self.encoder.grid, self.near_m)
+
+    def _cell_depths(self, clip: Clip) -> tuple[Tensor, Tensor]:
+        """LiDAR depth in each cell of the finest feature map; no cell is valid without LiDAR."""
+        b, t, n, _, h, w = clip.images.shape
+        stride = self.encoder.image_encoder.strides[0]
+        points_ref = repeat(clip.points_ref, "b t p k -> (b t n) p k", n=n)
+        camera_from_ref = invert_rigid(clip.ref_from_camera).flatten(0, 2)
+        usable = clip.valid_points.unsqueeze(2) & clip.image_present.unsqueeze(3) & self.use_lidar
+        extent = torch.tensor([h, w], device=points_ref.device).expand(b * t * n, 2)
+        depth, _, found = nearest_points(
+            transform_points(camera_from_ref, points_ref),
+            usable.flatten(0, 2),
+            clip.intrinsics.flatten(0, 2),
+            extent.float(),
+            (h // stride, w // stride),
+        )
+        return depth.unflatten(0, (b, t, n)), found.unflatten(0, (b, t, n))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mim4d.pretraining.losses import colour_l1, distance_l1, eikonal
+from mim4d.models.depth_head import DepthBins
+from mim4d.pretraining.losses import colour_l1, depth_cross_entropy, distance_l1, eikonal
 from mim4d.pretraining.model import Reconstruction, StepChoices
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
@@ -22,10 +23,11 @@ class LossWeights:
     distance: float
     eikonal: float
     predicted: float
+    depth: float
 
 
 def pretraining_losses(
-    reconstruction: Reconstruction, choices: StepChoices, weights: LossWeights
+    reconstruction: Reconstruction, choices: StepChoices, weights: LossWeights, bins: DepthBins
 ) -> dict[str, Tensor]:
     """Every term unweighted, by name, and their weighted sum as `loss`.
 
@@ -40,6 +42,15 @@ def pretraining_losses(
     )
     loss = _weighted_sum(direct, weights) + weights.predicted * _weighted_sum(predicted, weights)
     named = {f"predicted_{name}": value for name, value in predicted.items()}
+    if weights.depth > 0:
+        named["depth"] = depth_cross_entropy(
+            reconstruction.depth_probs.flatten(0, 2),
+            choices.cell_depths.flatten(0, 2),
+            choices.valid_cells.flatten(0, 2),
+            bins.first_m,
+            bins.last_m,
+        )
+        loss = loss + weights.depth * named["depth"]
     return {"loss": loss, **direct, **named}
 
 

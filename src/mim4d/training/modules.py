@@ -27,6 +27,7 @@ class PretrainingModule(pl.LightningModule):
             distance=config.loss.distance_weight,
             eikonal=config.loss.eikonal_weight,
             predicted=config.loss.predicted_weight,
+            depth=config.loss.depth_weight,
         )
 
     def training_step(self, clip: Clip, batch_idx: int) -> dict[str, Tensor]:
@@ -47,7 +48,8 @@ class PretrainingModule(pl.LightningModule):
             choices = self.model.draw_choices(clip, step_generator(self.config.seed, step, rank))
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
-            return pretraining_losses(reconstruction, choices, self.weights)
+            bins = self.model.encoder.depth_head.bins
+            return pretraining_losses(reconstruction, choices, self.weights, bins)
 
     def configure_optimizers(self) -> Any:
         """AdamW and a schedule that is advanced at every optimiser step."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 NEAREST_M, FARTHEST_M = 3.0, 80.0
 """Ends of the colours of distances."""
 _LEFT, _RIGHT, _TOP, _LEGEND = 96, 84, 118, 330
+_ENTRY, _NOTE = 27, 240
+"""Heights of one line of the legend, and of what stands around the lines."""
 _CLASS_COLOURS = (
     *("#ff3d6e", "#00c2d1", "#ffb000", "#8f5bff", "#3ddc5b", "#ff7a1a", "#4d8dff"),
     *("#e0e000", "#ff6bd6", "#00a37a"),
@@ -112,8 +114,10 @@ def draw_clip(clip: Clip, category_names: tuple[str, ...], title: str = "") -> C
     """Draw a single clip (b = 1); `category_names` are those of the reader."""
     layout = _Layout.of(clip)
     grid = layout.cameras
-    canvas = Canvas(_LEFT + grid.width + _RIGHT, layout.above_top + layout.above + 70)
     class_colours = _class_colours(clip)
+    legend_height = _ENTRY * (clip.num_frames + 1 + len(class_colours)) + _NOTE
+    bottom = max(layout.above + 70, legend_height)
+    canvas = Canvas(_LEFT + grid.width + _RIGHT, layout.above_top + bottom)
     _draw_title(canvas, clip, title)
     _draw_camera_panels(canvas, grid, clip, class_colours)
     left = grid.left
@@ -300,4 +304,4 @@ def _draw_legend(
         "frame's own\ntime, coloured by distance; a cross marks the\nfront of a box; numbers are "
         "the exposure\ntime minus the frame's time."
     )
-    canvas.text(left, top + 60 + 27 * len(entries), note, size_px=13, color=FAINT)
+    canvas.text(left, top + 60 + _ENTRY * len(entries), note, size_px=13, color=FAINT)

@@ -32,6 +32,7 @@ from mim4d.loading import load_model
 from mim4d.metrics.distance import distance_errors
 from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.renderer import render_chunked
 from mim4d.training.devices import Device, choose_accelerator
 from mim4d.viz.canvas import (
     FAINT,
@@ -65,7 +66,8 @@ class RenderedClip:
         frame: The frame that is rendered and, for the rebuilt volume, dropped.
         visible: A mask like those of training.
         prediction: With unmasked inputs.
-        masked_prediction: With only the visible patches as inputs.
+        masked_colours: Direct volume with only the visible patches as inputs.
+        masked_m: The same, distance along the ray, metres.
         truth: True distance along the rays, metres; NaN where unknown or outside the grid.
         truth_name: What served as truth.
         valid: Rays that exist and cross the grid.
@@ -75,7 +77,8 @@ class RenderedClip:
     frame: int
     visible: Bool[Tensor, "b t n hp wp"]
     prediction: FramePrediction
-    masked_prediction: FramePrediction
+    masked_colours: Float[Tensor, "n h w 3"]
+    masked_m: Float[Tensor, "n h w"]
     truth: Float[Tensor, "n h w"]
     truth_name: str
     valid: Bool[Tensor, "n h w"]
@@ -153,12 +156,15 @@ def render_clip(
     visible = hide_padding(drawn, clip.image_sizes, config.mask.patch_px)
     moved = clip.to(accelerator)
     truth = view.truth(dataset, index, clip)
+    volumes = model.encoder(moved, visible.to(accelerator))
+    masked = render_chunked(model.renderer, volumes[:, view.frame], view.rays(moved))
     return RenderedClip(
         clip=clip,
         frame=view.frame,
         visible=visible,
         prediction=predict_frame(model, moved, view),
-        masked_prediction=predict_frame(model, moved, view, visible.to(accelerator)),
+        masked_colours=masked.colours[0].cpu().unflatten(0, truth.shape),
+        masked_m=masked.distances[0].cpu().unflatten(0, truth.shape),
         truth=truth,
         truth_name="exact distance" if has_truth(dataset.tables.root) else "LiDAR",
         valid=view.rays(clip).valid[0].unflatten(0, truth.shape),
@@ -252,7 +258,7 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
     """Label and content of every row, from top to bottom."""
     from matplotlib.colors import LogNorm, Normalize
 
-    t, full, masked = rendered.frame, rendered.prediction, rendered.masked_prediction
+    t, full = rendered.frame, rendered.prediction
     images = rearrange(rendered.clip.images[0, t], "n c h w -> n h w c")
     sizes = rendered.clip.image_sizes[0, t]
     patch_px = images.shape[1] // rendered.visible.shape[-2]
@@ -286,10 +292,10 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
         (f"direct: error\nAbsRel {abs_rel(full.direct_m, truth):.3f}", error(full.direct_m)),
         (f"rebuilt: error\nAbsRel {abs_rel(full.rebuilt_m, truth):.3f}", error(full.rebuilt_m)),
         (f"masked input,\n{mask_ratio:.0%} hidden", _Colours(hidden, sizes)),
-        ("from masked input,\ndirect: colour", _Colours(masked.direct_colours, lattice)),
+        ("from masked input,\ndirect: colour", _Colours(rendered.masked_colours, lattice)),
         (
-            f"from masked input,\ndirect: distance\nAbsRel {abs_rel(masked.direct_m, truth):.3f}",
-            seen(masked.direct_m),
+            f"from masked input,\ndirect: distance\nAbsRel {abs_rel(rendered.masked_m, truth):.3f}",
+            seen(rendered.masked_m),
         ),
     ]
 

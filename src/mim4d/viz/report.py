@@ -102,7 +102,7 @@ def _summary(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
         f'<li class="{"met" if met else "missed"}">{escape(sentence)}</li>'
         for met, sentence in verdict(evaluation)
     )
-    trained = f" {escape(facts['training'])}." if "training" in facts else ""
+    trained = f" Training: {escape(facts['training'])}." if "training" in facts else ""
     return (
         "<h1>Pre-training on multi-camera video</h1>\n"
         "<p>The model sees several cameras over a few frames, with part of every image hidden. It "

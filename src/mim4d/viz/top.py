@@ -79,8 +79,9 @@ def _prepare(axes: "Axes", range_m: float, step_m: float) -> None:
     axes.set_aspect("equal")
     count = math.floor(range_m / step_m)
     ticks = [i * step_m for i in range(-count, count + 1)]
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
+    labels = [f"{tick:g}".replace("-", "−") if i % 2 == 0 else "" for i, tick in enumerate(ticks)]
+    axes.set_xticks(ticks, labels)
+    axes.set_yticks(ticks, labels)
     axes.grid(color="#dfe3e8", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=points(12), length=0, colors=FAINT)
@@ -148,6 +149,6 @@ def _draw_boxes(axes: "Axes", clip: Clip, class_colours: dict[int, Any]) -> None
         if moving and velocity.norm() > _STILL_M_S:
             x, y = place(torch.stack([box[:2], box[:2] + ARROW_S * velocity]))
             arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.4, "shrinkA": 0, "shrinkB": 0}
-            axes.annotate(
-                "", (x[1], y[1]), (x[0], y[0]), arrowprops=arrow, annotation_clip=True, zorder=5
-            )
+            drawn = axes.annotate("", (x[1], y[1]), (x[0], y[0]), arrowprops=arrow, zorder=5)
+            assert drawn.arrow_patch is not None, "an annotation with arrowprops has an arrow"
+            drawn.arrow_patch.set_clip_box(axes.bbox)

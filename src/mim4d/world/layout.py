@@ -48,7 +48,7 @@ class View:
         ahead = dx * math.cos(self.yaw) + dy * math.sin(self.yaw)
         aside = abs(dy * math.cos(self.yaw) - dx * math.sin(self.yaw))
         outside = aside * math.cos(self.half_angle) - ahead * math.sin(self.half_angle)
-        return ahead > -SHADOW_M and outside < SHADOW_M
+        return bool(ahead > -SHADOW_M and outside < SHADOW_M)
 
 
 @dataclass(frozen=True)

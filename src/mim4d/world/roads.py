@@ -186,7 +186,7 @@ def _sample_main(
 
 
 def _with_origin(curve: Curve, station_m: float, yaw: float) -> Curve:
-    """Move a curve so that the pose at a station becomes (0, 0, yaw), and stations count from it."""
+    """Move a curve so that the pose at a station is (0, 0, yaw) and stations count from it."""
     x0, y0, yaw0 = curve.poses(np.array([station_m]))[0]
     pieces = curve.pieces.copy()
     turn = yaw - yaw0

@@ -1,0 +1,49 @@
+# `make demo` and `make test` do all of their own set-up: a Python from 3.11 to 3.14 is all they need.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
+
+.PHONY: help demo test lint format clean
+
+help:
+	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff, ruff format and mypy, as CI runs them"
+	@echo "make format  let ruff format and fix"
+	@echo "make clean   delete the environment and what the demo made"
+
+demo: $(VENV)/.demo
+	$(BIN)/mim4d demo demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) demo
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.14 found; set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "installing mim4d and what the demo needs (some minutes, mostly PyTorch) ..."
+	$(BIN)/python -m pip install --quiet -e '.[viz,world]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing mim4d and what the tests need (some minutes, mostly PyTorch) ..."
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@

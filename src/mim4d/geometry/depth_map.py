@@ -1,0 +1,45 @@
+"""Points to a sparse depth map: in every cell of an image, the nearest point that falls into it."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mim4d.geometry.camera import project
+
+
+def nearest_points(
+    points_camera: Float[Tensor, "m p 3"],
+    usable: Bool[Tensor, "m p"],
+    intrinsics: Float[Tensor, "m 3 3"],
+    extent: Float[Tensor, "m 2"],
+    lattice: tuple[int, int],
+) -> tuple[Float[Tensor, "m h w"], Float[Tensor, "m h w"], Bool[Tensor, "m h w"]]:
+    """The nearest point of each cell.
+
+    Args:
+        points_camera: In each camera's axes, metres.
+        usable: Which points are real.
+        intrinsics: Pixels.
+        extent: Rows and columns of pixels that the lattice covers, from the image's first corner.
+        lattice: Rows and columns of cells.
+
+    Returns:
+        Depth (z) and distance of the point, metres, and whether there is one; 0 elsewhere.
+    """
+    rows, columns = lattice
+    pixels, depth = project(intrinsics, points_camera)
+    shares = pixels / extent.flip(-1).unsqueeze(1)
+    inside = usable & ((shares >= 0) & (shares < 1)).all(dim=-1) & (depth > 0)
+    shares = torch.where(inside.unsqueeze(-1), shares, torch.zeros_like(shares))
+    column = (shares[..., 0] * columns).long().clamp(max=columns - 1)
+    row = (shares[..., 1] * rows).long().clamp(max=rows - 1)
+    cell = row * columns + column
+
+    def least(values: Tensor) -> Tensor:
+        far = torch.where(inside, values, torch.inf)
+        empty = torch.full((len(values), rows * columns), torch.inf, device=values.device)
+        return empty.scatter_reduce(1, cell, far, "amin").unflatten(1, lattice)
+
+    nearest_depth, nearest_distance = least(depth), least(points_camera.norm(dim=-1))
+    found = nearest_depth.isfinite()
+    return nearest_depth.where(found, 0.0), nearest_distance.where(found, 0.0), found

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from mim4d.viz.clip import draw_clip, view_data, visible_points
+from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset
+from tests.viz.clips import make_clip, without_image
+
+
+def view(root: Path, out: Path, **changed: object) -> None:
+    options: dict[str, object] = {
+        "index": 0,
+        "frames": 3,
+        "frame_interval_s": None,
+        "image_hw": (41, 65),
+        "version": None,
+    }
+    view_data(root, out, **{**options, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("cameras", "frames"), [(2, 5), (6, 2)])
+def test_a_data_set_is_drawn(tmp_path: Path, cameras: int, frames: int) -> None:
+    root = write_tiny_dataset(tmp_path / "data", tuple(CAMERAS)[:cameras])
+    out = tmp_path / "pictures" / "view.png"
+    view(root, out, frames=frames)
+    with Image.open(out) as picture:
+        width, height = picture.size
+    # Cameras are enlarged at most 8 times: 65 columns and 41 rows each, 4 pixels apart.
+    scale = min(1500 / (cameras * 65), 8)
+    assert width == 96 + cameras * round(65 * scale) + (cameras - 1) * 4 + 84
+    assert height > 118 + frames * round(41 * scale)
+    assert [path.name for path in out.parent.iterdir()] == ["view.png"]
+
+
+def test_bad_requests_leave_no_picture(tmp_path: Path) -> None:
+    root = write_tiny_dataset(tmp_path / "data")
+    with pytest.raises(ValueError, match="clip 99 asked for; it has clips 0 to 5"):
+        view(root, tmp_path / "view.png", index=99)
+    with pytest.raises(ValueError, match="xyz"):
+        view(root, tmp_path / "view.xyz")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_points_fall_on_known_pixels() -> None:
+    # 10 m ahead at the camera's height; 10 m ahead, 2 m to the left and 1 m up; one behind.
+    points = torch.tensor([[10.0, 0.0, 1.0], [10.0, 2.0, 2.0], [-10.0, 0.0, 1.0]])
+    pixels, distance = visible_points(make_clip([0.0], points=points), 0, 0)
+    torch.testing.assert_close(pixels, torch.tensor([[40.0, 25.0], [50.0, 30.0]]))
+    torch.testing.assert_close(distance, torch.tensor([105**0.5, 10.0]))
+
+
+def test_missing_images_points_and_boxes_are_no_obstacle() -> None:
+    canvas = draw_clip(without_image(make_clip([0.0, 90.0]), 1, 0), ())
+    texts = [text.get_text() for axes in canvas.figure.axes for text in axes.texts]
+    assert texts.count("no image") == 1

@@ -1,0 +1,70 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mim4d.evaluation import Evaluation
+from mim4d.metrics.distance import DistanceErrors
+from mim4d.viz.report import Picture, verdict, write_report
+from tests.viz.test_curves import write_metrics
+
+
+def errors(abs_rel: float) -> DistanceErrors:
+    return DistanceErrors(abs_rel, 1.0, 3.21, 0.3, 0.789, 0.9, 0.95, 12345)
+
+
+EVALUATION = Evaluation(
+    rows={
+        "pixel_mean": errors(0.5),
+        "pixel_median": errors(0.4),
+        "untrained": errors(0.8),
+        "direct": errors(0.25),
+        "rebuilt": errors(0.44),
+    },
+    truth="exact distance",
+    scenes=["scene-1", "scene-2"],
+    num_clips=4,
+    held_out=True,
+)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    write_metrics(tmp_path / "run", 20)
+    Image.new("RGB", (4, 4)).save(tmp_path / "clip.png")
+    path = write_report(
+        tmp_path / "out" / "report.html",
+        tmp_path / "run",
+        EVALUATION,
+        [Picture(tmp_path / "clip.png", "what to look at: <edges>")],
+        {"seed": "17", "command": "mim4d demo & more"},
+        [("Go on", "mim4d render RUN --data DIR")],
+    )
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+    return path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
+    sources = re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^"\s)>]*)', text)
+    assert len(sources) == 2  # the curves and the picture
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "<script" not in text
+    assert "@import" not in text
+    assert "http" not in text
+
+
+def test_it_holds_the_numbers_of_the_table(text: str) -> None:
+    for number in ("0.500", "0.400", "0.800", "0.250", "0.440", "3.21", "0.789", "12,345"):
+        assert number in text
+    for fact in ("17", "mim4d demo &amp; more", "&lt;edges&gt;", "mim4d render RUN"):
+        assert fact in text
+
+
+def test_the_verdict_is_honest() -> None:
+    # 0.25 / 0.4 = 0.625 meets 0.75; 0.44 / 0.4 = 1.1 is not below 1.
+    assert [met for met, _ in verdict(EVALUATION)] == [True, False]
+    assert "NOT met" in verdict(EVALUATION)[1][1]
+    rows = {**EVALUATION.rows, "direct": errors(0.31), "rebuilt": errors(0.39)}
+    assert [met for met, _ in verdict(replace(EVALUATION, rows=rows))] == [False, True]

@@ -1,0 +1,77 @@
+import math
+
+import numpy as np
+import pytest
+
+from mim4d.world.curves import build_curve, turn_between
+
+QUARTER = math.pi / 2
+
+
+def winding():
+    pieces = [(20.0, 0.0), (10.0 * QUARTER, 0.1), (5.0, 0.0), (20.0, -0.05), (30.0, 0.0)]
+    return build_curve((1.0, 2.0, 0.3), pieces)
+
+
+def test_quarter_circle_by_hand():
+    pieces = [(5.0, 0.0), (10.0 * QUARTER, 0.1), (5.0, 0.0)]
+    poses = build_curve((0.0, 0.0, 0.0), pieces).poses(np.array([0.0, 5.0, 5.0 + 10.0 * QUARTER]))
+    expected = [[0.0, 0.0, 0.0], [5.0, 0.0, 0.0], [15.0, 10.0, QUARTER]]
+    np.testing.assert_allclose(poses, expected, atol=1e-12)
+
+
+def test_open_ends_go_straight_on():
+    curve = build_curve((0.0, 0.0, 0.0), [(5.0, 0.0)])
+    np.testing.assert_allclose(curve.poses(np.array([-3.0, 9.0]))[:, 0], [-3.0, 9.0])
+    stations, _ = curve.project(np.array([[-3.0, 1.0], [9.0, -1.0]]))
+    np.testing.assert_allclose(stations, [-3.0, 9.0])
+
+
+def test_closed_start_ends_the_curve():
+    curve = build_curve((0.0, 0.0, 0.0), [(5.0, 0.0)], open_start=False)
+    station, lateral = curve.project(np.array([[-3.0, 4.0]]))
+    np.testing.assert_allclose([station[0], lateral[0]], [0.0, 5.0])
+
+
+def test_projection_inverts_poses():
+    curve, stations = winding(), np.linspace(1.0, 80.0, 41)
+    for lateral in (-4.0, 0.0, 3.0):
+        poses = curve.poses(stations)
+        side = lateral * np.stack([-np.sin(poses[:, 2]), np.cos(poses[:, 2])], axis=-1)
+        found, left = curve.project(poses[:, :2] + side)
+        np.testing.assert_allclose(found, stations, atol=1e-9)
+        np.testing.assert_allclose(left, lateral, atol=1e-9)
+
+
+def test_projection_agrees_with_dense_sampling(rng):
+    curve = winding()
+    points = rng.uniform(-20.0, 50.0, size=(200, 2))
+    dense = curve.poses(np.arange(-100.0, 200.0, 0.01))[:, :2]
+    nearest = np.linalg.norm(points[:, None] - dense[None, ::5], axis=-1).min(axis=1)
+    _, left = curve.project(points)
+    np.testing.assert_allclose(np.abs(left), nearest, atol=0.01)
+
+
+def test_offset_is_parallel():
+    curve, stations = winding(), np.linspace(1.0, 80.0, 41)
+    _, left = curve.project(curve.offset(2.5).poses(stations)[:, :2])
+    np.testing.assert_allclose(left, 2.5, atol=1e-9)
+
+
+def test_turn_between_lines():
+    turn = turn_between((0.0, 0.0, 0.0), (20.0, 5.0, QUARTER), 8.0)
+    poses = turn.poses(np.array([0.0, 12.0, 12.0 + 8.0 * QUARTER, 60.0]))
+    np.testing.assert_allclose(poses[1], [12.0, 0.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(poses[2], [20.0, 8.0, QUARTER], atol=1e-9)
+    assert poses[3, 0] == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("end", [(20.0, 5.0, 0.0), (2.0, 5.0, QUARTER)])
+def test_impossible_turns_are_refused(end):
+    with pytest.raises(ValueError, match=r"cannot turn|no room"):
+        turn_between((0.0, 0.0, 0.0), end, 8.0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
