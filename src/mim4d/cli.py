@@ -9,7 +9,7 @@ import difflib
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -342,12 +342,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             raise ValueError(f"`{program}` wants a preset first, one of: {', '.join(PRESETS)}")
         first = arguments.pop(0)
         program = f"{program} {first}"
-        missing = {
-            field: tyro.MISSING
-            for field, value in command.options.__dataclass_fields__.items()
-            if field in ("data", "out")
-        }
-        default = command.options(config=_config(first), **missing)
+        default = _with_config(command.options, _config(first))
     return tyro.cli(
         command.options,
         prog=program,
@@ -355,6 +350,18 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
         default=default,
         config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
     )
+
+
+def _with_config(options: type[Any], config: RunConfig) -> Any:
+    """Default options around a preset, in which what the user must give is still missing.
+
+    Made without the constructor: the mark for a missing value is of no option's type.
+    """
+    default = object.__new__(options)
+    for field in fields(options):
+        value = tyro.MISSING_NONPROP if field.default is MISSING else field.default
+        object.__setattr__(default, field.name, config if field.name == "config" else value)
+    return default
 
 
 def _config(name: str) -> RunConfig:

@@ -20,7 +20,8 @@ def test_a_resumed_sampler_goes_on_where_the_first_stopped() -> None:
 
 
 def test_two_processes_share_the_stream_of_one_with_the_doubled_batch() -> None:
-    both = [a + b for a, b in zip(_steps(rank=0, world_size=2), _steps(rank=1, world_size=2))]
+    halves = zip(_steps(rank=0, world_size=2), _steps(rank=1, world_size=2), strict=True)
+    both = [a + b for a, b in halves]
     assert both == list(StepSampler(5, 4, 10, seed=3))
 
 

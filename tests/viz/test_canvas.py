@@ -13,6 +13,7 @@ def test_size_and_place_in_pixels(tmp_path: Path) -> None:
     axes.set_facecolor("black")
     axes.set_xticks([])
     axes.set_yticks([])
+    axes.spines[:].set_visible(False)
     with Image.open(canvas.save(tmp_path / "a" / "b.png")) as picture:
         grey = picture.convert("L")
         assert grey.size == (200, 100)

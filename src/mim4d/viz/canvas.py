@@ -4,12 +4,13 @@ Enters: sizes and places in pixels; leaves: a file that is written whole or not 
 matplotlib's objects are used, so that nothing global changes. It is the extra `viz`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 DPI = 100
+Length = int | float
 INK, FAINT, UNKNOWN = "#1b1f24", "#6b7280", "#c3c7cd"
 
 
@@ -41,9 +43,9 @@ class Canvas:
         self.figure = Figure(
             figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor="white", edgecolor="none"
         )
-        FigureCanvasAgg(self.figure)
+        self._agg: Any = FigureCanvasAgg(self.figure)
 
-    def axes(self, left: float, top: float, width: float, height: float) -> "Axes":
+    def axes(self, left: Length, top: Length, width: Length, height: Length) -> "Axes":
         """Axes that cover a rectangle of the picture, pixels."""
         bottom = self.height_px - top - height
         return self.figure.add_axes(
@@ -55,7 +57,9 @@ class Canvas:
             )
         )
 
-    def text(self, left: float, top: float, text: str, size_px: float = 15, **style: Any) -> None:
+    def text(
+        self, left: Length, top: Length, text: str, size_px: Length = 15, **style: Any
+    ) -> None:
         """Write text; by default its top left corner is at the given place."""
         style = {"color": INK, "ha": "left", "va": "top", "linespacing": 1.35, **style}
         self.figure.text(
@@ -68,10 +72,10 @@ class Canvas:
 
     def colour_bar(
         self,
-        rectangle: tuple[float, float, float, float],
+        rectangle: tuple[Length, Length, Length, Length],
         mapping: Any,
         label: str,
-        ticks: list[float] | None = None,
+        ticks: Sequence[Length] | None = None,
     ) -> None:
         """A vertical colour bar in (left, top, width, height), with its unit in the label."""
         axes = self.axes(*rectangle)
@@ -79,9 +83,14 @@ class Canvas:
         bar.outline.set_linewidth(0.5)
         bar.ax.minorticks_off()
         if ticks is not None:
-            bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+            bar.set_ticks(list(ticks), labels=[f"{tick:g}" for tick in ticks])
         bar.ax.tick_params(labelsize=points(12), width=0.5, length=3, colors=INK)
         bar.set_label(label, fontsize=points(13), color=INK)
+
+    def pixels(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The picture as RGB."""
+        self._agg.draw()
+        return np.asarray(self._agg.buffer_rgba())[..., :3].copy()
 
     def save(self, path: Path) -> Path:
         """Write the picture under a temporary name, then rename it.
@@ -145,7 +154,7 @@ class PanelGrid:
         return axes
 
 
-def points(size_px: float) -> float:
+def points(size_px: Length) -> float:
     """Pixels to typographic points."""
     return size_px * 72 / DPI
 
@@ -174,9 +183,7 @@ def colour_map(name: str) -> "Colormap":
     """A colour map of matplotlib, with grey for what is not known."""
     from matplotlib import colormaps
 
-    colours = colormaps[name].copy()
-    colours.set_bad(UNKNOWN)
-    return colours
+    return colormaps[name].with_extremes(bad=UNKNOWN)
 
 
 def _rectangle(axes: "Axes") -> Any:

@@ -1,7 +1,7 @@
 """Progress of work that counts things, for a person at the terminal."""
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tqdm import tqdm
 
@@ -19,7 +19,7 @@ class Counter:
         self._unit = unit
         self._bar: Any = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Counter":
         return self
 
     def __exit__(

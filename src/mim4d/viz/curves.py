@@ -109,5 +109,5 @@ def _draw_panel(
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color("#c3c7cd")
-    if len(lines) > 1:
+    if len(lines) > 1 and axes.lines:
         axes.legend(frameon=False, fontsize=points(13), labelcolor=INK)

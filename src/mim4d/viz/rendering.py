@@ -37,6 +37,7 @@ from mim4d.training.devices import Device, choose_accelerator
 from mim4d.viz.canvas import (
     FAINT,
     Canvas,
+    Length,
     PanelGrid,
     colour_map,
     points,
@@ -251,7 +252,7 @@ class _Scale:
     norm: Any
     colours: Any
     label: str
-    ticks: tuple[float, ...]
+    ticks: tuple[Length, ...]
 
 
 def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours | _Values]]:
@@ -339,4 +340,4 @@ def _draw_bars(canvas: Canvas, grid: PanelGrid, rows: list[tuple[str, _Colours |
         top, bottom = grid.row_top(start), grid.row_top(stop) - grid.gap
         bar = (grid.left + grid.width + 12, top + 4, 13, bottom - top - 8)
         mapping = ScalarMappable(scale.norm, scale.colours)
-        canvas.colour_bar(bar, mapping, scale.label, list(scale.ticks))
+        canvas.colour_bar(bar, mapping, scale.label, scale.ticks)

@@ -125,7 +125,7 @@ def _table(evaluation: Evaluation) -> str:
         )
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f"<tr{own}><th>{escape(ROW_NAMES[name])}</th>{numbers}</tr>")
-    head = "<th></th><th>AbsRel</th><th>/ best untrained</th><th>RMSE (m)</th><th>δ &lt; 1.25</th>"
+    head = "<th></th><th>AbsRel</th><th>/ best baseline</th><th>RMSE (m)</th><th>δ &lt; 1.25</th>"
     return f"<table>\n<tr>{head}</tr>\n" + "\n".join(rows) + "\n</table>"
 
 
@@ -135,9 +135,9 @@ def _explanation(evaluation: Evaluation) -> str:
         f"<p class=note>{evaluation.num_clips} clips, {pixels:,} pixels; truth: "
         f"{escape(evaluation.truth)}, between 1 and 60 m and inside the voxel grid; inputs "
         "unmasked, no scaling of the result. AbsRel is the mean of |d̂ − d| / d; δ the share of "
-        "pixels within a factor of 1.25. The upper rows need no training: the mean and median "
-        "distance of the training scenes at each pixel of each camera, and the model before its "
-        "first step.</p>"
+        "pixels within a factor of 1.25. The upper rows, the baselines, need no training: the mean "
+        "and median distance of the training scenes at each pixel of each camera, and the model "
+        "before its first step.</p>"
     )
 
 

@@ -130,6 +130,7 @@ def _draw_cameras(axes: "Axes", clip: Clip, reach_m: float, name_cameras: bool) 
             ha="center",
             va="center",
             clip_on=True,
+            bbox={"facecolor": "#ffffffb0", "edgecolor": "none", "pad": 0.8},
             zorder=7,
         )
 

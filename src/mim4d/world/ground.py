@@ -17,6 +17,7 @@ from mim4d.world.noise import cell_hash, covered, flat_octave, periodic
 from mim4d.world.roads import (
     BAYS,
     CENTRE_STYLE,
+    CORNER_RADIUS_M,
     EDGE_LINES,
     JUNCTION_END,
     JUNCTION_START,
@@ -30,7 +31,6 @@ from mim4d.world.roads import (
     Road,
 )
 
-CORNER_RADIUS_M = 5.0  # of kerbs where roads meet
 KERB_M = 0.16
 
 
@@ -75,9 +75,7 @@ def make_ground(roads: tuple[Road, ...], rng: np.random.Generator) -> GroundTabl
 def _rounded_union(a, b):
     """Distance to the union of two regions, its inner corners rounded."""
     ra, rb = max(CORNER_RADIUS_M - a, 0.0), max(CORNER_RADIUS_M - b, 0.0)
-    if ra > 0.0 and rb > 0.0 and a > 0.0 and b > 0.0:
-        return CORNER_RADIUS_M - math.sqrt(ra * ra + rb * rb)
-    return min(a, b)
+    return max(CORNER_RADIUS_M, min(a, b)) - math.sqrt(ra * ra + rb * rb)
 
 
 @kernel

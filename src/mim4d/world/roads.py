@@ -30,6 +30,7 @@ from mim4d.world.curves import Curve, build_curve, turn_between
     ZEBRA,
 ) = range(12)
 
+CORNER_RADIUS_M = 5.0  # of kerbs where roads meet
 LEAD_M = 60.0  # straight continuation of roads beyond what is built
 
 
@@ -120,7 +121,7 @@ def sample_plan(rng: np.random.Generator, travel_m: float, margin_m: float = 110
     kind = str(rng.choice(["plain", "cross", "left", "right"], p=[0.4, 0.26, 0.17, 0.17]))
     crossing_m = None if kind == "plain" else float(rng.uniform(19.0, max(30.0, 0.8 * travel_m)))
     if kind in ("left", "right"):
-        crossing_m = float(rng.uniform(22.0, 30.0))
+        crossing_m = float(rng.uniform(15.5, 21.0) if kind == "left" else rng.uniform(17.5, 21.5))
     main = _sample_main(rng, travel_m, margin_m, crossing_m)
     wobble = float(rng.uniform(-0.35, 0.35))
     lane = int(rng.integers(main.lanes_right))
@@ -129,7 +130,8 @@ def sample_plan(rng: np.random.Generator, travel_m: float, margin_m: float = 110
         route = _shifted(main.curve.offset(main.lane_lateral_m(lane) + wobble), main.curve)
         return StreetPlan((main,), route, (span,))
     side = {"left": 1.0, "right": -1.0}.get(kind, float(rng.choice([-1.0, 1.0])))
-    main, other = _cross(rng, main, crossing_m, side)
+    spread = 0.06 if kind == "right" else 0.22  # a sharp right turn would cut the kerb
+    main, other = _cross(rng, main, crossing_m, side, spread)
     if kind == "cross":
         route = _shifted(main.curve.offset(main.lane_lateral_m(lane) + wobble), main.curve)
     else:
@@ -207,11 +209,11 @@ def _shifted(lane: Curve, centre: Curve) -> Curve:
 
 
 def _cross(
-    rng: np.random.Generator, main: Road, crossing_m: float, side: float
+    rng: np.random.Generator, main: Road, crossing_m: float, side: float, spread: float
 ) -> tuple[Road, Road]:
     """A second road through station `crossing_m`, pointing left (side 1) or right (−1)."""
     x, y, yaw = main.curve.poses(np.array([crossing_m]))[0]
-    heading = yaw + side * (math.pi / 2 + float(rng.uniform(-0.22, 0.22)))
+    heading = yaw + side * (math.pi / 2 + float(rng.uniform(-spread, spread)))
     through = rng.random() < 0.75
     start = (float(x), float(y), float(heading))
     other = _sample_section(rng, build_curve(start, [(200.0, 0.0)], open_start=through))
@@ -235,7 +237,12 @@ def _turning_route(
     path_out = other.curve.offset(other.lane_lateral_m(lane_out) + wobble)
     start = _shifted(path_in, main.curve).poses(np.zeros(1))[0]
     end = path_out.poses(np.array([60.0]))[0]
-    radius = float(rng.uniform(9.0, 13.0) if side > 0 else rng.uniform(6.0, 7.2))
+    if side > 0:
+        radius = float(rng.uniform(9.0, 13.0))
+    else:  # as wide as the lanes' distance from the rounded kerb allows
+        lanes = ((main, lane_in), (other, lane_out))
+        free = min(road.right_edge_m + road.lane_lateral_m(lane) for road, lane in lanes)
+        radius = float(rng.uniform(0.8, 0.95)) * (CORNER_RADIUS_M + min(free, 3.0) - abs(wobble))
     return turn_between(_triple(start), _triple(end), radius)
 
 

@@ -1,0 +1,204 @@
+"""Whole runs on a tiny data set: resume, overfit, what is left behind, and what is refused."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import mim4d
+from mim4d.cli import main
+from mim4d.config import OptimConfig, RunConfig
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.training import loop
+from mim4d.training.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
+from tests.data.tiny_dataset import write_tiny_dataset
+from tests.toy import toy_config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def table_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIM4D_CACHE", str(tmp_path / "cache"))
+
+
+def _config(steps: int = 6, **changes: Any) -> RunConfig:
+    config = replace(toy_config(), optim=OptimConfig(steps=steps, warmup_steps=1), **changes)
+    return replace(config, checkpoint_every=3)
+
+
+def _pretrain(config: RunConfig, data: Path, run: Path, **options: Any) -> list[dict[str, Any]]:
+    loop.pretrain(config, data, run, device="cpu", workers=0, progress=False, **options)
+    return _metrics(run)
+
+
+def _metrics(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One finished run, shared by the tests that only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIM4D_CACHE", str(tmp_path_factory.mktemp("cache")))
+        run = tmp_path_factory.mktemp("runs") / "unbroken"
+        _pretrain(_config(), data, run)
+    return run
+
+
+class _Killed(Exception):
+    """Stands for kill -9: nothing of ours may catch it and tidy up."""
+
+
+def _kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    original: Callable[..., Any] = loop.PretrainingModule.training_step
+
+    def training_step(self: Any, clip: Any, batch_idx: int) -> Any:
+        if self.global_step == steps:
+            raise _Killed
+        return original(self, clip, batch_idx)
+
+    monkeypatch.setattr(loop.PretrainingModule, "training_step", training_step)
+
+
+@pytest.mark.parametrize("drop_path_rate", [0.0, 0.5])
+def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drop_path_rate: float
+) -> None:
+    config = _config()
+    config = replace(config, encoder=replace(config.encoder, drop_path_rate=drop_path_rate))
+    whole = _pretrain(config, data, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        _kill_after(5, patch)
+        with pytest.raises(_Killed):
+            _pretrain(config, data, tmp_path / "killed")
+    assert latest_checkpoint(tmp_path / "killed") == checkpoint_path(tmp_path / "killed", 3)
+    assert len(_metrics(tmp_path / "killed")) == 5
+    resumed = _pretrain(config, data, tmp_path / "killed", resume=True)
+    assert resumed == whole
+    a, b = (
+        mim4d.load_encoder(tmp_path / name).state_dict().values() for name in ("whole", "killed")
+    )
+    assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_the_run_folder_tells_what_was_run(unbroken: Path, data: Path) -> None:
+    record = json.loads((unbroken / "record.json").read_text())
+    assert record["seed"] == 0
+    assert record["data"] == str(data.resolve())
+    assert record["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert json.loads((unbroken / "config.json").read_text())["preset"] == "toy"
+    assert any((unbroken / "tensorboard").iterdir())
+    assert [line["step"] for line in _metrics(unbroken)] == list(range(6))
+    assert not list(unbroken.rglob(".*"))
+
+
+def test_the_encoder_is_used_in_three_lines(unbroken: Path, data: Path) -> None:
+    encoder = mim4d.load_encoder(unbroken)
+    features = encoder.encode_images(torch.rand(2, 3, 64, 96))
+    assert features[0].shape == (2, 8, 8, 12)
+    clip = NuscenesDataset(data, frames=3, image_hw=(64, 96))[0]
+    assert encoder(clip).shape == (1, 3, 8, 4, 16, 16)
+
+
+def test_one_clip_can_be_overfitted(data: Path, tmp_path: Path) -> None:
+    config = _config(steps=60)
+    config = replace(config, optim=replace(config.optim, lr=5e-3), checkpoint_every=60)
+    losses = [line["loss"] for line in _pretrain(config, data, tmp_path / "run", overfit=1)]
+    first, last = sum(losses[:5]) / 5, sum(losses[-5:]) / 5
+    assert last < 0.75 * first
+
+
+def test_loader_workers_change_nothing(data: Path, tmp_path: Path, unbroken: Path) -> None:
+    loop.pretrain(_config(), data, tmp_path / "run", device="cpu", workers=2, progress=False)
+    assert _metrics(tmp_path / "run") == _metrics(unbroken)
+
+
+def test_an_existing_run_is_not_overwritten(data: Path, unbroken: Path) -> None:
+    before = (unbroken / "metrics.jsonl").read_text()
+    with pytest.raises(ValueError, match="--resume"):
+        _pretrain(_config(), data, unbroken)
+    assert (unbroken / "metrics.jsonl").read_text() == before
+
+
+def test_resuming_with_other_options_is_refused(data: Path, unbroken: Path) -> None:
+    with pytest.raises(ValueError, match=r"optim\.steps \(6 / 7\)"):
+        _pretrain(_config(steps=7), data, unbroken, resume=True)
+
+
+def test_resuming_another_preset_is_refused(data: Path, unbroken: Path) -> None:
+    with pytest.raises(ValueError, match="'toy', not 'demo'"):
+        _pretrain(mim4d.preset("demo"), data, unbroken, resume=True)
+
+
+def test_resuming_nothing_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not a run folder"):
+        _pretrain(_config(), data, tmp_path, resume=True)
+
+
+def _copy(run: Path, target: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(run, target))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "damaged"),
+        (lambda path: torch.save({"state_dict": {}}, path), "not a checkpoint of a mim4d"),
+        (lambda path: torch.save(Path("x"), path), "more than tensors"),
+    ],
+)
+def test_a_bad_checkpoint_is_refused(
+    unbroken: Path,
+    data: Path,
+    tmp_path: Path,
+    damage: Callable[[Path], object],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = _copy(unbroken, tmp_path / "run")
+    damage(checkpoint_path(run, 6))
+    status = main(["evaluate", str(run), "--data", str(data)])
+    assert status == 2
+    text = capsys.readouterr().err
+    assert message in text
+    assert "step-0000006.ckpt" in text
+    assert not (run / "evaluation.json").exists()
+
+
+def test_a_checkpoint_of_another_preset_is_refused(
+    unbroken: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = _copy(unbroken, tmp_path / "run")
+    config = (run / "config.json").read_text()
+    (run / "config.json").write_text(config.replace('"preset": "toy"', '"preset": "demo"'))
+    assert main(["render", str(run), "--data", str(data)]) == 2
+    assert "checkpoint of preset 'toy'" in capsys.readouterr().err
+    assert not (run / "renders").exists()
+
+
+def test_an_unfinished_run_has_no_encoder(unbroken: Path, tmp_path: Path) -> None:
+    run = _copy(unbroken, tmp_path / "run")
+    (run / "encoder.safetensors").unlink()
+    with pytest.raises(ValueError, match="has not finished"):
+        mim4d.load_encoder(run)
+
+
+def test_a_failing_save_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    path = tmp_path / "step.ckpt"
+    io = AtomicCheckpointIO()
+    io.save_checkpoint({"mim4d_config": "", "x": torch.ones(3)}, path)
+    with pytest.raises(Exception, match="pickle"):
+        io.save_checkpoint({"mim4d_config": "", "x": lambda: None}, path)
+    assert torch.equal(io.load_checkpoint(path)["x"], torch.ones(3))
+    assert [p.name for p in tmp_path.iterdir()] == ["step.ckpt"]
