@@ -45,7 +45,8 @@ def golden(golden_dir: Path) -> Callable[[str], GoldenFile]:
 
     def load(name: str) -> GoldenFile:
         with safe_open(golden_dir / f"{name}.safetensors", framework="pt") as file:
-            return GoldenFile({k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {})
+            names = list(file.keys())
+            return GoldenFile({k: file.get_tensor(k) for k in names}, file.metadata() or {})
 
     return load
 

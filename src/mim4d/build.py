@@ -8,7 +8,8 @@ from mim4d.config import GridConfig, RunConfig
 from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.depth_head import DepthBins, DepthHead
+from mim4d.models.camera_aware_head import CameraAwareDepthHead
+from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
 from mim4d.models.masked_encoder import MaskedConvNeXt
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.temporal import TemporalDecoder
@@ -22,6 +23,19 @@ from mim4d.rendering.sdf_field import SdfField
 def build_grid(config: GridConfig) -> VoxelGrid:
     """The voxel grid."""
     return VoxelGrid(config.lower_m, config.upper_m, config.shape_xyz)
+
+
+def build_depth_head(config: RunConfig) -> DepthHead:
+    """The depth head that the config names."""
+    lift, channels = config.lift, config.encoder.neck_channels
+    bins = DepthBins(lift.num_bins, lift.first_bin_m, lift.last_bin_m)
+    match lift.depth_head:
+        case "camera_aware":
+            return CameraAwareDepthHead(channels, bins)
+        case "simple":
+            return DepthHead(channels, bins)
+        case "aspp":
+            return AsppDepthHead(channels, bins)
 
 
 def build_video_encoder(config: RunConfig) -> VideoEncoder:
@@ -41,7 +55,7 @@ def build_video_encoder(config: RunConfig) -> VideoEncoder:
     return VideoEncoder(
         image_encoder,
         FeaturePyramid(image_encoder.channels, channels, encoder.lift_levels),
-        DepthHead(channels, DepthBins(lift.num_bins, lift.first_bin_m, lift.last_bin_m)),
+        build_depth_head(config),
         VolumeConv(channels, lift.volume_channels),
         build_grid(config.grid),
         lift.normalise,
@@ -91,6 +105,7 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         rays_per_camera=render.rays_per_camera,
         near_m=render.near_m,
         use_lidar=render.use_lidar,
+        lidar_points=render.lidar_points,
         sky_fraction=render.sky_fraction,
         occlusion_cell_px=render.occlusion_cell_px,
     )
@@ -99,16 +114,21 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
 def build_dataset(
     config: RunConfig,
     data: Path,
-    split: Literal["train", "val", "all"],
+    split: Literal["train", "val"],
     version: str | None = None,
     on_bad_clip: Literal["fail", "skip"] = "fail",
 ) -> NuscenesDataset:
     """Clips of a data set, as the config wants them.
 
     A data set without a list of splits has only one: all its scenes.
+
+    Raises:
+        ValueError: If the data set's list of splits has no scene for this one.
     """
     clip = config.clip
-    scenes = None if split == "all" else read_split(data, split)
+    scenes = read_split(data, split)
+    if scenes is not None and not scenes:
+        raise ValueError(f"{data / 'splits.json'}: names no scene of split {split!r}")
     return NuscenesDataset(
         data,
         version=version,
@@ -116,6 +136,8 @@ def build_dataset(
         key=clip.key,
         frame_interval_s=clip.frame_interval_s,
         image_hw=(clip.image_height, clip.image_width),
+        cameras=clip.cameras,
+        lidar=clip.lidar,
         scenes=scenes,
         on_bad_clip=on_bad_clip,
     )

@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 import mim4d
-from mim4d.config import RunConfig, config_from_json, config_to_json
+from mim4d.config import Device, RunConfig, config_from_json, config_to_json
 from mim4d.presets import PRESETS, preset
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
 PathArgument = Annotated[Path, tyro.conf.Positional]
 
 
@@ -169,8 +168,8 @@ def world(options: World) -> None:
     from mim4d.viz.console import Counter
     from mim4d.world.generate import generate_world
 
-    with Counter("world", "keyframe") as counter:
-        summary = generate_world(
+    with Counter("world", "scene") as counter:
+        made = generate_world(
             options.out,
             scenes=options.scenes,
             held_out=options.held_out,
@@ -181,7 +180,11 @@ def world(options: World) -> None:
             workers=options.workers,
             progress=counter.update,
         )
-    print(summary)
+    print(
+        f"{made.out}: {len(made.training_scenes)} training and {len(made.held_out_scenes)} "
+        f"held-out scenes, {made.num_samples} keyframes, {made.num_images} images, "
+        f"{made.num_annotations} boxes, in {made.seconds:.0f} s"
+    )
 
 
 def view(options: View) -> None:

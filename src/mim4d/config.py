@@ -18,6 +18,7 @@ from cattrs.v import format_exception
 
 Vector3 = tuple[float, float, float]
 Precision = Literal["fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def _require(condition: bool, path: str, found: object, expected: str) -> None:
@@ -39,11 +40,21 @@ class ClipConfig:
     """Rows images are resized and padded to; a multiple of 32."""
     image_width: int = 224
     """Columns images are resized and padded to; a multiple of 32."""
+    cameras: tuple[str, ...] | None = None
+    """Camera channels to use; None takes all."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel; None uses none, and frames then take time and pose of the front camera."""
 
     def __post_init__(self) -> None:
         _require(self.frames >= 2, "clip.frames", self.frames, "at least 2 (one frame is dropped)")
         _require(
             -self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame"
+        )
+        _require(
+            self.frame_interval_s is None or self.frame_interval_s > 0,
+            "clip.frame_interval_s",
+            self.frame_interval_s,
+            "a positive number of seconds",
         )
         for name in ("image_height", "image_width"):
             size = getattr(self, name)
@@ -120,6 +131,9 @@ class LiftConfig:
     """Centre of the first bin, metres along the optical axis."""
     last_bin_m: float = 48.0
     """Centre of the last bin, metres."""
+    depth_head: Literal["camera_aware", "simple", "aspp"] = "camera_aware"
+    """`camera_aware` knows each cell's ray and starts at the road; `simple` (one 1×1 convolution)
+    and `aspp` are the published ones."""
     normalise: Literal["sum", "mean"] = "mean"
     """How the cameras that see one voxel are joined."""
     volume_channels: int = 32
@@ -151,6 +165,22 @@ class TemporalConfig:
     points: int = 4
     """Sampling points per head."""
 
+    def __post_init__(self) -> None:
+        for name in ("width", "reduction", "layers", "short_heads", "long_heads", "points"):
+            value = getattr(self, name)
+            _require(value >= 1, f"temporal.{name}", value, "at least 1")
+        long_width = self.width // self.reduction
+        for width, heads, path in (
+            (self.width, self.short_heads, "temporal.short_heads"),
+            (long_width, self.long_heads, "temporal.long_heads"),
+        ):
+            _require(
+                width >= 4 and width % 4 == 0 and width % heads == 0,
+                path,
+                heads,
+                f"a divisor of the branch's width ({width}), itself a multiple of 4",
+            )
+
 
 @dataclass(frozen=True)
 class RenderConfig:
@@ -160,6 +190,8 @@ class RenderConfig:
     """Rays per image in training."""
     use_lidar: bool = True
     """Take rays through LiDAR returns first, and supervise their distance."""
+    lidar_points: int = 8192
+    """LiDAR points of each frame that a step looks at, drawn at random."""
     sky_fraction: float = 0.0
     """Share of rows at the top of the image where no pixel-only ray starts."""
     occlusion_cell_px: int | None = 8
@@ -181,6 +213,26 @@ class RenderConfig:
     sharpness_start_per_m: float = 1.0
     """NeuS sharpness at the start, 1/metre."""
 
+    def __post_init__(self) -> None:
+        for name in ("rays_per_camera", "num_samples", "hidden", "lidar_points"):
+            value = getattr(self, name)
+            _require(value >= 1, f"render.{name}", value, "at least 1")
+        for name in ("sdf_layers", "colour_layers"):
+            value = getattr(self, name)
+            _require(value >= 2, f"render.{name}", value, "at least 2")
+        _require(
+            self.num_importance >= 0, "render.num_importance", self.num_importance, "0 or more"
+        )
+        _require(
+            0 <= self.sky_fraction < 1,
+            "render.sky_fraction",
+            self.sky_fraction,
+            "a share in [0, 1)",
+        )
+        for name in ("near_m", "sharpness_start_per_m"):
+            value = getattr(self, name)
+            _require(value > 0, f"render.{name}", value, "a positive number")
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -190,6 +242,8 @@ class LossConfig:
     """Mean absolute colour error, colours in [0, 1]."""
     distance_weight: float = 0.195
     """Mean absolute distance error, per metre."""
+    relative_distance_weight: float = 0.0
+    """Mean relative distance error, |d̂ − d| / d: for what is near."""
     eikonal_weight: float = 0.0
     """Mean squared deviation of the SDF gradient's length from 1."""
     depth_weight: float = 0.0
@@ -211,6 +265,8 @@ class OptimConfig:
     """Peak learning rate of everything but the backbone."""
     backbone_lr_factor: float = 1.0
     """The backbone's learning rate as a share of `lr`."""
+    beta_2: float = 0.999
+    """AdamW's decay of squared gradients; a little less suits short runs."""
     weight_decay: float = 0.01
     """AdamW weight decay of matrices; vectors have none."""
     warmup_steps: int = 20
@@ -224,6 +280,8 @@ class OptimConfig:
         _require(self.steps >= 1, "optim.steps", self.steps, "at least 1")
         _require(self.batch_size >= 1, "optim.batch_size", self.batch_size, "at least 1")
         _require(self.lr > 0, "optim.lr", self.lr, "a positive number")
+        _require(self.warmup_steps >= 0, "optim.warmup_steps", self.warmup_steps, "0 or more")
+        _require(0 < self.beta_2 < 1, "optim.beta_2", self.beta_2, "between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -249,6 +307,15 @@ class RunConfig:
     """Optimiser steps between checkpoints."""
 
     def __post_init__(self) -> None:
+        _require(
+            self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1"
+        )
+        _require(
+            self.mask.dropped_frame != "inner" or self.clip.frames >= 3,
+            "clip.frames",
+            self.clip.frames,
+            "at least 3 where mask.dropped_frame is 'inner' (choose 'any' or 'key')",
+        )
         for name in ("image_height", "image_width"):
             size = getattr(self.clip, name)
             _require(
@@ -290,7 +357,10 @@ def config_from_json(text: str, where: str) -> RunConfig:
         ValueError: If the text is no JSON, has unknown keys or values of the wrong kind.
     """
     try:
-        return _converter().structure(json.loads(text), RunConfig)
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"{where}: not a run configuration: expected an object of options")
+        return _converter().structure(values, RunConfig)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: not valid JSON ({error})") from error
     except ClassValidationError as error:

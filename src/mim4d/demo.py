@@ -7,7 +7,8 @@ and started again.
 import json
 import logging
 import platform
-import shutil
+import resource
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from pathlib import Path
 from mim4d.config import RunConfig
 from mim4d.data.layout import read_split
 from mim4d.evaluation import Evaluation, evaluate_run
+from mim4d.files import write_text
 from mim4d.presets import demo
-from mim4d.training.checkpoint import latest_checkpoint
+from mim4d.training.checkpoint import ENCODER_FILE
 from mim4d.training.loop import pretrain
-from mim4d.training.record import config_differences, read_config, training_scenes
+from mim4d.training.record import config_differences, read_config, read_record
 from mim4d.viz.console import Counter
 from mim4d.viz.curves import read_metrics
 from mim4d.viz.rendering import render_run
@@ -93,7 +95,7 @@ def _announce(config: RunConfig, out: Path, scenes: int, held_out: int) -> None:
         "  2/4 pre-train the preset %r for %d steps (%d min)\n"
         "  3/4 measure its distance error on the held-out scenes (1 min)\n"
         "  4/4 draw held-out clips and write the report (1 min)\n"
-        "Stop it at any time; the same command goes on where it stopped.",
+        "Stop it at any time: the same command keeps what is whole and goes on with the rest.",
         *(out, scenes, held_out, config.preset, config.optim.steps, minutes),
     )
 
@@ -129,7 +131,7 @@ def _make_world(
         logger.info("%s is there already and kept", world)
         return
     world.parent.mkdir(parents=True, exist_ok=True)
-    settings_file.write_text(json.dumps(settings) + "\n")
+    write_text(settings_file, json.dumps(settings) + "\n")
     with Counter("world", "scene") as counter:
         generate_world(
             world,
@@ -144,21 +146,17 @@ def _make_world(
 
 def _train(config: RunConfig, world: Path, run: Path) -> None:
     """Train, go on with an unfinished run, or keep a finished one."""
-    resume = False
-    if (run / "config.json").is_file():
+    resume = (run / "config.json").is_file()
+    if resume:
         differences = config_differences(read_config(run), config)
         if differences:
             raise ValueError(
                 f"{run}: holds a run of another configuration (there / here): "
                 f"{', '.join(differences)}; choose another folder for the demo, or remove {run}"
             )
-        resume = latest_checkpoint(run) is not None
-        if not resume:
-            logger.info("%s stopped before its first checkpoint; it starts again", run)
-            shutil.rmtree(run)
-        elif training_scenes(run) != sorted(read_split(world, "train") or []):
+        if read_record(run)["training_scenes"] != sorted(read_split(world, "train") or []):
             raise ValueError(f"{run}: was trained on another world than {world}; remove {run}")
-        elif (run / "encoder.safetensors").is_file():
+        if (run / ENCODER_FILE).is_file():
             logger.info("%s is finished already and kept", run)
             return
     pretrain(config, world, run, resume=resume)
@@ -174,7 +172,7 @@ def _caption(path: Path) -> str:
 
 
 def _run_facts(config: RunConfig, run: Path, evaluation: Evaluation) -> dict[str, str]:
-    record = json.loads((run / "record.json").read_text())
+    record = read_record(run)
     metrics = read_metrics(run)
     total = float(metrics["seconds"].sum())
     packages = record["packages"]
@@ -197,8 +195,16 @@ def _run_facts(config: RunConfig, run: Path, evaluation: Evaluation) -> dict[str
             f"mim4d {record['mim4d']} ({record['commit'] or 'no commit'}), Python "
             f"{record['python']}, " + ", ".join(f"{k} {v}" for k, v in packages.items() if v)
         ),
+        "memory": f"at most {_peak_gib():.1f} GiB in any one process",
         "machine": f"{record['platform']} ({platform.machine()})",
     }
+
+
+def _peak_gib() -> float:
+    """Largest memory so far of this process or of any that it has started."""
+    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(each).ru_maxrss for each in who) * unit / 2**30
 
 
 def _commands(world: Path, run: Path) -> list[tuple[str, str]]:
@@ -222,7 +228,8 @@ def _conclude(evaluation: Evaluation, out: Path, seconds: dict[str, float]) -> N
     for _, sentence in verdict(evaluation):
         logger.info("%s", sentence)
     logger.info(
-        "\nreport    %s\npictures  %s\nrun       %s\ntime      %s (%.1f min in all)",
+        "\nreport    %s\npictures  %s\nrun       %s\n"
+        "time      %s (%.1f min in all)\nmemory    %.1f GiB",
         *(out / "report.html", out / "run" / "renders", out / "run", times),
-        sum(seconds.values()) / 60,
+        *(sum(seconds.values()) / 60, _peak_gib()),
     )

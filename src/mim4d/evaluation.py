@@ -4,7 +4,8 @@ For every clip the inputs are unmasked, one frame is rebuilt without its own ima
 direct and rebuilt volumes are rendered along a regular lattice of rays through all cameras. Truth
 is the data set's exact distance where it has one (the embedded world), else LiDAR. A pixel counts
 where the truth lies between 1 and 60 m and inside the grid. Errors are means over all pixels of all
-clips, without any scaling; the rendered distance is d̂ = Σw·d + (1 − Σw)·far.
+clips, without any scaling, predictions clamped to 1 to 60 m; the rendered distance is
+d̂ = Σw·d + (1 − Σw)·far.
 """
 
 import json
@@ -17,11 +18,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mim4d.build import build_dataset, build_grid
-from mim4d.config import RunConfig
+from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.truth import has_truth, read_distance
+from mim4d.files import write_text
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -32,7 +34,8 @@ from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.rays import Rays, image_rays
 from mim4d.rendering.renderer import Rendering, render_chunked
-from mim4d.training.devices import Device, choose_accelerator
+from mim4d.training.devices import choose_accelerator
+from mim4d.training.record import was_trained_on
 
 MIN_M, MAX_M = 1.0, 60.0
 
@@ -74,8 +77,9 @@ class Evaluation:
 
     @property
     def baseline(self) -> float:
-        """Lowest AbsRel of the rows that need no training; NaN where there is none."""
-        rows = [e.abs_rel for name, e in self.rows.items() if name not in ("direct", "rebuilt")]
+        """Lowest AbsRel of untrained direct volume, pixel mean and pixel median; else NaN."""
+        names = ("untrained", "pixel_mean", "pixel_median")
+        rows = [self.rows[name].abs_rel for name in names if name in self.rows]
         return min(rows, default=float("nan"))
 
     def table(self) -> str:
@@ -88,7 +92,7 @@ class Evaluation:
                 f"{ROW_NAMES[name]:<26} {e.abs_rel:>8.3f} {ratio:>8.2f} {e.rmse:>8.2f} "
                 f"{e.delta_1:>8.3f}"
             )
-        where = "held-out" if self.held_out else "TRAINING (the data has no held-out)"
+        where = "held-out" if self.held_out else "TRAINING (no held-out ones were found)"
         pixels = next(iter(self.rows.values())).num_pixels
         lines.append(
             f"{self.num_clips} clips of {len(self.scenes)} {where} scenes, {pixels} pixels, truth: "
@@ -98,7 +102,7 @@ class Evaluation:
 
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
-        path.write_text(json.dumps({**asdict(self), "baseline": self.baseline}, indent=2) + "\n")
+        write_text(path, json.dumps({**asdict(self), "baseline": self.baseline}, indent=2) + "\n")
 
 
 ROW_NAMES = {
@@ -133,6 +137,8 @@ def evaluate_run(
     Raises:
         ValueError: For anything wrong with run or data, or if no pixel has a truth that counts.
     """
+    if stride < 1 or (max_clips is not None and max_clips < 1):
+        raise ValueError(f"--stride {stride} and --clips {max_clips}: expected at least 1")
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
     view = EvaluatedView.of(config, stride)
@@ -155,7 +161,7 @@ def evaluate_run(
         "exact distance" if has_truth(data) else "LiDAR",
         sorted({dataset.scene_name(i) for i in indices}),
         len(indices),
-        held_out=read_split(data, "val") is not None,
+        held_out=not was_trained_on(run, data, [dataset.scene_name(i) for i in indices]),
     )
     evaluation.save(run / "evaluation.json")
     return evaluation
@@ -298,14 +304,23 @@ def _pixel_baselines(
     if not has_truth(root) or read_split(root, "train") is None:
         return {}
     seen = torch.stack([view.truth(training, i, training[i]) for i in range(len(training))])
+    return {
+        name: _errors([constant] * len(truths), truths)
+        for name, constant in pixel_constants(seen).items()
+    }
+
+
+def pixel_constants(seen: Float[Tensor, "k n h w"]) -> dict[str, Float[Tensor, "n h w"]]:
+    """Mean and median over `k` frames of each pixel of each camera, leaving out NaN.
+
+    A pixel that never counted gets its camera's constant.
+    """
     cameras = seen.transpose(0, 1).flatten(1)
     constants = {
         "pixel_mean": (seen.nanmean(dim=0), cameras.nanmean(dim=1)),
         "pixel_median": (seen.nanmedian(dim=0).values, cameras.nanmedian(dim=1).values),
     }
-    rows = {}
-    for name, (by_pixel, by_camera) in constants.items():
-        # A pixel that never counted in training gets its camera's constant.
-        filled = torch.where(by_pixel.isnan(), by_camera[:, None, None], by_pixel)
-        rows[name] = _errors([filled] * len(truths), truths)
-    return rows
+    return {
+        name: torch.where(by_pixel.isnan(), by_camera[:, None, None], by_pixel)
+        for name, (by_pixel, by_camera) in constants.items()
+    }

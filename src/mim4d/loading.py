@@ -10,7 +10,7 @@ from mim4d.build import build_model, build_video_encoder, without_weights_file
 from mim4d.config import RunConfig, config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.training.checkpoint import latest_checkpoint, load_checkpoint
+from mim4d.training.checkpoint import ENCODER_FILE, latest_checkpoint, load_checkpoint
 from mim4d.training.record import read_config
 
 
@@ -28,7 +28,7 @@ def load_encoder(run: str | Path) -> VideoEncoder:
     """
     folder = Path(run)
     config = read_config(folder)
-    path = folder / "encoder.safetensors"
+    path = folder / ENCODER_FILE
     if not path.is_file():
         raise ValueError(f"{path}: not found; the run has not finished, continue it with --resume")
     encoder = build_video_encoder(without_weights_file(config))

@@ -9,6 +9,7 @@ from mim4d.config import (
     EncoderConfig,
     GridConfig,
     LiftConfig,
+    LossConfig,
     OptimConfig,
     RenderConfig,
     RunConfig,
@@ -20,13 +21,26 @@ def demo() -> RunConfig:
     """What `make demo` trains: six minutes on two cores, from random weights."""
     return RunConfig(
         preset="demo",
+        clip=ClipConfig(image_height=96, image_width=160),
+        grid=GridConfig(shape_xyz=(48, 48, 4)),
         encoder=EncoderConfig(
-            depths=(2, 2, 4, 2),
+            depths=(1, 1, 2, 1),
             widths=(32, 64, 128, 256),
             neck_channels=32,
             layer_scale_init=0.1,
         ),
-        render=RenderConfig(rays_per_camera=40, num_samples=24, num_importance=12, hidden=16),
+        lift=LiftConfig(volume_channels=16),
+        temporal=TemporalConfig(width=32),
+        render=RenderConfig(
+            rays_per_camera=20,
+            lidar_points=4096,
+            num_samples=24,
+            num_importance=12,
+            hidden=16,
+            sharpness_start_per_m=2.0,
+        ),
+        loss=LossConfig(distance_weight=0.1, relative_distance_weight=2.0, depth_weight=2.0),
+        optim=OptimConfig(steps=1200, lr=2e-3, beta_2=0.99, warmup_steps=40),
     )
 
 
@@ -44,6 +58,7 @@ def toy() -> RunConfig:
             layer_scale_init=0.1,
         ),
         lift=LiftConfig(num_bins=12, last_bin_m=45.0, volume_channels=8),
+        loss=LossConfig(),
         temporal=TemporalConfig(width=16, layers=1),
         render=RenderConfig(rays_per_camera=8, num_samples=12, num_importance=8, hidden=8),
         optim=OptimConfig(steps=20, warmup_steps=2),

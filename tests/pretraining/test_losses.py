@@ -1,8 +1,11 @@
+import math
+
 import pytest
 import torch
 
 from mim4d.pretraining.losses import (
     colour_l1,
+    depth_cross_entropy,
     distance_l1,
     eikonal,
     free_space,
@@ -51,3 +54,25 @@ def test_losses_along_the_ray_by_hand():
 
 def test_sparse_points_by_hand():
     assert sparse_points_sdf(torch.tensor([[-2.0, 5.0]]), VALID).item() == 2.0
+
+
+def test_depth_cross_entropy_by_hand():
+    # Bins at 1, 2, 3 m. A depth of 2.25 m is three quarters bin 2 and one quarter bin 3.
+    probs = torch.tensor([0.5, 0.25, 0.25]).reshape(1, 3, 1, 1).repeat(1, 1, 1, 3)
+    depths = torch.tensor([[[1.0, 2.25, 7.0]]])
+    valid = torch.ones(1, 1, 3, dtype=torch.bool)
+    loss = depth_cross_entropy(probs, depths, valid, 1.0, 3.0)
+    first, second = math.log(2), math.log(4)
+    # 7 m lies beyond the bins and does not count.
+    assert loss.item() == pytest.approx((first + second) / 2)
+    assert depth_cross_entropy(probs, depths, ~valid, 1.0, 3.0).item() == 0.0
+
+
+def test_depth_cross_entropy_is_least_at_the_truth():
+    depths = torch.full((1, 1, 1), 2.25)
+    valid = torch.ones(1, 1, 1, dtype=torch.bool)
+    at = [
+        depth_cross_entropy(torch.tensor(p).reshape(1, 3, 1, 1), depths, valid, 1.0, 3.0).item()
+        for p in ([1e-3, 0.749, 0.25], [1e-3, 0.25, 0.749], [0.25, 0.749, 1e-3])
+    ]
+    assert at[0] == min(at)

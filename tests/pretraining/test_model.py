@@ -13,7 +13,9 @@ from mim4d.pretraining.objective import LossWeights, pretraining_losses
 from mim4d.rendering.rays import Rays, RayTargets
 from tests.toy import toy_clip, toy_config, toy_model
 
-WEIGHTS = LossWeights(colour=10.0, distance=0.195, eikonal=0.1, predicted=1.0, depth=0.1)
+WEIGHTS = LossWeights(
+    colour=10.0, distance=0.195, relative_distance=1.0, eikonal=0.1, predicted=1.0, depth=0.1
+)
 BINS = DepthBins(12, 1.0, 45.0)
 
 

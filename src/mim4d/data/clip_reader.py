@@ -15,10 +15,10 @@ from torch import Tensor
 from mim4d.data.boxes import boxes_of_sample
 from mim4d.data.clip import Clip
 from mim4d.data.images import load_image
-from mim4d.data.lidar import read_sweep
+from mim4d.data.lidar import EgoBody, read_sweep
 from mim4d.data.tables import NuscenesTables, Rows
 from mim4d.geometry.camera import resize_intrinsics
-from mim4d.geometry.rigid import invert_rigid
+from mim4d.geometry.rigid import invert_rigid, transform_points
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ClipReader:
         cameras: Channels of the `n` cameras.
         lidar: Channel of the LiDAR; None: read no points.
         image_hw: Rows and columns that images are fitted into.
-        min_range_m: LiDAR points closer to the sensor are returns of the car itself.
+        body: LiDAR points inside are returns of the car itself.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class ClipReader:
         cameras: tuple[str, ...],
         lidar: str | None,
         image_hw: tuple[int, int],
-        min_range_m: float,
+        body: EgoBody,
     ) -> None:
         self._tables = tables
         self._cameras = cameras
         self._lidar = lidar
         self._image_hw = image_hw
-        self._min_range_m = min_range_m
+        self._body = body
 
     def read(self, plan: ClipPlan) -> Clip:
         """Read one clip (`b` = 1).
@@ -134,15 +134,14 @@ class ClipReader:
             record = self._tables.sample_data(int(row[0]))
             if record.channel != self._lidar:
                 continue
-            global_from_lidar = self._tables.global_from_ego(row) @ self._tables.ego_from_sensor(
-                row
-            )
-            points[t] = read_sweep(
+            points_ego = read_sweep(
                 self._tables.root / record.filename,
-                (ref_from_global @ global_from_lidar)[0],
-                self._min_range_m,
+                self._tables.ego_from_sensor(row)[0],
+                self._body,
                 where=f"sample_data {record.token}: ",
             )
+            ref_from_ego = (ref_from_global @ self._tables.global_from_ego(row))[0]
+            points[t] = transform_points(ref_from_ego, points_ego).float()
         return points
 
     def _samples_of_frames(self, plan: ClipPlan) -> list[int]:

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
+from mim4d.data.lidar import EgoBody
 from mim4d.data.selection import (
     FRONT_CAMERA,
     choose_cameras,
@@ -30,6 +31,7 @@ from mim4d.data.timeline import ClipIndex, assign_nearest, index_clips
 from mim4d.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
+_BODY = EgoBody()
 
 
 class NuscenesDataset(Dataset[Clip]):
@@ -51,7 +53,7 @@ class NuscenesDataset(Dataset[Clip]):
             or keep them with `frame_present` False.
         on_bad_clip: What to do when a clip cannot be read: fail, or log it, count it in
             `num_skipped` and go on to the next index.
-        min_range_m: LiDAR points closer to the sensor are returns of the car itself.
+        body: LiDAR points inside are returns of the car itself.
         cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
 
     Raises:
@@ -74,7 +76,7 @@ class NuscenesDataset(Dataset[Clip]):
         scenes: Sequence[str] | None = None,
         incomplete: Literal["drop", "keep"] = "drop",
         on_bad_clip: Literal["fail", "skip"] = "fail",
-        min_range_m: float = 2.5,
+        body: EgoBody = _BODY,
         cache_dir: Path | None = None,
     ) -> None:
         self._spacing = frame_spacing(frames, key, frame_interval_s)
@@ -85,7 +87,7 @@ class NuscenesDataset(Dataset[Clip]):
         self.cameras = choose_cameras(self.tables, cameras)
         self.lidar = choose_lidar(self.tables, lidar)
         self._on_bad_clip = on_bad_clip
-        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, min_range_m)
+        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, body)
         chosen = choose_scenes(self.tables, scenes)
         refuse_distortion(self.tables, self.cameras)
         self._clips = self._index(chosen, incomplete)

@@ -13,6 +13,7 @@ def nearest_points(
     intrinsics: Float[Tensor, "m 3 3"],
     extent: Float[Tensor, "m 2"],
     lattice: tuple[int, int],
+    central_share: float = 1.0,
 ) -> tuple[Float[Tensor, "m h w"], Float[Tensor, "m h w"], Bool[Tensor, "m h w"]]:
     """The nearest point of each cell.
 
@@ -22,18 +23,23 @@ def nearest_points(
         intrinsics: Pixels.
         extent: Rows and columns of pixels that the lattice covers, from the image's first corner.
         lattice: Rows and columns of cells.
+        central_share: Only points in this middle share of a cell's width and height count. Where
+            cells are large, the nearest point of a whole cell lies at its lower edge on the road,
+            much nearer than the cell's centre.
 
     Returns:
-        Depth (z) and distance of the point, metres, and whether there is one; 0 elsewhere.
+        Least depth (z) and least distance among the cell's points, metres, and whether it has any;
+        0 elsewhere.
     """
     rows, columns = lattice
     pixels, depth = project(intrinsics, points_camera)
     shares = pixels / extent.flip(-1).unsqueeze(1)
     inside = usable & ((shares >= 0) & (shares < 1)).all(dim=-1) & (depth > 0)
     shares = torch.where(inside.unsqueeze(-1), shares, torch.zeros_like(shares))
-    column = (shares[..., 0] * columns).long().clamp(max=columns - 1)
-    row = (shares[..., 1] * rows).long().clamp(max=rows - 1)
-    cell = row * columns + column
+    position = shares * shares.new_tensor([columns, rows])
+    whole = position.floor().minimum(position.new_tensor([columns - 1, rows - 1]))
+    inside &= ((position - whole - 0.5).abs() <= central_share / 2).all(dim=-1)
+    cell = (whole[..., 1] * columns + whole[..., 0]).long()
 
     def least(values: Tensor) -> Tensor:
         far = torch.where(inside, values, torch.inf)

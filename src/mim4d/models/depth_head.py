@@ -2,7 +2,7 @@
 
 Maps `m c hf wf` of any number of levels enter; for each level the projected map and `depth_probs`
 `m d hf wf` (sums to 1 over d) leave. Depth is z in the camera, metres. The distribution has no loss
-of its own in pre-training: it learns through rendering alone (MIM4D, arXiv 2403.08760).
+of its own in the paper's pre-training: it learns through rendering alone (MIM4D, arXiv 2403.08760).
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mim4d.models.camera_rays import CellRays
 from mim4d.models.channel_norm import ChannelLayerNorm
 
 Norm = Literal["layer", "batch"]
@@ -72,9 +73,15 @@ class DepthHead(nn.Module):
         self.depth_net = nn.Conv2d(in_channels, bins.num, 1) if depth_net is None else depth_net
 
     def forward(
-        self, features: list[Float[Tensor, "m c _hf _wf"]]
+        self,
+        features: list[Float[Tensor, "m c _hf _wf"]],
+        rays: list[CellRays] | None = None,
     ) -> tuple[list[Float[Tensor, "m c _hf _wf"]], list[Float[Tensor, "m d _hf _wf"]]]:
         """Project each level and predict its depth.
+
+        Args:
+            features: The neck's levels.
+            rays: Geometry of each level's cells; the published heads do not look at it.
 
         Returns:
             The projected features and `depth_probs`, level by level. The softmax is computed in

@@ -239,7 +239,13 @@ def _load_weights(model: nn.Module, file: Path) -> None:
     if not file.is_file():
         raise FileNotFoundError(f"encoder weights: file {file} not found")
     to_timm_names: Callable[..., dict[str, Tensor]] = checkpoint_filter_fn
-    state = timm.models.load_state_dict(str(file), weights_only=True)
+    try:
+        state = timm.models.load_state_dict(str(file), weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f"encoder weights: {file} cannot be read ({type(error).__name__}); it is damaged or "
+            "holds more than tensors"
+        ) from error
     try:
         state = to_timm_names(state, model)
         missing = model.load_state_dict(state, strict=False).missing_keys

@@ -16,6 +16,7 @@ from torch.profiler import record_function
 from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import compose, invert_rigid
 from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
 from mim4d.models.lift import Normalise, lift, project_voxels
 from mim4d.models.masked_encoder import MaskedConvNeXt
@@ -102,7 +103,8 @@ class VideoEncoder(nn.Module):
         if visible is not None:
             visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
         with record_function("encode"), self._autocast(images):
-            features, depth_probs = self.depth_head(self.encode_images(images, visible))
+            levels = self.encode_images(images, visible)
+            features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
         with record_function("lift"):
             volumes = self._lift(clip, features, depth_probs)
             with self._autocast(images):
@@ -115,6 +117,14 @@ class VideoEncoder(nn.Module):
 
     def _autocast(self, images: Tensor) -> torch.autocast:
         return torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision)
+
+    def _rays(self, clip: Clip, levels: list[Tensor]) -> list[CellRays]:
+        intrinsics, poses = clip.intrinsics.flatten(0, 2), ego_from_camera(clip).flatten(0, 2)
+        image_hw = (clip.images.shape[-2], clip.images.shape[-1])
+        return [
+            cell_rays(intrinsics, poses, image_hw, (level.shape[-2], level.shape[-1]))
+            for level in levels
+        ]
 
     def _lift(self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]) -> Tensor:
         """Lift every level and add the levels up."""

@@ -35,6 +35,16 @@ def distance_l1(
     return masked_mean((distances - target_distances).abs(), valid)
 
 
+def distance_relative(
+    distances: Float[Tensor, "b r"],
+    target_distances: Float[Tensor, "b r"],
+    valid: Bool[Tensor, "b r"],
+) -> Float[Tensor, ""]:
+    """Mean over rays with a measurement of |d̂ − d| / d: one metre counts more at 3 m than at 50."""
+    error = (distances - target_distances).abs() / target_distances.clamp(min=1e-3)
+    return masked_mean(error, valid)
+
+
 def eikonal(
     sdf_gradient: Float[Tensor, "b r s 3"], valid: Bool[Tensor, "b r"]
 ) -> Float[Tensor, ""]:

@@ -5,7 +5,7 @@ prove both the direct volumes and the rebuilt one by rendering them into the cam
 random arrives as `StepChoices`, so that a step can be repeated exactly.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeVar
 
 import torch
@@ -97,6 +97,7 @@ class MaskedVideoModel(nn.Module):
         rays_per_camera: Rays per image and step.
         near_m: Nearest sample of a ray, metres.
         use_lidar: Take rays through LiDAR returns first, and supervise their distance.
+        lidar_points: Points of each sweep that a step looks at, drawn at random.
         sky_fraction: Share of rows at the top where no pixel-only ray starts.
         occlusion_cell_px: Cell size of the test that drops LiDAR points the camera cannot see.
     """
@@ -112,6 +113,7 @@ class MaskedVideoModel(nn.Module):
         rays_per_camera: int,
         near_m: float,
         use_lidar: bool,
+        lidar_points: int,
         sky_fraction: float,
         occlusion_cell_px: int | None,
     ) -> None:
@@ -125,6 +127,7 @@ class MaskedVideoModel(nn.Module):
         self.rays_per_camera = rays_per_camera
         self.near_m = near_m
         self.use_lidar = use_lidar
+        self.lidar_points = lidar_points
         self.sky_fraction = sky_fraction
         self.occlusion_cell_px = occlusion_cell_px
 
@@ -180,6 +183,7 @@ class MaskedVideoModel(nn.Module):
             clip: The batch.
             generator: On the CPU, so that the choices do not depend on the device.
         """
+        clip = self._draw_points(clip, generator)
         b, t, n = clip.images.shape[:3]
         device = clip.images.device
         patches_hw = (
@@ -209,6 +213,19 @@ class MaskedVideoModel(nn.Module):
         low, high = (1, t - 1) if self.dropped_frame == "inner" else (0, t)
         return torch.randint(low, high, (b,), generator=generator)
 
+    def _draw_points(self, clip: Clip, generator: torch.Generator) -> Clip:
+        """The clip with a random part of each sweep; a whole one holds far more than is looked at.
+
+        The same row numbers are kept in every sweep, which says nothing about where they point.
+        """
+        num_points = clip.points_ref.shape[2]
+        if num_points <= self.lidar_points:
+            return clip
+        kept = torch.randperm(num_points, generator=generator)[: self.lidar_points]
+        kept = kept.to(clip.points_ref.device)
+        points, valid = clip.points_ref[:, :, kept], clip.valid_points[:, :, kept]
+        return replace(clip, points_ref=points, valid_points=valid)
+
     def _draw_rays(self, clip: Clip, generator: torch.Generator) -> tuple[Rays, RayTargets]:
         intrinsics = clip.intrinsics.flatten(0, 1)
         poses = ego_from_camera(clip).flatten(0, 1)
@@ -222,6 +239,7 @@ class MaskedVideoModel(nn.Module):
             valid_points if self.use_lidar else torch.zeros_like(valid_points),
             rays_per_camera=self.rays_per_camera,
             generator=generator,
+            min_distance_m=self.near_m,
             sky_fraction=self.sky_fraction,
             occlusion_cell_px=self.occlusion_cell_px,
         )
@@ -242,5 +260,6 @@ class MaskedVideoModel(nn.Module):
             clip.intrinsics.flatten(0, 2),
             extent.float(),
             (h // stride, w // stride),
+            central_share=0.5,
         )
         return depth.unflatten(0, (b, t, n)), found.unflatten(0, (b, t, n))

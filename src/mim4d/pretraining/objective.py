@@ -6,10 +6,17 @@ Both renderings, the direct volumes' and the rebuilt frame's, answer to the same
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mim4d.models.depth_head import DepthBins
-from mim4d.pretraining.losses import colour_l1, depth_cross_entropy, distance_l1, eikonal
+from mim4d.pretraining.losses import (
+    colour_l1,
+    depth_cross_entropy,
+    distance_l1,
+    distance_relative,
+    eikonal,
+)
 from mim4d.pretraining.model import Reconstruction, StepChoices
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
@@ -21,6 +28,7 @@ class LossWeights:
 
     colour: float
     distance: float
+    relative_distance: float
     eikonal: float
     predicted: float
     depth: float
@@ -57,11 +65,11 @@ def pretraining_losses(
 def _terms(
     rendering: Rendering, rays: Rays, targets: RayTargets, weights: LossWeights
 ) -> dict[str, Tensor]:
+    measured = rays.valid & targets.valid_distances
     terms = {
         "colour": colour_l1(rendering.colours, targets.colours, rays.valid),
-        "distance": distance_l1(
-            rendering.distances, targets.distances, rays.valid & targets.valid_distances
-        ),
+        "distance": distance_l1(rendering.distances, targets.distances, measured),
+        "relative_distance": distance_relative(rendering.distances, targets.distances, measured),
     }
     if weights.eikonal > 0:
         terms["eikonal"] = eikonal(rendering.sdf_gradient, rays.valid)
@@ -69,7 +77,11 @@ def _terms(
 
 
 def _weighted_sum(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
-    total = weights.colour * terms["colour"] + weights.distance * terms["distance"]
-    if "eikonal" in terms:
-        total = total + weights.eikonal * terms["eikonal"]
-    return total
+    factors = {
+        "colour": weights.colour,
+        "distance": weights.distance,
+        "relative_distance": weights.relative_distance,
+        "eikonal": weights.eikonal,
+    }
+    weighted = [factors[name] * term for name, term in terms.items()]
+    return torch.stack(weighted).sum()

@@ -14,9 +14,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from mim4d.build import build_dataset, build_model
-from mim4d.config import RunConfig
+from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip, collate
-from mim4d.training.devices import Device, choose_accelerator
+from mim4d.training.devices import choose_accelerator
 from mim4d.training.loop import describe, peak_bytes
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.optim import build_optimizer
@@ -30,7 +30,7 @@ class StepTimes:
     """Seconds of each stage of a step.
 
     Attributes:
-        load_s: Reading the batch; in training it overlaps with the step before.
+        load_s: Reading the batch.
         step_s: Median of the whole step without loading.
         fastest_s: Fastest step.
         slowest_s: Slowest step.
@@ -48,7 +48,10 @@ class StepTimes:
     what: str
 
     def __str__(self) -> str:
-        lines = [self.what, f"{'load':<10} {1000 * self.load_s:>8.0f} ms  (overlaps with the step)"]
+        lines = [
+            self.what,
+            f"{'load':<10} {1000 * self.load_s:>8.0f} ms  (not part of the step)",
+        ]
         for name, seconds in self.stages_s.items():
             share = seconds / self.step_s
             lines.append(f"{name:<10} {1000 * seconds:>8.0f} ms  {share:>4.0%}")
@@ -63,9 +66,12 @@ def bench_step(
     config: RunConfig, data: Path, steps: int, version: str | None, device: Device
 ) -> StepTimes:
     """Measure `steps` training steps of a preset on the first clips of a data set."""
+    if steps < 1:
+        raise ValueError(f"--steps {steps}: expected at least 1")
     accelerator = choose_accelerator(device)
     dataset = build_dataset(config, data, "train", version)
     size = config.optim.batch_size
+    dataset[0]  # the first reading also warms the file cache
     start = time.perf_counter()
     clip = collate([dataset[i % len(dataset)] for i in range(size)])
     load_s = time.perf_counter() - start

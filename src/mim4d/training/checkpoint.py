@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from mim4d.files import replacing
+
+ENCODER_FILE = "encoder.safetensors"
 _KEPT = 2
 
 
@@ -22,17 +25,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> None:
         """Save so that a kill at any moment leaves the previous files or the whole new one."""
         assert storage_options is None, "no storage options are supported"
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(Path(path)) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
 
     def load_checkpoint(
         self,

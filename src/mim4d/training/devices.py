@@ -1,10 +1,8 @@
 """Where to compute."""
 
-from typing import Literal
-
 import torch
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
+from mim4d.config import Device
 
 
 def choose_accelerator(device: Device) -> str:

@@ -1,7 +1,9 @@
 """One pre-training run: data, model, estimate, training, what is left behind."""
 
 import logging
+import os
 import resource
+import signal
 import sys
 import time
 import warnings
@@ -16,14 +18,29 @@ from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from mim4d.build import build_dataset, build_model
-from mim4d.config import RunConfig
+from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.errors import DataError
+from mim4d.files import replacing
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress
-from mim4d.training.checkpoint import AtomicCheckpointIO, latest_checkpoint, load_checkpoint
-from mim4d.training.devices import Device, choose_accelerator
+from mim4d.training.checkpoint import (
+    ENCODER_FILE,
+    AtomicCheckpointIO,
+    latest_checkpoint,
+    load_checkpoint,
+)
+from mim4d.training.devices import choose_accelerator
 from mim4d.training.modules import PretrainingModule
-from mim4d.training.record import config_differences, create_run, read_config, truncate_metrics
+from mim4d.training.optim import build_optimizer
+from mim4d.training.record import (
+    config_differences,
+    create_run,
+    read_config,
+    read_record,
+    refuse_existing,
+    truncate_metrics,
+)
 from mim4d.training.sampling import StepSampler
 
 logger = logging.getLogger(__name__)
@@ -67,7 +84,12 @@ def pretrain(
     Raises:
         ValueError: For anything wrong with the data, the configuration or the run folder.
     """
-    checkpoint = _resume_point(config, run) if resume else None
+    if overfit < 0 or (workers is not None and workers < 0):
+        raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
+    if resume:
+        _check_resumable(config, run, data, overfit)
+    else:
+        refuse_existing(run)
     dataset = build_dataset(
         config, data, "train", version, on_bad_clip="skip" if skip_bad_clips else "fail"
     )
@@ -75,28 +97,48 @@ def pretrain(
     torch.manual_seed(config.seed)
     module = PretrainingModule(build_model(config), config)
     accelerator = choose_accelerator(device)
-    if checkpoint is None:
-        first = dataset[0]
-        logger.info("%s", describe(config, first, num_clips))
-        estimate = estimate_cost(module, first, accelerator)
-        logger.info("%s", describe_cost(estimate, config.optim.steps, accelerator))
-        create_run(run, config, data, sorted({dataset.scene_name(i) for i in range(len(dataset))}))
-    first_step = 0
-    if checkpoint is not None:
-        first_step = int(load_checkpoint(checkpoint)["global_step"])
+    num_workers = _num_workers(workers)
+    checkpoint, first_step = None, 0
+    if resume:
+        checkpoint = latest_checkpoint(run)
+        first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
         truncate_metrics(run / "metrics.jsonl", first_step)
         logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
-    loader = build_loader(dataset, config, num_clips, first_step, _num_workers(workers))
+    else:
+        estimate, clip = estimate_cost(module, dataset, accelerator, num_workers)
+        logger.info("%s", describe(config, clip, num_clips))
+        logger.info("%s", describe_cost(estimate, config.optim.steps, accelerator))
+        scenes = sorted({dataset.scene_name(i) for i in range(len(dataset))})
+        create_run(run, config, data, scenes, overfit)
+    loader = build_loader(dataset, config, num_clips, first_step, num_workers)
     _quiet_lightning()
     trainer = _trainer(config, run, accelerator, first_step, progress)
-    trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    _fit(trainer, module, loader, checkpoint)
     if dataset.num_skipped:
         logger.warning("%d clips could not be read and were skipped", dataset.num_skipped)
     if trainer.is_global_zero:
         weights = {k: v.contiguous() for k, v in module.model.encoder.state_dict().items()}
-        save_file(weights, run / "encoder.safetensors")
+        with replacing(run / ENCODER_FILE) as temporary:
+            save_file(weights, temporary)
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: PretrainingModule,
+    loader: "DataLoader[Clip]",
+    checkpoint: Path | None,
+) -> None:
+    """Train; a key press and a bad clip end as they would without trainer and loader processes."""
+    try:
+        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+    except DataError as error:
+        # From a loader process the message arrives inside a printed traceback.
+        raise DataError(str(error).rsplit("Error: ", 1)[-1].strip()) from error
 
 
 def build_loader(
@@ -116,20 +158,32 @@ def build_loader(
     )
 
 
-def estimate_cost(module: PretrainingModule, clip: Clip, accelerator: str) -> Estimate:
-    """Time two steps of a copy of the model on one batch; nothing of the run is touched."""
+def estimate_cost(
+    module: PretrainingModule, dataset: NuscenesDataset, accelerator: str, workers: int
+) -> tuple[Estimate, Clip]:
+    """Time two steps of a copy of the model on the first clip; nothing of the run is touched.
+
+    Without loader processes the step waits for its clips, so their loading counts too.
+    """
+    dataset[0]  # the first reading also warms the file cache
+    start = time.perf_counter()
+    clip = dataset[0]
+    size = module.config.optim.batch_size
+    loading = 0.0 if workers else size * (time.perf_counter() - start)
     probe = deepcopy(module).to(accelerator)
-    batch = collate([clip] * module.config.optim.batch_size).to(accelerator)
+    batch = collate([clip] * size).to(accelerator)
+    optimizer, _ = build_optimizer(
+        probe.model, probe.model.encoder.image_encoder, module.config.optim
+    )
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
         probe.step_losses(batch, step=0)["loss"].backward()
+        optimizer.step()
         if accelerator == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
-    # AdamW keeps two further numbers per weight; gradients were there during the probe.
-    moments = 2 * sum(p.numel() * p.element_size() for p in probe.parameters())
-    return Estimate(seconds, peak_bytes(accelerator) + moments)
+    return Estimate(seconds + loading, peak_bytes(accelerator)), clip
 
 
 def describe(config: RunConfig, clip: Clip, num_clips: int) -> str:
@@ -159,34 +213,32 @@ def peak_bytes(accelerator: str) -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _resume_point(config: RunConfig, run: Path) -> Path:
+def _check_resumable(config: RunConfig, run: Path, data: Path, overfit: int) -> None:
+    """Refuse to continue a run with anything that would make it another run."""
     recorded = read_config(run)
     if recorded.preset != config.preset:
         raise ValueError(
             f"{run}: holds a run of preset {recorded.preset!r}, not {config.preset!r}; resume it "
             f"with `mim4d pretrain {recorded.preset}`"
         )
+    record = read_record(run)
     differences = config_differences(recorded, config)
+    for name, here in (("data", str(data.resolve())), ("overfit", overfit)):
+        if record[name] != here:
+            differences.append(f"{name} ({record[name]} / {here})")
     if differences:
         raise ValueError(
-            f"{run}: was started with another configuration (there / here): "
-            f"{', '.join(differences)}; resume with the same options or start a new --out"
+            f"{run}: was started with other options (there / here): {', '.join(differences)}; "
+            "resume with the same options or start a new --out"
         )
-    checkpoint = latest_checkpoint(run)
-    if checkpoint is None:
-        raise ValueError(
-            f"{run}: has no checkpoint to resume from; it stopped before step "
-            f"{config.checkpoint_every}. Remove the folder and start again"
-        )
-    return checkpoint
 
 
 def _num_workers(workers: int | None) -> int:
-    """One process decodes while the step computes; more only where there are cores to spare."""
+    """Loader processes that help rather than take cores away from the step."""
     if workers is not None:
         return workers
-    cores = torch.get_num_threads()
-    return 1 if cores <= 4 else min(8, cores // 2)
+    cores = os.cpu_count() or 1
+    return 0 if cores <= 2 else min(8, cores // 2)
 
 
 def _trainer(

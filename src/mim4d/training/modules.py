@@ -25,6 +25,7 @@ class PretrainingModule(pl.LightningModule):
         self.weights = LossWeights(
             colour=config.loss.colour_weight,
             distance=config.loss.distance_weight,
+            relative_distance=config.loss.relative_distance_weight,
             eikonal=config.loss.eikonal_weight,
             predicted=config.loss.predicted_weight,
             depth=config.loss.depth_weight,

@@ -12,32 +12,37 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import mim4d
 from mim4d.config import RunConfig, config_from_json, config_to_json
+from mim4d.files import write_text
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
 
 
-def create_run(run: Path, config: RunConfig, data: Path, scenes: list[str]) -> None:
-    """Create the folder of a new run and write what is known before the first step.
+def refuse_existing(run: Path) -> None:
+    """Refuse a run folder that already holds something.
 
     Raises:
-        ValueError: If the folder already holds something.
+        ValueError: If it does.
     """
-    if run.exists() and any(run.iterdir()):
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise ValueError(
-            f"{run}: the run folder already exists and is not empty; choose another --out, or "
-            "continue that run with --resume"
+            f"{run}: already exists and is not an empty folder; choose another --out, or continue "
+            "the run in it with --resume"
         )
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(config_to_json(config))
+
+
+def create_run(run: Path, config: RunConfig, data: Path, scenes: list[str], overfit: int) -> None:
+    """Create the folder of a new run and write what is known before the first step."""
     commit, changes = _code_state()
     record = {
         "command": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": str(data.resolve()),
         "training_scenes": scenes,
+        "overfit": overfit,
         "seed": config.seed,
         "mim4d": mim4d.__version__,
         "commit": commit,
@@ -45,9 +50,24 @@ def create_run(run: Path, config: RunConfig, data: Path, scenes: list[str]) -> N
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
-    (run / "record.json").write_text(json.dumps(record, indent=2) + "\n")
+    write_text(run / "record.json", json.dumps(record, indent=2) + "\n")
     if changes:
-        (run / "changes.diff").write_text(changes)
+        write_text(run / "changes.diff", changes)
+    # Last, because a folder with a config counts as a run.
+    write_text(run / "config.json", config_to_json(config))
+
+
+def read_record(run: Path) -> dict[str, Any]:
+    """What `create_run` recorded of an existing run."""
+    record: dict[str, Any] = json.loads((run / "record.json").read_text())
+    return record
+
+
+def was_trained_on(run: Path, data: Path, scenes: list[str]) -> bool:
+    """Whether any of these scenes of a data set was trained on."""
+    record = read_record(run)
+    same = record["data"] == str(data.resolve())
+    return same and not set(scenes).isdisjoint(record["training_scenes"])
 
 
 def read_config(run: Path) -> RunConfig:
@@ -62,12 +82,6 @@ def read_config(run: Path) -> RunConfig:
             f"{run}: not a run folder (it has no config.json); give the --out of `mim4d pretrain`"
         )
     return config_from_json(path.read_text(), str(path))
-
-
-def training_scenes(run: Path) -> list[str]:
-    """Names of the scenes a run was trained on."""
-    scenes: list[str] = json.loads((run / "record.json").read_text())["training_scenes"]
-    return scenes
 
 
 def config_differences(ours: RunConfig, theirs: RunConfig) -> list[str]:
@@ -90,9 +104,7 @@ def truncate_metrics(path: Path, num_steps: int) -> None:
     if not path.exists():
         return
     kept = [line for line in path.read_text().splitlines() if _step_of(line) < num_steps]
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text("".join(f"{line}\n" for line in kept))
-    temporary.replace(path)
+    write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _step_of(line: str) -> float:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mim4d.build import build_dataset
-from mim4d.config import RunConfig
+from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
@@ -33,7 +33,7 @@ from mim4d.metrics.distance import distance_errors
 from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.renderer import render_chunked
-from mim4d.training.devices import Device, choose_accelerator
+from mim4d.training.devices import choose_accelerator
 from mim4d.viz.canvas import (
     FAINT,
     Canvas,

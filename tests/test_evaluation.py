@@ -1,0 +1,79 @@
+"""Evaluation: what counts, the baselines, and what is measured with a perfect prediction."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mim4d import evaluation
+from mim4d.evaluation import EvaluatedView, Evaluation, lidar_distance, predict_frame, spread
+from mim4d.metrics.distance import DistanceErrors
+from tests.toy import toy_clip, toy_config, toy_model
+
+
+def test_spread_is_even_and_within_bounds() -> None:
+    assert spread(5, None) == [0, 1, 2, 3, 4]
+    assert spread(5, 9) == [0, 1, 2, 3, 4]
+    assert spread(9, 3) == [1, 4, 7]
+
+
+def test_the_view_looks_at_the_frame_that_training_drops() -> None:
+    view = EvaluatedView.of(toy_config(frames=5), stride=4)
+    assert view.frame == 2
+    assert view.lattice == (16, 24)
+
+
+def test_lidar_distance_is_that_of_the_point_in_the_cell() -> None:
+    clip = toy_clip(0)
+    distance = lidar_distance(clip, 1, (16, 24))
+    assert distance.shape == (3, 16, 24)
+    assert (distance > 0).any()
+    camera = clip.ref_from_camera[0, 1, :, :3, 3]
+    points = clip.points_ref[0, 1]
+    for n in range(3):
+        true = (points - camera[n]).norm(dim=-1)
+        found = distance[n][distance[n] > 0]
+        assert (found[:, None] - true).abs().min(dim=1).values.max() < 1e-4
+
+
+def test_both_volumes_are_rendered_for_every_camera() -> None:
+    config = toy_config()
+    model = toy_model(config).eval()
+    view = EvaluatedView.of(config, stride=8)
+    prediction = predict_frame(model, toy_clip(1), view)
+    for colours in (prediction.direct_colours, prediction.rebuilt_colours):
+        assert colours.shape == (3, 8, 12, 3)
+    for distance in (prediction.direct_m, prediction.rebuilt_m):
+        assert distance.shape == (3, 8, 12)
+        assert (distance > 0).all()
+    assert not torch.equal(prediction.direct_m, prediction.rebuilt_m)
+
+
+def _errors(abs_rel: float) -> DistanceErrors:
+    return DistanceErrors(abs_rel, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 7)
+
+
+def test_the_table_compares_with_the_best_row_that_needs_no_training(tmp_path: Path) -> None:
+    rows = {"pixel_median": _errors(0.4), "untrained": _errors(0.5), "direct": _errors(0.1)}
+    table = Evaluation(rows, "exact distance", ["a"], 3, held_out=True)
+    assert table.baseline == pytest.approx(0.4)
+    assert "0.25" in table.table()
+    table.save(tmp_path / "evaluation.json")
+    assert '"baseline": 0.4' in (tmp_path / "evaluation.json").read_text()
+
+
+def test_training_scenes_are_called_by_their_name() -> None:
+    table = Evaluation({"direct": _errors(0.1)}, "LiDAR", ["a"], 1, held_out=False).table()
+    assert "TRAINING" in table
+
+
+def test_the_median_of_a_pixel_beats_the_mean_on_skewed_scenes() -> None:
+    """The constants themselves: mean and median over scenes, camera by camera, without NaN."""
+    truths = [torch.full((1, 1, 2), value) for value in (2.0, 2.0, 20.0)]
+    seen = torch.stack(truths)
+    seen[0, 0, 0, 1] = torch.nan
+    by_pixel = evaluation.pixel_constants(seen)
+    assert by_pixel["pixel_mean"][0, 0].tolist() == [8.0, 11.0]
+    assert by_pixel["pixel_median"][0, 0].tolist() == [2.0, 2.0]
+    seen[:, 0, 0, 1] = torch.nan
+    assert evaluation.pixel_constants(seen)["pixel_mean"][0, 0].tolist() == [8.0, 8.0]
