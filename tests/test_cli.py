@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mim4d.cli import COMMANDS, main
 from mim4d.presets import PRESETS
+from tests.data.tiny_dataset import Rows, edit_table, write_tiny_dataset
 
 
 def _run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -20,8 +22,16 @@ def _run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]
     return status, out.out + out.err
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["pretrain", "demo", "--help"]])
-def test_help_does_not_import_torch(argv: list[str]) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--help"],
+        ["pretrain", "demo", "--help"],
+        ["world", "out", "--sceens", "3"],
+        ["pretrain", "demo", "--data", "x", "--out", "y", "--mask.rato", "1"],
+    ],
+)
+def test_help_and_mistakes_do_not_import_torch(argv: list[str]) -> None:
     """Which is what makes it answer in a fraction of a second."""
     script = (
         "import sys; from mim4d.cli import main\n"
@@ -31,7 +41,7 @@ def test_help_does_not_import_torch(argv: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, *argv], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "usage" in done.stdout
+    assert "usage" in done.stdout or "Perhaps you meant" in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -57,6 +67,13 @@ def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         (["pretrain", "toy", "--data", "x", "--out", "y", "--mask.rato", "1"], ["--mask.ratio"]),
         (["pretrain", "toy", "--data", "x", "--out", "y", "--mask.ratio", "3"], ["mask.ratio"]),
         (["pretrain", "toy", "--data", "x", "--out", "y", "--clip.frames", "1"], ["clip.frames"]),
+        (["pretrain", "toy", "--data", "x", "--out", "y", "--clip.frames", "2"], ["inner"]),
+        (["pretrain", "toy", "--data", "x", "--out", "y", "--checkpoint-every", "0"], ["every"]),
+        (["pretrain", "toy", "--data", "x", "--out", "y", "--temporal.reduction", "0"], ["reduc"]),
+        (["pretrain", "toy", "--data", "x", "--out", "y", "--render.hidden", "0"], ["hidden"]),
+        (["pretrain", "toy", "--data", "x", "--out", "y", "--overfit", "-1"], ["--overfit"]),
+        (["evaluate", "x", "--data", "y", "--stride", "0"], ["--stride"]),
+        (["bench", "step", "toy", "--data", "y", "--steps", "0"], ["--steps"]),
         (["pretrain"], ["wants a preset"]),
         (["show-config", "missing.json"], ["missing.json"]),
     ],
@@ -99,6 +116,124 @@ def test_a_written_config_gives_the_same_run(
     assert status == 0
     assert again == text
     assert '"ratio": 0.5' in text
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "{", '{"preset": 3, "clip": 4}'])
+def test_a_config_that_is_none_is_refused(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    status, message = _run(["show-config", str(path)], capsys)
+    assert status == 2
+    assert "config.json" in message
+
+
+def _row(token: str, **values: object) -> Callable[[Rows], object]:
+    return lambda rows: next(row for row in rows if row["token"] == token).update(values)
+
+
+def _table(name: str, change: Callable[[Rows], object]) -> Callable[[Path], object]:
+    return lambda data: edit_table(data, name, change)
+
+
+IMAGE_FILE = "samples/CAM_BACK/scene0-CAM_BACK-10.jpg"
+LIDAR_FILE = "samples/LIDAR_TOP/scene0-LIDAR_TOP-10.pcd.bin"
+BAD_DATA: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "missing image": (
+        lambda data: (data / IMAGE_FILE).unlink(),
+        ["scene0-CAM_BACK-10", "not found"],
+    ),
+    "corrupt image": (
+        lambda data: (data / IMAGE_FILE).write_bytes(b"no jpeg"),
+        ["scene0-CAM_BACK-10", "decoded"],
+    ),
+    "empty LiDAR": (
+        lambda data: (data / LIDAR_FILE).write_bytes(b""),
+        ["scene0-LIDAR_TOP-10", "0 bytes"],
+    ),
+    "truncated LiDAR": (
+        lambda data: (data / LIDAR_FILE).write_bytes(b"1" * 39),
+        ["scene0-LIDAR_TOP-10", "39 bytes"],
+    ),
+    "NaN pose": (
+        _table("ego_pose", _row("pose-scene0-LIDAR_TOP-3", translation=[float("nan"), 0, 0])),
+        ["ego_pose.json", "pose-scene0-LIDAR_TOP-3"],
+    ),
+    "non-unit pose": (
+        _table("ego_pose", _row("pose-scene0-LIDAR_TOP-3", rotation=[2.0, 0, 0, 0])),
+        ["ego_pose.json", "pose-scene0-LIDAR_TOP-3"],
+    ),
+    "singular intrinsics": (
+        _table("calibrated_sensor", lambda rows: rows[1].update(camera_intrinsic=[[0.0] * 3] * 3)),
+        ["calibrated_sensor.json", "intrinsic"],
+    ),
+    "broken chain": (
+        _table("sample", _row("scene0-sample2", prev="")),
+        ["sample.json", "scene0-sample1"],
+    ),
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MIM4D_CACHE", str(tmp_path / "cache"))
+    return write_tiny_dataset(tmp_path / "data")
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+@pytest.mark.parametrize("command", ["view", "pretrain"])
+def test_bad_data_is_one_error_and_leaves_nothing(
+    command: str, case: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage, parts = BAD_DATA[case]
+    damage(data)
+    out = tmp_path / ("view.png" if command == "view" else "run")
+    argv = {
+        # The first clip of scene 0 is the one that the damaged files belong to.
+        "view": ["view", str(data), "--out", str(out)],
+        "pretrain": ["pretrain", "toy", "--data", str(data), "--out", str(out)],
+    }[command]
+    status, text = _run(argv, capsys)
+    assert status == 2
+    assert all(part in text for part in parts), text
+    assert text.count("mim4d: error:") == 1
+    assert "Traceback" not in text
+    assert not out.exists()
+
+
+def test_a_clip_longer_than_the_scene(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    argv = ["pretrain", "toy", "--data", str(data), "--out", str(out), "--clip.frames", "9"]
+    status, text = _run(argv, capsys)
+    assert status == 2
+    assert "9 frames" in text
+    assert not out.exists()
+
+
+def test_a_wrong_version_folder(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["view", str(data), "--out", str(tmp_path / "a.png"), "--version", "v1.0-trainval"]
+    status, text = _run(argv, capsys)
+    assert status == 2
+    assert "v1.0-trainval" in text
+    assert "v1.0-mini" in text
+
+
+def test_a_rig_without_the_usual_channels_is_used_by_naming_them(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_table(data, "sensor", lambda rows: [r.update(channel=f"MY_{r['channel']}") for r in rows])
+    out = tmp_path / "run"
+    argv = ["pretrain", "toy", "--data", str(data), "--out", str(out), "--optim.steps", "1"]
+    status, text = _run(argv, capsys)
+    assert status == 2
+    assert "MY_LIDAR_TOP" in text
+    status, _ = _run([*argv, "--clip.lidar", "MY_LIDAR_TOP", "--workers", "0"], capsys)
+    assert status == 0
 
 
 def test_a_config_with_unknown_keys_is_refused(

@@ -50,6 +50,7 @@ def build_video_encoder(config: RunConfig) -> VideoEncoder:
         depths=encoder.depths,
         dims=encoder.widths,
         layer_scale_init=encoder.layer_scale_init,
+        init=encoder.init,
     )
     channels = encoder.neck_channels
     return VideoEncoder(

@@ -60,6 +60,8 @@ class View:
     """Time between frames, seconds; by default consecutive keyframes."""
     image_size: tuple[int, int] = (256, 448)
     """Rows and columns images are fitted into."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel."""
     version: str | None = None
     """Version folder, where there are several."""
 
@@ -198,6 +200,7 @@ def view(options: View) -> None:
         frames=options.frames,
         frame_interval_s=options.frame_interval_s,
         image_hw=options.image_size,
+        lidar=options.lidar,
         version=options.version,
     )
     print(options.out)

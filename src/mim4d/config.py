@@ -109,6 +109,9 @@ class EncoderConfig:
     """Local timm weights to start from; None starts from random weights."""
     layer_scale_init: float = 1e-6
     """Start of the residual scales; 1e-6 suits pre-trained weights, larger values short runs."""
+    init: Literal["timm", "fan_in"] = "timm"
+    """Random weights: timm's (std 0.02), or scaled by each layer's inputs, which suits narrow
+    models and short runs."""
     drop_path_rate: float = 0.0
     """Largest stochastic-depth rate."""
     frozen_stages: int = 0

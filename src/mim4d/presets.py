@@ -26,8 +26,9 @@ def demo() -> RunConfig:
         encoder=EncoderConfig(
             depths=(1, 1, 2, 1),
             widths=(32, 64, 128, 256),
+            init="fan_in",
+            layer_scale_init=1.0,
             neck_channels=32,
-            layer_scale_init=0.1,
         ),
         lift=LiftConfig(volume_channels=16),
         temporal=TemporalConfig(width=32),
@@ -39,8 +40,8 @@ def demo() -> RunConfig:
             hidden=16,
             sharpness_start_per_m=2.0,
         ),
-        loss=LossConfig(distance_weight=0.1, relative_distance_weight=2.0, depth_weight=2.0),
-        optim=OptimConfig(steps=1200, lr=2e-3, beta_2=0.99, warmup_steps=40),
+        loss=LossConfig(relative_distance_weight=1.0, depth_weight=2.0),
+        optim=OptimConfig(steps=1000, lr=4e-3, beta_2=0.99, warmup_steps=40),
     )
 
 

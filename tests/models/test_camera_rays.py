@@ -36,6 +36,25 @@ def test_directions_are_unit_and_in_ego_axes() -> None:
     torch.testing.assert_close(rays.directions[0, :, 2, 7], expected)
 
 
+def test_no_road_for_a_camera_on_it_or_below() -> None:
+    for height in (0.0, -1.0):
+        rays = cell_rays(*_camera(height), image_hw=(40, 80), lattice=(4, 8))
+        assert rays.ground_depth.isinf().all()
+        assert rays.features().isfinite().all()
+
+
+def test_a_turned_camera_turns_its_rays() -> None:
+    """Two cameras in a batch, the second turned left by a right angle."""
+    intrinsics, pose = _camera(1.5)
+    left = pose.clone()
+    turn = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    left[0, :3, :3] = turn @ FORWARD
+    both = cell_rays(intrinsics.repeat(2, 1, 1), torch.cat([pose, left]), (40, 80), (4, 8))
+    turned = torch.einsum("ij,jhw->ihw", turn, both.directions[0])
+    torch.testing.assert_close(both.directions[1], turned)
+    torch.testing.assert_close(both.ground_depth[1], both.ground_depth[0])
+
+
 def test_features_are_finite_above_the_horizon_too() -> None:
     features = cell_rays(*_camera(1.5), image_hw=(40, 80), lattice=(4, 8)).features()
     assert features.shape == (1, NUM_RAY_FEATURES, 4, 8)

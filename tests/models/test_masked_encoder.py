@@ -342,3 +342,18 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 4, 6, dtype=torch.bool))
     with pytest.raises(ValueError, match="2 x 2 cells do not cut"):
         encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 2, 2, dtype=torch.bool))
+
+
+def test_fan_in_weights_let_every_block_count() -> None:
+    """timm's small weights leave the blocks of a narrow model close to the identity."""
+    torch.manual_seed(0)
+    tiny = {"depths": (1, 1, 1, 1), "dims": (16, 32, 64, 128), "layer_scale_init": 1.0}
+    images = torch.rand(2, 3, 64, 64)
+    changes = {}
+    for init in ("timm", "fan_in"):
+        model = MaskedConvNeXt("convnext_atto", **tiny, init=init).eval()
+        block = model.stages[0].blocks[0]
+        x = model.stem((images - model.mean) / model.std)
+        changes[init] = ((block(x) - x).std() / x.std()).item()
+    assert changes["timm"] < 0.02
+    assert changes["fan_in"] > 0.2

@@ -1,6 +1,10 @@
 """Whole runs on a tiny data set: resume, overfit, what is left behind, and what is refused."""
 
 import json
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +15,11 @@ import torch
 
 import mim4d
 from mim4d.cli import main
-from mim4d.config import OptimConfig, RunConfig
+from mim4d.config import OptimConfig, RunConfig, config_to_json
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training import loop
 from mim4d.training.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
+from mim4d.training.record import truncate_metrics
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 
@@ -98,7 +103,7 @@ def test_the_run_folder_tells_what_was_run(unbroken: Path, data: Path) -> None:
     assert json.loads((unbroken / "config.json").read_text())["preset"] == "toy"
     assert any((unbroken / "tensorboard").iterdir())
     assert [line["step"] for line in _metrics(unbroken)] == list(range(6))
-    assert not list(unbroken.rglob(".*"))
+    assert list(unbroken.rglob(".*")) == []
 
 
 def test_the_encoder_is_used_in_three_lines(unbroken: Path, data: Path) -> None:
@@ -139,14 +144,80 @@ def test_resuming_another_preset_is_refused(data: Path, unbroken: Path) -> None:
         _pretrain(mim4d.preset("demo"), data, unbroken, resume=True)
 
 
+def test_resuming_on_other_data_is_refused(unbroken: Path, tmp_path: Path) -> None:
+    other = write_tiny_dataset(tmp_path / "other")
+    with pytest.raises(ValueError, match="other"):
+        _pretrain(_config(), other, unbroken, resume=True)
+
+
+def test_resuming_with_another_choice_of_clips_is_refused(data: Path, unbroken: Path) -> None:
+    with pytest.raises(ValueError, match=r"overfit \(0 / 1\)"):
+        _pretrain(_config(), data, unbroken, resume=True, overfit=1)
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        _kill_after(2, patch)
+        with pytest.raises(_Killed):
+            _pretrain(_config(), data, tmp_path / "run")
+    assert latest_checkpoint(tmp_path / "run") is None
+    assert _pretrain(_config(), data, tmp_path / "run", resume=True) == _metrics(unbroken)
+
+
+def test_a_process_killed_for_good_resumes_exactly(
+    data: Path, tmp_path: Path, unbroken: Path
+) -> None:
+    """Nothing runs after SIGKILL: no handler, no tear-down, no flush."""
+    run = tmp_path / "run"
+    (tmp_path / "config.json").write_text(config_to_json(_config()))
+    argv = ["pretrain", str(tmp_path / "config.json"), "--data", str(data), "--out", str(run)]
+    script = "import sys; from mim4d.cli import main; sys.exit(main(sys.argv[1:]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *argv, "--device", "cpu", "--workers", "0"],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while latest_checkpoint(run) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert latest_checkpoint(run) is not None
+    assert _pretrain(_config(), data, run, resume=True) == _metrics(unbroken)
+
+
+def test_a_torn_last_line_of_the_metrics_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 0}\n{"step": 1}\n{"step": 2}\n{"ste')
+    truncate_metrics(path, 2)
+    assert path.read_text() == '{"step": 0}\n{"step": 1}\n'
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_clip_that_turns_out_bad_during_training(
+    tmp_path: Path, workers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also from a loader process, whose errors arrive inside a printed traceback."""
+    data = write_tiny_dataset(tmp_path / "data")
+    (data / "samples/CAM_BACK/scene1-CAM_BACK-10.jpg").write_bytes(b"no jpeg")
+    (tmp_path / "config.json").write_text(config_to_json(_config()))
+    argv = ["pretrain", str(tmp_path / "config.json"), "--data", str(data)]
+    argv += ["--out", str(tmp_path / "run"), "--workers", str(workers), "--device", "cpu"]
+    assert main(argv) == 2
+    text = capsys.readouterr().err
+    assert "scene1-CAM_BACK-10" in text
+    assert "Traceback" not in text
+    assert main([*argv[:-4], "--out", str(tmp_path / "again"), "--on-bad-clip", "skip"]) == 0
+
+
 def test_resuming_nothing_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not a run folder"):
         _pretrain(_config(), data, tmp_path, resume=True)
 
 
 def _copy(run: Path, target: Path) -> Path:
-    import shutil
-
     return Path(shutil.copytree(run, target))
 
 

@@ -15,6 +15,7 @@ def view(root: Path, out: Path, **changed: object) -> None:
         "frames": 3,
         "frame_interval_s": None,
         "image_hw": (41, 65),
+        "lidar": "LIDAR_TOP",
         "version": None,
     }
     view_data(root, out, **{**options, **changed})  # type: ignore[arg-type]

@@ -66,8 +66,9 @@ def cell_rays(
     with torch.autocast(device_type=device.type, enabled=False):
         per_depth = apply_linear(torch.linalg.inv(intrinsics.float()), pixels)
         per_depth = apply_linear(ego_from_camera[:, :3, :3].float(), per_depth)
-    down = -per_depth[..., 2] / ego_from_camera[:, 2, 3].unsqueeze(-1)
-    ground_depth = torch.where(down > 0, 1 / down.clamp(min=1e-6), torch.inf)
+    height, fall = ego_from_camera[:, 2, 3].unsqueeze(-1), -per_depth[..., 2]
+    meets = (fall > 1e-6) & (height > 0)  # an absent image has no pose, and so no height
+    ground_depth = torch.where(meets, height / fall.clamp(min=1e-6), torch.inf)
     directions = per_depth / per_depth.norm(dim=-1, keepdim=True)
     return CellRays(
         rearrange(directions, "m (h w) k -> m k h w", h=rows),

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
@@ -45,6 +45,9 @@ class MaskedConvNeXt(nn.Module):
         depths: Blocks per stage, if not timm's.
         dims: Channels per stage, if not timm's.
         layer_scale_init: Start value of the layer scales.
+        init: Random weights: `timm` keeps timm's (normal, std 0.02), which suits wide models and
+            long runs; `fan_in` scales every layer by its number of inputs, so that the residual
+            branches of narrow models count from the first step. `weights_file` overrides both.
 
     Raises:
         ValueError: If the name is not supported, a stage does not exist, or the weights do not fit.
@@ -67,6 +70,7 @@ class MaskedConvNeXt(nn.Module):
         depths: tuple[int, int, int, int] | None = None,
         dims: tuple[int, int, int, int] | None = None,
         layer_scale_init: float = 1e-6,
+        init: Literal["timm", "fan_in"] = "timm",
     ) -> None:
         super().__init__()
         _check_name(name)
@@ -82,6 +86,8 @@ class MaskedConvNeXt(nn.Module):
         )
         if weights_file is not None:
             _load_weights(model, weights_file)
+        elif init == "fan_in":
+            model.apply(_init_by_fan_in)
         self.out_stages = out_stages
         self.frozen_stages = frozen_stages
         self.stem: nn.Sequential = model.stem
@@ -232,6 +238,14 @@ def _check_stages(out_stages: Sequence[int], frozen_stages: int) -> None:
             f"frozen_stages: expected 0 to {out_stages[-1] + 1} (the last of out_stages "
             f"{out_stages}, plus one), got {frozen_stages}"
         )
+
+
+def _init_by_fan_in(module: nn.Module) -> None:
+    """Weights of variance 1 / inputs, biases of zero."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def _load_weights(model: nn.Module, file: Path) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from mim4d.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
@@ -98,13 +100,8 @@ class Canvas:
         Raises:
             ValueError: If the ending of `path` is not a known kind of picture.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.partial{path.suffix or '.png'}")
-        try:
-            self.figure.savefig(temporary, dpi=DPI)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            self.figure.savefig(temporary, dpi=DPI, format=path.suffix.lstrip(".") or "png")
         return path
 
 

@@ -80,6 +80,7 @@ def view_data(
     frames: int,
     frame_interval_s: float | None,
     image_hw: tuple[int, int],
+    lidar: str | None,
     version: str | None,
 ) -> None:
     """Draw one clip of a data set.
@@ -91,6 +92,7 @@ def view_data(
         frames: Frames of the clip; the middle one is the key frame.
         frame_interval_s: Time between frames; None takes consecutive keyframes.
         image_hw: Rows and columns that images are fitted into.
+        lidar: LiDAR channel, or None.
         version: Version folder, where there are several.
 
     Raises:
@@ -104,6 +106,7 @@ def view_data(
         key=frames // 2,
         frame_interval_s=frame_interval_s,
         image_hw=image_hw,
+        lidar=lidar,
     )
     if not 0 <= index < len(dataset):
         raise ValueError(f"{data}: clip {index} asked for; it has clips 0 to {len(dataset) - 1}")

@@ -17,7 +17,6 @@ from torch import Tensor
 from mim4d.build import build_dataset
 from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
-from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.truth import has_truth
 from mim4d.evaluation import (
@@ -34,6 +33,7 @@ from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.renderer import render_chunked
 from mim4d.training.devices import choose_accelerator
+from mim4d.training.record import was_trained_on
 from mim4d.viz.canvas import (
     FAINT,
     Canvas,
@@ -117,20 +117,16 @@ def render_run(
         raise ValueError(f"clips is {clips} and stride is {stride}; expected at least 1 each")
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    if read_split(data, "val") is None:
-        logger.warning(
-            "%s names no held-out scenes (it has no splits.json): the clips drawn may be among "
-            "those the run was trained on",
-            data,
-        )
     dataset = build_dataset(config, data, "val", version)
+    held_out = not was_trained_on(run, data, [dataset.scene_name(i) for i in range(len(dataset))])
+    if not held_out:
+        logger.warning("%s has no scenes but those the run was trained on: these are drawn", data)
     view = EvaluatedView.of(config, stride)
     model = model.to(accelerator)
     paths = []
     for index in spread(len(dataset), clips):
         rendered = render_clip(model, config, dataset, index, view, accelerator)
         name = "".join(c if c.isalnum() or c in "-_" else "-" for c in dataset.scene_name(index))
-        held_out = read_split(data, "val") is not None
         title = f"{dataset.scene_name(index)} ({'held out' if held_out else 'not held out'})"
         canvas = draw_rendering(rendered, title, config.mask.ratio)
         paths.append(canvas.save(out / f"{index:04d}-{name}.png"))

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from mim4d.evaluation import ROW_NAMES, Evaluation
+from mim4d.files import write_text
 from mim4d.viz.curves import draw_curves
 
 DIRECT_BAR, REBUILT_BAR = 0.75, 1.0
@@ -82,13 +83,7 @@ def write_report(
         f"<title>mim4d: {escape(run.name)}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(out, text)
     return out
 
 

@@ -1,0 +1,116 @@
+"""The user's path on a small world: make, look, train, measure, draw, use."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import mim4d
+from mim4d.build import build_dataset
+from mim4d.cli import main
+from mim4d.config import OptimConfig, config_to_json
+from mim4d.training import bench
+from tests.toy import toy_config
+
+pytest.importorskip("embreex", reason="the embedded world needs mim4d[world]")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A world of 2 + 1 scenes and a run of four steps on it, made by the commands themselves."""
+    folder = tmp_path_factory.mktemp("path")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIM4D_CACHE", str(folder / "cache"))
+        world = ["world", str(folder / "world"), "--scenes", "2", "--held-out", "1"]
+        world += ["--samples-per-scene", "3", "--image-size", "64", "96", "--workers", "1"]
+        assert main(world) == 0
+        config = replace(toy_config(), optim=OptimConfig(steps=4, warmup_steps=1))
+        config = replace(config, loss=replace(config.loss, depth_weight=1.0))
+        (folder / "config.json").write_text(config_to_json(config))
+        train = ["pretrain", str(folder / "config.json"), "--data", str(folder / "world")]
+        assert main([*train, "--out", str(folder / "run"), "--device", "cpu"]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def table_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIM4D_CACHE", str(folder / "cache"))
+
+
+def test_training_never_sees_held_out_scenes(folder: Path) -> None:
+    config = toy_config()
+    train, held_out = (
+        build_dataset(config, folder / "world", "train"),
+        build_dataset(config, folder / "world", "val"),
+    )
+    scenes = [{d.scene_name(i) for i in range(len(d))} for d in (train, held_out)]
+    assert scenes[0] == {"scene-train-0000", "scene-train-0001"}
+    assert scenes[1] == {"scene-val-0000"}
+    record = json.loads((folder / "run" / "record.json").read_text())
+    assert set(record["training_scenes"]) == scenes[0]
+
+
+def test_training_does_not_need_the_truth(folder: Path, tmp_path: Path) -> None:
+    """Exact distances are for evaluation: without their folder every loss is the same."""
+    (folder / "world" / "truth").rename(tmp_path / "truth")
+    try:
+        train = ["pretrain", str(folder / "config.json"), "--data", str(folder / "world")]
+        assert main([*train, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+    finally:
+        (tmp_path / "truth").rename(folder / "world" / "truth")
+    losses = [
+        [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+        for run in (folder / "run", tmp_path / "run")
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_view_draws_the_world(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "view.png"
+    assert main(["view", str(folder / "world"), "--out", str(out)]) == 0
+    assert out.stat().st_size > 20_000
+
+
+def test_evaluate_prints_and_saves_every_row(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["evaluate", str(folder / "run"), "--data", str(folder / "world"), "--stride", "8"]
+    assert main(argv) == 0
+    table = capsys.readouterr().out
+    assert "held-out" in table
+    saved = json.loads((folder / "run" / "evaluation.json").read_text())
+    assert set(saved["rows"]) == {
+        "pixel_mean",
+        "pixel_median",
+        "untrained",
+        "untrained_rebuilt",
+        "direct",
+        "rebuilt",
+    }
+    assert saved["held_out"]
+    assert all(f"{row['abs_rel']:.3f}" in table for row in saved["rows"].values())
+    assert len({row["num_pixels"] for row in saved["rows"].values()}) == 1
+
+
+def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:
+    argv = ["render", str(folder / "run"), "--data", str(folder / "world"), "--stride", "8"]
+    assert main([*argv, "--clips", "1", "--out", str(tmp_path / "pictures")]) == 0
+    pictures = list((tmp_path / "pictures").iterdir())
+    assert [picture.suffix for picture in pictures] == [".png"]
+    assert "val" in pictures[0].name
+
+
+def test_the_encoder_gives_volumes(folder: Path) -> None:
+    encoder = mim4d.load_encoder(folder / "run")
+    clip = build_dataset(toy_config(), folder / "world", "val")[0]
+    assert encoder(clip).shape == (1, 3, 8, 4, 16, 16)
+
+
+def test_bench_splits_the_step(folder: Path) -> None:
+    times = bench.bench_step(toy_config(), folder / "world", 2, None, "cpu")
+    assert set(times.stages_s) == set(bench.STAGES)
+    named = {"choose", "encode", "lift", "decode", "render", "backward", "optimiser"}
+    assert all(times.stages_s[name] > 0 for name in named)
+    assert 0.5 * times.step_s < sum(times.stages_s.values()) <= 1.05 * times.step_s
+    assert "backward" in str(times)
