@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from mim4d.build import build_model
-from mim4d.config import ClipConfig, RunConfig
+from mim4d.config import ClipConfig, MaskConfig, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import (
     invert_rigid,
@@ -19,7 +19,8 @@ from mim4d.pretraining.model import MaskedVideoModel
 
 def toy_config(frames: int = 3) -> RunConfig:
     config = preset("toy")
-    return replace(config, clip=ClipConfig(frames, frames // 2, None, 64, 96))
+    mask = MaskConfig(dropped_frame="inner" if frames > 2 else "any")
+    return replace(config, clip=ClipConfig(frames, frames // 2, None, 64, 96), mask=mask)
 
 
 def toy_model(config: RunConfig, seed: int = 0) -> MaskedVideoModel:

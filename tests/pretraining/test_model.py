@@ -50,8 +50,6 @@ def _outputs(reconstruction: Reconstruction) -> list[Tensor]:
 @pytest.mark.parametrize(("batch", "frames", "cameras"), [(1, 2, 2), (1, 5, 6), (4, 3, 3)])
 def test_any_batch_frames_cameras(batch: int, frames: int, cameras: int) -> None:
     config = toy_config(frames)
-    if frames == 2:
-        config = replace(config, mask=replace(config.mask, dropped_frame="any"))
     model = toy_model(config)
     clip = collate([toy_clip(i, frames, cameras) for i in range(batch)])
     choices = _choices(model, clip, seed=1)
@@ -118,9 +116,10 @@ def test_no_mask_and_no_truth_leaks_into_the_forward_pass() -> None:
 
 def test_every_trainable_parameter_gets_a_gradient() -> None:
     model = toy_model(toy_config())
-    # Its output norm and its attention offsets start at zero; one nudge lets gradients through.
+    # Some parts start at zero (depth logits, attention offsets, the decoder's output norm); one
+    # nudge lets gradients through.
     with torch.no_grad():
-        for parameter in model.decoder.parameters():
+        for parameter in (*model.decoder.parameters(), *model.encoder.depth_head.parameters()):
             parameter += 0.1 * torch.randn(parameter.shape)
     clip = toy_clip(7)
     choices = _choices(model, clip, seed=0)

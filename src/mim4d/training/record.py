@@ -109,7 +109,7 @@ def truncate_metrics(path: Path, num_steps: int) -> None:
 
 def _step_of(line: str) -> float:
     try:
-        step: int = json.loads(line)["step"]
+        step = float(json.loads(line)["step"])
     except (json.JSONDecodeError, KeyError):
         # The run was killed while it wrote its last line.
         return float("inf")
