@@ -11,158 +11,23 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import tyro
 
 import mim4d
-from mim4d.config import Device, RunConfig, config_from_json, config_to_json
+from mim4d.config import RunConfig, config_from_json, config_to_json
+from mim4d.options import (
+    BenchStep,
+    Demo,
+    Evaluate,
+    Pretrain,
+    Render,
+    ShowConfig,
+    View,
+    World,
+)
 from mim4d.presets import PRESETS, preset
-
-PathArgument = Annotated[Path, tyro.conf.Positional]
-
-
-@dataclass(frozen=True)
-class World:
-    """Make a synthetic data set in the nuScenes format, with exact distances for evaluation."""
-
-    out: PathArgument
-    """Folder to create."""
-    scenes: int = 8
-    """Training scenes."""
-    held_out: int = 2
-    """Held-out scenes, from seeds that no training scene uses."""
-    seed: int = 0
-    """Seed of everything in the world."""
-    samples_per_scene: int = 8
-    """Keyframes of each scene."""
-    keyframe_interval_s: float = 0.5
-    """Time between keyframes, seconds."""
-    image_size: tuple[int, int] = (256, 448)
-    """Rows and columns of the images."""
-    workers: int | None = None
-    """Processes; by default one per core. The files do not depend on it."""
-
-
-@dataclass(frozen=True)
-class View:
-    """Draw a clip: every camera of every frame with LiDAR and boxes, and the scene from above."""
-
-    data: PathArgument
-    """Data set in the nuScenes format."""
-    out: Path = Path("view.png")
-    """Picture to write."""
-    index: int = 0
-    """Which clip."""
-    frames: int = 3
-    """Frames of the clip."""
-    frame_interval_s: float | None = None
-    """Time between frames, seconds; by default consecutive keyframes."""
-    image_size: tuple[int, int] = (256, 448)
-    """Rows and columns images are fitted into."""
-    lidar: str | None = "LIDAR_TOP"
-    """LiDAR channel."""
-    version: str | None = None
-    """Version folder, where there are several."""
-
-
-@dataclass(frozen=True)
-class Pretrain:
-    """Pre-train on multi-camera video."""
-
-    data: Path
-    """Data set in the nuScenes format."""
-    out: Path
-    """Run folder to create."""
-    config: Annotated[RunConfig, tyro.conf.arg(name="")]
-    version: str | None = None
-    """Version folder, where there are several."""
-    resume: bool = False
-    """Continue the run in --out from its newest checkpoint."""
-    overfit: int = 0
-    """Train on only so many clips; 0 takes all."""
-    device: Device = "auto"
-    """Where to train."""
-    workers: int | None = None
-    """Loader processes; by default chosen from the cores."""
-    on_bad_clip: Literal["fail", "skip"] = "fail"
-    """What to do with a clip that cannot be read; skipped ones are counted and reported."""
-
-
-@dataclass(frozen=True)
-class Render:
-    """Draw what a run sees: input, masked input, rendered colour and distance, truth, error."""
-
-    run: PathArgument
-    """Run folder."""
-    data: Path
-    """Data set; its held-out scenes are drawn."""
-    out: Path | None = None
-    """Folder for the pictures; by default RUN/renders."""
-    clips: int = 2
-    """How many clips, spread over the scenes."""
-    stride: int = 2
-    """Image pixels per rendered pixel."""
-    version: str | None = None
-    """Version folder, where there are several."""
-    device: Device = "auto"
-    """Where to compute."""
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Measure the distance error of a run on held-out scenes, beside its baselines."""
-
-    run: PathArgument
-    """Run folder."""
-    data: Path
-    """Data set."""
-    stride: int = 4
-    """Image pixels per evaluated pixel, in both directions."""
-    clips: int | None = None
-    """At most so many clips, spread over the scenes."""
-    version: str | None = None
-    """Version folder, where there are several."""
-    device: Device = "auto"
-    """Where to compute."""
-
-
-@dataclass(frozen=True)
-class BenchStep:
-    """Time one training step, split by stage."""
-
-    data: Path
-    """Data set."""
-    config: Annotated[RunConfig, tyro.conf.arg(name="")]
-    steps: int = 5
-    """Measured steps, after two that are not."""
-    version: str | None = None
-    """Version folder, where there are several."""
-    device: Device = "auto"
-    """Where to compute."""
-
-
-@dataclass(frozen=True)
-class Demo:
-    """Make a small world, pre-train on it, evaluate on held-out scenes, write a report."""
-
-    out: PathArgument = Path("demo")
-    """Folder for everything; what is already there and whole is kept."""
-    scenes: int = 64
-    """Training scenes."""
-    held_out: int = 12
-    """Held-out scenes."""
-    seed: int = 0
-    """Seed of the world and of the training."""
-    steps: int | None = None
-    """Optimiser steps; by default the preset's."""
-
-
-@dataclass(frozen=True)
-class ShowConfig:
-    """Print the resolved configuration as JSON; a file of it can stand in a preset's place."""
-
-    config: Annotated[RunConfig, tyro.conf.arg(name="")]
 
 
 def world(options: World) -> None:

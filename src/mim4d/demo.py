@@ -32,7 +32,7 @@ from mim4d.world.generate import generate_world
 logger = logging.getLogger(__name__)
 
 SAMPLES_PER_SCENE = 8
-EVALUATED_PER_SCENE = 1
+EVALUATED_PER_SCENE = 3
 EVALUATION_STRIDE = 8
 PICTURES = 2
 RENDER_STRIDE = 3
