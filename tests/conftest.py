@@ -1,6 +1,12 @@
 """Shared fixtures: seeds, the golden files and the real data (both outside the project)."""
 
 import os
+
+# Before torch is imported: on tensors as small as these a second thread only costs, and where
+# another program computes, threads that wait for each other cost very much. Processes that tests
+# start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
