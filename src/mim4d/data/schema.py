@@ -156,11 +156,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             f"table {path.name} not found in {path.parent}; "
             f"a nuScenes-format data set needs {', '.join(REQUIRED_TABLES)}"
         )
-    content = path.read_bytes()
-    try:
-        rows = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        rows = _read_with_nan(path, content, error)
+    rows = parse_json(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(
             f"{path}: expected a JSON list of records, found something else; restore the file"
@@ -168,14 +164,22 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _read_with_nan(path: Path, content: bytes, error: orjson.JSONDecodeError) -> Any:
-    """Python's own reader also takes the NaN that Python's writer makes; NaN is reported later."""
+def parse_json(path: Path) -> Any:
+    """Read a JSON file; NaN, as Python's own writer makes it, is taken (and reported later).
+
+    Raises:
+        DataError: If the file is not JSON.
+    """
+    content = path.read_bytes()
     try:
-        return json.loads(content)
-    except ValueError:
-        raise DataError(
-            f"{path}: not valid JSON ({error}); the file is damaged or cut short: restore it"
-        ) from error
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(content)
+        except ValueError:
+            raise DataError(
+                f"{path}: not valid JSON ({error}); the file is damaged or cut short: restore it"
+            ) from error
 
 
 def _column(path: Path, rows: list[dict[str, Any]], field: Text | Number | Link) -> NDArray[Any]:
