@@ -31,6 +31,7 @@ Bounds = tuple[Length, Length, Length, Length]
 """Least x, least y, greatest x, greatest y; metres in `ref`."""
 
 _TOLERANCE_M = 1e-6
+_SAME_POINT_M = 1e-3
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,15 @@ class MapPatch:
         """Lines of a layer inside the rectangle; of a polygon layer, its outlines.
 
         A line that leaves the rectangle and comes back gives several. The rectangle's own edge is
-        never part of an outline. An outline that lies wholly inside repeats its first point.
+        never part of an outline. An outline that lies wholly inside ends at its first point;
+        otherwise no two neighbouring points are the same.
         """
         geometries = self.geometries[layer]
         if layer in POLYGON_LAYERS:
             geometries = shapely.boundary(geometries)
         clipped = shapely.intersection(geometries, shapely.box(*self.bounds_m))
         lines = [line for geometry in clipped.tolist() for line in line_parts(geometry)]
+        lines = shapely.remove_repeated_points(lines, _SAME_POINT_M)
         return tuple(torch.from_numpy(shapely.get_coordinates(line)).float() for line in lines)
 
     def polygons(self, layer: MapLayer) -> tuple[shapely.Polygon, ...]:
