@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 
 from mim4d.data.arcline import lane_centre
-from mim4d.data.schema import parse_json
+from mim4d.data.json_rows import loads
 from mim4d.errors import DataError, MissingFileError
 
 VERSION = "1.3"
@@ -58,7 +58,12 @@ def read_map_file(path: Path) -> MapFile:
             f"{path}: map not found; download the nuScenes map expansion {VERSION} and extract it "
             f"into {path.parents[1]}"
         )
-    content = parse_json(path)
+    try:
+        content = loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(
+            f"{path}: not valid JSON ({error}); the file is damaged or cut short: restore it"
+        ) from error
     version = content.get("version") if isinstance(content, dict) else None
     if version != VERSION:
         raise DataError(
