@@ -9,7 +9,8 @@ import shapely
 import torch
 
 from mim4d.data.map_layers import bounds_of_grid, rasterise
-from mim4d.data.map_patch import MAP_LAYERS, POLYGON_LAYERS, MapPatch
+from mim4d.data.map_names import MAP_LAYERS, POLYGON_LAYERS
+from mim4d.data.map_patch import MapPatch
 from mim4d.data.vector_map import VectorMap, centred
 from mim4d.geometry.voxel_grid import VoxelGrid
 from tests.data.test_vector_map import CAR, pose

@@ -14,7 +14,8 @@ from jaxtyping import Bool
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mim4d.data.map_patch import MAP_LAYERS, POLYGON_LAYERS, Bounds, MapLayer, MapPatch
+from mim4d.data.map_names import MAP_LAYERS, POLYGON_LAYERS, MapLayer
+from mim4d.data.map_patch import Bounds, MapPatch
 from mim4d.geometry.voxel_grid import VoxelGrid
 
 LINE_WIDTH_M = 0.5

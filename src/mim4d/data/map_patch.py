@@ -7,7 +7,6 @@ The map is flat: x and y of `ref`, metres, on the plane z = 0.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 import shapely
@@ -17,14 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mim4d.data.map_file import Geometries, polygon_parts, simple_parts
-
-LineLayer = Literal["lane_divider", "road_divider", "road_boundary", "lane_centre"]
-PolygonLayer = Literal["drivable_area", "ped_crossing", "walkway", "stop_line", "carpark_area"]
-MapLayer = LineLayer | PolygonLayer
-
-LINE_LAYERS: tuple[LineLayer, ...] = get_args(LineLayer)
-POLYGON_LAYERS: tuple[PolygonLayer, ...] = get_args(PolygonLayer)
-MAP_LAYERS: tuple[MapLayer, ...] = (*LINE_LAYERS, *POLYGON_LAYERS)
+from mim4d.data.map_names import POLYGON_LAYERS, MapLayer
 
 Length = int | float
 Bounds = tuple[Length, Length, Length, Length]

@@ -26,14 +26,8 @@ from mim4d.data.map_file import (
     polygon_parts,
     read_map_file,
 )
-from mim4d.data.map_patch import (
-    LINE_LAYERS,
-    POLYGON_LAYERS,
-    Bounds,
-    Length,
-    MapPatch,
-    line_parts,
-)
+from mim4d.data.map_names import LINE_LAYERS, POLYGON_LAYERS
+from mim4d.data.map_patch import Bounds, Length, MapPatch, line_parts
 from mim4d.data.schema import Columns
 
 REACH = 1.5
