@@ -58,13 +58,16 @@ def class_entries(
     ]
 
 
-def map_entries(layers: Sequence[MapLayer]) -> list[Entry]:
-    """Layers of the map."""
-    return [
-        Entry(style.label, style.line, line=style.dashes if style.line else "none", fill=style.fill)
-        for layer, style in STYLES.items()
-        if layer in layers
-    ]
+def map_entries(layers: Sequence[MapLayer], over_pixels: bool = False) -> list[Entry]:
+    """Layers of the map: as seen from above, or only the lines that lie over pixels."""
+    entries = []
+    for layer, style in STYLES.items():
+        if layer not in layers or (over_pixels and not style.over_pixels):
+            continue
+        fill = None if over_pixels else style.fill
+        line = style.dashes if style.line else "none"
+        entries.append(Entry(style.label, style.line, line=line, fill=fill))
+    return entries
 
 
 def draw_legend(

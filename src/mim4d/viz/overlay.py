@@ -29,7 +29,8 @@ DISTANCE_TICKS_M = (3.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
 _CLASS_COLOURS = (
     *("#ff3d6e", "#00c2d1", "#ffb000", "#8f5bff", "#3ddc5b", "#ff7a1a", "#4d8dff"),
-    *("#e0e000", "#ff6bd6", "#00a37a"),
+    *("#e0e000", "#ff6bd6", "#00a37a", "#a3e635", "#c026d3", "#0ea5e9"),
+    *("#fb7185", "#b45309", "#94a3b8"),
 )
 
 
@@ -122,7 +123,7 @@ def _draw_lidar(axes: "Axes", clip: Clip, t: int, n: int) -> Any:
     pixels, distance = visible_points(clip, t, n)
     if len(pixels) == 0:
         return None
-    side = max(1.4, axes.get_window_extent().width / 260)
+    side = max(1.2, axes.get_window_extent().width / 260)
     return axes.scatter(
         pixels[:, 0].numpy(),
         pixels[:, 1].numpy(),
