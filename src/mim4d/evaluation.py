@@ -20,8 +20,8 @@ from torch import Tensor
 from mim4d.build import build_dataset, build_grid
 from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
-from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import SceneChoice, resolve_split
 from mim4d.data.truth import has_truth, read_distance
 from mim4d.files import write_text
 from mim4d.geometry.depth_map import nearest_points
@@ -38,6 +38,7 @@ from mim4d.training.devices import choose_accelerator
 from mim4d.training.record import was_trained_on
 
 MIN_M, MAX_M = 1.0, 60.0
+_HELD_OUT = SceneChoice("val")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ def evaluate_run(
     *,
     stride: int = 4,
     max_clips: int | None = None,
+    scenes: SceneChoice = _HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
 ) -> Evaluation:
@@ -128,9 +130,10 @@ def evaluate_run(
 
     Args:
         run: Run folder.
-        data: Data set; its held-out scenes count, or all scenes if it names none.
+        data: Data set.
         stride: Image pixels per evaluated pixel, in both directions.
         max_clips: At most so many clips, spread evenly.
+        scenes: Scenes that count; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
 
@@ -142,7 +145,7 @@ def evaluate_run(
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
     view = EvaluatedView.of(config, stride)
-    dataset = build_dataset(config, data, "val", version)
+    dataset = build_dataset(config, data, scenes, version)
     indices = spread(len(dataset), max_clips)
     truths = [view.truth(dataset, index, dataset[index]) for index in indices]
     rows = _pixel_baselines(build_dataset(config, data, "train", version), view, truths)
@@ -300,8 +303,9 @@ def _pixel_baselines(
     Only for data sets with exact distances and a list of splits: a mean over a few LiDAR points
     per pixel, or over the evaluated scenes themselves, would say nothing.
     """
-    root = training.tables.root
-    if not has_truth(root) or read_split(root, "train") is None:
+    tables = training.tables
+    split = resolve_split(tables.root, tables.version, tables.scene_names, "train")
+    if not has_truth(tables.root) or split.origin == "all":
         return {}
     seen = torch.stack([view.truth(training, i, training[i]) for i in range(len(training))])
     return {

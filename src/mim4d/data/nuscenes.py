@@ -26,6 +26,7 @@ from mim4d.data.selection import (
     no_clip,
     refuse_distortion,
 )
+from mim4d.data.splits import SceneChoice
 from mim4d.data.tables import NuscenesTables
 from mim4d.data.timeline import ClipIndex, assign_nearest, index_clips
 from mim4d.errors import DataError
@@ -48,7 +49,7 @@ class NuscenesDataset(Dataset[Clip]):
         cameras: Channels in the order wanted; None: all of the data set, CAM_FRONT first, the
             others sorted.
         lidar: Channel of the LiDAR; None: use none.
-        scenes: Names of the scenes to use; None: all.
+        scenes: Names of the scenes to use, or a choice (a split, a fraction); None: all.
         incomplete: What to do with clips that reach beyond their scene or a gap in it: drop them,
             or keep them with `frame_present` False.
         on_bad_clip: What to do when a clip cannot be read: fail, or log it, count it in
@@ -73,7 +74,7 @@ class NuscenesDataset(Dataset[Clip]):
         frame_interval_s: float | None = None,
         cameras: Sequence[str] | None = None,
         lidar: str | None = "LIDAR_TOP",
-        scenes: Sequence[str] | None = None,
+        scenes: Sequence[str] | SceneChoice | None = None,
         incomplete: Literal["drop", "keep"] = "drop",
         on_bad_clip: Literal["fail", "skip"] = "fail",
         body: EgoBody = _BODY,
