@@ -42,6 +42,7 @@ class Clip:
         camera_names: Channel of each camera, e.g. CAM_FRONT.
         scene_names: Scene of each clip of the batch.
         key_tokens: Token of each clip's key sample.
+        on_body: Where each camera sees the car that carries it, in every frame; None if not known.
     """
 
     images: Float[Tensor, "b t n 3 h w"]
@@ -63,6 +64,7 @@ class Clip:
     camera_names: tuple[str, ...]
     scene_names: tuple[str, ...]
     key_tokens: tuple[str, ...]
+    on_body: Bool[Tensor, "b n h w"] | None = None
 
     @property
     def batch_size(self) -> int:

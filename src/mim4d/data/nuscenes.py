@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mim4d.data.augmentation import ClipAugmentation, ClipChange, ClipRequest
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
 from mim4d.data.lidar import EgoBody
@@ -33,6 +34,7 @@ from mim4d.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
 _BODY = EgoBody()
+_NO_AUGMENTATION = ClipAugmentation()
 
 
 class NuscenesDataset(Dataset[Clip]):
@@ -55,6 +57,7 @@ class NuscenesDataset(Dataset[Clip]):
         on_bad_clip: What to do when a clip cannot be read: fail, or log it, count it in
             `num_skipped` and go on to the next index.
         body: LiDAR points inside are returns of the car itself.
+        augmentation: What clips that are asked for by a `ClipRequest` undergo.
         cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
 
     Raises:
@@ -78,6 +81,7 @@ class NuscenesDataset(Dataset[Clip]):
         incomplete: Literal["drop", "keep"] = "drop",
         on_bad_clip: Literal["fail", "skip"] = "fail",
         body: EgoBody = _BODY,
+        augmentation: ClipAugmentation = _NO_AUGMENTATION,
         cache_dir: Path | None = None,
     ) -> None:
         self._spacing = frame_spacing(frames, key, frame_interval_s)
@@ -88,6 +92,7 @@ class NuscenesDataset(Dataset[Clip]):
         self.cameras = choose_cameras(self.tables, cameras)
         self.lidar = choose_lidar(self.tables, lidar)
         self._on_bad_clip = on_bad_clip
+        self._augmentation = augmentation
         self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, body)
         chosen = choose_scenes(self.tables, scenes)
         refuse_distortion(self.tables, self.cameras)
@@ -117,24 +122,32 @@ class NuscenesDataset(Dataset[Clip]):
         """Number of clips."""
         return len(self._clips)
 
-    def __getitem__(self, index: int) -> Clip:
-        """Read one clip (`b` = 1).
+    def __getitem__(self, request: int | ClipRequest) -> Clip:
+        """Read one clip (`b` = 1): as it is by its index, augmented by a request with a seed.
 
         Raises:
             IndexError: If there is no such clip.
             DataError: If it cannot be read and bad clips are not to be skipped, or all are bad.
         """
-        index = self._position(index)
+        change = None
+        if isinstance(request, ClipRequest):
+            change = self._augmentation.draw(request.seed, len(self.cameras))
+            request = request.index
+        index = self._position(request)
         if self._on_bad_clip == "fail":
-            return self._reader.read(self._plan(index))
+            return self._read(index, change)
         for step in range(len(self)):
             candidate = (index + step) % len(self)
             try:
-                return self._reader.read(self._plan(candidate))
+                return self._read(candidate, change)
             except DataError as error:
                 self._skipped[candidate] = True
                 _LOGGER.warning("clip %d skipped: %s", candidate, error)
         raise DataError(f"{self.tables.root}: none of its {len(self)} clips can be read")
+
+    def _read(self, index: int, change: ClipChange | None) -> Clip:
+        clip = self._reader.read(self._plan(index))
+        return clip if change is None else change.apply(clip)
 
     @property
     def num_skipped(self) -> int:
