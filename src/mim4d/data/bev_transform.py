@@ -65,6 +65,11 @@ class BevTransform:
         matrix[:3, :3] = self.scale * self.linear
         return matrix
 
+    @property
+    def map_reach(self) -> float:
+        """How much farther than the shown rectangle's corner the old map must be known."""
+        return 1.001 * max(1.0, 1 / self.scale)
+
     def apply(self, clip: Clip) -> Clip:
         """The clip in the changed world; images and times are those of `clip`."""
         if self == BevTransform():
@@ -83,6 +88,8 @@ class BevTransform:
             ),
             "intrinsics": _where(present, clip.intrinsics * mirror.float(), clip.intrinsics),
         }
+        if clip.maps is not None:
+            changed["maps"] = tuple(patch.transformed(self.new_from_ref) for patch in clip.maps)
         return replace(clip, **changed)
 
     def _move(self, vectors: Float[Tensor, "b t p 3"]) -> Float[Tensor, "b t p 3"]:

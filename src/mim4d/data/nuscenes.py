@@ -7,6 +7,7 @@ leave in float32. What is wrong on disk is a `DataError` that names the file and
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from mim4d.data.augmentation import ClipAugmentation, ClipChange, ClipRequest
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
 from mim4d.data.lidar import EgoBody
+from mim4d.data.scene_maps import SceneMaps
 from mim4d.data.selection import (
     FRONT_CAMERA,
     choose_cameras,
@@ -58,11 +60,13 @@ class NuscenesDataset(Dataset[Clip]):
             `num_skipped` and go on to the next index.
         body: LiDAR points inside are returns of the car itself.
         augmentation: What clips that are asked for by a `ClipRequest` undergo.
+        map_range_m: Length along x and width along y of the vector map around the car at the key
+            frame, metres; None: read no map.
         cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
 
     Raises:
         DataError: If tables are missing or wrong, a scene or channel is not there, a camera's
-            images are distorted, or no clip is left.
+            images are distorted, no clip is left, or a map is asked for and a scene has none.
         ValueError: If an argument makes no sense.
     """
 
@@ -82,6 +86,7 @@ class NuscenesDataset(Dataset[Clip]):
         on_bad_clip: Literal["fail", "skip"] = "fail",
         body: EgoBody = _BODY,
         augmentation: ClipAugmentation = _NO_AUGMENTATION,
+        map_range_m: tuple[float, float] | None = None,
         cache_dir: Path | None = None,
     ) -> None:
         self._spacing = frame_spacing(frames, key, frame_interval_s)
@@ -96,6 +101,11 @@ class NuscenesDataset(Dataset[Clip]):
         self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, body)
         chosen = choose_scenes(self.tables, scenes)
         refuse_distortion(self.tables, self.cameras)
+        self._maps = (
+            None
+            if map_range_m is None
+            else SceneMaps.open(self.tables, chosen, map_range_m, cache_dir)
+        )
         self._clips = self._index(chosen, incomplete)
         # Shared, so that loader processes report what they skip to this one.
         self._skipped = torch.zeros(len(self._clips), dtype=torch.bool).share_memory_()
@@ -146,7 +156,12 @@ class NuscenesDataset(Dataset[Clip]):
         raise DataError(f"{self.tables.root}: none of its {len(self)} clips can be read")
 
     def _read(self, index: int, change: ClipChange | None) -> Clip:
-        clip = self._reader.read(self._plan(index))
+        plan = self._plan(index)
+        clip = self._reader.read(plan)
+        if self._maps is not None:
+            global_from_ref = self.tables.global_from_ego(plan.anchors[plan.key :][:1])[0]
+            reach = 1.0 if change is None else change.bev.map_reach
+            clip = replace(clip, maps=(self._maps.patch(plan.scene, global_from_ref, reach),))
         return clip if change is None else change.apply(clip)
 
     @property
