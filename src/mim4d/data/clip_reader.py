@@ -5,6 +5,7 @@ What does not exist is zero, its pose and intrinsics are the identity, and a boo
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from mim4d.data.boxes import boxes_of_sample
 from mim4d.data.clip import Clip
 from mim4d.data.images import load_image
 from mim4d.data.lidar import EgoBody, read_sweep
+from mim4d.data.placement import Fit, ImagePlacement
 from mim4d.data.tables import NuscenesTables, Rows
-from mim4d.geometry.camera import resize_intrinsics
 from mim4d.geometry.rigid import invert_rigid, transform_points
 
 
@@ -50,6 +51,7 @@ class ClipReader:
         cameras: Channels of the `n` cameras.
         lidar: Channel of the LiDAR; None: read no points.
         image_hw: Rows and columns that images are fitted into.
+        fit: Whether the whole image is shown, or the target filled.
         body: LiDAR points inside are returns of the car itself.
     """
 
@@ -59,12 +61,14 @@ class ClipReader:
         cameras: tuple[str, ...],
         lidar: str | None,
         image_hw: tuple[int, int],
+        fit: Fit,
         body: EgoBody,
     ) -> None:
         self._tables = tables
         self._cameras = cameras
         self._lidar = lidar
         self._image_hw = image_hw
+        self._place = partial(ImagePlacement.fitted, target_hw=image_hw, fit=fit)
         self._body = body
 
     def read(self, plan: ClipPlan) -> Clip:
@@ -108,8 +112,9 @@ class ClipReader:
         )
 
     def _read_images(self, plan: ClipPlan) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels `t n 3 h w`, sizes `t n 2` and intrinsics `t n 3 3`; the identity if absent."""
-        images = torch.zeros(*plan.images.shape, 3, *self._image_hw)
+        """Levels `t n 3 h w`, sizes `t n 2` and intrinsics `t n 3 3`; the identity if absent."""
+        images = torch.zeros(*plan.images.shape, *self._image_hw, 3, dtype=torch.uint8)
+        images = images.movedim(-1, 2)
         sizes = torch.zeros(*plan.images.shape, 2, dtype=torch.long)
         intrinsics = torch.eye(3, dtype=torch.float64).repeat(*plan.images.shape, 1, 1)
         stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0)).view_as(intrinsics)
@@ -117,13 +122,14 @@ class ClipReader:
             record = self._tables.sample_data(int(plan.images[t, n]))
             loaded = load_image(
                 self._tables.root / record.filename,
-                self._image_hw,
+                images[t, n],
+                self._place,
                 (record.height_px, record.width_px),
                 where=f"sample_data {record.token}: ",
             )
-            images[t, n] = loaded.pixels
-            sizes[t, n] = torch.tensor([loaded.height_px, loaded.width_px])
-            intrinsics[t, n] = resize_intrinsics(stored[t, n], loaded.scale_x, loaded.scale_y)
+            shape = (loaded.stored_hw, self._image_hw)
+            sizes[t, n] = torch.tensor(loaded.placement.picture_hw(*shape))
+            intrinsics[t, n] = loaded.placement.target_from_stored(*shape) @ stored[t, n]
         return images, sizes, intrinsics
 
     def _read_points(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> list[Tensor]:

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
 from mim4d.data.lidar import EgoBody
+from mim4d.data.placement import Fit
 from mim4d.data.selection import (
     FRONT_CAMERA,
     choose_cameras,
@@ -46,6 +47,8 @@ class NuscenesDataset(Dataset[Clip]):
         frame_interval_s: Time between frames, filled from keyframes and sweeps. None: frames are
             consecutive keyframes, and sweeps are not used (their files may be absent).
         image_hw: Rows and columns that images are fitted into.
+        fit: `inside` shows the whole image, with padding at the right or the bottom; `cover` fills
+            `image_hw`, without rows at the top (sky) or equal parts of both sides.
         cameras: Channels in the order wanted; None: all of the data set, CAM_FRONT first, the
             others sorted.
         lidar: Channel of the LiDAR; None: use none.
@@ -69,6 +72,7 @@ class NuscenesDataset(Dataset[Clip]):
         *,
         frames: int,
         image_hw: tuple[int, int],
+        fit: Fit = "inside",
         version: str | None = None,
         key: int = -1,
         frame_interval_s: float | None = None,
@@ -88,7 +92,7 @@ class NuscenesDataset(Dataset[Clip]):
         self.cameras = choose_cameras(self.tables, cameras)
         self.lidar = choose_lidar(self.tables, lidar)
         self._on_bad_clip = on_bad_clip
-        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, body)
+        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, fit, body)
         chosen = choose_scenes(self.tables, scenes)
         refuse_distortion(self.tables, self.cameras)
         self._clips = self._index(chosen, incomplete)

@@ -16,6 +16,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.pixels import unit_colours
 from mim4d.viz.canvas import (
     FAINT,
     INK,
@@ -184,7 +185,8 @@ def _draw_camera_panels(
 def _draw_camera(axes: "Axes", clip: Clip, t: int, n: int, class_colours: dict[int, str]) -> Any:
     """One image with points and boxes; returns the mapping of distances to colours, if any."""
     height, width = clip.image_sizes[0, t, n].tolist()
-    show_colours(axes, rearrange(clip.images[0, t, n, :, :height, :width], "c h w -> h w c"))
+    picture = unit_colours(clip.images[0, t, n, :, :height, :width])
+    show_colours(axes, rearrange(picture, "c h w -> h w c"))
     mapping = _draw_lidar(axes, clip, t, n)
     _draw_boxes(axes, clip, t, n, class_colours)
     late_ms = (clip.image_times_s[0, t, n] - clip.frame_times_s[0, t]).item() * 1000
