@@ -166,6 +166,7 @@ def build_dataset(
         lidar=clip.lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         on_bad_clip=on_bad_clip,
+        body_masks=clip.body_masks,
         augmentation=build_augmentation(config.augment),
     )
 

@@ -18,6 +18,7 @@ from mim4d.rendering.ray_choice import (
 from tests.conftest import assert_golden
 from tests.reference.rendering import mixed_frame_directions
 from tests.rendering.test_rays import GRID, make_rig
+from tests.toy import random_levels
 
 SIZES = torch.tensor([[[40, 64], [48, 56], [48, 64]]] * 2)
 PRESENT = torch.tensor([[True, True, False], [True, True, True]])
@@ -29,7 +30,7 @@ def scene(seed):
     points = (torch.rand(2, 400, 3, generator=seed) - 0.5) * torch.tensor([60.0, 60.0, 8.0])
     valid = torch.ones(2, 400, dtype=torch.bool)
     valid[1, 300:] = False
-    images = torch.rand(2, 3, 3, 48, 64, generator=seed)
+    images = random_levels((2, 3, 3, 48, 64), seed)
     return images, intrinsics, ego_from_camera, points, valid
 
 
@@ -121,8 +122,8 @@ def test_the_mask_at_positions():
 
 def test_targets_by_hand(scene):
     _, intrinsics, ego_from_camera, _, _ = scene
-    images = torch.zeros(2, 3, 3, 48, 64)
-    images[1, 2, :, 5, 9] = torch.tensor([0.1, 0.2, 0.3])
+    images = torch.zeros(2, 3, 3, 48, 64, dtype=torch.uint8)
+    images[1, 2, :, 5, 9] = torch.tensor([51, 102, 255])
     pixels = torch.tensor([[[0.0, 0.0]] * 3, [[9.9, 5.9], [10.0, 5.9], [32.0, 24.0]]])
     choice = RayChoice(
         torch.full((2, 3), 2),
@@ -132,7 +133,7 @@ def test_targets_by_hand(scene):
         torch.tensor([[False] * 3, [True] * 3]),
     )
     rays, targets = build_rays(choice, images, intrinsics, ego_from_camera, GRID, 0.5)
-    torch.testing.assert_close(targets.colours[1, 0], torch.tensor([0.1, 0.2, 0.3]))
+    torch.testing.assert_close(targets.colours[1, 0], torch.tensor([0.2, 0.4, 1.0]))
     assert not targets.colours[1, 1:].any()
     assert targets.distances[1, 0].item() == 3.0
     # Beyond the box: free up to the exit.
@@ -218,7 +219,8 @@ def test_golden_rays(golden, frame):
     intrinsics = (t["in.lidar2img"][:, frame] @ lidar_from_camera)[:, :3, :3]
     mean, std = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
     normalised = t["in.img"].unflatten(1, (6, 2))[:, :, frame]
-    images = (normalised * std.view(3, 1, 1) + mean.view(3, 1, 1)) / 255
+    images = normalised * std.view(3, 1, 1) + mean.view(3, 1, 1)
+    images = images.round().to(torch.uint8)  # they were levels but for padding, which no ray meets
     box = VoxelGrid((-1e3, -1e3, -1e3), (1e3, 1e3, 1e3), (1, 1, 1))  # cuts off no distance
     poses = lidar_from_camera[None]
     rays, targets = build_rays(choice, images, intrinsics[None], poses, box, 0.5)

@@ -16,9 +16,11 @@ import torch
 from torch.utils.data import Dataset
 
 from mim4d.data.augmentation import ClipAugmentation, ClipChange, ClipRequest
+from mim4d.data.body_mask import BodyMasks
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
 from mim4d.data.lidar import EgoBody
+from mim4d.data.placement import Fit
 from mim4d.data.scene_maps import SceneMaps
 from mim4d.data.selection import (
     FRONT_CAMERA,
@@ -50,6 +52,8 @@ class NuscenesDataset(Dataset[Clip]):
         frame_interval_s: Time between frames, filled from keyframes and sweeps. None: frames are
             consecutive keyframes, and sweeps are not used (their files may be absent).
         image_hw: Rows and columns that images are fitted into.
+        fit: `inside` shows the whole image, with padding at the right or the bottom; `cover` fills
+            `image_hw`, without rows at the top (sky) or equal parts of both sides.
         cameras: Channels in the order wanted; None: all of the data set, CAM_FRONT first, the
             others sorted.
         lidar: Channel of the LiDAR; None: use none.
@@ -59,6 +63,7 @@ class NuscenesDataset(Dataset[Clip]):
         on_bad_clip: What to do when a clip cannot be read: fail, or log it, count it in
             `num_skipped` and go on to the next index.
         body: LiDAR points inside are returns of the car itself.
+        body_masks: Folder of `<CHANNEL>.png`, non-zero where a camera sees the car itself.
         augmentation: What clips that are asked for by a `ClipRequest` undergo.
         map_range_m: Length along x and width along y of the vector map around the car at the key
             frame, metres; None: read no map.
@@ -76,6 +81,7 @@ class NuscenesDataset(Dataset[Clip]):
         *,
         frames: int,
         image_hw: tuple[int, int],
+        fit: Fit = "inside",
         version: str | None = None,
         key: int = -1,
         frame_interval_s: float | None = None,
@@ -85,6 +91,7 @@ class NuscenesDataset(Dataset[Clip]):
         incomplete: Literal["drop", "keep"] = "drop",
         on_bad_clip: Literal["fail", "skip"] = "fail",
         body: EgoBody = _BODY,
+        body_masks: Path | None = None,
         augmentation: ClipAugmentation = _NO_AUGMENTATION,
         map_range_m: tuple[float, float] | None = None,
         cache_dir: Path | None = None,
@@ -98,7 +105,8 @@ class NuscenesDataset(Dataset[Clip]):
         self.lidar = choose_lidar(self.tables, lidar)
         self._on_bad_clip = on_bad_clip
         self._augmentation = augmentation
-        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, body)
+        masks = None if body_masks is None else BodyMasks(body_masks, self.cameras)
+        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, fit, body, masks)
         chosen = choose_scenes(self.tables, scenes)
         refuse_distortion(self.tables, self.cameras)
         self._maps = (
@@ -157,7 +165,7 @@ class NuscenesDataset(Dataset[Clip]):
 
     def _read(self, index: int, change: ClipChange | None) -> Clip:
         plan = self._plan(index)
-        clip = self._reader.read(plan)
+        clip = self._reader.read(plan, None if change is None else change.images)
         if self._maps is not None:
             global_from_ref = self.tables.global_from_ego(plan.anchors[plan.key :][:1])[0]
             reach = 1.0 if change is None else change.bev.map_reach

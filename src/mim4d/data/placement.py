@@ -8,12 +8,15 @@ lies at the right and at the bottom only.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 Size = tuple[int, int]
+Fit = Literal["inside", "cover"]
+"""How a whole image meets its target: shown whole, with padding, or filling it, cropped."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,16 @@ class ImagePlacement:
             )
 
     @classmethod
-    def fitted(cls, stored_hw: Size, target_hw: Size) -> "ImagePlacement":
-        """The largest picture that shows the whole image."""
-        return cls(min(target_hw[0] / stored_hw[0], target_hw[1] / stored_hw[1]))
+    def fitted(cls, stored_hw: Size, target_hw: Size, fit: Fit = "inside") -> "ImagePlacement":
+        """The largest picture that shows the whole image, or the smallest without padding.
+
+        Of the latter, rows at the top (sky) and as many columns left as right are cropped.
+        """
+        ratios = (target_hw[0] / stored_hw[0], target_hw[1] / stored_hw[1])
+        if fit == "inside":
+            return cls(min(ratios))
+        height, width = cls(max(ratios)).scaled_hw(stored_hw)
+        return cls(max(ratios), (width - target_hw[1]) // 2, height - target_hw[0])
 
     def scaled_hw(self, stored_hw: Size) -> Size:
         """Rows and columns of the whole image after scaling."""

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.pixels import unit_colours
 from mim4d.rendering.rays import Rays, RayTargets, make_rays, rays_through_pixels
 
 
@@ -194,7 +195,7 @@ def hidden_points(
 
 def build_rays(
     choice: RayChoice,
-    images: Float[Tensor, "b n 3 h w"],
+    images: UInt8[Tensor, "b n 3 h w"],
     intrinsics: Float[Tensor, "b n 3 3"],
     ego_from_camera: Float[Tensor, "b n 4 4"],
     bounds: VoxelGrid,
@@ -204,7 +205,7 @@ def build_rays(
 
     Args:
         choice: From `choose_rays`.
-        images: RGB in [0, 1], without mask.
+        images: RGB levels 0 to 255, without mask.
         intrinsics: Pixels.
         ego_from_camera: The same pose for every ray of a camera, whatever the ray was chosen by.
         bounds: Box for near and far.
@@ -223,7 +224,7 @@ def build_rays(
     v = choice.pixels[..., 1].floor().long().clamp(0, height - 1)
     rows = rearrange(images, "b n c h w -> b (n h w) c")
     index = (choice.camera_index * height + v) * width + u
-    colours = rows.gather(1, index.unsqueeze(-1).expand(-1, -1, 3))
+    colours = unit_colours(rows.gather(1, index.unsqueeze(-1).expand(-1, -1, 3)))
     valid_distances = choice.valid_distances & rays.valid
     distances = torch.where(valid_distances, choice.distances.minimum(rays.far), 0.0)
     return rays, RayTargets(colours, distances, valid_distances, choice.camera_index, choice.pixels)

@@ -31,6 +31,7 @@ from mim4d.evaluation import (
 from mim4d.loading import load_model
 from mim4d.metrics.distance import distance_errors
 from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
+from mim4d.pixels import unit_colours
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.renderer import render_chunked
 from mim4d.training.devices import choose_accelerator
@@ -260,7 +261,7 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
     from matplotlib.colors import LogNorm, Normalize
 
     t, full = rendered.frame, rendered.prediction
-    images = rearrange(rendered.clip.images[0, t], "n c h w -> n h w c")
+    images = rearrange(unit_colours(rendered.clip.images[0, t]), "n c h w -> n h w c")
     sizes = rendered.clip.image_sizes[0, t]
     patch_px = images.shape[1] // rendered.visible.shape[-2]
     shown = enlarge_mask(rendered.visible[0, t], patch_px).unsqueeze(-1)
