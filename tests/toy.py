@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from mim4d.build import build_model
 from mim4d.config import ClipConfig, MaskConfig, RunConfig
@@ -28,6 +29,10 @@ def toy_model(config: RunConfig, seed: int = 0) -> MaskedVideoModel:
     return build_model(config)
 
 
+def random_levels(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return (torch.rand(shape, generator=generator) * 256).to(torch.uint8)
+
+
 def toy_clip(seed: int, frames: int = 3, cameras: int = 3, hw: tuple[int, int] = (64, 96)) -> Clip:
     """A car that drives 1 m a frame and turns a little, cameras all round, random pictures."""
     generator = torch.Generator().manual_seed(seed)
@@ -48,7 +53,7 @@ def toy_clip(seed: int, frames: int = 3, cameras: int = 3, hw: tuple[int, int] =
     points[..., 2] = points[..., 2].abs() / 10
     no_boxes = torch.zeros(1, frames, 0, dtype=torch.bool)
     return Clip(
-        images=torch.rand(1, frames, cameras, 3, h, w, generator=generator),
+        images=random_levels((1, frames, cameras, 3, h, w), generator),
         image_sizes=torch.tensor([h, w]).expand(1, frames, cameras, 2).clone(),
         image_present=torch.ones(1, frames, cameras, dtype=torch.bool),
         intrinsics=intrinsics.expand(1, frames, cameras, 3, 3).clone(),

@@ -1,12 +1,14 @@
 """Config to objects: the one place that reads a config and wires the parts."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from mim4d.config import GridConfig, RunConfig
-from mim4d.data.layout import read_split
+from mim4d.config import AugmentConfig, GridConfig, RunConfig
+from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import SceneChoice
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
@@ -112,24 +114,47 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
     )
 
 
+def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
+    """What training clips may undergo."""
+    return ClipAugmentation(
+        ImageRanges(config.image_scale, config.image_flip),
+        ColourRanges(
+            config.brightness,
+            config.contrast,
+            config.saturation,
+            math.radians(config.hue_deg),
+            config.colours_by,
+        ),
+        BevRanges(
+            math.radians(config.bev_rotation_deg),
+            config.bev_scale,
+            config.bev_flip_x,
+            config.bev_flip_y,
+        ),
+    )
+
+
 def build_dataset(
     config: RunConfig,
     data: Path,
-    split: Literal["train", "val"],
+    scenes: str | SceneChoice,
     version: str | None = None,
     on_bad_clip: Literal["fail", "skip"] = "fail",
 ) -> NuscenesDataset:
     """Clips of a data set, as the config wants them.
 
-    A data set without a list of splits has only one: all its scenes.
+    Args:
+        config: The resolved configuration.
+        data: Folder of the data set.
+        scenes: Name of a split, or a choice of scenes. A data set that lists no splits has only
+            one: all its scenes.
+        version: Version folder, where there are several.
+        on_bad_clip: What to do with clips that cannot be read.
 
     Raises:
-        ValueError: If the data set's list of splits has no scene for this one.
+        ValueError: If the data are wrong, or no scene is left.
     """
     clip = config.clip
-    scenes = read_split(data, split)
-    if scenes is not None and not scenes:
-        raise ValueError(f"{data / 'splits.json'}: names no scene of split {split!r}")
     return NuscenesDataset(
         data,
         version=version,
@@ -139,8 +164,10 @@ def build_dataset(
         image_hw=(clip.image_height, clip.image_width),
         cameras=clip.cameras,
         lidar=clip.lidar,
-        scenes=scenes,
+        scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         on_bad_clip=on_bad_clip,
+        body_masks=clip.body_masks,
+        augmentation=build_augmentation(config.augment),
     )
 
 

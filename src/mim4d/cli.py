@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -29,6 +29,9 @@ from mim4d.options import (
     World,
 )
 from mim4d.presets import PRESETS, preset
+
+if TYPE_CHECKING:
+    from mim4d.data.splits import SceneChoice
 
 
 def world(options: World) -> None:
@@ -100,6 +103,7 @@ def pretrain(options: Pretrain) -> None:
         version=options.version,
         resume=options.resume,
         overfit=options.overfit,
+        scenes=_scenes(options.split, options.scenes, options.scene_fraction, options.scene_seed),
         device=options.device,
         workers=options.workers,
         skip_bad_clips=options.on_bad_clip == "skip",
@@ -117,6 +121,7 @@ def render(options: Render) -> None:
         options.out or options.run / "renders",
         clips=options.clips,
         stride=options.stride,
+        scenes=_scenes(options.split, options.scenes),
         version=options.version,
         device=options.device,
     ):
@@ -132,10 +137,19 @@ def evaluate(options: Evaluate) -> None:
         options.data,
         stride=options.stride,
         max_clips=options.clips,
+        scenes=_scenes(options.split, options.scenes),
         version=options.version,
         device=options.device,
     )
     print(evaluation.table())
+
+
+def _scenes(
+    split: str, names: tuple[str, ...], fraction: float = 1.0, seed: int = 0
+) -> "SceneChoice":
+    from mim4d.data.splits import SceneChoice, scene_names
+
+    return SceneChoice(split, scene_names(names) or None, fraction, seed)
 
 
 def bench_step(options: BenchStep) -> None:

@@ -20,8 +20,8 @@ from torch import Tensor
 from mim4d.build import build_dataset, build_grid
 from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
-from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import SceneChoice, resolve_split
 from mim4d.data.truth import has_truth, read_distance
 from mim4d.files import write_text
 from mim4d.geometry.depth_map import nearest_points
@@ -32,12 +32,14 @@ from mim4d.metrics.distance import DistanceErrors, distance_errors
 from mim4d.models.masking import hide_padding
 from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.ray_choice import at_pixels
 from mim4d.rendering.rays import Rays, image_rays
 from mim4d.rendering.renderer import Rendering, render_chunked
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.record import was_trained_on
 
 MIN_M, MAX_M = 1.0, 60.0
+_HELD_OUT = SceneChoice("val")
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def evaluate_run(
     *,
     stride: int = 4,
     max_clips: int | None = None,
+    scenes: SceneChoice = _HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
 ) -> Evaluation:
@@ -128,9 +131,10 @@ def evaluate_run(
 
     Args:
         run: Run folder.
-        data: Data set; its held-out scenes count, or all scenes if it names none.
+        data: Data set.
         stride: Image pixels per evaluated pixel, in both directions.
         max_clips: At most so many clips, spread evenly.
+        scenes: Scenes that count; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
 
@@ -142,7 +146,7 @@ def evaluate_run(
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
     view = EvaluatedView.of(config, stride)
-    dataset = build_dataset(config, data, "val", version)
+    dataset = build_dataset(config, data, scenes, version)
     indices = spread(len(dataset), max_clips)
     truths = [view.truth(dataset, index, dataset[index]) for index in indices]
     rows = _pixel_baselines(build_dataset(config, data, "train", version), view, truths)
@@ -204,7 +208,11 @@ class EvaluatedView:
 
     def rays(self, clip: Clip) -> Rays:
         """The lattice of rays of a single clip, in the frame's ego axes."""
-        rays, _ = image_rays(
+        return self._lattice(clip)[0]
+
+    def _lattice(self, clip: Clip) -> tuple[Rays, Float[Tensor, "b r 2"]]:
+        """Rays and their pixels."""
+        return image_rays(
             clip.image_sizes[:, self.frame],
             clip.image_present[:, self.frame],
             clip.intrinsics[:, self.frame],
@@ -213,12 +221,11 @@ class EvaluatedView:
             self.grid,
             self.near_m,
         )
-        return rays
 
     def truth(self, dataset: NuscenesDataset, index: int, clip: Clip) -> Float[Tensor, "n h w"]:
         """True distance along each ray, metres; NaN where it is unknown or does not count.
 
-        It counts between 1 and 60 m and inside the grid.
+        It counts between 1 and 60 m and inside the grid, and not where a camera sees its own car.
         """
         root = dataset.tables.root
         if has_truth(root):
@@ -228,9 +235,12 @@ class EvaluatedView:
             distance = torch.stack(images)
         else:
             distance = lidar_distance(clip, self.frame, self.lattice)
-        rays, flat = self.rays(clip), distance.flatten()
+        (rays, pixels), flat = self._lattice(clip), distance.flatten()
         points = rays.origins[0] + rays.directions[0] * flat.unsqueeze(-1)
         counts = self.grid.contains(points) & rays.valid[0] & (flat > MIN_M) & (flat < MAX_M)
+        if clip.on_body is not None:
+            by_camera = pixels[0].unflatten(0, (clip.num_cameras, -1))
+            counts &= ~at_pixels(clip.on_body[0], by_camera).flatten()
         return torch.where(counts, flat, torch.nan).unflatten(0, distance.shape)
 
 
@@ -300,8 +310,9 @@ def _pixel_baselines(
     Only for data sets with exact distances and a list of splits: a mean over a few LiDAR points
     per pixel, or over the evaluated scenes themselves, would say nothing.
     """
-    root = training.tables.root
-    if not has_truth(root) or read_split(root, "train") is None:
+    tables = training.tables
+    split = resolve_split(tables.root, tables.version, tables.scene_names, "train")
+    if not has_truth(tables.root) or split.origin == "all":
         return {}
     seen = torch.stack([view.truth(training, i, training[i]) for i in range(len(training))])
     return {

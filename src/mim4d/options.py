@@ -95,6 +95,15 @@ class Pretrain:
     """Continue the run in --out from its newest checkpoint."""
     overfit: int = 0
     """Train on only so many clips; 0 takes all."""
+    split: str = "train"
+    """Split to train on, by the data set's splits.json or nuScenes' official lists; a data set
+    that lists none is one split."""
+    scenes: tuple[str, ...] = ()
+    """Scenes by name instead of a split; a .txt file holds one name a line."""
+    scene_fraction: float = 1.0
+    """Share of the scenes to train on; a smaller share is contained in a larger one."""
+    scene_seed: int = 0
+    """Seed that chooses the share of scenes."""
     device: Device = "auto"
     """Where to train."""
     workers: int | None = None
@@ -117,6 +126,10 @@ class Render:
     """How many clips, spread over the scenes."""
     stride: int = 2
     """Image pixels per rendered pixel."""
+    split: str = "val"
+    """Split to take scenes from; by default the held-out one."""
+    scenes: tuple[str, ...] = ()
+    """Scenes by name instead of a split; a .txt file holds one name a line."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"
@@ -135,6 +148,10 @@ class Evaluate:
     """Image pixels per evaluated pixel, in both directions."""
     clips: int | None = None
     """At most so many clips, spread over the scenes."""
+    split: str = "val"
+    """Split to take scenes from; by default the held-out one."""
+    scenes: tuple[str, ...] = ()
+    """Scenes by name instead of a split; a .txt file holds one name a line."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"

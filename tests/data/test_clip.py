@@ -11,7 +11,7 @@ def make_clip(points: int = 3, boxes: int = 2, cameras: int = 2, value: float = 
     t, n = 2, cameras
     eye3, eye4 = torch.eye(3), torch.eye(4)
     return Clip(
-        images=torch.full((1, t, n, 3, 4, 6), value),
+        images=torch.full((1, t, n, 3, 4, 6), round(200 * value), dtype=torch.uint8),
         image_sizes=torch.tensor([4, 6]).expand(1, t, n, 2),
         image_present=torch.ones(1, t, n, dtype=torch.bool),
         intrinsics=eye3.expand(1, t, n, 3, 3),
@@ -56,7 +56,7 @@ def test_collate_refuses_clips_of_another_rig() -> None:
 
 def test_collate_refuses_another_image_size() -> None:
     clip = make_clip()
-    wider = dataclasses.replace(clip, images=torch.zeros(1, 2, 2, 3, 4, 8))
+    wider = dataclasses.replace(clip, images=torch.zeros(1, 2, 2, 3, 4, 8, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"\(2, 2, 3, 4, 6\) and \(2, 2, 3, 4, 8\)"):
         collate([clip, wider])
 

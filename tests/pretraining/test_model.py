@@ -11,7 +11,7 @@ from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel, Reconstruction, StepChoices, take
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
 from mim4d.rendering.rays import Rays, RayTargets
-from tests.toy import toy_clip, toy_config, toy_model
+from tests.toy import random_levels, toy_clip, toy_config, toy_model
 
 WEIGHTS = LossWeights(
     colour=10.0, distance=0.195, relative_distance=1.0, eikonal=0.1, predicted=1.0, depth=0.1
@@ -84,7 +84,7 @@ def test_hidden_pixels_change_nothing_but_their_own_targets() -> None:
     clip = toy_clip(4)
     choices = _choices(model, clip, seed=0)
     hidden = ~choices.visible.repeat_interleave(32, -1).repeat_interleave(32, -2)
-    noise = torch.rand(clip.images.shape, generator=torch.Generator().manual_seed(9))
+    noise = random_levels(clip.images.shape, torch.Generator().manual_seed(9))
     disturbed = replace(clip, images=torch.where(hidden.unsqueeze(3), noise, clip.images))
     assert not torch.equal(disturbed.images, clip.images)
     assert torch.equal(

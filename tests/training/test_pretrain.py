@@ -273,3 +273,15 @@ def test_a_failing_save_leaves_the_checkpoint_before(tmp_path: Path) -> None:
         io.save_checkpoint({"mim4d_config": "", "x": lambda: None}, path)
     assert torch.equal(io.load_checkpoint(path)["x"], torch.ones(3))
     assert [p.name for p in tmp_path.iterdir()] == ["step.ckpt"]
+
+
+def test_a_choice_of_scenes_is_recorded_and_kept(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(config_to_json(_config(steps=3)))
+    argv = ["pretrain", str(tmp_path / "config.json"), "--data", str(data), "--device", "cpu"]
+    argv += ["--workers", "0", "--out", str(tmp_path / "run")]
+    assert main([*argv, "--scene-fraction", "0.5", "--scene-seed", "1"]) == 0
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert record["training_scenes"] == ["tiny-0"]
+    with pytest.raises(ValueError, match=r"started on 1 scenes, not on these 2 \(new: tiny-1"):
+        _pretrain(_config(steps=3), data, tmp_path / "run", resume=True)
+    assert main([*argv, "--scenes", "tiny-0", "--resume"]) == 0

@@ -33,7 +33,7 @@ def make_clip(
     intrinsics = torch.tensor([[FOCAL, 0.0, WIDTH / 2], [0.0, FOCAL, HEIGHT / 2], [0.0, 0.0, 1.0]])
     every = (1, t, n)
     return Clip(
-        images=torch.full((*every, 3, 64, 128), 0.5),
+        images=torch.full((*every, 3, 64, 128), 128, dtype=torch.uint8),
         image_sizes=torch.tensor([HEIGHT, WIDTH]).expand(*every, 2).clone(),
         image_present=torch.ones(every, dtype=torch.bool),
         intrinsics=intrinsics.expand(*every, 3, 3).clone(),

@@ -20,6 +20,7 @@ from mim4d.data.clip import Clip
 from mim4d.errors import DataError
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.pixels import unit_colours
 
 # One keyframe of a 32-beam LiDAR has a few hundred; its peak wanders by more than half a degree.
 _MIN_EDGES = 2000
@@ -60,7 +61,7 @@ def alignment_offset(clip: Clip, max_deg: float = 1.5, step_deg: float = 0.1) ->
     count = {axis: 0 for axis in totals}
     for b, t, n in torch.nonzero(clip.image_present & clip.frame_present[..., None]).tolist():
         height, width = clip.image_sizes[b, t, n].tolist()
-        image = clip.images[b, t, n, :, :height, :width]
+        image = unit_colours(clip.images[b, t, n, :, :height, :width])
         points_ref = clip.points_ref[b, t][clip.valid_points[b, t]]
         intrinsics = clip.intrinsics[b, t, n]
         camera_from_ref = invert_rigid(clip.ref_from_camera[b, t, n])
@@ -98,7 +99,8 @@ def depth_edges(
     apart).
     """
     max_gap_deg = 0.8 if horizontal else 1.6
-    px_per_deg = math.radians(1) * float(intrinsics[0, 0])
+    # A mirrored image has a negative fx.
+    px_per_deg = math.radians(1) * abs(float(intrinsics[0, 0]))
     pixels, depth = project(intrinsics, points_camera)
     limit = pixels.new_tensor([image_hw[1], image_hw[0]])
     inside = (depth > 2.0) & (pixels >= 0).all(dim=-1) & (pixels < limit).all(dim=-1)

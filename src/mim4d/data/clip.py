@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mim4d.data.map_patch import MapPatch
@@ -24,7 +24,8 @@ class Clip:
     Where a frame or an image does not exist, its pose and intrinsics are the identity.
 
     Attributes:
-        images: RGB in [0, 1], resized and padded at the right and the bottom (padding is 0).
+        images: RGB levels 0 to 255, resized and padded at the right and the bottom (padding is 0);
+            colours lie last in memory. `pixels.unit_colours` makes colours in [0, 1] of them.
         image_sizes: Rows and columns of each image that are picture, not padding.
         image_present: Whether the image exists. A missing one is all zeros and gets no rays.
         intrinsics: Of the resized image, pixels; the first pixel's corner is (0, 0).
@@ -44,10 +45,11 @@ class Clip:
         camera_names: Channel of each camera, e.g. CAM_FRONT.
         scene_names: Scene of each clip of the batch.
         key_tokens: Token of each clip's key sample.
+        on_body: Where each camera sees the car that carries it, in every frame; None if not known.
         maps: The vector map around the car at each clip's key frame; None if it was not asked for.
     """
 
-    images: Float[Tensor, "b t n 3 h w"]
+    images: UInt8[Tensor, "b t n 3 h w"]
     image_sizes: Int[Tensor, "b t n 2"]
     image_present: Bool[Tensor, "b t n"]
     intrinsics: Float[Tensor, "b t n 3 3"]
@@ -66,6 +68,7 @@ class Clip:
     camera_names: tuple[str, ...]
     scene_names: tuple[str, ...]
     key_tokens: tuple[str, ...]
+    on_body: Bool[Tensor, "b n h w"] | None = None
     maps: tuple[MapPatch, ...] | None = None
 
     @property
@@ -122,12 +125,13 @@ def collate(clips: Sequence[Clip]) -> Clip:
             )
     if len({clip.maps is None for clip in clips}) > 1:
         raise ValueError("clips of one batch must all have a map, or none of them")
+    if len(clips) == 1:
+        return first
     joined: dict[str, Any] = {"key": first.key, "camera_names": first.camera_names}
     for field in fields(Clip):
         values = [getattr(clip, field.name) for clip in clips]
         if isinstance(values[0], Tensor):
-            fill = -1 if field.name == "box_classes" else 0
-            joined[field.name] = torch.cat(_pad_third_axis(values, fill))
+            joined[field.name] = _join(values, fill=-1 if field.name == "box_classes" else 0)
         elif field.name in ("scene_names", "key_tokens") or (
             field.name == "maps" and first.maps is not None
         ):
@@ -135,13 +139,21 @@ def collate(clips: Sequence[Clip]) -> Clip:
     return Clip(**joined)
 
 
-def _pad_third_axis(tensors: list[Tensor], fill: int) -> list[Tensor]:
-    """Pad axis 2 (points, boxes) to the longest; a no-op where lengths agree."""
-    if tensors[0].ndim < 3:
-        return tensors
-    longest = max(tensor.shape[2] for tensor in tensors)
-    padded = []
+def _join(tensors: Sequence[Tensor], fill: int) -> Tensor:
+    """Copy each tensor once into a batch; axis 2 (points, boxes) is padded to the longest."""
+    first = tensors[0]
+    batch = sum(len(tensor) for tensor in tensors)
+    if first.ndim == 6:  # images: their colours stay last in memory
+        _, t, n, c, h, w = first.shape
+        joined = first.new_empty(batch, t, n, h, w, c).movedim(-1, 3)
+    elif len({tensor.shape[2:] for tensor in tensors}) > 1:
+        longest = max(tensor.shape[2] for tensor in tensors)
+        joined = first.new_full((batch, first.shape[1], longest, *first.shape[3:]), fill)
+    else:
+        joined = first.new_empty(batch, *first.shape[1:])
+    start = 0
     for tensor in tensors:
-        shape = (*tensor.shape[:2], longest - tensor.shape[2], *tensor.shape[3:])
-        padded.append(torch.cat([tensor, tensor.new_full(shape, fill)], dim=2))
-    return padded
+        place = joined[start : start + len(tensor)]
+        (place[:, :, : tensor.shape[2]] if tensor.ndim > 2 else place).copy_(tensor)
+        start += len(tensor)
+    return joined

@@ -4,20 +4,24 @@ Poses are composed in float64 (a log's global coordinates reach kilometres) and 
 What does not exist is zero, its pose and intrinsics are the identity, and a boolean says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mim4d.data.augmentation import ImageDraw
+from mim4d.data.body_mask import BodyMasks
 from mim4d.data.boxes import boxes_of_sample
 from mim4d.data.clip import Clip
 from mim4d.data.images import load_image
 from mim4d.data.lidar import EgoBody, read_sweep
+from mim4d.data.placement import Fit, ImagePlacement, Size
 from mim4d.data.tables import NuscenesTables, Rows
-from mim4d.geometry.camera import resize_intrinsics
 from mim4d.geometry.rigid import invert_rigid, transform_points
 
 
@@ -42,6 +46,32 @@ class ClipPlan:
     images: Rows
 
 
+@dataclass(frozen=True)
+class _Images:
+    """Images of a clip while it is read; intrinsics are the identity where there is none.
+
+    Attributes:
+        levels: RGB, 0 to 255; colours lie last in memory.
+        sizes: Rows and columns that are picture.
+        intrinsics: Of the placed images, pixels.
+        on_body: Where each camera sees the car itself; None if that is not known.
+    """
+
+    levels: UInt8[Tensor, "t n 3 h w"]
+    sizes: Int[Tensor, "t n 2"]
+    intrinsics: Float64[Tensor, "t n 3 3"]
+    on_body: Bool[Tensor, "n h w"] | None
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], image_hw: Size, has_masks: bool) -> "_Images":
+        return cls(
+            torch.zeros(*shape, *image_hw, 3, dtype=torch.uint8).movedim(-1, 2),
+            torch.zeros(*shape, 2, dtype=torch.long),
+            torch.eye(3, dtype=torch.float64).repeat(*shape, 1, 1),
+            torch.zeros(shape[1], *image_hw, dtype=torch.bool) if has_masks else None,
+        )
+
+
 class ClipReader:
     """Reads clips of one data set.
 
@@ -50,7 +80,9 @@ class ClipReader:
         cameras: Channels of the `n` cameras.
         lidar: Channel of the LiDAR; None: read no points.
         image_hw: Rows and columns that images are fitted into.
+        fit: Whether the whole image is shown, or the target filled.
         body: LiDAR points inside are returns of the car itself.
+        masks: Where cameras see the car itself; None if it is not known.
     """
 
     def __init__(
@@ -59,23 +91,31 @@ class ClipReader:
         cameras: tuple[str, ...],
         lidar: str | None,
         image_hw: tuple[int, int],
+        fit: Fit,
         body: EgoBody,
+        masks: BodyMasks | None = None,
     ) -> None:
         self._tables = tables
         self._cameras = cameras
         self._lidar = lidar
         self._image_hw = image_hw
+        self._place = partial(ImagePlacement.fitted, target_hw=image_hw, fit=fit)
         self._body = body
+        self._masks = masks
 
-    def read(self, plan: ClipPlan) -> Clip:
+    def read(self, plan: ClipPlan, draws: Sequence[ImageDraw] | None = None) -> Clip:
         """Read one clip (`b` = 1).
+
+        Args:
+            plan: The measurements.
+            draws: How each camera's images are placed otherwise than usual; None: as usual.
 
         Raises:
             DataError: If a file is missing or damaged; it names the file and its record.
         """
         key, tables = plan.key, self._tables
         ref_from_global = invert_rigid(tables.global_from_ego(plan.anchors[key : key + 1]))[0]
-        images, sizes, intrinsics = self._read_images(plan)
+        images = self._read_images(plan, draws or [ImageDraw()] * len(self._cameras))
         points, valid_points = _pad(self._read_points(plan, ref_from_global))
         boxes = [
             boxes_of_sample(tables, sample, ref_from_global) if sample >= 0 else None
@@ -86,10 +126,10 @@ class ClipReader:
         velocities, _ = _pad([b.valid_velocities if b else no_flags for b in boxes])
         classes, _ = _pad([b.classes if b else no_classes for b in boxes], fill=-1)
         return Clip(
-            images=images[None],
-            image_sizes=sizes[None],
+            images=images.levels[None],
+            image_sizes=images.sizes[None],
             image_present=torch.from_numpy(plan.images >= 0)[None],
-            intrinsics=intrinsics.float()[None],
+            intrinsics=images.intrinsics.float()[None],
             ref_from_camera=self._camera_poses(plan, ref_from_global).float()[None],
             image_times_s=self._image_times(plan)[None],
             ref_from_ego=self._ego_poses(plan, ref_from_global).float()[None],
@@ -105,26 +145,35 @@ class ClipReader:
             camera_names=self._cameras,
             scene_names=(tables.scene(plan.scene).name,),
             key_tokens=(tables.sample(plan.sample).token,),
+            on_body=None if images.on_body is None else images.on_body[None],
         )
 
-    def _read_images(self, plan: ClipPlan) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels `t n 3 h w`, sizes `t n 2` and intrinsics `t n 3 3`; the identity if absent."""
-        images = torch.zeros(*plan.images.shape, 3, *self._image_hw)
-        sizes = torch.zeros(*plan.images.shape, 2, dtype=torch.long)
-        intrinsics = torch.eye(3, dtype=torch.float64).repeat(*plan.images.shape, 1, 1)
-        stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0)).view_as(intrinsics)
+    def _read_images(self, plan: ClipPlan, draws: Sequence[ImageDraw]) -> "_Images":
+        """Every image of the clip, each camera's placed by its draw."""
+        images = _Images.empty(plan.images.shape, self._image_hw, self._masks is not None)
+        stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0))
+        stored = stored.view_as(images.intrinsics)
         for t, n in np.argwhere(plan.images >= 0).tolist():
             record = self._tables.sample_data(int(plan.images[t, n]))
             loaded = load_image(
                 self._tables.root / record.filename,
-                self._image_hw,
+                images.levels[t, n],
+                partial(self._placement, draws[n]),
                 (record.height_px, record.width_px),
                 where=f"sample_data {record.token}: ",
             )
-            images[t, n] = loaded.pixels
-            sizes[t, n] = torch.tensor([loaded.height_px, loaded.width_px])
-            intrinsics[t, n] = resize_intrinsics(stored[t, n], loaded.scale_x, loaded.scale_y)
-        return images, sizes, intrinsics
+            shape = (loaded.stored_hw, self._image_hw)
+            images.sizes[t, n] = torch.tensor(loaded.placement.picture_hw(*shape))
+            images.intrinsics[t, n] = loaded.placement.target_from_stored(*shape) @ stored[t, n]
+            # One mask serves all frames: their placement is the same, and so must their size be.
+            if self._masks is not None and images.on_body is not None:
+                self._masks.check(n, loaded.stored_hw)
+                if t == np.argmax(plan.images[:, n] >= 0):
+                    images.on_body[n] = self._masks.placed(n, loaded.placement, *shape)
+        return images
+
+    def _placement(self, draw: ImageDraw, stored_hw: Size) -> ImagePlacement:
+        return draw.placement(self._place(stored_hw), stored_hw, self._image_hw)
 
     def _read_points(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> list[Tensor]:
         """Points of each frame in `ref`; none where the frame has no LiDAR of its own."""

@@ -1,94 +1,135 @@
-"""Image files to tensors of one size.
+"""Image files to pixels at their place in the target.
 
-An image is made smaller (or larger) by one factor until it fits inside the target size, and padded
-with zeros at the right and at the bottom. The factor of each axis is returned, rounding to whole
-pixels included, so that intrinsics can follow exactly.
+What enters are a file and an `ImagePlacement`; what leaves are uint8 RGB levels in a tensor of the
+caller's. A JPEG is decoded at a half, a quarter or an eighth of its size where the target is that
+small; then only the part that is shown is resized, with antialiasing (bilinear, on fixed-point
+levels). Places are exact to the sub-pixel whatever was decoded: `target_from_stored` of the
+placement says where each stored pixel went.
+
+Pixels are taken as they are stored, for that is what calibrations are of: an EXIF rotation is not
+applied.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from mim4d.data.placement import ImagePlacement, Size
+from mim4d.data.resize import Span, resize_part
 from mim4d.errors import DataError, MissingFileError
+
+Placer = Callable[[Size], ImagePlacement]
+"""Chooses the placement of an image from the rows and columns stored."""
+
+# Grey becomes three equal channels, a palette its colours, transparency is left out. What else
+# Pillow reads (CMYK, 16 or 32 bits of one channel, YCbCr TIFF) is no picture of a camera, and how
+# its levels should be mapped to RGB is not known.
+_MODES = ("RGB", "L", "P", "RGBA")
 
 
 @dataclass(frozen=True)
 class LoadedImage:
-    """An image inside its target size.
+    """How an image was laid into its target.
 
     Attributes:
-        pixels: RGB in [0, 1], padding 0.
-        height_px: Rows that are picture.
-        width_px: Columns that are picture.
-        scale_x: Width of the picture over the width of the stored image.
-        scale_y: The same for heights.
+        stored_hw: Rows and columns of the file.
+        placement: Where they went.
     """
 
-    pixels: Float[Tensor, "3 h w"]
-    height_px: int
-    width_px: int
-    scale_x: float
-    scale_y: float
+    stored_hw: Size
+    placement: ImagePlacement
 
 
 def load_image(
-    path: Path, image_hw: tuple[int, int], expected_hw: tuple[int, int] = (0, 0), where: str = ""
+    path: Path,
+    target: UInt8[Tensor, "3 h w"],
+    place: Placer,
+    expected_hw: Size = (0, 0),
+    where: str = "",
 ) -> LoadedImage:
-    """Decode an image and fit it into `image_hw`.
+    """Decode an image into its place in `target`; what is not picture there is left as it is.
 
     Args:
-        path: A JPEG, PNG or whatever else Pillow reads.
-        image_hw: Rows and columns of the result.
+        path: A JPEG, PNG or whatever else Pillow reads, RGB or grey with 8 bits a channel.
+        target: Where to write RGB levels. Fastest if its colours lie last in memory.
+        place: Chooses the placement; it is called once the file's size is known.
         expected_hw: Rows and columns that the table gives for the stored image; 0 if it does not.
         where: What to call the record in an error message.
 
     Raises:
-        DataError: If the file is missing or damaged, or its size is not the expected one.
+        DataError: If the file is missing or damaged, its size is not the expected one, or its
+            pixels are of another kind.
     """
     if not path.is_file():
         raise MissingFileError(f"{where}image file {path} not found; was its archive extracted?")
+    with _readable(path, where):
+        image = Image.open(path)
+    with image:
+        _check(path, image, expected_hw, where)
+        stored_hw = (image.height, image.width)
+        loaded = LoadedImage(stored_hw, place(stored_hw))
+        rows, columns = _draft(image, loaded, (target.shape[1], target.shape[2]))
+        with _readable(path, where):
+            levels = _decode(image, rows, columns)
+    picture = resize_part(levels, rows, columns)
+    if loaded.placement.flipped:
+        picture = picture.flip(-1)
+    target[:, : rows.length, : columns.length] = picture
+    return loaded
+
+
+@contextmanager
+def _readable(path: Path, where: str) -> Iterator[None]:
+    """Name the file that the decoder stumbles over."""
     try:
-        with Image.open(path) as image:
-            _check_size(path, image, expected_hw, where)
-            stored_width, stored_height = image.size
-            height, width = fitted_size(stored_height, stored_width, image_hw)
-            resized = _decode(image, height, width)
-    except DataError:
-        raise
+        yield
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{where}image file {path} cannot be decoded ({error}); the file is damaged: restore it"
         ) from error
-    pixels = torch.zeros(3, *image_hw)
-    picture = torch.from_numpy(np.array(resized, np.uint8))
-    pixels[:, :height, :width] = picture.permute(2, 0, 1).float() / 255
-    return LoadedImage(pixels, height, width, width / stored_width, height / stored_height)
 
 
-def fitted_size(height: int, width: int, image_hw: tuple[int, int]) -> tuple[int, int]:
-    """Largest rows and columns of the same proportions (to the pixel) inside `image_hw`."""
-    scale = min(image_hw[0] / height, image_hw[1] / width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _check_size(path: Path, image: Image.Image, expected_hw: tuple[int, int], where: str) -> None:
+def _check(path: Path, image: Image.Image, expected_hw: Size, where: str) -> None:
     height, width = expected_hw
     if height > 0 and width > 0 and image.size != (width, height):
         raise DataError(
             f"{where}image file {path} has {image.width}x{image.height} pixels, its table says "
             f"{width}x{height}; the calibration would not fit: restore the file or the table"
         )
+    if image.mode not in _MODES:
+        raise DataError(
+            f"{where}image file {path} has pixels of kind {image.mode!r}; expected RGB or grey "
+            "with 8 bits a channel: convert the file"
+        )
 
 
-def _decode(image: Image.Image, height: int, width: int) -> Image.Image:
-    box: tuple[float, float, float, float] = (0.0, 0.0, *image.size)
-    # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time. Sizes that do
-    # not divide evenly are rounded up there; the box keeps the exact extent.
-    if draft := image.draft("RGB", (width, height)):
-        box = draft[1]
-    return image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR, box=box)
+def _draft(image: Image.Image, loaded: LoadedImage, target_hw: Size) -> tuple[Span, Span]:
+    """Set how much smaller a JPEG is decoded, and tell what is needed of rows and columns then."""
+    placement, stored_hw = loaded.placement, loaded.stored_hw
+    scaled_hw = placement.scaled_hw(stored_hw)
+    picture_hw = placement.picture_hw(stored_hw, target_hw)
+    crop = (placement.crop_top_px, placement.crop_left_px)
+    # The size of a JPEG decoded at 1/2, 1/4 or 1/8 is rounded up; the box has the exact extent.
+    draft = image.draft("RGB", (scaled_hw[1], scaled_hw[0]))
+    reduction = round(stored_hw[1] / draft[1][2]) if draft else 1
+    axes = zip(stored_hw, scaled_hw, crop, picture_hw, strict=True)
+    rows, columns = (Span.of(h, scaled, reduction, c, size) for h, scaled, c, size in axes)
+    return rows, columns
+
+
+def _decode(image: Image.Image, rows: Span, columns: Span) -> UInt8[Tensor, "h w 3"]:
+    """The pixels that the spans need."""
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    box = (columns.first, rows.first, columns.last, rows.last)
+    if box != (0, 0, *image.size):
+        image = image.crop(box)
+    # Loading is lazy: it is here that a file is decoded. A bytearray, because bytes are read-only.
+    levels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return levels.view(image.height, image.width, 3)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mim4d.data.map_patch import Bounds, Length, MapPatch
 from mim4d.data.tables import NuscenesTables
-from mim4d.data.vector_map import VectorMap, centred, map_file
+from mim4d.data.vector_map import REACH, VectorMap, centred, map_file
 from mim4d.errors import MissingFileError
 
 
@@ -64,9 +64,12 @@ class SceneMaps:
         }
         return cls(locations, maps, centred(*range_m))
 
-    def patch(self, scene: int, global_from_ref: Float64[Tensor, "4 4"]) -> MapPatch:
-        """The map of a scene around a pose."""
-        return self.maps[self.locations[scene]].patch(global_from_ref, self.bounds_m)
+    def patch(
+        self, scene: int, global_from_ref: Float64[Tensor, "4 4"], reach: float = REACH
+    ) -> MapPatch:
+        """The map of a scene around a pose, read at least as far as is usual."""
+        map_ = self.maps[self.locations[scene]]
+        return map_.patch(global_from_ref, self.bounds_m, max(reach, REACH))
 
 
 def location_of(tables: NuscenesTables, scene: int) -> str:

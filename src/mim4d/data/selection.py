@@ -4,15 +4,18 @@ What enters are names and numbers as a user gives them; each is checked against 
 error lists what there is to choose from.
 """
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
+from mim4d.data.splits import SceneChoice
 from mim4d.data.tables import NuscenesTables
 from mim4d.data.timeline import FrameSpacing
 from mim4d.errors import DataError
 
 FRONT_CAMERA = "CAM_FRONT"
+_LOGGER = logging.getLogger(__name__)
 
 
 def frame_spacing(frames: int, key: int, frame_interval_s: float | None) -> FrameSpacing:
@@ -54,9 +57,13 @@ def choose_lidar(tables: NuscenesTables, wanted: str | None) -> str | None:
     return wanted
 
 
-def choose_scenes(tables: NuscenesTables, wanted: Sequence[str] | None) -> list[int]:
-    """Rows of the scenes wanted, by name; None: all."""
+def choose_scenes(tables: NuscenesTables, wanted: Sequence[str] | SceneChoice | None) -> list[int]:
+    """Rows of the scenes wanted, by name or by choice; None: all."""
     rows = {name: row for row, name in enumerate(tables.scene_names)}
+    if isinstance(wanted, SceneChoice):
+        split = wanted.resolve(tables.root, tables.version, list(rows))
+        _LOGGER.log(logging.INFO if split.origin != "splits.json" else logging.DEBUG, split.note)
+        wanted = split.scenes
     names = list(rows) if wanted is None else list(wanted)
     unknown = [name for name in names if name not in rows]
     if unknown or not names:

@@ -22,6 +22,7 @@ from mim4d.models.lift import Normalise, lift, project_voxels
 from mim4d.models.masked_encoder import MaskedConvNeXt
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.volume_conv import VolumeConv
+from mim4d.pixels import unit_colours
 
 
 def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:
@@ -99,7 +100,7 @@ class VideoEncoder(nn.Module):
             clip: The clip; only images and calibration are read.
             visible: Patches the encoder may see; None shows everything.
         """
-        images = rearrange(clip.images, "b t n c h w -> (b t n) c h w")
+        images = rearrange(unit_colours(clip.images), "b t n c h w -> (b t n) c h w")
         if visible is not None:
             visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
         with record_function("encode"), self._autocast(images):

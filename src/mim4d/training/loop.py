@@ -21,6 +21,7 @@ from mim4d.build import build_dataset, build_model
 from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import SceneChoice
 from mim4d.errors import DataError
 from mim4d.files import replacing
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress
@@ -44,6 +45,7 @@ from mim4d.training.record import (
 from mim4d.training.sampling import StepSampler
 
 logger = logging.getLogger(__name__)
+_TRAINING = SceneChoice("train")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def pretrain(
     version: str | None = None,
     resume: bool = False,
     overfit: int = 0,
+    scenes: SceneChoice = _TRAINING,
     device: Device = "auto",
     workers: int | None = None,
     skip_bad_clips: bool = False,
@@ -76,6 +79,7 @@ def pretrain(
         version: Version folder of the data set; found by itself where there is only one.
         resume: Continue the run from its newest checkpoint, exactly as if it had not stopped.
         overfit: Train on only so many clips (0: on all).
+        scenes: Scenes to train on.
         device: Where to train.
         workers: Loader processes; None decides.
         skip_bad_clips: Skip, count and report clips that cannot be read instead of stopping.
@@ -91,8 +95,9 @@ def pretrain(
     else:
         refuse_existing(run)
     dataset = build_dataset(
-        config, data, "train", version, on_bad_clip="skip" if skip_bad_clips else "fail"
+        config, data, scenes, version, on_bad_clip="skip" if skip_bad_clips else "fail"
     )
+    names = sorted({dataset.scene_name(i) for i in range(len(dataset))})
     num_clips = min(overfit, len(dataset)) if overfit else len(dataset)
     torch.manual_seed(config.seed)
     module = PretrainingModule(build_model(config), config)
@@ -100,6 +105,7 @@ def pretrain(
     num_workers = _num_workers(workers)
     checkpoint, first_step = None, 0
     if resume:
+        _check_same_scenes(run, names)
         checkpoint = latest_checkpoint(run)
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
         truncate_metrics(run / "metrics.jsonl", first_step)
@@ -108,8 +114,7 @@ def pretrain(
         estimate, clip = estimate_cost(module, dataset, accelerator, num_workers)
         logger.info("%s", describe(config, clip, num_clips))
         logger.info("%s", describe_cost(estimate, config.optim.steps, accelerator))
-        scenes = sorted({dataset.scene_name(i) for i in range(len(dataset))})
-        create_run(run, config, data, scenes, overfit)
+        create_run(run, config, data, names, overfit)
     loader = build_loader(dataset, config, num_clips, first_step, num_workers)
     _quiet_lightning()
     trainer = _trainer(config, run, accelerator, first_step, progress)
@@ -230,6 +235,18 @@ def _check_resumable(config: RunConfig, run: Path, data: Path, overfit: int) -> 
         raise ValueError(
             f"{run}: was started with other options (there / here): {', '.join(differences)}; "
             "resume with the same options or start a new --out"
+        )
+
+
+def _check_same_scenes(run: Path, names: list[str]) -> None:
+    """Refuse to continue a run on other scenes than it was started with."""
+    recorded = read_record(run)["training_scenes"]
+    if recorded != names:
+        new, gone = sorted(set(names) - set(recorded)), sorted(set(recorded) - set(names))
+        raise ValueError(
+            f"{run}: was started on {len(recorded)} scenes, not on these {len(names)} (new: "
+            f"{', '.join(new[:3]) or 'none'}; missing: {', '.join(gone[:3]) or 'none'}); resume "
+            "with the same data and the same choice of scenes, or start a new --out"
         )
 
 

@@ -16,6 +16,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.map_names import MAP_LAYERS, MapLayer
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.pixels import unit_colours
 from mim4d.viz.canvas import colour_map, points, show_colours
 from mim4d.viz.map import draw_map_in_image
 from mim4d.viz.wireframe import box_segments, project_segments
@@ -86,7 +87,8 @@ def draw_image(
         The mapping of LiDAR distances to colours; None if there are no points.
     """
     height, width = clip.image_sizes[0, t, n].tolist()
-    pixels = rearrange(clip.images[0, t, n, :, :height, :width], "c h w -> h w c")
+    picture = unit_colours(clip.images[0, t, n, :, :height, :width])
+    pixels = rearrange(picture, "c h w -> h w c")
     show_colours(axes, pixels if pixels.is_floating_point() else pixels / 255)
     # Lines are as thin as the panel is small.
     thin = min(1.0, max(0.55, axes.get_window_extent().width / 560))

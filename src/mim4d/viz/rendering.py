@@ -18,6 +18,7 @@ from mim4d.build import build_dataset
 from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import SceneChoice
 from mim4d.data.truth import has_truth
 from mim4d.evaluation import (
     MAX_M,
@@ -30,6 +31,7 @@ from mim4d.evaluation import (
 from mim4d.loading import load_model
 from mim4d.metrics.distance import distance_errors
 from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
+from mim4d.pixels import unit_colours
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.renderer import render_chunked
 from mim4d.training.devices import choose_accelerator
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MASK_SEED = 0
+_HELD_OUT = SceneChoice("val")
 _LEFT, _RIGHT, _TOP = 178, 96, 108
 _DENSE = 0.25
 """Share of known pixels from which a truth counts as an image, not as separate measurements."""
@@ -92,6 +95,7 @@ def render_run(
     *,
     clips: int,
     stride: int,
+    scenes: SceneChoice = _HELD_OUT,
     version: str | None,
     device: Device,
 ) -> list[Path]:
@@ -99,10 +103,11 @@ def render_run(
 
     Args:
         run: Run folder.
-        data: Data set; its held-out scenes are drawn, or all if it names none.
+        data: Data set.
         out: Folder for the pictures.
         clips: How many, spread over the scenes.
         stride: Image pixels per rendered pixel, in both directions.
+        scenes: Scenes to draw; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
 
@@ -117,7 +122,7 @@ def render_run(
         raise ValueError(f"clips is {clips} and stride is {stride}; expected at least 1 each")
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, "val", version)
+    dataset = build_dataset(config, data, scenes, version)
     held_out = not was_trained_on(run, data, [dataset.scene_name(i) for i in range(len(dataset))])
     if not held_out:
         logger.warning("%s has no scenes but those the run was trained on: these are drawn", data)
@@ -256,7 +261,7 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
     from matplotlib.colors import LogNorm, Normalize
 
     t, full = rendered.frame, rendered.prediction
-    images = rearrange(rendered.clip.images[0, t], "n c h w -> n h w c")
+    images = rearrange(unit_colours(rendered.clip.images[0, t]), "n c h w -> n h w c")
     sizes = rendered.clip.image_sizes[0, t]
     patch_px = images.shape[1] // rendered.visible.shape[-2]
     shown = enlarge_mask(rendered.visible[0, t], patch_px).unsqueeze(-1)
