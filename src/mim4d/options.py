@@ -71,7 +71,7 @@ class Gallery:
     scenes: int = 8
     """How many scenes, spread over the data set."""
     split: str | None = None
-    """Take only scenes of this list of splits.json, such as val."""
+    """Take only scenes of this split, such as val."""
     without: tuple[Drawn, ...] = ()
     """What to leave out where things are drawn over the pixels."""
     lidar: str | None = "LIDAR_TOP"

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from mim4d.data.layout import read_split
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.scene_maps import location_of
+from mim4d.data.splits import SceneChoice
 from mim4d.data.tables import NuscenesTables
-from mim4d.errors import DataError
 from mim4d.files import write_text
 from mim4d.viz.clip import map_range
 from mim4d.viz.overlay import Shown, class_colours
@@ -44,7 +43,7 @@ def write_gallery(
         data: Data set in the nuScenes format.
         out: Folder for the files.
         scenes: How many scenes, spread over the data set.
-        split: Take only scenes of this list of `splits.json`.
+        split: Take only scenes of this split.
         without: What to leave out over the pixels: `lidar`, `boxes`, `map` or layers of the map.
         lidar: LiDAR channel, or None.
         version: Version folder, where there are several.
@@ -79,16 +78,13 @@ def write_gallery(
 def _open(
     data: Path, split: str | None, shown: Shown, lidar: str | None, version: str | None
 ) -> NuscenesDataset:
-    names = None if split is None else read_split(data, split)
-    if split is not None and names is None:
-        raise DataError(f"{data} has no splits.json, so it has no list {split!r}; leave it out")
     return NuscenesDataset(
         data,
         version=version,
         frames=1,
         image_hw=IMAGE_HW,
         lidar=lidar,
-        scenes=names,
+        scenes=None if split is None else SceneChoice(split),
         map_range_m=map_range(data, version, shown),
     )
 

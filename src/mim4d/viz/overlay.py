@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip
@@ -86,10 +87,7 @@ def draw_image(
     Returns:
         The mapping of LiDAR distances to colours; None if there are no points.
     """
-    height, width = clip.image_sizes[0, t, n].tolist()
-    picture = unit_colours(clip.images[0, t, n, :, :height, :width])
-    pixels = rearrange(picture, "c h w -> h w c")
-    show_colours(axes, pixels if pixels.is_floating_point() else pixels / 255)
+    show_colours(axes, picture(clip, t, n))
     # Lines are as thin as the panel is small.
     thin = min(1.0, max(0.55, axes.get_window_extent().width / 560))
     if clip.maps is not None:
@@ -98,6 +96,12 @@ def draw_image(
     if shown.boxes:
         _draw_boxes(axes, clip, t, n, colours, 1.3 * thin)
     return mapping
+
+
+def picture(clip: Clip, t: int, n: int) -> Float[Tensor, "h w 3"]:
+    """One image of a clip without its padding, colours in [0, 1]."""
+    height, width = clip.image_sizes[0, t, n].tolist()
+    return rearrange(unit_colours(clip.images[0, t, n, :, :height, :width]), "c h w -> h w c")
 
 
 def visible_points(clip: Clip, t: int, n: int) -> tuple[Tensor, Tensor]:

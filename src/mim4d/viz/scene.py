@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -24,6 +23,7 @@ from mim4d.viz.overlay import (
     Shown,
     distance_colours,
     draw_image,
+    picture,
 )
 from mim4d.viz.sheet import Overlay
 from mim4d.viz.top import ARROW_S, draw_from_above
@@ -59,13 +59,6 @@ class SceneView:
     def instances(self, n: int) -> Int[Tensor, "h w"]:
         """Number of the object at each pixel; 0: none."""
         return read_instances(self.root, self._file(n), self._size(n))
-
-    def picture(self, n: int) -> Float[Tensor, "h w 3"]:
-        """The image, in [0, 1]."""
-        height, width = self._size(n)
-        pixels = self.clip.images[0, self.clip.key, n, :, :height, :width]
-        pixels = rearrange(pixels, "c h w -> h w c")
-        return pixels if pixels.is_floating_point() else pixels / 255
 
     def _file(self, n: int) -> Path:
         file = self.files[n]
@@ -139,7 +132,7 @@ def _draw_block(
             height, width = clip.image_sizes[0, clip.key, n].tolist()
             axes = grid.axes(canvas, row, column, (height, width))
             if block == "objects":
-                show_colours(axes, _tinted(view.picture(n), view.instances(n)))
+                show_colours(axes, _tinted(picture(clip, clip.key, n), view.instances(n)))
             elif block == "distance":
                 mapping = _draw_distance(axes, view.distance(n))
             else:
@@ -156,10 +149,10 @@ def _draw_distance(axes: Any, distance: Float[Tensor, "h w"]) -> Any:
 
 
 def _tinted(
-    picture: Float[Tensor, "h w 3"], instances: Int[Tensor, "h w"]
+    colours: Float[Tensor, "h w 3"], instances: Int[Tensor, "h w"]
 ) -> Float[Tensor, "h w 3"]:
     """A grey image in which every object has a colour of its own."""
-    grey = picture.float().mean(dim=-1, keepdim=True).expand(-1, -1, 3) * 0.6 + 0.3
+    grey = colours.mean(dim=-1, keepdim=True).expand(-1, -1, 3) * 0.6 + 0.3
     numbers, which = instances.unique(return_inverse=True)
     # Steps of the golden ratio around the circle of hues: neighbours in number differ most.
     palette = torch.tensor(
