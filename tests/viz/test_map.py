@@ -59,6 +59,18 @@ def test_only_what_is_in_front_is_drawn(clip: Clip) -> None:
         assert (lines[..., 1] > HEIGHT / 2).all()  # below the horizon
 
 
+def test_what_lies_behind_something_is_hidden(clip: Clip) -> None:
+    assert clip.maps is not None
+    distance = torch.full((HEIGHT, WIDTH), torch.nan)
+    distance[:, : WIDTH // 2] = 5.0  # a wall in the left half
+    shown = map_lines_in_image(clip.maps[0], "road_divider", clip, 0, 0, distance)
+    assert len(shown) > 0
+    assert (shown.mean(dim=1)[:, 0] >= WIDTH / 2).all()
+    distance[:] = 10.0  # the ground itself hides nothing
+    everything = map_lines_in_image(clip.maps[0], "road_divider", clip, 0, 0, distance)
+    assert everything[..., 0].min() == pytest.approx(WIDTH / 2 - 15, abs=1e-3)
+
+
 def test_areas_are_outlined_over_pixels_and_filled_from_above(clip: Clip) -> None:
     assert clip.maps is not None
     assert len(seen(clip, "ped_crossing", 0)) > 0

@@ -16,10 +16,11 @@ from mim4d.data.splits import SceneChoice
 from mim4d.data.tables import NuscenesTables
 from mim4d.files import write_text
 from mim4d.viz.clip import map_range
-from mim4d.viz.overlay import Shown, class_colours
+from mim4d.viz.overlay import Overlay, Shown
 from mim4d.viz.page import Picture, figure, page
-from mim4d.viz.scene import SceneView, draw_scene
-from mim4d.viz.sheet import Overlay, Tile, draw_sheet
+from mim4d.viz.scene import draw_scene
+from mim4d.viz.scene_view import SceneView
+from mim4d.viz.sheet import draw_sheet
 
 IMAGE_HW = (512, 512)
 """Images are fitted into this many rows and columns: a little more than the largest panel."""
@@ -60,11 +61,10 @@ def write_gallery(
     shown = Shown.without(tuple(without))
     dataset = _open(data, split, shown, lidar, version)
     views = [_view(dataset, index) for index in _middles(dataset, scenes)]
-    tiles = [Tile(view.clip, view.caption) for view in views]
-    overlay = Overlay(shown, class_colours([view.clip for view in views]), dataset.category_names)
+    overlay = Overlay.of([view.clip for view in views], dataset.category_names, shown)
     sheets = [
-        draw_sheet(tiles).save(out / "scenes.jpg"),
-        draw_sheet(tiles, overlay).save(out / "overlays.jpg"),
+        draw_sheet(views).save(out / "scenes.jpg"),
+        draw_sheet(views, overlay).save(out / "overlays.jpg"),
     ]
     details = []
     for view in views:

@@ -1,6 +1,6 @@
 """Legends: what colours, lines and areas mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.map_names import MapLayer
 from mim4d.viz.canvas import INK, Canvas, Length, points
 from mim4d.viz.map import STYLES
+from mim4d.viz.overlay import Overlay
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,14 @@ class Entry:
         )
 
 
-def class_entries(
-    clip: Clip, colours: Mapping[int, str], category_names: tuple[str, ...]
-) -> list[Entry]:
-    """Classes of boxes, and how many of each the key frame has."""
+def class_entries(clip: Clip, overlay: Overlay) -> list[Entry]:
+    """Classes of boxes of a clip (b = 1), and how many of each the key frame has."""
     found = clip.box_classes[0, clip.key][clip.valid_boxes[0, clip.key]].tolist()
+    present = set(clip.box_classes[clip.valid_boxes].tolist())
     return [
-        Entry(f"{category_names[kind]} ({found.count(kind)})", colour, "s")
-        for kind, colour in colours.items()
+        Entry(f"{overlay.category_names[kind]} ({found.count(kind)})", colour, "s")
+        for kind, colour in overlay.colours.items()
+        if kind in present
     ]
 
 

@@ -4,8 +4,6 @@ The truth (exact distance, object of every pixel) is drawn where the data set ha
 """
 
 import colorsys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,19 +11,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.data.truth import has_instances, has_truth, read_distance, read_instances
+from mim4d.data.truth import has_instances, has_truth
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, show_colours, show_nothing, show_values
 from mim4d.viz.legend import class_entries, draw_legend, map_entries
 from mim4d.viz.overlay import (
     DISTANCE_TICKS_M,
     FARTHEST_M,
     NEAREST_M,
+    Overlay,
     Shown,
     distance_colours,
     draw_image,
     picture,
 )
-from mim4d.viz.sheet import Overlay
+from mim4d.viz.scene_view import SceneView
 from mim4d.viz.top import ARROW_S, draw_from_above
 from mim4d.viz.wireframe import front_and_rear
 
@@ -33,41 +32,6 @@ PANEL_PX = 380
 RANGE_M = 40.0
 _Block = Literal["measured", "distance", "objects"]
 _LEFT, _TOP, _TITLE, _BAR, _ABOVE = 28, 84, 36, 76, 820
-
-
-@dataclass(frozen=True)
-class SceneView:
-    """What a picture of a scene needs.
-
-    Attributes:
-        clip: A clip (b = 1); its key frame is shown.
-        caption: What stands below the scene's name.
-        root: Data set, for the truth.
-        files: Path of each camera's image in the key frame, relative to the data set.
-    """
-
-    clip: Clip
-    caption: str
-    root: Path
-    files: list[str | None]
-
-    def distance(self, n: int) -> Float[Tensor, "h w"]:
-        """Exact distance along each pixel's ray, metres; NaN where there is none."""
-        distance = read_distance(self.root, self._file(n), self._size(n))
-        return torch.where(distance > 0, distance, torch.nan)
-
-    def instances(self, n: int) -> Int[Tensor, "h w"]:
-        """Number of the object at each pixel; 0: none."""
-        return read_instances(self.root, self._file(n), self._size(n))
-
-    def _file(self, n: int) -> Path:
-        file = self.files[n]
-        assert file is not None, "only asked for images that exist"
-        return Path(file)
-
-    def _size(self, n: int) -> tuple[int, int]:
-        height, width = self.clip.image_sizes[0, self.clip.key, n].tolist()
-        return height, width
 
 
 def draw_scene(view: SceneView, overlay: Overlay) -> Canvas:
@@ -136,7 +100,7 @@ def _draw_block(
             elif block == "distance":
                 mapping = _draw_distance(axes, view.distance(n))
             else:
-                found = draw_image(axes, clip, clip.key, n, overlay.colours, overlay.shown)
+                found = draw_image(axes, clip, clip.key, n, overlay, view.hiding(n))
                 mapping = found or mapping
     return mapping
 
@@ -169,12 +133,10 @@ def _draw_above(canvas: Canvas, left: int, view: SceneView, overlay: Overlay) ->
     title = f"From above, {side} m × {side} m; arrows show {ARROW_S:g} s of motion"
     canvas.text(left, top - 26, title, size_px=16)
     axes = canvas.axes(left, top, _ABOVE, _ABOVE)
-    clip, shown = view.clip, overlay.shown
-    draw_from_above(axes, clip, RANGE_M, 10.0, overlay.colours, shown, name_cameras=False)
-    present = set(clip.box_classes[clip.valid_boxes].tolist()) if shown.boxes else set()
-    colours = {kind: colour for kind, colour in overlay.colours.items() if kind in present}
+    clip = view.clip
+    draw_from_above(axes, clip, RANGE_M, 10.0, overlay, name_cameras=False)
     top += _ABOVE + 64
-    entries = class_entries(clip, colours, overlay.category_names)
-    draw_legend(canvas, left, top, entries, "boxes")
+    draw_legend(canvas, left, top, class_entries(clip, overlay), "boxes")
     if clip.maps is not None:
-        draw_legend(canvas, left + _ABOVE // 2 + 40, top, map_entries(shown.layers), "map")
+        layers = map_entries(overlay.shown.layers)
+        draw_legend(canvas, left + _ABOVE // 2 + 40, top, layers, "map")

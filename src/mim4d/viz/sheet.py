@@ -1,33 +1,20 @@
 """A contact sheet: several scenes side by side, all cameras of one keyframe each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mim4d.data.clip import Clip
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, show_nothing
 from mim4d.viz.legend import Entry, draw_legend, map_entries
-from mim4d.viz.overlay import DISTANCE_TICKS_M, Shown, draw_image
+from mim4d.viz.overlay import DISTANCE_TICKS_M, Overlay, Shown, draw_image
+from mim4d.viz.scene_view import SceneView
 from mim4d.viz.wireframe import front_and_rear
 
 PANEL_PX = 352
 """Width of one image."""
 _MARGIN, _CAPTION, _GAP, _BETWEEN = 28, 34, 3, 30
 _LEGEND_ENTRY = 25
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One scene of a sheet.
-
-    Attributes:
-        clip: A clip (b = 1); its key frame is shown.
-        caption: What stands above its images after the scene's name.
-    """
-
-    clip: Clip
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -41,7 +28,7 @@ class _Plan:
     panel_height: int
 
     @classmethod
-    def of(cls, tiles: Sequence[Tile]) -> "_Plan":
+    def of(cls, tiles: Sequence[SceneView]) -> "_Plan":
         rigs = [front_and_rear(tile.clip) for tile in tiles]
         sizes = tiles[0].clip.image_sizes.amax(dim=(0, 1, 2)).tolist()
         columns = 1 if len(tiles) == 1 else 2
@@ -78,31 +65,10 @@ class _Plan:
         )
 
 
-@dataclass(frozen=True)
-class Overlay:
-    """What lies over the pixels of a sheet.
-
-    Attributes:
-        shown: What to draw.
-        colours: Colour of each class of boxes.
-        category_names: Those of the reader.
-    """
-
-    shown: Shown
-    colours: Mapping[int, str]
-    category_names: tuple[str, ...]
-
-    def entries(self, with_map: bool) -> list[Entry]:
-        """Lines of the legend."""
-        boxes = [Entry(self.category_names[k], colour, "s") for k, colour in self.colours.items()]
-        layers = map_entries(self.shown.layers, over_pixels=True) if with_map else []
-        return [*(boxes if self.shown.boxes else []), *layers]
+NOTHING = Overlay(Shown(lidar=False, boxes=False, layers=()))
 
 
-NOTHING = Overlay(Shown(lidar=False, boxes=False, layers=()), {}, ())
-
-
-def draw_sheet(tiles: Sequence[Tile], overlay: Overlay = NOTHING) -> Canvas:
+def draw_sheet(tiles: Sequence[SceneView], overlay: Overlay = NOTHING) -> Canvas:
     """Draw a contact sheet.
 
     Args:
@@ -110,7 +76,7 @@ def draw_sheet(tiles: Sequence[Tile], overlay: Overlay = NOTHING) -> Canvas:
         overlay: What to draw over the pixels; a legend below says what it is.
     """
     plan = _Plan.of(tiles)
-    entries = overlay.entries(any(tile.clip.maps is not None for tile in tiles))
+    entries = _entries(overlay, any(tile.clip.maps is not None for tile in tiles))
     columns = max(1, plan.width // 330)
     has_key = bool(entries) or overlay.shown.lidar
     legend = math.ceil(len(entries) / columns) * _LEGEND_ENTRY + 60 if has_key else 0
@@ -123,8 +89,13 @@ def draw_sheet(tiles: Sequence[Tile], overlay: Overlay = NOTHING) -> Canvas:
     return canvas
 
 
+def _entries(overlay: Overlay, with_map: bool) -> list[Entry]:
+    boxes = [Entry(overlay.category_names[k], colour, "s") for k, colour in overlay.colours.items()]
+    return [*boxes, *(map_entries(overlay.shown.layers, over_pixels=True) if with_map else [])]
+
+
 def _draw_tile(
-    canvas: Canvas, plan: _Plan, corner: tuple[int, int], tile: Tile, overlay: Overlay
+    canvas: Canvas, plan: _Plan, corner: tuple[int, int], tile: SceneView, overlay: Overlay
 ) -> Any:
     left, top = corner
     clip = tile.clip
@@ -141,7 +112,8 @@ def _draw_tile(
                 show_nothing(grid.axes(canvas, row, column, (1, 1)), "no image")
                 continue
             axes = grid.axes(canvas, row, column, (height, width))
-            found = draw_image(axes, clip, clip.key, n, overlay.colours, overlay.shown)
+            hiding = tile.hiding(n) if overlay.shown.layers else None
+            found = draw_image(axes, clip, clip.key, n, overlay, hiding)
             mapping = found or mapping
     return mapping
 
