@@ -35,7 +35,7 @@ def bus(rng: np.random.Generator) -> Mesh:
 def bendy_bus(rng: np.random.Generator) -> Mesh:
     """A bus with a joint."""
     front, back = bus(rng).moved(3.6, 0.0), bus(rng)
-    low, high = front.extent
+    low, _ = front.extent
     return join([front, back.moved(float(low[0] + back.extent[0][0] - 0.6), 0.0)])
 
 
