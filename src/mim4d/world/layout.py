@@ -15,9 +15,11 @@ from mim4d.world.ground import GroundTable, make_ground
 from mim4d.world.lighting import Light, sample_light
 from mim4d.world.materials import OBJECT_COLUMNS
 from mim4d.world.meshes import Mesh, join
+from mim4d.world.network import sample_plan
 from mim4d.world.plots import sample_style
-from mim4d.world.roads import sample_plan
+from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, Thing, object_row
+from mim4d.world.town import Placement, placement
 from mim4d.world.tracing import Solid
 from mim4d.world.traffic import (
     HIGHEST_SPEED,
@@ -56,6 +58,7 @@ class Layout:
     """A scene.
 
     Attributes:
+        plan: The streets and the ways along them.
         ground: The roads as tables.
         things: What stands.
         movers: What moves; in the object table they come after the things.
@@ -65,6 +68,7 @@ class Layout:
         seed: Of image noise and the like.
     """
 
+    plan: StreetPlan
     ground: GroundTable
     things: tuple[Thing, ...]
     movers: tuple[Mover, ...]
@@ -118,13 +122,22 @@ def _solid(placed: list[tuple[Mesh, int]]) -> Solid:
     return Solid(whole.triangles, whole.materials, np.concatenate(objects))
 
 
-def sample_layout(seeds: np.random.SeedSequence, duration_s: float) -> Layout:
+def sample_layout(
+    seeds: np.random.SeedSequence, duration_s: float, place: Placement | None = None
+) -> Layout:
     """Draw a scene in which the ego car drives for `duration_s` seconds.
 
     Streets, furniture, traffic and light have generators of their own, so that a change of one
     leaves the others' draws alone.
+
+    Args:
+        seeds: Of every choice.
+        duration_s: How long the scene lasts.
+        place: Where the scene lies in `global` (None: in the first cell of the first town); it
+            moves the scene as a whole and changes nothing in it.
     """
     streets, furniture, flow, lamp, rest = (np.random.default_rng(s) for s in seeds.spawn(5))
+    place = place or placement("train", 0, duration_s)
     start_s, end_s = -CLEARANCE_S, duration_s + CLEARANCE_S
     cruise = sample_cruise(flow)
     longest = HIGHEST_SPEED * duration_s
@@ -137,11 +150,12 @@ def sample_layout(seeds: np.random.SeedSequence, duration_s: float) -> Layout:
     traffic = Traffic(site, ego, np.linspace(start_s, end_s, steps))
     populate(traffic, plan, flow, longest)
     return Layout(
+        plan=plan,
         ground=ground,
         things=tuple(site.things),
         movers=tuple(traffic.movers),
         ego=ego,
         light=sample_light(lamp),
-        global_offset=rest.uniform(300.0, 2000.0, size=2),
+        global_offset=place.offset_m(*plan.extent_m),
         seed=int(rest.integers(1 << 30)),
     )
