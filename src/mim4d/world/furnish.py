@@ -27,11 +27,6 @@ def furnish(site: Site, plan: StreetPlan, style: Style, rng: np.random.Generator
     _skyline(site, plan, style, rng)
 
 
-def _near_junction(road: Road, station_m: float, gap_m: float) -> bool:
-    start, end = road.junction_m
-    return start - gap_m < station_m < end + gap_m
-
-
 def _park_along(
     site: Site,
     road: Road,
@@ -45,7 +40,7 @@ def _park_along(
     while width and station < span[1]:
         long = rng.random() < 0.08
         step = 11.0 if long else 6.0
-        if rng.random() < density and not _near_junction(road, station, 8.0):
+        if rng.random() < density and not road.near_junction(station, 8.0):
             mesh = models.truck(rng) if long else models.car(rng)
             low, high = mesh.extent
             inward = -float(high[1]) - float(rng.uniform(0.08, 0.3))

@@ -15,8 +15,9 @@ from mim4d.world.ground import GroundTable, make_ground
 from mim4d.world.lighting import Light, sample_light
 from mim4d.world.materials import OBJECT_COLUMNS
 from mim4d.world.meshes import Mesh, join
+from mim4d.world.network import sample_plan
 from mim4d.world.plots import sample_style
-from mim4d.world.roads import sample_plan
+from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, Thing, object_row
 from mim4d.world.tracing import Solid
 from mim4d.world.traffic import (
@@ -56,6 +57,7 @@ class Layout:
     """A scene.
 
     Attributes:
+        plan: The streets and the ways along them.
         ground: The roads as tables.
         things: What stands.
         movers: What moves; in the object table they come after the things.
@@ -65,6 +67,7 @@ class Layout:
         seed: Of image noise and the like.
     """
 
+    plan: StreetPlan
     ground: GroundTable
     things: tuple[Thing, ...]
     movers: tuple[Mover, ...]
@@ -137,6 +140,7 @@ def sample_layout(seeds: np.random.SeedSequence, duration_s: float) -> Layout:
     traffic = Traffic(site, ego, np.linspace(start_s, end_s, steps))
     populate(traffic, plan, flow, longest)
     return Layout(
+        plan=plan,
         ground=ground,
         things=tuple(site.things),
         movers=tuple(traffic.movers),
