@@ -7,15 +7,15 @@ from mim4d.world.annotate import annotate, visibility_level
 from mim4d.world.curves import build_curve
 from mim4d.world.layout import Layout, sample_layout
 from mim4d.world.meshes import box
+from mim4d.world.motion import Motion
 from mim4d.world.site import Thing
-from mim4d.world.traffic import Motion
 
 
 def scene_with_a_car(x: float, y: float) -> Layout:
     mesh = box((-2.0, 2.0), (-1.0, 1.0), (0.0, 1.5), 3)
     car = Thing(mesh, x, y, np.pi / 2, np.zeros(10), 0, "vehicle.car")
     times = np.array([-1.0, 1.0])
-    ego = Motion(build_curve((0.0, 0.0, 0.0), [(9.0, 0.0)]), times, np.zeros(2))
+    ego = Motion(build_curve((0.0, 0.0, 0.0), [(9.0, 0.0)]), times, np.zeros(2), np.zeros(2))
     layout = sample_layout(np.random.SeedSequence((1, 0, 0)), 0.5)
     return replace(layout, things=(car,), movers=(), ego=ego)
 
