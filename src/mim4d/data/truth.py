@@ -145,7 +145,12 @@ def read_point_instances(
     return torch.from_numpy(stored[:, 0]), torch.from_numpy(record.timestamp_us - stored[:, 1])
 
 
-def read_point_flow(tables: NuscenesTables, row: int, motion: SceneMotion) -> Float[Tensor, "p 3"]:
+def read_point_flow(
+    tables: NuscenesTables,
+    row: int,
+    motion: SceneMotion,
+    frame_from_global: Pose | None = None,
+) -> Float[Tensor, "p 3"]:
     """Velocity of what each stored point of a sweep lies on, m/s in `global`.
 
     All points count, in the order of the file, those on the car itself included.
