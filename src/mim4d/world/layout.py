@@ -21,6 +21,7 @@ from mim4d.world.network import sample_plan
 from mim4d.world.plots import sample_style
 from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, Thing, object_row
+from mim4d.world.town import Placement, placement
 from mim4d.world.tracing import Solid
 from mim4d.world.traffic import HIGHEST_SPEED, begin_traffic, sample_cruise
 
@@ -115,13 +116,22 @@ def _solid(placed: list[tuple[Mesh, int]]) -> Solid:
     return Solid(whole.triangles, whole.materials, np.concatenate(objects))
 
 
-def sample_layout(seeds: np.random.SeedSequence, duration_s: float) -> Layout:
+def sample_layout(
+    seeds: np.random.SeedSequence, duration_s: float, place: Placement | None = None
+) -> Layout:
     """Draw a scene in which the ego car drives for `duration_s` seconds.
 
     Streets, furniture, traffic and light have generators of their own, so that a change of one
     leaves the others' draws alone.
+
+    Args:
+        seeds: Of every choice.
+        duration_s: How long the scene lasts.
+        place: Where the scene lies in `global` (None: in the first cell of the first town); it
+            moves the scene as a whole and changes nothing in it.
     """
     streets, furniture, flow, lamp, rest = (np.random.default_rng(s) for s in seeds.spawn(5))
+    place = place or placement("train", 0, duration_s)
     cruise = sample_cruise(flow)
     travel_m = min(HIGHEST_SPEED * duration_s, (cruise[0] + cruise[1]) * duration_s + 5.0)
     plan = sample_plan(streets, travel_m)
@@ -137,6 +147,6 @@ def sample_layout(seeds: np.random.SeedSequence, duration_s: float) -> Layout:
         movers=tuple(traffic.movers),
         ego=traffic.ego,
         light=sample_light(lamp),
-        global_offset=rest.uniform(300.0, 2000.0, size=2),
+        global_offset=place.offset_m(*plan.extent_m),
         seed=int(rest.integers(1 << 30)),
     )

@@ -15,9 +15,13 @@ from mim4d.world.lanes import crossing_lines, lane_paths
 from mim4d.world.roads import CORNER_RADIUS_M, Junction, Opening, Road, StreetPlan
 
 LEAD_M = 60.0  # straight continuation of roads beyond what is built
+MARGIN_M = 110.0  # streets are built that far beyond both ends of the ego car's way
+SIDE_REACH_M = 20.0  # half the width of the widest street with its sidewalks
 
 
-def sample_plan(rng: np.random.Generator, travel_m: float, margin_m: float = 110.0) -> StreetPlan:
+def sample_plan(
+    rng: np.random.Generator, travel_m: float, margin_m: float = MARGIN_M
+) -> StreetPlan:
     """Draw a street plan on which the ego car can drive `travel_m` metres.
 
     Args:

@@ -192,3 +192,14 @@ class StreetPlan:
     junctions: tuple[Junction, ...]
     paths: tuple[LanePath, ...]
     crossings: tuple[Curve, ...]
+
+    @property
+    def extent_m(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """Least and largest x and y of the furnished streets, sidewalks included."""
+        low, high = np.full(2, np.inf), np.full(2, -np.inf)
+        for road, (start, end) in zip(self.roads, self.inside_m, strict=True):
+            points = road.curve.poses(np.linspace(start, end, 200))[:, :2]
+            reach = max(road.left_edge_m, road.right_edge_m) + road.sidewalk_m + 1.0
+            low = np.minimum(low, points.min(axis=0) - reach)
+            high = np.maximum(high, points.max(axis=0) + reach)
+        return low, high
