@@ -14,13 +14,13 @@ from mim4d.world.fleet import populate
 from mim4d.world.furnish import furnish
 from mim4d.world.ground import GroundTable, make_ground
 from mim4d.world.lighting import Light, sample_light
-from mim4d.world.materials import OBJECT_COLUMNS
 from mim4d.world.meshes import Mesh, join
 from mim4d.world.motion import Motion, Mover
 from mim4d.world.network import sample_plan
 from mim4d.world.plots import sample_style
 from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, Thing, object_row
+from mim4d.world.spots import OBJECT_COLUMNS
 from mim4d.world.town import Placement, placement
 from mim4d.world.tracing import Solid
 from mim4d.world.traffic import HIGHEST_SPEED, begin_traffic, sample_cruise

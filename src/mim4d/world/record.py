@@ -23,7 +23,7 @@ from mim4d.world.rig import (
     scan,
 )
 from mim4d.world.shading import shade
-from mim4d.world.surfaces import reflectance
+from mim4d.world.surfaces import BEAM_ANGLE, Rays, Snapshot, reflectance
 from mim4d.world.tables import SceneTables
 from mim4d.world.tracing import cast_rays, rotate
 
@@ -119,9 +119,11 @@ class _Recorder:
         directions = rotate(world_from_lidar[:3, :3], self.lidar_rays)
         hits = cast_rays(self.standing, moving, origin, directions, SIGHT_M)
         objects = np.concatenate([self.rows, self.layout.mover_rows(poses)])
-        seen = reflectance(
-            origin, directions, hits, self.standing, moving, objects, self.layout.ground
+        none = np.zeros((0, 6))
+        snapshot = Snapshot(
+            self.standing, moving, objects, none, self.layout.ground, self.layout.light
         )
+        seen = reflectance(Rays(origin, directions, BEAM_ANGLE), hits, snapshot)
         rng = np.random.default_rng((self.layout.seed, index))
         points = scan(self.lidar, self.lidar_rays, hits.distance_m, seen, rng)
         path = self._add_file(sample, index, "LIDAR_TOP", "pcd.bin", time_us, (0, 0))
@@ -143,19 +145,16 @@ class _Recorder:
         moving = self.layout.moving_solid(poses, view)
         directions = rotate(world_from_camera[:3, :3], self.rays[k])
         hits = cast_rays(self.standing, moving, origin, directions, SIGHT_M)
-        linear = shade(
-            origin,
-            directions,
-            hits,
+        snapshot = Snapshot(
             self.standing,
             moving,
             np.concatenate([self.rows, self.layout.mover_rows(poses)]),
             self._footprints(origin, poses),
             self.layout.ground,
             self.layout.light,
-            1.0 / float(camera.intrinsics[0, 0]),
-            job.shadows,
         )
+        rays = Rays(origin, directions, 1.0 / float(camera.intrinsics[0, 0]))
+        linear = shade(rays, hits, snapshot, job.shadows)
         size = (job.height, job.width)
         picture = develop(
             linear.reshape(*size, 3), self.layout.light, self.layout.seed + 8 * index + k
@@ -209,7 +208,7 @@ class _Recorder:
         placed += [(m.thing, pose) for m, pose in zip(self.layout.movers, poses, strict=True)]
         rows = []
         for thing, (x, y, yaw) in placed:
-            if not thing.category.startswith("vehicle"):
+            if not thing.category:
                 continue
             if math.hypot(x - origin[0], y - origin[1]) < 50.0:
                 _, high = thing.mesh.extent

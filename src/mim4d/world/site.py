@@ -14,8 +14,8 @@ from jaxtyping import Float
 from mim4d.world.catalogue import Specimen
 from mim4d.world.ground import GroundTable
 from mim4d.world.kernels import kernel
-from mim4d.world.materials import OBJECT_COLUMNS
 from mim4d.world.meshes import Mesh
+from mim4d.world.spots import OBJECT_COLUMNS
 
 SQUARE = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]])
 RIM = np.concatenate(
