@@ -129,7 +129,9 @@ def _fill(
         path = reaching[int(rng.choice(len(reaching), p=odds / odds.sum()))]
         habit = fleet.draw(rng, path.kerbside)
         length = _offer_vehicle(traffic, plan, path, along, habit, fleet.hurry, rng)
-        free = float(rng.uniform(2.5, 12.0)) + float(rng.exponential(3.0 + 25.0 * (1.0 / busy - 1.0)))
+        free = float(rng.uniform(2.5, 12.0)) + float(
+            rng.exponential(3.0 + 25.0 * (1.0 / busy - 1.0))
+        )
         along -= length + free
 
 
