@@ -74,6 +74,11 @@ def specimen(kind: Kind, rng: np.random.Generator) -> Specimen:
     return Specimen(shape(rng), look(rng), category, kind.startswith("ridden"))
 
 
+def look_of(kind: Kind, rng: np.random.Generator) -> Look:
+    """Draw colours and form for any shape of a kind."""
+    return _RECIPES[kind][1](rng)
+
+
 def house(
     rng: np.random.Generator,
     look: Look,

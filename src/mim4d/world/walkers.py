@@ -9,7 +9,7 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mim4d.world.catalogue import Kind, specimen
+from mim4d.world.catalogue import Kind
 from mim4d.world.curves import Curve, build_curve
 from mim4d.world.ground import GroundTable
 from mim4d.world.motion import Motion, Mover, steady
@@ -113,7 +113,7 @@ def _offer_walker(
         return
     kinds: tuple[Kind, ...] = ("walker", "walking_child", "walking_worker")
     kind = kinds[int(rng.choice(3, p=[0.84, 0.11, 0.05]))]
-    mover = Mover(as_thing(specimen(kind, rng), NOWHERE, rng), motion)
+    mover = Mover(as_thing(traffic.site.stock.draw(kind, rng), NOWHERE, rng), motion)
     traffic.offer([mover], gap_m, on_road=False)
 
 
@@ -150,4 +150,4 @@ def stand_group(
         corners = rectangle(x, y, heading, 0.3, 0.35)
         beyond, wide = site.ground.beyond_kerb(np.array([[x, y]]))[0]
         if KERB_ROOM_M < beyond < wide - KERB_ROOM_M and site.is_free(corners, 0.05):
-            site.put(specimen(chosen, rng), (x, y, heading), rng)
+            site.put(site.stock.draw(chosen, rng), (x, y, heading), rng)
