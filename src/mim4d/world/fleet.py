@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mim4d.world.catalogue import Kind, Specimen, specimen
+from mim4d.world.catalogue import Kind, Specimen
 from mim4d.world.curves import HIGHEST, LOWEST, UNBOUNDED_M, Curve
 from mim4d.world.driving import (
     Driver,
@@ -129,10 +129,8 @@ def _fill(
         path = reaching[int(rng.choice(len(reaching), p=odds / odds.sum()))]
         habit = fleet.draw(rng, path.kerbside)
         length = _offer_vehicle(traffic, plan, path, along, habit, fleet.hurry, rng)
-        free = float(rng.uniform(2.5, 12.0)) + float(
-            rng.exponential(3.0 + 25.0 * (1.0 / busy - 1.0))
-        )
-        along -= length + free
+        free_m = 3.0 + 25.0 * (1.0 / busy - 1.0)
+        along -= length + float(rng.uniform(2.5, 12.0)) + float(rng.exponential(free_m))
 
 
 def _offer_vehicle(
@@ -145,9 +143,9 @@ def _offer_vehicle(
     rng: np.random.Generator,
 ) -> float:
     """A vehicle whose front starts `along_m` beyond the path's beginning; returns its length."""
-    shapes = [specimen(habit.kind, rng)]
+    shapes = [traffic.site.stock.draw(habit.kind, rng)]
     if habit.kind == "tractor":
-        shapes.append(specimen("trailer", rng))
+        shapes.append(traffic.site.stock.draw("trailer", rng))
     lateral = float(rng.uniform(-0.2, 0.2))
     if habit.aside:
         lateral = -(plan.roads[path.road].lane_width_m / 2 - float(rng.uniform(0.6, 0.9)))
