@@ -1,10 +1,16 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.world.conftest import pose_matrix
+from mim4d.world.classes import ATTRIBUTES, CATEGORIES
+from mim4d.world.generate import TRAINING_STREAM
+from mim4d.world.layout import sample_layout
+from mim4d.world.town import placement
+from mim4d.world.tracing import GROUND, NOTHING, STANDING, Solid, cast_rays
+from tests.world.conftest import SMALL, pose_matrix, sensor_pose
 
 TABLES = [
     *("attribute", "calibrated_sensor", "category", "ego_pose", "instance", "log", "map"),
@@ -175,3 +181,101 @@ def test_each_image_has_its_own_pose_and_time(tables):
         assert 0 <= sample["timestamp"] - row["timestamp"] < 50_000
         assert ego["translation"][2] == 0.0
     assert len({row["ego_pose_token"] for row in tables["sample_data"].values()}) == 42
+
+
+def test_sweeps_of_a_film(film, film_tables):
+    """Twelve images and twenty sweeps a second; each key frame and sweep in its folder."""
+    channels = {}
+    for row in film_tables["sample_data"].values():
+        folder, channel, name = row["filename"].split("/")
+        assert folder == ("samples" if row["is_key_frame"] else "sweeps")
+        logfile, other, last = name.split("__")
+        assert logfile == next(iter(film_tables["log"].values()))["logfile"]
+        assert (other, last.split(".")[0]) == (channel, str(row["timestamp"]))
+        assert (film / row["filename"]).is_file()
+        channels.setdefault(channel, []).append(row)
+    assert {name: len(rows) for name, rows in channels.items()} == {
+        name: 11 if name == "LIDAR_TOP" else 7 for name in channels
+    }
+    for rows in channels.values():
+        assert sum(row["is_key_frame"] for row in rows) == 3
+        (row,) = (row for row in rows if not row["prev"])
+        assert row["is_key_frame"]
+        times = [row["timestamp"]]
+        while row["next"]:
+            row = film_tables["sample_data"][row["next"]]
+            times.append(row["timestamp"])
+        assert row["is_key_frame"]
+        assert len(times) == len(rows)
+        assert (np.diff(times) > 0).all()
+
+
+def test_a_sweep_points_to_the_sample_that_follows(film_tables):
+    times = sorted(row["timestamp"] for row in film_tables["sample"].values())
+    for row in film_tables["sample_data"].values():
+        sample = film_tables["sample"][row["sample_token"]]["timestamp"]
+        assert sample == next(time for time in times if time >= row["timestamp"])
+        assert film_tables["ego_pose"][row["ego_pose_token"]]["timestamp"] == row["timestamp"]
+
+
+def test_static_points_of_a_turn_lie_on_the_surfaces(film, film_tables):
+    """The car drives on during a turn; compensated, what stands is where it is.
+
+    The true surface is traced towards each point from where the LiDAR is when the turn ends.
+    """
+    layout = sample_layout(
+        np.random.SeedSequence((TRAINING_STREAM, SMALL["seed"], 0)), 0.5, placement("train", 0, 0.5)
+    )
+    standing = layout.standing_solid()
+    nothing = Solid(np.zeros((0, 3, 3)), np.zeros(0, np.uint8), np.zeros(0, np.int32))
+    driven, errors = [], []
+    for row in sweeps(film_tables):
+        pose = sensor_pose(film_tables, row)
+        stem = Path(row["filename"].split(".")[0] + ".npy")
+        instances = np.load(film / "truth" / "lidar" / stem)[:, 0]
+        points = np.fromfile(film / row["filename"], np.float32).reshape(-1, 5)[:, :3]
+        points = points[instances == 0].astype(np.float64) @ pose[:3, :3].T
+        eye = pose[:3, 3] - [*layout.global_offset, 0.0]
+        far = np.linalg.norm(points, axis=1)
+        rays = (points / far[:, None]).astype(np.float32)
+        hits = cast_rays(standing, nothing, eye, rays, 200.0)
+        facing = np.where(hits.kind == GROUND, -rays[:, 2], 0.0)
+        walls = hits.kind == STANDING
+        normals = standing.normals[hits.triangle[walls]]
+        facing[walls] = np.abs((normals * rays[walls]).sum(axis=1))
+        assert (hits.kind != NOTHING).mean() > 0.99
+        # Across the surface the range noise counts by its cosine; elsewhere rays pass an edge.
+        errors.append((hits.distance_m - far) * facing)
+        time_s = (row["timestamp"] - 1_500_000_000_000_000) * 1e-6
+        ends = layout.ego.poses(np.array([time_s - 0.05, time_s]))
+        driven.append(np.linalg.norm(ends[1, :2] - ends[0, :2]))
+    errors = np.abs(np.concatenate(errors))
+    assert np.mean(driven) > 0.15  # without compensation, points would be off by up to this
+    assert np.median(errors) < 0.015
+    assert np.quantile(errors, 0.9) < 0.045
+    assert np.mean(errors < 0.1) > 0.95
+
+
+def test_categories_attributes_and_levels_are_the_official_ones(tables):
+    assert [row["name"] for row in tables["category"].values()] == list(CATEGORIES)
+    assert [row["index"] for row in tables["category"].values()] == list(range(len(CATEGORIES)))
+    assert {row["name"] for row in tables["attribute"].values()} == set(ATTRIBUTES)
+    assert len(ATTRIBUTES) == 8
+    levels = [row["level"] for row in tables["visibility"].values()]
+    assert levels == ["v0-40", "v40-60", "v60-80", "v80-100"]
+    seen = {row["visibility_token"] for row in tables["sample_annotation"].values()}
+    assert {"1", "4"} <= seen <= {"1", "2", "3", "4"}
+
+
+def test_logs_and_maps(world, tables):
+    for log in tables["log"].values():
+        (row,) = (row for row in tables["map"].values() if log["token"] in row["log_tokens"])
+        assert row["filename"] == f"maps/{log['location']}.png"
+        assert (world / row["filename"]).is_file()
+        drawn = json.loads((world / "maps" / "expansion" / f"{log['location']}.json").read_text())
+        assert drawn["version"] == "1.3"
+        assert log["logfile"].startswith(f"mim4d-{log['date_captured']}-")
+    for scene in tables["scene"].values():
+        towns = {"scene-2000": "boston-seaport", "scene-8000": "singapore-hollandvillage"}
+        assert tables["log"][scene["log_token"]]["location"] == towns[scene["name"]]
+    assert not (world / "rows").exists()

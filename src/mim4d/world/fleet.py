@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mim4d.world.catalogue import Kind, Specimen, specimen
-from mim4d.world.curves import Curve
+from mim4d.world.catalogue import Kind, Specimen
+from mim4d.world.curves import HIGHEST, LOWEST, UNBOUNDED_M, Curve
 from mim4d.world.driving import (
     Driver,
     Surroundings,
@@ -84,7 +84,7 @@ class Fleet:
 def sample_fleet(rng: np.random.Generator) -> Fleet:
     """Draw what drives in a scene, and how much of it."""
     shares = [float(rng.uniform(*h.share)) * (rng.random() < h.odds) for h in HABITS]
-    density = float(rng.uniform(0.05, 1.0))
+    density = float(rng.uniform(0.0, 1.0))
     return Fleet(
         tuple(share / sum(shares) for share in shares), density, float(rng.uniform(0.8, 1.1))
     )
@@ -94,7 +94,7 @@ def fill_lanes(traffic: Traffic, plan: StreetPlan, fleet: Fleet, rng: np.random.
     """Vehicles on all ways, group after group of ways that begin in the same lane."""
     groups: list[list[LanePath]] = []
     starts: list[tuple[float, float]] = []
-    for path in plan.paths:
+    for path in (path for path in plan.paths if _leads_on(path)):
         x, y, _ = map(float, path.curve.poses(np.array([path.span_m[0]]))[0])
         same = [i for i, start in enumerate(starts) if math.dist(start, (x, y)) < 0.5]
         if same:
@@ -104,6 +104,12 @@ def fill_lanes(traffic: Traffic, plan: StreetPlan, fleet: Fleet, rng: np.random.
             starts.append((x, y))
     for index in rng.permutation(len(groups)):
         _fill(traffic, plan, groups[int(index)], fleet, rng)
+
+
+def _leads_on(path: LanePath) -> bool:
+    """Whether a way is open at both ends: lanes that end at a junction are left by turns alone."""
+    first, last = path.curve.pieces[0], path.curve.pieces[-1]
+    return bool(first[LOWEST] == -UNBOUNDED_M and last[HIGHEST] == UNBOUNDED_M)
 
 
 def _fill(
@@ -116,15 +122,15 @@ def _fill(
     """From the farthest end of the ways back to where they begin."""
     duration = float(traffic.times_s[-1] - traffic.times_s[0])
     along = max(path.span_m[1] - path.span_m[0] for path in paths) - float(rng.uniform(0.0, 25.0))
-    busy = min(fleet.density * float(rng.uniform(0.3, 1.7)), 1.0)
+    busy = float(np.clip(fleet.density * rng.uniform(0.3, 1.7), 0.06, 1.0))
     while along > -min(4.0 * duration, LEAD_IN_M):
         reaching = [path for path in paths if path.span_m[1] - path.span_m[0] > along]
         odds = np.array([1.0 if path.turn == "straight" else 0.5 for path in reaching])
         path = reaching[int(rng.choice(len(reaching), p=odds / odds.sum()))]
         habit = fleet.draw(rng, path.kerbside)
         length = _offer_vehicle(traffic, plan, path, along, habit, fleet.hurry, rng)
-        free = float(rng.uniform(2.5, 12.0)) + float(rng.exponential(4.0 + 55.0 * (1.0 - busy)))
-        along -= length + free
+        free_m = 3.0 + 25.0 * (1.0 / busy - 1.0)
+        along -= length + float(rng.uniform(2.5, 12.0)) + float(rng.exponential(free_m))
 
 
 def _offer_vehicle(
@@ -137,9 +143,9 @@ def _offer_vehicle(
     rng: np.random.Generator,
 ) -> float:
     """A vehicle whose front starts `along_m` beyond the path's beginning; returns its length."""
-    shapes = [specimen(habit.kind, rng)]
+    shapes = [traffic.site.stock.draw(habit.kind, rng)]
     if habit.kind == "tractor":
-        shapes.append(specimen("trailer", rng))
+        shapes.append(traffic.site.stock.draw("trailer", rng))
     lateral = float(rng.uniform(-0.2, 0.2))
     if habit.aside:
         lateral = -(plan.roads[path.road].lane_width_m / 2 - float(rng.uniform(0.6, 0.9)))

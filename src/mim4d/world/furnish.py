@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from mim4d.world.catalogue import Kind, house, specimen
+from mim4d.world.catalogue import Kind, house
 from mim4d.world.colours import facade_look
 from mim4d.world.parking import Kerb, bus_stop, park_along, rack
 from mim4d.world.plots import Style, fill_plots
@@ -67,9 +67,9 @@ def _kerbside(site: Site, kerb: Kerb, style: Style, rng: np.random.Generator) ->
         if site.beyond_kerb(corners) > 0.05 and site.is_free(corners, 0.1):
             if lamp < 0.0:
                 lamp += float(rng.uniform(24.0, 34.0))
-                site.put(specimen("lamp_post", rng), (x, y, facing), rng, (0.2, 0.2))
+                site.put(site.stock.draw("lamp_post", rng), (x, y, facing), rng, (0.2, 0.2))
             elif rng.random() < style.green:
-                site.put(specimen("street_tree", rng), (x, y, yaw), rng, (0.4, 0.4))
+                site.put(site.stock.draw("street_tree", rng), (x, y, yaw), rng, (0.4, 0.4))
             elif rng.random() < 0.16:
                 _bit(site, kerb, station, bits[int(rng.integers(len(bits)))], rng)
         station += float(rng.uniform(6.0, 10.0))
@@ -84,7 +84,7 @@ def _bit(site: Site, kerb: Kerb, station_m: float, kind: Kind, rng: np.random.Ge
     if kind == "sign_post":
         heading = kerb.heading(yaw) + math.pi
     pose = (x, y, heading)
-    shape = specimen(kind, rng)
+    shape = site.stock.draw(kind, rng)
     corners = rectangle(*pose, *((0.4, 0.4) if not deep else (0.4, 2.0)))
     if site.beyond_kerb(corners) > 0.05 and site.is_free(corners, 0.1):
         site.put(shape, pose, rng, (0.4, 0.4) if not deep else (0.4, 2.0))
@@ -99,7 +99,7 @@ def _skyline(site: Site, plan: StreetPlan, style: Style, rng: np.random.Generato
             if rng.random() < 0.45:
                 corners = rectangle(*pose, 2.0, 2.0)
                 if site.beyond_sidewalk(corners) > 1.0 and site.is_free(corners, 1.0):
-                    site.put(specimen("tree", rng), pose, rng, (2.0, 2.0))
+                    site.put(site.stock.draw("tree", rng), pose, rng, (2.0, 2.0))
                 continue
             look = facade_look(rng)
             pitch, storey = float(look[6]), float(look[7])

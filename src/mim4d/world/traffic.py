@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world.catalogue import specimen
+from mim4d.world.catalogue import Specimen
 from mim4d.world.curves import Curve
 from mim4d.world.driving import (
     STEP_S,
@@ -142,7 +142,9 @@ def begin_traffic(
     """
     times = span_s[0] + STEP_S * np.arange(math.ceil((span_s[1] - span_s[0]) / STEP_S) + 1)
     signals = sample_signals(plan.paths, plan.route, float(times[-1] - times[0]), rng)
-    leader = _leader(plan, signals, cruise, times, rng) if rng.random() < 0.55 else None
+    leader = None
+    if rng.random() < 0.55:
+        leader = _leader(site.stock.draw("car", rng), plan.route, signals, cruise, times, rng)
     ego = drive(plan.route, cruise, times, signals, leader)
     traffic = Traffic(site, times, signals, ego)
     if leader is not None and not traffic.offer([leader], 0.5, on_road=True):
@@ -176,21 +178,21 @@ def drive(
 
 
 def _leader(
-    plan: StreetPlan,
+    shape: Specimen,
+    route: Curve,
     signals: Signals,
     cruise: Cruise,
     times_s: Float[np.ndarray, " q"],
     rng: np.random.Generator,
 ) -> Mover:
     """A car on the ego car's route, some way ahead, whose speed changes more than most."""
-    shape = specimen("car", rng)
     half = half_size(shape.mesh)[0]
     driver = Driver(float(rng.uniform(0.7, 1.2)) * (cruise[0] + cruise[1]), 1.7, 2.0, 1.2)
     wave = (float(rng.uniform(0.0, 3.0)), float(rng.uniform(30.0, 60.0)), float(rng.uniform(0, 6)))
     start = EGO_CENTRE_M + EGO_HALF_M[0] + float(rng.uniform(6.0, 26.0)) + half
-    around = Surroundings(np.zeros((0, len(times_s), 3)), signals.along(plan.route))
-    stations, speeds = set_off(plan.route, driver, around, start, half, wave)
-    motion = Motion(plan.route, times_s, stations, speeds, base_m=1.2 * half)
+    around = Surroundings(np.zeros((0, len(times_s), 3)), signals.along(route))
+    stations, speeds = set_off(route, driver, around, start, half, wave)
+    motion = Motion(route, times_s, stations, speeds, base_m=1.2 * half)
     return Mover(as_thing(shape, NOWHERE, rng), motion)
 
 
