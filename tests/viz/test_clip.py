@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -7,6 +8,7 @@ from PIL import Image
 from mim4d.viz.clip import draw_clip, view_data
 from mim4d.viz.overlay import visible_points
 from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset
+from tests.data.tiny_map import tiny_map
 from tests.viz.clips import make_clip, without_image
 
 
@@ -34,6 +36,20 @@ def test_a_data_set_is_drawn(tmp_path: Path, cameras: int, frames: int) -> None:
     assert width == 96 + cameras * round(65 * scale) + (cameras - 1) * 4 + 84
     assert height > 118 + frames * round(41 * scale)
     assert [path.name for path in out.parent.iterdir()] == ["view.png"]
+
+
+def test_the_map_is_drawn_where_there_is_one(tmp_path: Path) -> None:
+    root = write_tiny_dataset(tmp_path / "data", ("CAM_FRONT",))
+    pictures = []
+    for without in ((), ("map",)):
+        tiny_map().write(root, "nowhere")
+        view(root, tmp_path / "view.png", frames=1, without=without)
+        with Image.open(tmp_path / "view.png") as picture:
+            pictures.append(np.asarray(picture.convert("RGB")))
+    boundary = np.array([0x12, 0xA1, 0x50])
+    counts = [(abs(picture - boundary).max(axis=-1) < 3).sum() for picture in pictures]
+    assert counts[0] > 200
+    assert counts[1] == 0
 
 
 def test_bad_requests_leave_no_picture(tmp_path: Path) -> None:
