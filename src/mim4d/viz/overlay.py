@@ -125,9 +125,9 @@ def draw_image(
     show_colours(axes, picture(clip, t, n))
     # Lines are as thin as the panel is small.
     thin = min(1.0, max(0.55, axes.get_window_extent().width / 560))
+    mapping = _draw_lidar(axes, clip, t, n) if overlay.shown.lidar else None
     if clip.maps is not None:
         draw_map_in_image(axes, clip, t, n, overlay.shown.layers, 1.8 * thin, distance)
-    mapping = _draw_lidar(axes, clip, t, n) if overlay.shown.lidar else None
     if overlay.shown.boxes:
         _draw_boxes(axes, clip, t, n, overlay.colours, 1.3 * thin)
     return mapping
