@@ -95,7 +95,8 @@ class Movers:
 
     def __init__(self, layout: Layout) -> None:
         meshes = [mover.thing.mesh for mover in layout.movers]
-        self.solids = [_LazySolid(mesh) for mesh in meshes]
+        shared = {id(mesh): _LazySolid(mesh) for mesh in meshes}  # shapes come again
+        self.solids = [shared[id(mesh)] for mesh in meshes]
         self.first = np.cumsum([0, *(len(solid.normals) for solid in self.solids)])
         self.normals = np.concatenate([np.zeros((0, 3)), *(s.normals for s in self.solids)])
         materials = [np.zeros(0, np.uint8), *(solid.materials for solid in self.solids)]
@@ -161,7 +162,10 @@ class PlacedMovers(Solid):
         """Distance to the first triangle nearer than the limit, and its index (−1: none)."""
         nearest = limits_m.copy()
         triangle = np.full(len(nearest), -1, dtype=np.int32)
+        cone = _cone_kernel(origins, directions)
         for k in self._wanted:
+            if self._beside(k, cone):
+                continue
             rays, start, along = self._approach(k, origins, directions, nearest)
             if not len(rays):
                 continue
@@ -187,6 +191,18 @@ class PlacedMovers(Solid):
                 blocked[rays] |= self._movers.solids[k].solid.blocks(start, along, far_m)
         return blocked
 
+    def _beside(self, k: int, cone: Float[np.ndarray, "8"]) -> bool:
+        """Whether a mover lies outside of the cone that all rays are in."""
+        movers, (x, y, yaw) = self._movers, self._poses[k]
+        ahead, left, up = movers.middles[k]
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        to_middle = [x + cos * ahead - sin * left, y + sin * ahead + cos * left, up] - cone[:3]
+        distance, reach = float(np.linalg.norm(to_middle)), float(movers.radii[k] + cone[6])
+        if distance <= reach:
+            return False
+        angle = np.arccos(np.clip(to_middle @ cone[3:6] / distance, -1.0, 1.0))
+        return bool(angle > cone[7] + np.arcsin(reach / distance))
+
     def _approach(
         self,
         k: int,
@@ -199,6 +215,29 @@ class PlacedMovers(Solid):
         return _approach_kernel(
             self._poses[k], movers.middles[k], movers.radii[k], origins, directions, limits_m
         )
+
+
+@kernel
+@no_type_check
+def _cone_kernel(origins, directions):
+    """A cone around rays: middle of the origins, unit axis, spread of the origins, half angle."""
+    cone = np.zeros(8)
+    count = origins.shape[0]
+    for i in range(count):
+        for c in range(3):
+            cone[c] += origins[i, c] / count
+            cone[3 + c] += directions[i, c] / count
+    cone[3:6] /= np.sqrt(cone[3] ** 2 + cone[4] ** 2 + cone[5] ** 2) + 1e-12
+    narrowest, spread = 1.0, 0.0
+    for i in range(count):
+        cosine, apart = 0.0, 0.0
+        for c in range(3):
+            cosine += directions[i, c] * cone[3 + c]
+            apart += (origins[i, c] - cone[c]) ** 2
+        narrowest, spread = min(narrowest, cosine), max(spread, apart)
+    cone[6] = np.sqrt(spread)
+    cone[7] = np.arccos(max(narrowest, -1.0)) + 1e-3
+    return cone
 
 
 @kernel
