@@ -17,7 +17,7 @@ from jaxtyping import Float, Float32, Int32, UInt16
 from PIL import Image
 
 from mim4d.world.bodies import Bodies
-from mim4d.world.movers import Tracks
+from mim4d.world.tracks import Tracks
 
 REACH_M = 255.0
 STEPS_PER_M = 256
