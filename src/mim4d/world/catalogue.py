@@ -12,7 +12,19 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world import classes, colours, cycles, models, street_furniture, vehicles
+from mim4d.world import (
+    buildings,
+    buses,
+    cars,
+    classes,
+    colours,
+    cycles,
+    machines,
+    people,
+    plants,
+    street_furniture,
+    trucks,
+)
 from mim4d.world.meshes import Material, Mesh
 
 Kind = Literal[
@@ -45,10 +57,12 @@ Kind = Literal[
     "bench",
     "bus_shelter",
     "billboard",
+    "planter",
 ]
-Enclosure = Literal["hedge", "fence", "wall"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+Enclosure = Literal["hedge", "fence", "wall"]
 Look = Float[np.ndarray, "10"]
+Shape = Callable[[np.random.Generator], Mesh]
 
 
 @dataclass(frozen=True)
@@ -93,9 +107,12 @@ def house(
         look: Its `colours.facade_look`, which the caller needs for whole windows and storeys.
         half_m: Half sizes along x and y.
         height_m: Up to the eaves.
-        pitched: With a gable instead of a flat roof.
+        pitched: With a pitched instead of a flat roof.
     """
-    return Specimen(models.building(rng, *half_m, height_m, pitched), look)
+    block = buildings.Block(
+        *half_m, height_m, pitch=float(look[6]), storey=float(look[7]), style=int(look[9])
+    )
+    return Specimen(buildings.building(rng, block, pitched), look)
 
 
 def enclosure(
@@ -107,55 +124,55 @@ def enclosure(
         "fence": (Material.PLANKS, 0.08, colours.plain_look),
         "wall": (Material.MASONRY, 0.25, colours.plain_look),
     }[kind]
-    return Specimen(models.barrier(length_m, height_m, thickness, int(material)), look(rng))
+    mesh = buildings.enclosure(length_m, height_m, thickness, int(material))
+    return Specimen(mesh, look(rng))
 
 
-_RECIPES: dict[
-    Kind, tuple[Callable[[np.random.Generator], Mesh], Callable[[np.random.Generator], Look], str]
-] = {
-    "car": (models.car, colours.vehicle_look, classes.CAR),
-    "truck": (models.truck, colours.vehicle_look, classes.TRUCK),
-    "tractor": (vehicles.tractor, colours.vehicle_look, classes.TRUCK),
-    "bendy_bus": (vehicles.bendy_bus, colours.vehicle_look, classes.BENDY_BUS),
-    "bus": (vehicles.bus, colours.vehicle_look, classes.BUS),
-    "trailer": (vehicles.trailer, colours.vehicle_look, classes.TRAILER),
+def _ridden(shape: Callable[[np.random.Generator, bool], Mesh], rider: bool) -> Shape:
+    return lambda rng: shape(rng, rider)
+
+
+def _on_foot(sort: people.Sort, walking: bool) -> Shape:
+    return lambda rng: people.pedestrian(rng, sort, walking)
+
+
+_RECIPES: dict[Kind, tuple[Shape, Callable[[np.random.Generator], Look], str]] = {
+    "car": (cars.car, colours.vehicle_look, classes.CAR),
+    "truck": (trucks.truck, colours.company_look, classes.TRUCK),
+    "tractor": (trucks.tractor, colours.company_look, classes.TRUCK),
+    "bus": (buses.bus, colours.company_look, classes.BUS),
+    "bendy_bus": (buses.bendy_bus, colours.company_look, classes.BENDY_BUS),
+    "trailer": (trucks.trailer, colours.company_look, classes.TRAILER),
     "construction_vehicle": (
-        vehicles.construction_vehicle,
-        colours.vehicle_look,
+        machines.construction_vehicle,
+        colours.machine_look,
         classes.CONSTRUCTION,
     ),
     "parked_motorcycle": (
-        lambda rng: cycles.motorcycle(rng, False),
-        colours.person_look,
+        _ridden(cycles.motorcycle, False),
+        colours.cycle_look,
         classes.MOTORCYCLE,
     ),
-    "ridden_motorcycle": (
-        lambda rng: cycles.motorcycle(rng, True),
-        colours.person_look,
-        classes.MOTORCYCLE,
-    ),
-    "parked_bicycle": (
-        lambda rng: cycles.bicycle(rng, False),
-        colours.person_look,
-        classes.BICYCLE,
-    ),
-    "ridden_bicycle": (lambda rng: cycles.bicycle(rng, True), colours.person_look, classes.BICYCLE),
-    "walker": (models.pedestrian, colours.person_look, classes.ADULT),
-    "stander": (models.pedestrian, colours.person_look, classes.ADULT),
-    "walking_child": (models.pedestrian, colours.person_look, classes.CHILD),
-    "standing_child": (models.pedestrian, colours.person_look, classes.CHILD),
-    "walking_worker": (models.pedestrian, colours.person_look, classes.WORKER),
-    "standing_worker": (models.pedestrian, colours.person_look, classes.WORKER),
-    "traffic_cone": (street_furniture.traffic_cone, colours.plain_look, classes.CONE),
-    "barrier": (street_furniture.road_barrier, colours.plain_look, classes.BARRIER),
-    "tree": (models.tree, colours.foliage_look, ""),
-    "street_tree": (lambda rng: models.tree(rng, street=True), colours.foliage_look, ""),
-    "lamp_post": (models.lamp_post, colours.plain_look, ""),
-    "sign_post": (models.sign_post, colours.plain_look, ""),
+    "ridden_motorcycle": (_ridden(cycles.motorcycle, True), colours.cycle_look, classes.MOTORCYCLE),
+    "parked_bicycle": (_ridden(cycles.bicycle, False), colours.cycle_look, classes.BICYCLE),
+    "ridden_bicycle": (_ridden(cycles.bicycle, True), colours.cycle_look, classes.BICYCLE),
+    "walker": (_on_foot("adult", True), colours.person_look, classes.ADULT),
+    "stander": (_on_foot("adult", False), colours.person_look, classes.ADULT),
+    "walking_child": (_on_foot("child", True), colours.person_look, classes.CHILD),
+    "standing_child": (_on_foot("child", False), colours.person_look, classes.CHILD),
+    "walking_worker": (_on_foot("worker", True), colours.worker_look, classes.WORKER),
+    "standing_worker": (_on_foot("worker", False), colours.worker_look, classes.WORKER),
+    "traffic_cone": (street_furniture.traffic_cone, colours.cone_look, classes.CONE),
+    "barrier": (street_furniture.road_barrier, colours.barrier_look, classes.BARRIER),
+    "tree": (plants.tree, colours.foliage_look, ""),
+    "street_tree": (plants.street_tree, colours.foliage_look, ""),
+    "lamp_post": (street_furniture.lamp_post, colours.plain_look, ""),
+    "sign_post": (street_furniture.sign_post, colours.sign_look, ""),
     "traffic_light": (street_furniture.traffic_light, colours.plain_look, ""),
-    "cabinet": (models.cabinet, colours.plain_look, ""),
+    "cabinet": (street_furniture.cabinet, colours.plain_look, ""),
     "bollard": (street_furniture.bollard, colours.plain_look, ""),
     "bench": (street_furniture.bench, colours.plain_look, ""),
     "bus_shelter": (street_furniture.bus_shelter, colours.plain_look, ""),
     "billboard": (street_furniture.billboard, colours.plain_look, ""),
+    "planter": (street_furniture.planter, colours.foliage_look, ""),
 }

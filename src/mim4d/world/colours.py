@@ -96,6 +96,21 @@ def person_look(rng: np.random.Generator) -> Look:
     return _look(jacket, _rgb(hue, grey, rng.uniform(0.12, 0.55)))
 
 
+def worker_look(rng: np.random.Generator) -> Look:
+    """The helmet's colour, and dark or orange trousers (the vest has its own colour)."""
+    helmet = _rgb(float(rng.choice([0.0, 0.05, 0.13, 0.6])), rng.choice([0.05, 0.9]), 0.9)
+    orange = rng.random() < 0.4
+    return _look(helmet, _rgb(0.05, 0.9, 0.8) if orange else _rgb(0.62, 0.4, rng.uniform(0.2, 0.4)))
+
+
+def cycle_look(rng: np.random.Generator) -> Look:
+    """A frame or tank of a strong colour, black or white; the rider wears it, too."""
+    draw = rng.random()
+    first = _strong(rng) if draw < 0.65 else (_rgb(0.0, 0.0, 0.15) if draw < 0.85 else _white(rng))
+    dark = _rgb(rng.uniform(0.5, 0.7), rng.uniform(0.1, 0.5), rng.uniform(0.12, 0.5))
+    return _look(first, _strong(rng) if rng.random() < 0.3 else dark)
+
+
 def cone_look(rng: np.random.Generator) -> Look:
     """Orange, new or faded."""
     faded = rng.uniform(0.0, 0.35)
