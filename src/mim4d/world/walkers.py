@@ -17,8 +17,8 @@ from mim4d.world.roads import Road, StreetPlan
 from mim4d.world.site import Site, as_thing, rectangle
 from mim4d.world.traffic import NOWHERE, Traffic
 
-KERB_EDGE_M = 0.02  # the kerb's edge itself belongs to the sidewalk
 HALF_CROSSING_M = 1.3  # half the width of a crossing that walkers use
+CROSSING_END_M = 0.5  # crossings reach this far beyond their centre line, past rounded kerbs
 CORNER_M = 0.7  # radius of a walker's turn between sidewalk and crossing
 ABREAST_M = 0.7  # between two people who walk together
 WAYS_TRIED = 3  # before somebody stays at home
@@ -28,14 +28,16 @@ KERB_ROOM_M = 0.25  # least distance of a walker's middle from the kerb
 def on_foot(
     ground: GroundTable, crossings: tuple[Curve, ...], points: Float[np.ndarray, "p 2"]
 ) -> Bool[np.ndarray, " p"]:
-    """Whether points lie on a sidewalk or on a crossing."""
+    """Whether points lie on a sidewalk or on a crossing (each a straight line of one piece)."""
     beyond = ground.beyond_kerb(points)
-    allowed = (beyond[:, 0] > -KERB_EDGE_M) & (beyond[:, 0] < beyond[:, 1])
+    allowed = (beyond[:, 0] > 0.0) & (beyond[:, 0] < beyond[:, 1])
     for crossing in crossings:
-        station, lateral = crossing.project(points)
-        length = float(crossing.pieces[:, 4].sum())
-        inside = (station > 1e-6) & (station < length - 1e-6)
-        allowed |= inside & (np.abs(lateral) < HALF_CROSSING_M)
+        x, y, yaw, _, length = map(float, crossing.pieces[0, :5])
+        east, north = points[:, 0] - x, points[:, 1] - y
+        along = east * math.cos(yaw) + north * math.sin(yaw)
+        aside = np.abs(north * math.cos(yaw) - east * math.sin(yaw))
+        inside = (along > -CROSSING_END_M) & (along < length + CROSSING_END_M)
+        allowed |= inside & (aside < HALF_CROSSING_M)
     return allowed
 
 
