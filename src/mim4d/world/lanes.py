@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mim4d.world.curves import LENGTH, START, Curve, build_curve
-from mim4d.world.roads import Junction, LanePath, Opening, Road, Turn
+from mim4d.world.roads import CORNER_RADIUS_M, Junction, LanePath, Opening, Road, Turn
 
 LARGEST_TURN_M = 16.0  # radius
 BORDER_M = 0.1  # of a junction's opening, kept clear of arcs
@@ -101,9 +101,18 @@ def _turn(
         _room(road_b, lane_b, at_b, (road_a, lane_a, at_a), entering=False),
     )
     radius = min((room - BORDER_M) / math.tan(abs(angle) / 2), LARGEST_TURN_M)
+    if angle < 0:  # a wider arc would cut the corner
+        free = min(_to_kerb(road_a, lane_a), _to_kerb(road_b, lane_b))
+        radius = min(radius, CORNER_RADIUS_M + free)
     turn: Turn = "left" if angle > 0 else "right"
     tangent = radius * math.tan(abs(angle) / 2)
     return [Connection(index, (a, lane_a), (b, lane_b), turn, radius, tangent)]
+
+
+def _to_kerb(road: Road, lane: int) -> float:
+    """Distance of a lane's centre line from the kerb on its side."""
+    lateral = road.lane_lateral_m(lane)
+    return road.left_edge_m - lateral if lane < 0 else road.right_edge_m + lateral
 
 
 def _turning_lane(road: Road, along: bool, left: bool) -> int | None:
