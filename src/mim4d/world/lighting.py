@@ -178,8 +178,11 @@ def _sample_camera(sky: Sky, dark: bool, rng: np.random.Generator) -> CameraSett
 
 @kernel
 @no_type_check
-def sky_colour(sky, x, y, z):
-    """Linear RGB of the sky in a unit direction; below the horizon, a dull ground."""
+def sky_colour(sky, x, y, z, fine):
+    """Linear RGB of the sky in a unit direction; below the horizon, a dull ground.
+
+    `fine`: with the smaller clouds (mirror images go without).
+    """
     up = max(z, 0.0)
     mix = (1.0 - up) ** 5
     r = sky.zenith[0] + (sky.horizon[0] - sky.zenith[0]) * mix
@@ -192,8 +195,11 @@ def sky_colour(sky, x, y, z):
     r, g, b = r + sky.halo[0] * halo, g + sky.halo[1] * halo, b + sky.halo[2] * halo
     u, v = 1.6 * x / (z + 0.12), 1.6 * y / (z + 0.12)
     cloud = 0.5 * value_noise(u, v, 0.0, sky.seed)
-    cloud += 0.3 * value_noise(2.1 * u, 2.1 * v, 0.0, sky.seed)
-    cloud += 0.2 * value_noise(4.7 * u, 4.7 * v, 0.0, sky.seed)
+    if fine:
+        cloud += 0.3 * value_noise(2.1 * u, 2.1 * v, 0.0, sky.seed)
+        cloud += 0.2 * value_noise(4.7 * u, 4.7 * v, 0.0, sky.seed)
+    else:
+        cloud += 0.25
     thick = (cloud - 1.0 + sky.clouds) * 3.0
     cover = min(max(thick, 0.0), 1.0) * min(1.0, 6.0 * z)
     lit = (0.46 + 0.35 * halo) * (1.12 - 0.22 * min(max(thick - 0.6, 0.0), 1.0))

@@ -104,7 +104,7 @@ def _mirrored(sky, rx, ry, rz, dome):
     skyline = 0.06 + 0.34 * value_noise(2.6 * rx, 2.6 * ry, 0.5, sky.seed)
     share = min(max(0.5 + (rz - skyline) * 7.0, 0.0), 1.0)
     tone = dome * (0.22 if rz > 0.0 else 0.16)
-    r, g, b = sky_colour(sky, rx, ry, max(rz, 0.03)) if share > 0.0 else (0.0, 0.0, 0.0)
+    r, g, b = sky_colour(sky, rx, ry, max(rz, 0.03), False) if share > 0.0 else (0.0, 0.0, 0.0)
     return (
         tone * sky.horizon[0] + (r - tone * sky.horizon[0]) * share,
         tone * sky.horizon[1] + (g - tone * sky.horizon[1]) * share,
@@ -132,7 +132,7 @@ def _shade_kernel(view, seen, lit, scenery, contact, sky):
     for i in range(directions.shape[0]):
         d = (float(directions[i, 0]), float(directions[i, 1]), float(directions[i, 2]))
         if kinds[i] == NOTHING:
-            out[i, 0], out[i, 1], out[i, 2] = sky_colour(sky, d[0], d[1], d[2])
+            out[i, 0], out[i, 1], out[i, 2] = sky_colour(sky, d[0], d[1], d[2], True)
             continue
         t = float(distance[i])
         point = (origin[0] + d[0] * t, origin[1] + d[1] * t, origin[2] + d[2] * t)
