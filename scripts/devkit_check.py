@@ -10,6 +10,7 @@ devkit, compares and draws. Exit status 0: everything agreed.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -103,16 +104,9 @@ def main() -> None:
     (options.out / "ours.json").write_text(json.dumps(reading))
     np.savez_compressed(options.out / "ours_maps.npz", **maps)
     # The pictures are drawn without a screen.
-    official = [
-        "env",
-        "MPLBACKEND=Agg",
-        python,
-        HERE / "devkit_official.py",
-        data,
-        ours,
-        options.out,
-    ]
-    sys.exit(subprocess.run(official, check=False).returncode)
+    official = [python, HERE / "devkit_official.py", data, options.out]
+    environment = {**os.environ, "MPLBACKEND": "Agg"}
+    sys.exit(subprocess.run(official, check=False, env=environment).returncode)
 
 
 if __name__ == "__main__":
