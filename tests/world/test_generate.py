@@ -2,6 +2,7 @@ import errno
 import filecmp
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mim4d.cli import main
 from mim4d.errors import DataError
 from mim4d.world.folder import TITLE, scene_name
 from mim4d.world.generate import VERSION, generate_world
@@ -74,15 +76,26 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_world_is_overwritten_when_asked(tmp_path):
-    out = tmp_path / "w"
-    generate_world(out, scenes=1, held_out=0, workers=1, **TINY)
-    with pytest.raises(ValueError, match="not empty"):
-        generate_world(out, scenes=1, held_out=0, workers=1, **TINY)
-    generate_world(out, scenes=1, held_out=0, workers=1, overwrite=True, **{**TINY, "seed": 8})
-    assert "seed 8" in (out / "README.md").read_text()
-    assert (out / VERSION / "sample.json").is_file()
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Two scenes of one sample each."""
+    out = tmp_path_factory.mktemp("tiny") / "w"
+    generate_world(out, scenes=2, held_out=0, workers=1, **TINY)
+    return out
 
+
+@pytest.fixture
+def old(tiny, tmp_path):
+    """A world in the way of another."""
+    return Path(shutil.copytree(tiny, tmp_path / "w"))
+
+
+def test_a_world_is_overwritten_when_asked(old, tmp_path):
+    with pytest.raises(ValueError, match="not empty"):
+        generate_world(old, scenes=1, held_out=0, workers=1, **TINY)
+    generate_world(old, scenes=1, held_out=0, workers=1, overwrite=True, **{**TINY, "seed": 8})
+    assert "seed 8" in (old / "README.md").read_text()
+    assert len(read_rows(old)["sample"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
 
 
@@ -107,18 +120,17 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_explained_and_leaves_what_was_there(tmp_path, monkeypatch):
-    out = tmp_path / "w"
-    generate_world(out, scenes=1, held_out=0, workers=1, **TINY)
-    before = files(out)
+def test_a_full_disk_is_explained_and_leaves_what_was_there(old, tmp_path, monkeypatch):
+    before = files(old)
 
-    def full(*_):
+    def full(job):
+        (job.folder / "samples" / "half").write_text("written")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mim4d.world.record.save_points", full)
+    monkeypatch.setattr("mim4d.world.generate.record_scene", full)
     with pytest.raises(DataError, match=r"w: the world could not be written .*No space left.*free"):
-        generate_world(out, scenes=1, held_out=0, workers=1, overwrite=True, **TINY)
-    assert files(out) == before
+        generate_world(old, scenes=1, held_out=0, workers=1, overwrite=True, **TINY)
+    assert files(old) == before
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
 
 
@@ -155,13 +167,22 @@ def test_a_killed_run_leaves_no_data_set(tmp_path):
     assert not list(left.glob("v1.0-*"))
 
 
-def test_scenes_of_one_sample(tmp_path):
-    generate_world(tmp_path / "w", scenes=2, held_out=0, workers=1, **TINY)
-    tables = read_rows(tmp_path / "w")
+def test_scenes_of_one_sample(tiny):
+    tables = read_rows(tiny)
     assert len(tables["sample"]) == 2
     assert all(row["prev"] == row["next"] == "" for row in tables["sample_data"].values())
-    pose = json.loads((tmp_path / "w" / "can_bus" / "scene-2001_pose.json").read_text())
+    pose = json.loads((tiny / "can_bus" / "scene-2001_pose.json").read_text())
     assert len(pose) == 1
+
+
+def test_options_of_the_command(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr("mim4d.world.generate.generate_world", lambda out, **a: asked.update(a))
+    options = "--camera-rate-hz 12 --lidar-rate-hz 20 --lidar-azimuths 90 --no-shadows --overwrite"
+    with pytest.raises(AttributeError):  # no summary to print
+        main(["world", str(tmp_path / "w"), *options.split()])
+    assert (asked["camera_rate_hz"], asked["lidar_rate_hz"]) == (12.0, 20.0)
+    assert (asked["lidar_azimuths"], asked["shadows"], asked["overwrite"]) == (90, False, True)
 
 
 def test_scene_names_are_four_digits_and_end():
@@ -183,8 +204,9 @@ def test_scene_names_are_four_digits_and_end():
         ({"lidar_azimuths": 0}, "lidar_azimuths"),
         ({"workers": 0}, "workers=0"),
         ({"scenes": 6001}, "6001 training scenes"),
-        ({"camera_rate_hz": 1.0}, "camera_rate_hz=1.0: expected 2 "),
+        ({"camera_rate_hz": 1.0}, "camera_rate_hz=1.0: expected 2 to"),
         ({"lidar_rate_hz": 60.0}, "lidar_rate_hz=60.0"),
+        ({"lidar_rate_hz": 3.0}, "lidar_rate_hz=3.0: expected 4 to 50"),
         ({"camera_rate_hz": 12.0, "lidar_rate_hz": 10.0}, "at most lidar_rate_hz=10"),
     ],
 )

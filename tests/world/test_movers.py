@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from mim4d.world.layout import sample_layout
-from mim4d.world.movers import Movers, PlacedMovers, track
+from mim4d.world.movers import Movers, PlacedMovers
+from mim4d.world.tracks import track
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,29 @@ def test_placed_movers_are_what_a_solid_of_moved_meshes_is(layout):
     np.testing.assert_allclose(far[agree], far_slow[agree], atol=2e-3)
     blocked, blocked_slow = (solid.blocks(origins, directions, 60.0) for solid in (fast, slow))
     assert (blocked == blocked_slow).mean() > 0.999
+
+
+def test_neighbouring_rays_are_ruled_out_together_and_rightly(layout):
+    """Rays of a camera, and rays to the sun from what it sees: bundles of them are narrow."""
+    poses = layout.mover_poses(0.25)
+    nearest = poses[np.argmin(np.hypot(*poses[:, :2].T))]
+    u, v = np.meshgrid(np.linspace(-0.6, 0.6, 300), np.linspace(-0.2, 0.2, 100))
+    course = np.arctan2(nearest[1], nearest[0])
+    rays = np.stack([np.cos(course + u), np.sin(course + u), v], axis=-1).reshape(-1, 3)
+    rays = (rays / np.linalg.norm(rays, axis=1, keepdims=True)).astype(np.float32)
+    origins = np.tile(np.array([0.0, 0.0, 1.5], np.float32), (len(rays), 1))
+    limits = np.full(len(rays), 300.0, np.float32)
+    slow = layout.moving_solid(poses)
+    fast = PlacedMovers(Movers(layout), poses, np.ones(len(poses), dtype=np.bool_))
+    hit = fast.nearest(origins, rays, limits)[1]
+    hit_slow = slow.nearest(origins, rays, limits)[1]
+    assert (hit_slow >= 0).sum() > 200
+    assert ((hit >= 0) == (hit_slow >= 0)).mean() > 0.999
+    ground = origins + rays * np.minimum(1.5 / np.maximum(-rays[:, 2:], 1e-3), 80.0)
+    suns = np.tile(np.array([0.6, 0.64, 0.48], np.float32), (len(rays), 1))
+    shade, shade_slow = (solid.blocks(ground, suns, 150.0) for solid in (fast, slow))
+    assert shade_slow.sum() > 100
+    assert (shade == shade_slow).mean() > 0.999
 
 
 def test_movers_that_are_not_wanted_are_not_there(layout):

@@ -161,6 +161,18 @@ def test_numbers_vary_from_empty_to_busy(layouts):
     assert counts.max() > 30
 
 
+def test_some_turn_and_some_stand(layouts):
+    turned = stood = 0
+    for layout in layouts:
+        for mover in vehicles(layout):
+            yaw = mover.motion.poses(TIMES[[0, -1]])[:, 2]
+            speeds = mover.motion.speeds(TIMES)
+            turned += abs(np.remainder(yaw[1] - yaw[0] + np.pi, 2 * np.pi) - np.pi) > 0.6
+            stood += speeds.min() < 0.1
+    assert turned > 12
+    assert stood > 20
+
+
 def test_trailers_are_drawn_or_parked(layouts):
     for layout in layouts:
         for mover in layout.movers:

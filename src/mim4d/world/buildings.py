@@ -48,7 +48,8 @@ def _pitched_roof(rng: np.random.Generator, block: Block) -> list[Mesh]:
     """A gable or a hip over the eaves, with chimneys and dormers."""
     x, y, eaves = block.half_x, block.half_y, block.height
     rise, over = float(rng.uniform(0.5, 0.95)) * y, 0.35
-    if rng.random() < 0.35:
+    hip = rng.random() < 0.35
+    if hip:
         ridge = max(x - 0.8 * y, 0.2)
         low = (-x - over, x + over, y + over)
         parts = [tapered(low, (-ridge, ridge, 0.12), (eaves, eaves + rise), ROOF, ROOF)]
@@ -60,7 +61,7 @@ def _pitched_roof(rng: np.random.Generator, block: Block) -> list[Mesh]:
         parts.append(
             box((at - 0.35, at + 0.35), (side * 0.7 - 0.3, side * 0.7 + 0.3), top, MASONRY)
         )
-    if rise > 2.2 and rng.random() < 0.6:
+    if not hip and rise > 2.2 and rng.random() < 0.6:
         for at in np.arange(-x + 1.6, x - 1.4, 2.0 * block.pitch):
             for side in (-1.0, 1.0):
                 depth = sorted((side * 0.42 * y, side * 0.82 * y))

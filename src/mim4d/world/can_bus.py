@@ -20,8 +20,8 @@ import orjson
 from jaxtyping import Float, Int64
 
 from mim4d.world.motion import Motion
-from mim4d.world.movers import pose_rates
 from mim4d.world.rig import quaternion_about_z
+from mim4d.world.tracks import pose_rates
 
 POSE_HZ, WHEEL_HZ, MONITOR_HZ = 50, 100, 2
 GRAVITY = 9.80665

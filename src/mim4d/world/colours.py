@@ -14,6 +14,7 @@ from mim4d.world.facades import BOARDS, BRICK, CURTAIN_WALL, PANEL, PLASTER, SHE
 Look = Float[np.ndarray, "10"]
 PAINT_TONES = (0.12, 0.25, 0.5, 0.68, 0.92)  # black, anthracite, grey, silver, white
 PAINT_HUES = (0.0, 0.03, 0.12, 0.35, 0.56, 0.62)
+COMPANY_HUES = (0.0, 0.0, 0.05, 0.13, 0.34, 0.45, 0.57, 0.6, 0.62, 0.64, 0.78)
 MACHINE_HUES = (0.115, 0.13, 0.07, 0.0, 0.4, 0.6)
 MACHINE_SHARES = (0.35, 0.25, 0.2, 0.08, 0.06, 0.06)
 STYLE_SHARES = {
@@ -36,8 +37,9 @@ def _look(first: list[float], second: list[float]) -> Look:
 
 
 def _strong(rng: np.random.Generator) -> list[float]:
-    """Any saturated colour."""
-    return _rgb(rng.random(), rng.uniform(0.6, 0.95), rng.uniform(0.4, 0.85))
+    """A saturated colour such as companies paint their vehicles with."""
+    hue = float(rng.choice(COMPANY_HUES)) + float(rng.normal(0.0, 0.015))
+    return _rgb(hue, rng.uniform(0.55, 0.9), rng.uniform(0.35, 0.75))
 
 
 def _white(rng: np.random.Generator) -> list[float]:
@@ -54,7 +56,7 @@ def foliage_look(rng: np.random.Generator) -> Look:
     """Leaves from dark green to autumn yellow; the second colour is the bark's."""
     autumn = rng.random() < 0.15
     hue = rng.uniform(0.05, 0.15) if autumn else rng.uniform(0.18, 0.29)
-    leaves = _rgb(hue, rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.5))
+    leaves = _rgb(hue, rng.uniform(0.42, 0.72), rng.uniform(0.28, 0.5))
     bark = _rgb(rng.uniform(0.05, 0.1), rng.uniform(0.15, 0.45), rng.uniform(0.25, 0.5))
     return _look(leaves, bark)
 
@@ -147,6 +149,6 @@ def facade_look(rng: np.random.Generator) -> Look:
     }[style]
     wall = _rgb(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
     tone = rng.uniform(0.2, 0.45) if rng.random() < 0.4 else rng.uniform(0.6, 0.9)
-    trim = _rgb(rng.uniform(0.0, 0.6), rng.uniform(0.05, 0.5), tone)
+    trim = _rgb(rng.uniform(0.0, 0.6), 0.05 + 0.4 * rng.random() ** 2, tone)
     form = [rng.uniform(2.0, 4.2), rng.uniform(2.7, 3.6), rng.uniform(0.32, 0.68), float(style)]
     return np.array([*wall, *trim, *form])

@@ -59,18 +59,18 @@ def sky_share(contact, x, y):
     j = math.floor((y - contact.y) / CELL_M)
     if i < 0 or j < 0 or i >= CELLS or j >= CELLS:
         return 1.0
-    light = 1.0
+    light, footprints, cells = 1.0, contact.footprints, contact.cells
     for slot in range(PER_CELL):
-        k = contact.cells[i, j, slot]
+        k = cells[i, j, slot]
         if k < 0:
             break
-        f = contact.footprints[k]
-        dx, dy = x - f[0], y - f[1]
-        ahead = abs(dx * f[2] + dy * f[3]) - f[4]
-        aside = abs(dy * f[2] - dx * f[3]) - f[5]
+        dx, dy = x - footprints[k, 0], y - footprints[k, 1]
+        cos, sin = footprints[k, 2], footprints[k, 3]
+        half_x, half_y = footprints[k, 4], footprints[k, 5]
+        ahead, aside = abs(dx * cos + dy * sin) - half_x, abs(dy * cos - dx * sin) - half_y
         outside = math.sqrt(max(ahead, 0.0) ** 2 + max(aside, 0.0) ** 2)
         if outside < REACH_M:
             inside = min(max(-max(ahead, aside), 0.0), 0.6)
-            falloff = 2.5 / min(f[4] + f[5], 1.0)  # small things darken little ground
+            falloff = 2.5 / min(half_x + half_y, 1.0)  # small things darken little ground
             light = min(light, 1.0 - 0.6 * math.exp(-falloff * outside) - 0.5 * inside)
     return light

@@ -15,6 +15,7 @@ from mim4d.world.lighting import Light
 
 BRIGHTEST = 4.0  # linear value at which the sensor is full
 KNOTS = 4096
+CONTRAST = 0.55  # how far the curve bends from a plain power towards an S
 
 
 class _Response(NamedTuple):
@@ -29,8 +30,9 @@ class _Response(NamedTuple):
 
 
 def tone_curve(value: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
-    """Grey level, 0 to 255, of a linear value after exposure."""
-    return np.asarray(255.0 * (1.0 - np.exp(-np.clip(value, 0.0, BRIGHTEST))) ** (1 / 2.2))
+    """Grey level, 0 to 255, of a linear value after exposure: a shoulder, a power and a toe."""
+    grey = (1.0 - np.exp(-np.clip(value, 0.0, BRIGHTEST))) ** (1 / 2.2)
+    return np.asarray(255.0 * (grey + CONTRAST * (grey * grey * (3.0 - 2.0 * grey) - grey)))
 
 
 def develop(

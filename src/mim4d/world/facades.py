@@ -23,8 +23,9 @@ from mim4d.world.spots import (
 )
 
 PLASTER, BRICK, CURTAIN_WALL, PANEL, BOARDS, SHEET = range(6)
+PANE, SHOP, DOOR, BLIND = range(4)  # what an opening is
 BRICK_M, COURSE_M = 0.25, 0.083
-SHOP_SHARE, DOOR_SHARE, LIT_SHARE = 0.5, 0.22, 0.45
+SHOP_SHARE, DOOR_SHARE, LIT_SHARE, SHUTTER_SHARE = 0.5, 0.22, 0.45, 0.45
 
 
 @kernel
@@ -78,24 +79,21 @@ def _wall_tone(style, u, v, pitch, storey, spot):
 @kernel
 @no_type_check
 def _opening(objects, k, spot, wall, column, level):
-    """Half width, half height and middle height of a column's opening, and what it is.
-
-    0: a window, 1: a shop front, 2: a door, 3: none.
-    """
+    """Half width, half height and middle height of a column's opening, and what it is."""
     pitch, storey, style = objects[k, PITCH], objects[k, STOREY], int(objects[k, STYLE])
     if style == SHEET:
         if level == 0:
             gate = cell_hash(column // 2, wall, 3, spot.seed) < 0.3
-            return 0.5 * pitch, 0.45 * storey, 0.45 * storey, 2 if gate else 3
-        return 0.5 * pitch - 0.1, 0.16 * storey, (level + 0.66) * storey, 0
+            return 0.5 * pitch, 0.45 * storey, 0.45 * storey, DOOR if gate else BLIND
+        return 0.5 * pitch - 0.1, 0.16 * storey, (level + 0.66) * storey, PANE
     if level == 0 and style != BOARDS and cell_hash(0, 0, wall, spot.seed) < SHOP_SHARE:
-        return 0.5 * pitch - 0.15, 0.38 * storey, 0.42 * storey, 1
+        return 0.5 * pitch - 0.15, 0.38 * storey, 0.42 * storey, SHOP
     if level == 0 and cell_hash(column, wall, 3, spot.seed) < DOOR_SHARE:
-        return 0.5, 1.1, 1.1, 2
+        return 0.5, 1.1, 1.1, DOOR
     if style == CURTAIN_WALL:
-        return 0.5 * pitch - 0.06, 0.42 * storey, (level + 0.52) * storey, 0
+        return 0.5 * pitch - 0.06, 0.42 * storey, (level + 0.52) * storey, PANE
     tall = 0.24 + 0.09 * cell_hash(1, 0, 5, spot.seed)
-    return 0.5 * objects[k, WINDOW] * pitch, tall * storey, (level + 0.5) * storey, 0
+    return 0.5 * objects[k, WINDOW] * pitch, tall * storey, (level + 0.5) * storey, PANE
 
 
 @kernel
@@ -146,43 +144,65 @@ def _shop_band(colour, objects, k, u, v, wall, spot):
 
 @kernel
 @no_type_check
-def facade(objects, k, spot):
-    """Finish of a building's wall."""
-    style = int(objects[k, STYLE])
-    pitch, storey = objects[k, PITCH], objects[k, STOREY]
-    u, v, fine = along(spot), spot.z, spot.footprint
-    ahead = (spot.nx if abs(spot.nx) > abs(spot.ny) else spot.ny) > 0.0
-    wall = (2 if abs(spot.nx) > abs(spot.ny) else 0) + (1 if ahead else 0)
-    column, level = math.floor(u / pitch), math.floor(v / storey)
-    half_u, half_v, middle, sort = _opening(objects, k, spot, wall, column, level)
-    cu, cv = u - (column + 0.5) * pitch, v - middle
-    tone = _wall_tone(style, u, v, pitch, storey, spot)
-    tone += 0.3 * flat_octave(u * 3.0, v * 0.6, 2, 1.5, spot.seed, spot.blur)  # streaks of rain
-    tone *= 1.0 - 0.25 * math.exp(-1.5 * v)
-    wall_colour, trim = colour_of(objects, k, COLOUR), colour_of(objects, k, SECOND_COLOUR)
-    colour = scaled(wall_colour, max(tone, 0.1))
+def _bare_wall(objects, k, spot, u):
+    """The wall between its openings: its stuff, streaks of rain, storey bands, plinth."""
+    style, storey = int(objects[k, STYLE]), objects[k, STOREY]
+    v, fine = spot.z, spot.footprint
+    tone = _wall_tone(style, u, v, objects[k, PITCH], storey, spot)
+    tone += 0.3 * flat_octave(u * 3.0, v * 0.6, 2, 1.5, spot.seed, spot.blur)
+    tone *= 1.0 - 0.3 * max(1.0 - v, 0.0) ** 2
+    trim = colour_of(objects, k, SECOND_COLOUR)
+    colour = scaled(colour_of(objects, k, COLOUR), max(tone, 0.1))
     if style != SHEET:
         colour = mixed(colour, trim, 0.75 * covered(periodic(v, storey), 0.09, fine))
         colour = mixed(colour, scaled(trim, 0.6), 0.6 * within(v, 0.0, 0.5, fine))
-    glow = 0.0
-    if sort == 1:
-        band = _shop_band(colour, objects, k, u, v, wall, spot)
-        colour, glow = band.colour, band.glow
-    if sort == 3:
-        return Finish(colour, 0.0, 0.0)
+    return colour
+
+
+@kernel
+@no_type_check
+def _shutters(colour, trim, spot, at, halves):
+    """Slatted shutters beside a window over the wall's colour."""
+    fine = spot.footprint
+    beside = covered(abs(at[0]) - 1.4 * halves[0], 0.35 * halves[0], fine)
+    slats = 1.0 - 0.35 * covered(periodic(at[1], 0.1), 0.02, fine)
+    return mixed(colour, scaled(trim, slats), beside * covered(at[1], halves[1], fine))
+
+
+@kernel
+@no_type_check
+def facade(objects, k, spot):
+    """Finish of a building's wall."""
+    style, pitch, storey = int(objects[k, STYLE]), objects[k, PITCH], objects[k, STOREY]
+    u, v, fine = along(spot), spot.z, spot.footprint
+    sideways = abs(spot.nx) > abs(spot.ny)
+    wall = (2 if sideways else 0) + (1 if (spot.nx if sideways else spot.ny) > 0.0 else 0)
+    column, level = math.floor(u / pitch), math.floor(v / storey)
+    half_u, half_v, middle, sort = _opening(objects, k, spot, wall, column, level)
+    cu, cv = u - (column + 0.5) * pitch, v - middle
     look = cell_hash(column, level, wall, spot.seed)
-    if sort == 0 and style == PLASTER and cell_hash(0, 1, 7, spot.seed) < 0.45:  # shutters
-        beside = covered(abs(cu) - 1.4 * half_u, 0.35 * half_u, fine) * covered(cv, half_v, fine)
-        slats = 1.0 - 0.35 * covered(periodic(cv, 0.1), 0.02, fine)
-        colour = mixed(colour, scaled(trim, slats), beside * (look > 0.1))
-    frame = covered(cu, half_u + 0.09, fine) * covered(cv, half_v + 0.09, fine)
-    pane = covered(cu, half_u, fine) * covered(cv, half_v, fine)
-    colour = mixed(colour, mixed(trim, (0.5, 0.5, 0.5), 0.2), max(frame - pane, 0.0))
-    sill = covered(cu, half_u + 0.15, fine) * covered(cv + half_v + 0.12, 0.05, fine)
-    colour = mixed(colour, (0.45, 0.44, 0.42), 0.8 * sill * (sort == 0))
-    if sort == 2:
+    pane = covered(cu, half_u, fine) * covered(cv, half_v, fine) if sort != BLIND else 0.0
+    colour, glow = (0.0, 0.0, 0.0), 0.0
+    if pane < 1.0:
+        colour = _bare_wall(objects, k, spot, u)
+        if sort == SHOP:
+            band = _shop_band(colour, objects, k, u, v, wall, spot)
+            colour, glow = band.colour, band.glow
+        if sort == BLIND:
+            return Finish(colour, 0.0, 0.0)
+        trim = colour_of(objects, k, SECOND_COLOUR)
+        shutters = style == PLASTER and cell_hash(0, 1, 7, spot.seed) < SHUTTER_SHARE
+        if sort == PANE and shutters and look > 0.1:
+            colour = _shutters(colour, trim, spot, (cu, cv), (half_u, half_v))
+        frame = covered(cu, half_u + 0.09, fine) * covered(cv, half_v + 0.09, fine)
+        colour = mixed(colour, mixed(trim, (0.5, 0.5, 0.5), 0.2), max(frame - pane, 0.0))
+        sill = covered(cu, half_u + 0.15, fine) * covered(cv + half_v + 0.12, 0.05, fine)
+        colour = mixed(colour, (0.45, 0.44, 0.42), 0.8 * sill * (sort == PANE))
+        if pane == 0.0:
+            return Finish(colour, 0.0, glow)
+    if sort == DOOR:
         return Finish(mixed(colour, _door(look, spot, cv), pane), 0.0, 0.0)
-    behind, lit = _pane(look, sort == 1, spot, cu, cv)
+    behind, lit = _pane(look, sort == SHOP, spot, cu, cv)
     bars = 0.8 * covered(periodic(cu, max(half_u, 0.3)), 0.025, fine)
     behind = mixed(behind, (0.45, 0.45, 0.43), bars)
     glow += (lit * (1.0 - bars) - glow) * pane

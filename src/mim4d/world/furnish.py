@@ -19,6 +19,7 @@ from mim4d.world.walkers import stand_about
 
 # Share of scenes with none, one, two, three pieces of road works (tries to find room for one).
 WORKS_ODDS, WORKS_TRIES = (0.35, 0.35, 0.2, 0.1), 8
+POST_M = 0.45  # of traffic lights from the kerb
 
 
 def furnish(
@@ -46,6 +47,7 @@ def furnish(
         if rng.random() < 0.5:
             bus_stop(site, kerb, bool(rng.random() < style.bustle), rng)
         park_along(site, kerb, style.parked[0 if kerb.side < 0 else 1], rng)
+    _mark_stop_lines(site, plan, rng)
     for kerb in kerbs:
         for _ in range(int(rng.poisson(0.012 * (kerb.span_m[1] - kerb.span_m[0])))):
             rack(site, kerb, rng)
@@ -53,6 +55,23 @@ def furnish(
         fill_plots(site, kerb, style, rng)
     stand_about(site, plan, style.bustle, rng)
     _skyline(site, plan, style, rng)
+
+
+def _mark_stop_lines(site: Site, plan: StreetPlan, rng: np.random.Generator) -> None:
+    """A traffic light or a sign on the sidewalk beside every kerbside stop line."""
+    lit = rng.random() < 0.7
+    for path in plan.paths:
+        for stop in path.stops_m if path.kerbside else ():
+            x, y, yaw = map(float, path.curve.poses(np.array([stop]))[0])
+            right = np.array([math.sin(yaw), -math.cos(yaw)])
+            out = np.arange(0.5, 7.0, 0.1)
+            beyond = site.ground.beyond_kerb(np.array([x, y]) + out[:, None] * right)[:, 0]
+            if beyond.max() > POST_M:
+                place = np.array([x, y]) + out[np.argmax(beyond > POST_M)] * right
+                pose = (float(place[0]), float(place[1]), yaw + math.pi)
+                if site.is_free(rectangle(*pose, 0.25, 0.25), 0.05):
+                    kind: Kind = "traffic_light" if lit else "sign_post"
+                    site.put(site.stock.draw(kind, rng), pose, rng, (0.25, 0.25))
 
 
 def _kerbside(site: Site, kerb: Kerb, style: Style, rng: np.random.Generator) -> None:

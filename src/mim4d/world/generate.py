@@ -223,7 +223,8 @@ def _run(jobs: list[SceneJob], workers: int) -> Generator[SceneCounts, None, Non
             yield future.result()
     except BrokenProcessPool as error:
         raise DataError(
-            f"one of {workers} worker processes died, most likely for want of memory: ask for fewer"
+            f"one of {workers} worker processes died: for want of memory (ask for fewer), or for "
+            'want of `if __name__ == "__main__":` in the script that asks for them'
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

@@ -16,7 +16,9 @@ from mim4d.world.noise import value_noise
 Weather = Literal["clear", "low_sun", "overcast", "dusk"]
 WEATHERS: tuple[Weather, ...] = ("clear", "low_sun", "overcast", "dusk")
 WEATHER_SHARES = (0.45, 0.2, 0.25, 0.1)
-LEAST_SIGHT_M, MOST_SIGHT_M = 150.0, 8000.0
+CLEAR_SIGHT_M, HAZY_SIGHT_M = (2500.0, 15000.0), (150.0, 2500.0)
+HAZY_SHARE = 0.25
+HAZE_HEIGHT_M = 60.0  # the haze lies on the ground, as if it ended at this height
 Colour = tuple[float, float, float]
 
 
@@ -108,9 +110,8 @@ def _sample_sky(weather: Weather, height: float, rng: np.random.Generator) -> Sk
         math.sin(height),
     )
     sun_colour, zenith, horizon, halo, strength = _colours(weather, height, rng)
-    sight = math.exp(rng.uniform(math.log(LEAST_SIGHT_M), math.log(MOST_SIGHT_M)))
-    if rng.random() < 0.7:  # thick haze is rare
-        sight = max(sight, 1200.0)
+    near, far = HAZY_SIGHT_M if rng.random() < HAZY_SHARE else CLEAR_SIGHT_M
+    sight = math.exp(rng.uniform(math.log(near), math.log(far)))
     covers = {
         "clear": (0.1, 0.7),
         "low_sun": (0.1, 0.6),
@@ -143,8 +144,8 @@ def _colours(
         return (0.13, 0.13, 0.13), zenith, _times(grey, (1.0, 1.0, 1.03)), (0.06, 0.06, 0.06), 0.95
     if weather == "dusk":
         deep, warm = float(rng.uniform(0.7, 1.0)), float(rng.uniform(0.0, 1.0))
-        zenith = _times(deep, (0.16, 0.26, 0.62))
-        horizon = (0.5 + 0.4 * warm, 0.5 + 0.1 * warm, 0.75 - 0.15 * warm)
+        zenith = _times(deep, (0.1, 0.2, 0.5))
+        horizon = _times(deep, (0.34 + 0.4 * warm, 0.42 + 0.1 * warm, 0.66 - 0.14 * warm))
         return (0.0, 0.0, 0.0), zenith, horizon, (0.9 * warm, 0.45 * warm, 0.15 * warm), 0.9
     power = float(rng.uniform(2.0, 3.0)) * (1.0 - 0.35 * low)
     sun = _times(power, (1.0, 0.95 - 0.28 * low, 0.88 - 0.52 * low))
@@ -163,7 +164,7 @@ def _sample_camera(sky: Sky, dark: bool, rng: np.random.Generator) -> CameraSett
     sun = sum(sky.sun_colour) / 3.0 * (0.25 + 0.75 * sky.sun[2])
     dome = sky.strength * (0.45 * sum(sky.zenith) + 0.55 * sum(sky.horizon)) / 3.0
     white = np.exp(rng.uniform(-0.09, 0.09, size=3) * np.array([1.0, 0.25, 1.0]))
-    stops = float(rng.uniform(-0.4, 0.5)) - (0.5 if dark else 0.0)
+    stops = float(rng.uniform(-0.4, 0.5)) - (1.2 if dark else 0.0)
     return CameraSettings(
         exposure=white * 2.4 * 2.0**stops / (sun + dome),
         vignetting=float(rng.uniform(0.08, 0.3)),
@@ -177,8 +178,11 @@ def _sample_camera(sky: Sky, dark: bool, rng: np.random.Generator) -> CameraSett
 
 @kernel
 @no_type_check
-def sky_colour(sky, x, y, z):
-    """Linear RGB of the sky in a unit direction; below the horizon, a dull ground."""
+def sky_colour(sky, x, y, z, fine):
+    """Linear RGB of the sky in a unit direction; below the horizon, a dull ground.
+
+    `fine`: with the smaller clouds (mirror images go without).
+    """
     up = max(z, 0.0)
     mix = (1.0 - up) ** 5
     r = sky.zenith[0] + (sky.horizon[0] - sky.zenith[0]) * mix
@@ -191,8 +195,11 @@ def sky_colour(sky, x, y, z):
     r, g, b = r + sky.halo[0] * halo, g + sky.halo[1] * halo, b + sky.halo[2] * halo
     u, v = 1.6 * x / (z + 0.12), 1.6 * y / (z + 0.12)
     cloud = 0.5 * value_noise(u, v, 0.0, sky.seed)
-    cloud += 0.3 * value_noise(2.1 * u, 2.1 * v, 0.0, sky.seed)
-    cloud += 0.2 * value_noise(4.7 * u, 4.7 * v, 0.0, sky.seed)
+    if fine:
+        cloud += 0.3 * value_noise(2.1 * u, 2.1 * v, 0.0, sky.seed)
+        cloud += 0.2 * value_noise(4.7 * u, 4.7 * v, 0.0, sky.seed)
+    else:
+        cloud += 0.25
     thick = (cloud - 1.0 + sky.clouds) * 3.0
     cover = min(max(thick, 0.0), 1.0) * min(1.0, 6.0 * z)
     lit = (0.46 + 0.35 * halo) * (1.12 - 0.22 * min(max(thick - 0.6, 0.0), 1.0))

@@ -7,7 +7,16 @@ import math
 from typing import no_type_check
 
 from mim4d.world.kernels import kernel
-from mim4d.world.noise import cell_hash, covered, detail, glyphs, octave, periodic, within
+from mim4d.world.noise import (
+    cell_hash,
+    covered,
+    detail,
+    flat_octave,
+    glyphs,
+    octave,
+    periodic,
+    within,
+)
 from mim4d.world.spots import (
     COLOUR,
     SECOND_COLOUR,
@@ -247,12 +256,11 @@ def poster(objects, k, spot):
     fine = spot.footprint
     colour, second = colour_of(objects, k, COLOUR), colour_of(objects, k, SECOND_COLOUR)
     u = along(spot)
-    lump = octave(u, spot.z, 0.0, 0.45, spot.seed, fine) + octave(
-        u, spot.z, 0.0, 1.1, spot.seed, fine
-    )
+    lump = flat_octave(u, spot.z, 0, 0.45, spot.seed, fine)
+    lump += flat_octave(u, spot.z, 0, 1.1, spot.seed, fine)
     field = colour if lump > 0.08 else second
     field = mixed(field, WHITE, 0.6 if lump < -0.25 else 0.0)
-    field = scaled(field, 1.0 + 0.5 * octave(u, spot.z, 0.0, 0.12, spot.seed, fine))
+    field = scaled(field, 1.0 + 0.5 * flat_octave(u, spot.z, 0, 0.12, spot.seed, fine))
     ink = glyphs(u, spot.z - 1.7, 0.3, spot.seed, fine)
     ink = max(ink, glyphs(u, spot.z - 1.45, 0.13, spot.seed + 1, fine))
     return Finish(mixed(field, BLACK if lump < 0.1 else WHITE, ink), 0.2, 0.35 * spot.lamps)

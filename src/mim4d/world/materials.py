@@ -35,6 +35,7 @@ from mim4d.world.spots import (
     along,
     colour_of,
     grain,
+    lumps,
     matt,
     scaled,
 )
@@ -88,8 +89,8 @@ def _building_stuff(material, objects, k, spot):
         tone = 1.0 + 0.5 * grain(spot, 0.3) + 0.4 * grain(spot, 2.0)
         return matt(second, tone * (1.0 - 0.35 * covered(row, 0.04, spot.blur)))
     if material == FOLIAGE:
-        tone = 1.0 + 0.9 * grain(spot, 0.045) + grain(spot, 0.12)
-        return matt(first, tone + 0.9 * grain(spot, 0.45) + 0.5 * grain(spot, 1.6))
+        tone = 1.0 + 0.9 * lumps(spot, 0.045) + lumps(spot, 0.12)
+        return matt(first, tone + 0.9 * lumps(spot, 0.45) + 0.5 * lumps(spot, 1.6))
     if material == BARK:
         ribs = octave(3.0 * spot.x, 3.0 * spot.y, spot.z, 0.15, spot.seed, spot.blur)
         return matt(second, 1.0 + 0.8 * ribs)

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
+from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float, UInt8
+
+from mim4d.world.kernels import kernel
 
 Point = tuple[float, float, float]
 Span = tuple[float, float]
@@ -103,20 +106,53 @@ def hull(
         ends: Materials of the first and the last ring's lid.
     """
     count = rings.shape[1]
-    following = np.roll(rings, -1, axis=1)
-    first = np.stack([rings[:-1], following[:-1], following[1:]], axis=2)
-    second = np.stack([rings[:-1], following[1:], rings[1:]], axis=2)
-    walls = np.stack([first, second], axis=2).reshape(-1, 3, 3)
-    of_walls = np.concatenate([np.broadcast_to(np.array(side), count).repeat(2) for side in sides])
-    lids = [
-        np.stack([ring[:1].repeat(count - 2, axis=0), ring[1:-1], ring[2:]], axis=1)
-        for ring in (rings[0], rings[-1])
-    ]
-    triangles = np.concatenate([walls, *lids]).astype(np.float64)
-    materials = np.concatenate([of_walls, np.array(ends).repeat(count - 2)]).astype(np.uint8)
-    edges = triangles[:, 1:] - triangles[:, :1]
-    solid = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=-1) > 1e-8
-    return Mesh(triangles[solid], materials[solid])
+    of_walls = np.concatenate([np.broadcast_to(np.array(side), count) for side in sides])
+    return Mesh(*_hull_kernel(np.ascontiguousarray(rings, np.float64), of_walls, np.array(ends)))
+
+
+@kernel
+@no_type_check
+def _hull_kernel(rings, of_walls, ends):
+    """Triangles that have an area, and their materials."""
+    bands, count = rings.shape[0] - 1, rings.shape[1]
+    most = 2 * bands * count + 2 * (count - 2)
+    triangles = np.empty((most, 3, 3))
+    materials = np.empty(most, np.uint8)
+    size = 0
+    for band in range(bands):
+        for c in range(count):
+            after = (c + 1) % count
+            for half in range(2):
+                for v in range(3):
+                    triangles[size, 0, v] = rings[band, c, v]
+                    if half == 0:
+                        triangles[size, 1, v] = rings[band, after, v]
+                        triangles[size, 2, v] = rings[band + 1, after, v]
+                    else:
+                        triangles[size, 1, v] = rings[band + 1, after, v]
+                        triangles[size, 2, v] = rings[band + 1, c, v]
+                materials[size] = of_walls[band * count + c]
+                size += _area(triangles[size]) > 1e-8
+    for lid in range(2):
+        for c in range(1, count - 1):
+            for v in range(3):
+                triangles[size, 0, v] = rings[lid * bands, 0, v]
+                triangles[size, 1, v] = rings[lid * bands, c, v]
+                triangles[size, 2, v] = rings[lid * bands, c + 1, v]
+            materials[size] = ends[lid]
+            size += _area(triangles[size]) > 1e-8
+    return triangles[:size].copy(), materials[:size].copy()
+
+
+@kernel
+@no_type_check
+def _area(corners):
+    """Twice the area of a triangle."""
+    ax, ay = corners[1, 0] - corners[0, 0], corners[1, 1] - corners[0, 1]
+    bx, by = corners[2, 0] - corners[0, 0], corners[2, 1] - corners[0, 1]
+    az, bz = corners[1, 2] - corners[0, 2], corners[2, 2] - corners[0, 2]
+    x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    return math.sqrt(x * x + y * y + z * z)
 
 
 def _rectangle(x: Span, y: Span, z: float) -> Float[np.ndarray, "4 3"]:

@@ -1,86 +1,22 @@
-"""The moving objects of a scene, placed anew at every measurement, and the clock of their motion.
+"""The moving objects of a scene as a solid: rays are moved into their axes, not they to the rays.
 
-Poses, velocities and yaw rates of all movers and of the ego car are computed once for all times at
-which anything is measured. World axes, metres, seconds, radians; times in whole microseconds.
+World axes, metres, radians.
 """
 
-from dataclasses import dataclass
+import math
 from functools import cached_property
 from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int32
 
 from mim4d.world.kernels import kernel
 from mim4d.world.layout import Layout
 from mim4d.world.meshes import Mesh
-from mim4d.world.motion import Motion
 from mim4d.world.spots import COS, OBJECT_COLUMNS, SIN, X, Y
 from mim4d.world.tracing import Solid, unit_normals
 
-HALF_STEP_S = 5e-4  # of the differences that give velocities
-
-
-@dataclass(frozen=True)
-class Tracks:
-    """Motion at a list of times.
-
-    Attributes:
-        times_us: Increasing.
-        poses: x, y and yaw of each mover.
-        velocities: Of its origin, x and y, metres per second.
-        yaw_rates: Radians per second.
-        ego: x, y and yaw of the ego car.
-    """
-
-    times_us: Int64[np.ndarray, " q"]
-    poses: Float[np.ndarray, "k q 3"]
-    velocities: Float[np.ndarray, "k q 2"]
-    yaw_rates: Float[np.ndarray, "k q"]
-    ego: Float[np.ndarray, "q 3"]
-
-    def select(self, times_us: Int64[np.ndarray, " p"]) -> "Tracks":
-        """The same at fewer times, all of which must be tracked."""
-        q = np.searchsorted(self.times_us, times_us)
-        return Tracks(
-            self.times_us[q],
-            self.poses[:, q],
-            self.velocities[:, q],
-            self.yaw_rates[:, q],
-            self.ego[q],
-        )
-
-    def index(self, time_us: int) -> int:
-        """Where a time stands in the list.
-
-        Raises:
-            KeyError: It is none of them.
-        """
-        q = int(np.searchsorted(self.times_us, time_us))
-        if q == len(self.times_us) or self.times_us[q] != time_us:
-            raise KeyError(f"time {time_us} µs is none of those tracked")
-        return q
-
-
-def track(layout: Layout, times_us: Int64[np.ndarray, " q"]) -> Tracks:
-    """Motion of a scene at increasing times."""
-    times_s = times_us * 1e-6
-    shape = (len(layout.movers), len(times_us))
-    poses, rates = np.zeros((*shape, 3)), np.zeros((*shape, 3))
-    for k, mover in enumerate(layout.movers):
-        poses[k] = mover.motion.poses(times_s)
-        rates[k] = pose_rates(mover.motion, times_s)
-    return Tracks(times_us, poses, rates[..., :2], rates[..., 2], layout.ego.poses(times_s))
-
-
-def pose_rates(
-    motion: Motion, times_s: Float[np.ndarray, " q"], half_step_s: float = HALF_STEP_S
-) -> Float[np.ndarray, "q 3"]:
-    """Velocity x, y and yaw rate at each time, by central differences."""
-    step = motion.poses(times_s + half_step_s) - motion.poses(times_s - half_step_s)
-    step[:, 2] = np.remainder(step[:, 2] + np.pi, 2 * np.pi) - np.pi
-    rates: Float[np.ndarray, "q 3"] = step / (2 * half_step_s)
-    return rates
+BUNDLE = 64  # neighbouring rays that are looked at together
 
 
 class Movers:
@@ -95,7 +31,8 @@ class Movers:
 
     def __init__(self, layout: Layout) -> None:
         meshes = [mover.thing.mesh for mover in layout.movers]
-        self.solids = [_LazySolid(mesh) for mesh in meshes]
+        shared = {id(mesh): _LazySolid(mesh) for mesh in meshes}  # shapes come again
+        self.solids = [shared[id(mesh)] for mesh in meshes]
         self.first = np.cumsum([0, *(len(solid.normals) for solid in self.solids)])
         self.normals = np.concatenate([np.zeros((0, 3)), *(s.normals for s in self.solids)])
         materials = [np.zeros(0, np.uint8), *(solid.materials for solid in self.solids)]
@@ -161,8 +98,9 @@ class PlacedMovers(Solid):
         """Distance to the first triangle nearer than the limit, and its index (−1: none)."""
         nearest = limits_m.copy()
         triangle = np.full(len(nearest), -1, dtype=np.int32)
+        bundles = _bundle_kernel(origins, directions, limits_m)
         for k in self._wanted:
-            rays, start, along = self._approach(k, origins, directions, nearest)
+            rays, start, along = self._approach(k, bundles, origins, directions, nearest)
             if not len(rays):
                 continue
             solid = self._movers.solids[k].solid
@@ -181,8 +119,9 @@ class PlacedMovers(Solid):
         """Whether anything lies on the ray within `far_m`."""
         blocked = np.zeros(len(origins), dtype=np.bool_)
         limits = np.full(len(origins), far_m, dtype=np.float32)
+        bundles = _bundle_kernel(origins, directions, limits)
         for k in self._wanted:
-            rays, start, along = self._approach(k, origins, directions, limits)
+            rays, start, along = self._approach(k, bundles, origins, directions, limits)
             if len(rays):
                 blocked[rays] |= self._movers.solids[k].solid.blocks(start, along, far_m)
         return blocked
@@ -190,15 +129,61 @@ class PlacedMovers(Solid):
     def _approach(
         self,
         k: int,
+        bundles: Float[np.ndarray, "b 10"],
         origins: Float32[np.ndarray, "r 3"],
         directions: Float32[np.ndarray, "r 3"],
         limits_m: Float32[np.ndarray, " r"],
     ) -> tuple[Int32[np.ndarray, " q"], Float32[np.ndarray, "q 3"], Float32[np.ndarray, "q 3"]]:
         """Rays that come near a mover, and their origins and directions in its axes."""
-        movers = self._movers
-        return _approach_kernel(
-            self._poses[k], movers.middles[k], movers.radii[k], origins, directions, limits_m
-        )
+        sphere = (self._movers.middles[k], self._movers.radii[k])
+        return _approach_kernel(self._poses[k], sphere, bundles, origins, directions, limits_m)
+
+
+@kernel
+@no_type_check
+def _bundle_kernel(origins, directions, limits):
+    """Cones around neighbouring rays, so that most are ruled out together.
+
+    Per bundle: middle of the origins, their spread, axis, cos and sin of the half angle, limit.
+    """
+    count = origins.shape[0]
+    bundles = np.zeros(((count + BUNDLE - 1) // BUNDLE, 10))
+    for b in range(bundles.shape[0]):
+        first, end = b * BUNDLE, min((b + 1) * BUNDLE, count)
+        for i in range(first, end):
+            for c in range(3):
+                bundles[b, c] += origins[i, c] / (end - first)
+                bundles[b, 4 + c] += directions[i, c]
+            bundles[b, 9] = max(bundles[b, 9], limits[i])
+        length = math.sqrt(bundles[b, 4] ** 2 + bundles[b, 5] ** 2 + bundles[b, 6] ** 2)
+        for c in range(3):
+            bundles[b, 4 + c] /= max(length, 1e-12)
+        narrowest, spread = 1.0, 0.0
+        for i in range(first, end):
+            cosine, apart = 0.0, 0.0
+            for c in range(3):
+                cosine += directions[i, c] * bundles[b, 4 + c]
+                apart += (origins[i, c] - bundles[b, c]) ** 2
+            narrowest, spread = min(narrowest, cosine), max(spread, apart)
+        narrowest = max(narrowest - 1e-6, -1.0)
+        bundles[b, 3] = math.sqrt(spread)
+        bundles[b, 7], bundles[b, 8] = narrowest, math.sqrt(1.0 - narrowest * narrowest)
+    return bundles
+
+
+@kernel
+@no_type_check
+def _beside(bundles, b, x, y, z, radius):
+    """Whether a sphere is met by no ray of a bundle; half angles beyond 90° rule nothing out."""
+    dx, dy, dz = x - bundles[b, 0], y - bundles[b, 1], z - bundles[b, 2]
+    reach = radius + bundles[b, 3]
+    along = dx * bundles[b, 4] + dy * bundles[b, 5] + dz * bundles[b, 6]
+    apart = dx * dx + dy * dy + dz * dz
+    if apart <= reach * reach or bundles[b, 7] <= 0.0:
+        return False
+    # The sphere's middle lies that far outside of the cone's surface.
+    outside = math.sqrt(max(apart - along * along, 0.0)) * bundles[b, 7] - along * bundles[b, 8]
+    return outside > reach or along < -reach or math.sqrt(apart) - reach > bundles[b, 9]
 
 
 @kernel
@@ -216,21 +201,24 @@ def _turn_kernel(normals, owner, poses):
 
 @kernel
 @no_type_check
-def _approach_kernel(pose, middle, radius, origins, directions, limits):
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    x = np.float32(pose[0] + cos * middle[0] - sin * middle[1])
-    y = np.float32(pose[1] + sin * middle[0] + cos * middle[1])
-    z, squared = np.float32(middle[2]), np.float32(radius * radius)
+def _approach_kernel(pose, sphere, bundles, origins, directions, limits):
+    middle, radius = sphere
+    cos, sin = math.cos(pose[2]), math.sin(pose[2])
+    x = pose[0] + cos * middle[0] - sin * middle[1]
+    y = pose[1] + sin * middle[0] + cos * middle[1]
+    z, squared = middle[2], radius * radius
     rays = np.empty(origins.shape[0], np.int32)
     count = 0
-    for i in range(origins.shape[0]):
-        dx, dy, dz = x - origins[i, 0], y - origins[i, 1], z - origins[i, 2]
-        along = dx * directions[i, 0] + dy * directions[i, 1] + dz * directions[i, 2]
-        apart = dx * dx + dy * dy + dz * dz
-        near = (apart < squared) | ((along > 0) & (apart - along * along < squared))
-        near &= along - radius < limits[i]
-        rays[count] = i
-        count += near
+    for b in range(bundles.shape[0]):
+        if _beside(bundles, b, x, y, z, radius):
+            continue
+        for i in range(b * BUNDLE, min((b + 1) * BUNDLE, origins.shape[0])):
+            dx, dy, dz = x - origins[i, 0], y - origins[i, 1], z - origins[i, 2]
+            along = dx * directions[i, 0] + dy * directions[i, 1] + dz * directions[i, 2]
+            apart = dx * dx + dy * dy + dz * dz
+            near = (apart < squared) | ((along > 0) & (apart - along * along < squared))
+            rays[count] = i
+            count += near & (along - radius < limits[i])
     own_origins = np.empty((count, 3), np.float32)
     own_directions = np.empty((count, 3), np.float32)
     for j in range(count):

@@ -23,7 +23,8 @@ PARKED: tuple[tuple[Kind, float], ...] = (
     ("parked_motorcycle", 0.06),
     ("parked_bicycle", 0.03),
 )
-JUNCTION_GAP_M = 8.0
+JUNCTION_GAP_M = 6.0
+OVERHANG_M = 0.4  # how far a parked vehicle may stand out of its strip
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,10 @@ def _park(
     across: bool,
     rng: np.random.Generator,
 ) -> None:
-    if kerb.road.near_junction(station_m, JUNCTION_GAP_M):
-        return
     half = half_size(shape.mesh)
+    too_wide = not across and 2 * half[1] > kerb.strip_m + OVERHANG_M
+    if too_wide or kerb.road.near_junction(station_m, JUNCTION_GAP_M + half[0]):
+        return
     inward = -(half[0] if across else half[1]) - float(rng.uniform(0.08, 0.3))
     x, y, yaw = kerb.road.beside(station_m, kerb.side, inward)
     heading = kerb.heading(yaw) + float(rng.normal(0.0, 0.015))
@@ -95,7 +97,9 @@ def bus_stop(site: Site, kerb: Kerb, waiting: bool, rng: np.random.Generator) ->
         return
     x, y, yaw = kerb.road.beside(station, kerb.side, -half[1] - 0.15)
     pose = (x, y, kerb.heading(yaw))
-    fits = kerb.strip_m > 2 * half[1] - 0.5 and site.is_free(rectangle(*pose, *half), 0.5)
+    fits = kerb.strip_m > 2 * half[1] - 2 * OVERHANG_M and site.is_free(
+        rectangle(*pose, *half), 0.5
+    )
     if fits and rng.random() < 0.65:
         site.put(shape, pose, rng)
     if kerb.road.sidewalk_m > 2.4:

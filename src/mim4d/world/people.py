@@ -69,7 +69,7 @@ def sample_dress(rng: np.random.Generator, sort: Sort) -> Dress:
 
 def _stride(height: float, rng: np.random.Generator) -> Posture:
     """Walking: legs apart along x, arms swinging against them."""
-    step = height * float(rng.uniform(0.08, 0.2)) * float(rng.choice([-1.0, 1.0]))
+    step = height * float(rng.uniform(0.06, 0.14)) * float(rng.choice([-1.0, 1.0]))
     lift = 0.04 * height
     swing = 0.7 * step
     lean = 0.02 * height

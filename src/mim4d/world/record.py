@@ -14,7 +14,6 @@ from PIL import Image
 from mim4d.world.annotate import annotate, within_reach
 from mim4d.world.can_bus import write_can_bus
 from mim4d.world.layout import Layout, sample_layout
-from mim4d.world.movers import track
 from mim4d.world.rig import Camera, make_cameras, make_lidar
 from mim4d.world.schedule import (
     Measurement,
@@ -26,6 +25,7 @@ from mim4d.world.sensors import Stage, Turn, turn_slices
 from mim4d.world.tables import Log, SceneTables
 from mim4d.world.town import Placement
 from mim4d.world.town_maps import write_scene_parts
+from mim4d.world.tracks import track
 from mim4d.world.truth_files import save_distance, save_instances, save_motion, save_points
 from mim4d.world.visibility import silhouettes
 

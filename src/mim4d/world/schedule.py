@@ -11,7 +11,7 @@ from the first sample.
 from dataclasses import dataclass
 
 TURN_HZ = 20.0  # of a LiDAR whose sweeps are not kept
-HIGHEST_HZ = 50.0
+LOWEST_TURN_HZ, HIGHEST_HZ = 4.0, 50.0
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,15 @@ class Recording:
             ValueError: A rate is out of range, or too low for the samples to have key frames of
                 their own.
         """
-        for name, rate in (("camera_rate_hz", self.camera_hz), ("lidar_rate_hz", self.lidar_hz)):
-            if rate is None:
-                continue
-            lowest = 1e6 / self.interval_us
-            if not lowest <= rate <= HIGHEST_HZ:
+        often = 1e6 / self.interval_us  # a measurement for every key frame
+        for name, rate, lowest in (
+            ("camera_rate_hz", self.camera_hz, often),
+            ("lidar_rate_hz", self.lidar_hz, max(often, LOWEST_TURN_HZ)),
+        ):
+            if rate is not None and not lowest <= rate <= HIGHEST_HZ:
                 raise ValueError(
-                    f"{name}={rate}: expected {lowest:g} (one measurement per key frame) to "
-                    f"{HIGHEST_HZ:g}; leave it out for key frames only"
+                    f"{name}={rate}: expected {lowest:g} to {HIGHEST_HZ:g} at this interval of key "
+                    "frames; leave it out for key frames only"
                 )
         if self.camera_hz and self.camera_hz > self.turn_hz:
             raise ValueError(

@@ -18,11 +18,12 @@ from mim4d.world.bodies import Bodies, find_bodies, instances_of_hits
 from mim4d.world.develop import develop
 from mim4d.world.kernels import kernel
 from mim4d.world.layout import Layout, View
-from mim4d.world.movers import Movers, PlacedMovers, Tracks
+from mim4d.world.movers import Movers, PlacedMovers
 from mim4d.world.rig import Camera, Lidar, listen, mounted, rotation_about_z
 from mim4d.world.shading import shade
 from mim4d.world.surfaces import BEAM_ANGLE, Rays, Snapshot, reflectance
 from mim4d.world.tracing import Solid, cast_rays, rotate
+from mim4d.world.tracks import Tracks
 
 SIGHT_M = 600.0  # surfaces farther away melt into the sky
 SLICES = 10  # of a turn of the LiDAR

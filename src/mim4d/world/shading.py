@@ -82,12 +82,9 @@ def _shadow_starts(origin, directions, seen, sun):
 
 @kernel
 @no_type_check
-def _surface_normal(seen, i, point, width):
+def _surface_normal(flat, material, point, width):
     """The normal that light meets: leaves point everywhere, a car's flanks are rounded."""
-    nx, ny, nz = float(seen.normals[i, 0]), float(seen.normals[i, 1]), float(seen.normals[i, 2])
-    material = seen.materials[i]
-    if seen.kind[i] == GROUND:
-        return nx, ny, nz
+    nx, ny, nz = flat
     if material == FOLIAGE:
         x, y, z = point
         nx += 1.6 * octave(x, y, z, 0.3, 1, width)
@@ -107,7 +104,7 @@ def _mirrored(sky, rx, ry, rz, dome):
     skyline = 0.06 + 0.34 * value_noise(2.6 * rx, 2.6 * ry, 0.5, sky.seed)
     share = min(max(0.5 + (rz - skyline) * 7.0, 0.0), 1.0)
     tone = dome * (0.22 if rz > 0.0 else 0.16)
-    r, g, b = sky_colour(sky, rx, ry, max(rz, 0.03)) if share > 0.0 else (0.0, 0.0, 0.0)
+    r, g, b = sky_colour(sky, rx, ry, max(rz, 0.03), False) if share > 0.0 else (0.0, 0.0, 0.0)
     return (
         tone * sky.horizon[0] + (r - tone * sky.horizon[0]) * share,
         tone * sky.horizon[1] + (g - tone * sky.horizon[1]) * share,
@@ -130,19 +127,22 @@ def _lamplight(sky, finish):
 @no_type_check
 def _shade_kernel(view, seen, lit, scenery, contact, sky):
     origin, directions, width = view
+    distance, kinds, normals, materials, rows = seen
     out = np.empty((directions.shape[0], 3), np.float32)
     for i in range(directions.shape[0]):
         d = (float(directions[i, 0]), float(directions[i, 1]), float(directions[i, 2]))
-        if seen.kind[i] == NOTHING:
-            out[i, 0], out[i, 1], out[i, 2] = sky_colour(sky, d[0], d[1], d[2])
+        if kinds[i] == NOTHING:
+            out[i, 0], out[i, 1], out[i, 2] = sky_colour(sky, d[0], d[1], d[2], True)
             continue
-        t = float(seen.distance[i])
+        t = float(distance[i])
         point = (origin[0] + d[0] * t, origin[1] + d[1] * t, origin[2] + d[2] * t)
-        flat = seen.normals[i]
+        flat = (float(normals[i, 0]), float(normals[i, 1]), float(normals[i, 2]))
         facing = max(-(flat[0] * d[0] + flat[1] * d[1] + flat[2] * d[2]), 0.03)
-        finish = finish_of(seen, scenery, i, point, (t * width, t * width / facing))
-        nx, ny, nz = _surface_normal(seen, i, point, t * width)
-        if seen.kind[i] == GROUND:
+        kind, material = kinds[i], materials[i]
+        hit = (kind, material, rows[i])
+        finish = finish_of(scenery, hit, point, flat, (t * width, t * width / facing))
+        nx, ny, nz = _surface_normal(flat, material, point, t * width)
+        if kind == GROUND:
             open_sky = sky_share(contact, point[0], point[1])
         else:
             open_sky = 0.55 + 0.45 * min(point[2], 1.5) / 1.5  # near the ground less sky is seen

@@ -79,7 +79,7 @@ def _closing_times(
     ego_comes: bool, duration_s: float, rng: np.random.Generator
 ) -> tuple[tuple[Window, ...], tuple[Window, ...]]:
     """When a junction's first axis is closed and when its second one is."""
-    odds = [0.56, 0.28, 0.16] if ego_comes else [0.4, 0.3, 0.3]
+    odds = [0.52, 0.32, 0.16] if ego_comes else [0.4, 0.3, 0.3]
     kind = str(rng.choice(["open", "opens", "closes"], p=odds))
     if kind == "open":
         return (), ((BEFORE, NEVER),)

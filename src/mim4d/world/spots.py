@@ -7,7 +7,7 @@ triples. A `Spot` is in the object's own axes, metres.
 from typing import NamedTuple, no_type_check
 
 from mim4d.world.kernels import kernel
-from mim4d.world.noise import octave
+from mim4d.world.noise import flat_octave, octave
 
 # Columns of the table of objects: place, heading, seed; then the look: two colours and the form.
 X, Y, Z, COS, SIN, SEED, COLOUR, SECOND_COLOUR, FORM = 0, 1, 2, 3, 4, 5, 6, 9, 12
@@ -85,16 +85,25 @@ def mixed(colour, other, share):
 
 @kernel
 @no_type_check
-def grain(spot, cell):
-    """Noise of cells of this size around a spot, in [-0.5, 0.5]."""
-    return octave(spot.x, spot.y, spot.z, cell, spot.seed, spot.blur)
+def along(spot):
+    """Coordinate along a wall: y on faces that look along x, else x."""
+    return spot.y if abs(spot.nx) > abs(spot.ny) else spot.x
 
 
 @kernel
 @no_type_check
-def along(spot):
-    """Coordinate along a wall: y on faces that look along x, else x."""
-    return spot.y if abs(spot.nx) > abs(spot.ny) else spot.x
+def grain(spot, cell):
+    """Noise of cells of this size on a flat face, in [-0.5, 0.5]."""
+    if abs(spot.nz) > 0.6:
+        return flat_octave(spot.x, spot.y, 0, cell, spot.seed, spot.blur)
+    return flat_octave(along(spot), spot.z, 0, cell, spot.seed, spot.blur)
+
+
+@kernel
+@no_type_check
+def lumps(spot, cell):
+    """Noise of cells of this size around a spot of a round thing, in [-0.5, 0.5]."""
+    return octave(spot.x, spot.y, spot.z, cell, spot.seed, spot.blur)
 
 
 @kernel

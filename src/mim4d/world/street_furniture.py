@@ -148,7 +148,7 @@ def traffic_light(rng: np.random.Generator) -> Mesh:
     head = box((-0.05, 0.16), (-0.17, 0.17), (2.1, 3.0), SIGNAL)
     hood = box((0.0, 0.24), (-0.17, 0.17), (3.0, 3.04), TRIM)
     board = box((-0.07, -0.05), (-0.3, 0.3), (2.0, 3.1), TRIM)
-    button = box((0.06, 0.14), (-0.06, 0.06), (0.95, 1.2), LAMP)
+    button = box((0.06, 0.14), (-0.06, 0.06), (0.95, 1.2), SECOND)
     return join(
         [
             cylinder(0.07, (0.0, height + float(rng.uniform(0.0, 0.5))), METAL, 7),

@@ -136,14 +136,15 @@ def _resolve(directions, kind, triangle, standing, moving):
 
 @kernel
 @no_type_check
-def finish_of(seen, scenery, i, point, across):
-    """Finish of what ray i hits at `point`; `across`: a pixel's width there, and as seen aslant.
+def finish_of(scenery, hit, point, normal, across):
+    """Finish of a surface.
 
-    Args (numba): `Seen`, `Scenery`, the ray, the point in world axes, and the pixel's width across
-    the view and along it.
+    Args (numba): `Scenery`; kind, material and object's row of the hit; its point and normal in
+    world axes; the pixel's width there across the view, and along it.
     """
+    kind, material, k = hit
     mean = math.sqrt(across[0] * across[1])
-    if seen.kind[i] == GROUND:
+    if kind == GROUND:
         r, g, b = ground_albedo(
             scenery.pieces,
             scenery.first,
@@ -155,23 +156,29 @@ def finish_of(seen, scenery, i, point, across):
             0.5 * across[1],
         )
         return Finish((r, g, b), 0.0, 0.0)
-    k, objects = seen.rows[i], scenery.objects
+    spot = _spot(scenery, k, point, normal, (mean, 0.7 * across[1]))
+    return object_finish(material, scenery.objects, k, spot)
+
+
+@kernel
+@no_type_check
+def _spot(scenery, k, point, normal, widths):
+    """The point in the axes of object `k`."""
+    objects = scenery.objects
     cos, sin = objects[k, COS], objects[k, SIN]
     px, py = point[0] - objects[k, X], point[1] - objects[k, Y]
-    nx, ny = float(seen.normals[i, 0]), float(seen.normals[i, 1])
-    spot = Spot(
+    return Spot(
         px * cos + py * sin,
         py * cos - px * sin,
         point[2] - objects[k, Z],
-        nx * cos + ny * sin,
-        ny * cos - nx * sin,
-        float(seen.normals[i, 2]),
-        mean,
-        0.7 * across[1],
+        normal[0] * cos + normal[1] * sin,
+        normal[1] * cos - normal[0] * sin,
+        normal[2],
+        widths[0],
+        widths[1],
         int(objects[k, SEED]),
         scenery.lamps,
     )
-    return object_finish(seen.materials[i], objects, k, spot)
 
 
 def reflectance(rays: Rays, hits: Hits, snapshot: Snapshot) -> Float[np.ndarray, " r"]:
@@ -189,15 +196,17 @@ def reflectance(rays: Rays, hits: Hits, snapshot: Snapshot) -> Float[np.ndarray,
 @kernel
 @no_type_check
 def _reflectance_kernel(origins, directions, width, seen, scenery):
+    distance, kinds, normals, materials, rows = seen
     out = np.zeros(directions.shape[0])
     for i in range(directions.shape[0]):
-        if seen.kind[i] == NOTHING:
+        if kinds[i] == NOTHING:
             continue
-        t = float(seen.distance[i])
-        dx, dy, dz = directions[i, 0], directions[i, 1], directions[i, 2]
-        normal, origin = seen.normals[i], origins[i]
-        point = (origin[0] + dx * t, origin[1] + dy * t, origin[2] + dz * t)
+        t = float(distance[i])
+        dx, dy, dz = float(directions[i, 0]), float(directions[i, 1]), float(directions[i, 2])
+        normal = (float(normals[i, 0]), float(normals[i, 1]), float(normals[i, 2]))
+        point = (origins[i, 0] + dx * t, origins[i, 1] + dy * t, origins[i, 2] + dz * t)
         facing = max(-(normal[0] * dx + normal[1] * dy + normal[2] * dz), 0.03)
-        r, g, b = finish_of(seen, scenery, i, point, (t * width, t * width / facing)).colour
+        hit = (kinds[i], materials[i], rows[i])
+        r, g, b = finish_of(scenery, hit, point, normal, (t * width, t * width / facing)).colour
         out[i] = min((0.5 * r + 0.3 * g + 0.2 * b) * facing, 1.0)
     return out

@@ -33,6 +33,7 @@ from mim4d.world.site import Site, as_thing, half_size, meets, meets_in_time, re
 
 EGO_HALF_M = (2.45, 0.98)  # half length and half width kept free around the ego car
 EGO_CENTRE_M = 1.4  # its middle lies ahead of its origin, the rear axle
+EGO_GAP_M = 0.5  # nobody comes closer to the ego car
 LOWEST_SPEED, HIGHEST_SPEED = 3.0, 12.0  # the ego car's wishes on a free road
 NOWHERE = (0.0, 0.0, 0.0)  # pose of a mover's shape: its motion says where it is
 Cruise = tuple[float, float, float, float]
@@ -78,7 +79,8 @@ class Traffic:
 
         Args:
             movers: Who asks to join, all or none; they keep clear of each other by any distance.
-            gap_m: To everybody else at any time (to what stands: a quarter of a metre at most).
+            gap_m: To everybody else at any time (to what stands: a quarter of a metre at most, to
+                the ego car: `EGO_GAP_M` at least).
             on_road: Whether they have to stay between the kerbs.
         """
         swept: list[Float[np.ndarray, "q 4 2"]] = []
@@ -90,6 +92,8 @@ class Traffic:
             if meets(corners[::2], self.site.corners, min(gap_m, 0.25)):
                 return False
             if meets_in_time(corners, self._corners[: self._count], gap_m):
+                return False
+            if meets_in_time(corners, self._corners[:1], max(gap_m, EGO_GAP_M)):
                 return False
             if swept and meets_in_time(corners, np.stack(swept), 0.0):
                 return False

@@ -17,11 +17,10 @@ from jaxtyping import Float, Float32, Int32, UInt16
 from PIL import Image
 
 from mim4d.world.bodies import Bodies
-from mim4d.world.movers import Tracks
+from mim4d.world.tracks import Tracks
 
 REACH_M = 255.0
 STEPS_PER_M = 256
-RUN_LENGTHS = 3  # zlib's strategy: nearly as small as level 1 for such pictures, and faster
 
 
 def sidecar(root: Path, kind: str, file: Path, ending: str) -> Path:
@@ -82,4 +81,4 @@ def save_motion(
 
 
 def _save_png(path: Path, values: UInt16[np.ndarray, "h w"]) -> None:
-    Image.fromarray(values).save(path, compress_level=1, compress_type=RUN_LENGTHS)
+    Image.fromarray(values).save(path, compress_level=1)

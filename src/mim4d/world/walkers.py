@@ -18,23 +18,26 @@ from mim4d.world.site import Site, as_thing, rectangle
 from mim4d.world.traffic import NOWHERE, Traffic
 
 HALF_CROSSING_M = 1.3  # half the width of a crossing that walkers use
+CROSSING_END_M = 0.5  # crossings reach this far beyond their centre line, past rounded kerbs
 CORNER_M = 0.7  # radius of a walker's turn between sidewalk and crossing
 ABREAST_M = 0.7  # between two people who walk together
-WAYS_TRIED = 3  # along a sidewalk, before somebody stays at home
+WAYS_TRIED = 3  # before somebody stays at home
 KERB_ROOM_M = 0.25  # least distance of a walker's middle from the kerb
 
 
 def on_foot(
     ground: GroundTable, crossings: tuple[Curve, ...], points: Float[np.ndarray, "p 2"]
 ) -> Bool[np.ndarray, " p"]:
-    """Whether points lie on a sidewalk or on a crossing."""
+    """Whether points lie on a sidewalk or on a crossing (each a straight line of one piece)."""
     beyond = ground.beyond_kerb(points)
     allowed = (beyond[:, 0] > 0.0) & (beyond[:, 0] < beyond[:, 1])
     for crossing in crossings:
-        station, lateral = crossing.project(points)
-        length = float(crossing.pieces[:, 4].sum())
-        inside = (station > 1e-6) & (station < length - 1e-6)
-        allowed |= inside & (np.abs(lateral) < HALF_CROSSING_M)
+        x, y, yaw, _, length = map(float, crossing.pieces[0, :5])
+        east, north = points[:, 0] - x, points[:, 1] - y
+        along = east * math.cos(yaw) + north * math.sin(yaw)
+        aside = np.abs(north * math.cos(yaw) - east * math.sin(yaw))
+        inside = (along > -CROSSING_END_M) & (along < length + CROSSING_END_M)
+        allowed |= inside & (aside < HALF_CROSSING_M)
     return allowed
 
 
@@ -44,12 +47,15 @@ def cross_streets(
     """People who come along a sidewalk, cross, and walk on along the other one."""
     for crossing in plan.crossings:
         for _ in range(int(rng.poisson(2.2 * bustle))):
-            curve, start, end = _way_across(crossing, rng)
             speed = float(rng.uniform(0.9, 1.7))
-            duration = float(traffic.times_s[-1])
-            # Somewhere during the scene they are between both kerbs.
-            at = float(rng.uniform(start, end)) - speed * float(rng.uniform(0.0, duration))
-            _offer_walker(traffic, plan, steady(curve, at, speed, traffic.times_s), 0.6, rng)
+            for _ in range(WAYS_TRIED):
+                curve, start, end = _way_across(crossing, rng)
+                # Somewhere during the scene they are between both kerbs.
+                during = float(rng.uniform(0.0, traffic.times_s[-1]))
+                at = float(rng.uniform(start, end)) - speed * during
+                motion = steady(curve, at, speed, traffic.times_s)
+                if _offer_walker(traffic, plan, motion, 0.15, rng):
+                    break
 
 
 def _way_across(crossing: Curve, rng: np.random.Generator) -> tuple[Curve, float, float]:
@@ -57,7 +63,8 @@ def _way_across(crossing: Curve, rng: np.random.Generator) -> tuple[Curve, float
     x, y, yaw, _, length = map(float, crossing.pieces[0, :5])
     if rng.random() < 0.5:  # the other way round
         x, y, yaw = x + length * math.cos(yaw), y + length * math.sin(yaw), yaw + math.pi
-    back, aside = float(rng.uniform(0.35, 1.0)), float(rng.uniform(-0.9, 0.9))
+    # To the right of the crossing's middle, so that people who meet pass each other.
+    back, aside = float(rng.uniform(0.35, 1.0)), float(rng.uniform(-1.1, -0.1))
     arc = CORNER_M * math.pi / 2
     turns = [float(rng.choice([-1.0, 1.0])) for _ in range(2)]
     straight = length + 2 * back
