@@ -21,6 +21,7 @@ from mim4d.options import (
     BenchStep,
     Demo,
     Evaluate,
+    Gallery,
     Pretrain,
     Render,
     ShowConfig,
@@ -73,6 +74,22 @@ def view(options: View) -> None:
         without=options.without,
     )
     print(options.out)
+
+
+def gallery(options: Gallery) -> None:
+    """`mim4d gallery`."""
+    from mim4d.viz.gallery import write_gallery
+
+    for path in write_gallery(
+        options.data,
+        options.out,
+        scenes=options.scenes,
+        split=options.split,
+        without=options.without,
+        lidar=options.lidar,
+        version=options.version,
+    ):
+        print(path)
 
 
 def pretrain(options: Pretrain) -> None:
@@ -167,6 +184,7 @@ COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
     "world": Command(World, world),
     "view": Command(View, view),
+    "gallery": Command(Gallery, gallery),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "render": Command(Render, render),
     "evaluate": Command(Evaluate, evaluate),

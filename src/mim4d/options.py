@@ -61,6 +61,26 @@ class View:
 
 
 @dataclass(frozen=True)
+class Gallery:
+    """Draw several scenes: contact sheets with and without boxes, LiDAR and map, and a page."""
+
+    data: PathArgument
+    """Data set in the nuScenes format."""
+    out: Path = Path("gallery")
+    """Folder for the pictures and the page."""
+    scenes: int = 8
+    """How many scenes, spread over the data set."""
+    split: str | None = None
+    """Take only scenes of this split, such as val."""
+    without: tuple[Drawn, ...] = ()
+    """What to leave out where things are drawn over the pixels."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel."""
+    version: str | None = None
+    """Version folder, where there are several."""
+
+
+@dataclass(frozen=True)
 class Pretrain:
     """Pre-train on multi-camera video."""
 
