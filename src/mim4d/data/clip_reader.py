@@ -22,7 +22,7 @@ from mim4d.data.images import load_image
 from mim4d.data.lidar import EgoBody, read_sweep
 from mim4d.data.placement import Fit, ImagePlacement, Size
 from mim4d.data.tables import NuscenesTables, Rows
-from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.rigid import invert_rigid
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,16 @@ class _Images:
     on_body: Bool[Tensor, "n h w"] | None
 
     @classmethod
-    def empty(cls, shape: tuple[int, ...], image_hw: Size, has_masks: bool) -> "_Images":
+    def of(cls, present: NDArray[np.bool_], image_hw: Size, has_masks: bool) -> "_Images":
+        """Room for images, which are black where there is none; others are to be filled."""
+        t, n = present.shape
+        levels = torch.empty(t, n, *image_hw, 3, dtype=torch.uint8).movedim(-1, 2)
+        levels[torch.from_numpy(~present)] = 0
         return cls(
-            torch.zeros(*shape, *image_hw, 3, dtype=torch.uint8).movedim(-1, 2),
-            torch.zeros(*shape, 2, dtype=torch.long),
-            torch.eye(3, dtype=torch.float64).repeat(*shape, 1, 1),
-            torch.zeros(shape[1], *image_hw, dtype=torch.bool) if has_masks else None,
+            levels,
+            torch.zeros(t, n, 2, dtype=torch.long),
+            torch.eye(3, dtype=torch.float64).repeat(t, n, 1, 1),
+            torch.zeros(n, *image_hw, dtype=torch.bool) if has_masks else None,
         )
 
 
@@ -116,7 +120,8 @@ class ClipReader:
         key, tables = plan.key, self._tables
         ref_from_global = invert_rigid(tables.global_from_ego(plan.anchors[key : key + 1]))[0]
         images = self._read_images(plan, draws or [ImageDraw()] * len(self._cameras))
-        points, valid_points = _pad(self._read_points(plan, ref_from_global))
+        ref_from_ego = self._ego_poses(plan, ref_from_global)
+        points, valid_points = _pad(self._read_points(plan, ref_from_ego))
         boxes = [
             boxes_of_sample(tables, sample, ref_from_global) if sample >= 0 else None
             for sample in self._samples_of_frames(plan)
@@ -132,7 +137,7 @@ class ClipReader:
             intrinsics=images.intrinsics.float()[None],
             ref_from_camera=self._camera_poses(plan, ref_from_global).float()[None],
             image_times_s=self._image_times(plan)[None],
-            ref_from_ego=self._ego_poses(plan, ref_from_global).float()[None],
+            ref_from_ego=ref_from_ego.float()[None],
             frame_times_s=_seconds(plan.times_us - plan.times_us[key])[None],
             frame_present=torch.from_numpy(plan.anchors >= 0)[None],
             key=key,
@@ -150,7 +155,7 @@ class ClipReader:
 
     def _read_images(self, plan: ClipPlan, draws: Sequence[ImageDraw]) -> "_Images":
         """Every image of the clip, each camera's placed by its draw."""
-        images = _Images.empty(plan.images.shape, self._image_hw, self._masks is not None)
+        images = _Images.of(plan.images >= 0, self._image_hw, self._masks is not None)
         stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0))
         stored = stored.view_as(images.intrinsics)
         for t, n in np.argwhere(plan.images >= 0).tolist():
@@ -175,22 +180,16 @@ class ClipReader:
     def _placement(self, draw: ImageDraw, stored_hw: Size) -> ImagePlacement:
         return draw.placement(self._place(stored_hw), stored_hw, self._image_hw)
 
-    def _read_points(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> list[Tensor]:
+    def _read_points(self, plan: ClipPlan, ref_from_ego: Float64[Tensor, "t 4 4"]) -> list[Tensor]:
         """Points of each frame in `ref`; none where the frame has no LiDAR of its own."""
         points = [torch.zeros(0, 3) for _ in plan.anchors]
+        mounts = self._tables.ego_from_sensor(np.maximum(plan.anchors, 0))
         for t in np.flatnonzero(plan.anchors >= 0).tolist():
-            row = plan.anchors[t : t + 1]
-            record = self._tables.sample_data(int(row[0]))
-            if record.channel != self._lidar:
-                continue
-            points_ego = read_sweep(
-                self._tables.root / record.filename,
-                self._tables.ego_from_sensor(row)[0],
-                self._body,
-                where=f"sample_data {record.token}: ",
-            )
-            ref_from_ego = (ref_from_global @ self._tables.global_from_ego(row))[0]
-            points[t] = transform_points(ref_from_ego, points_ego).float()
+            record = self._tables.sample_data(int(plan.anchors[t]))
+            if record.channel == self._lidar:
+                path = self._tables.root / record.filename
+                where = f"sample_data {record.token}: "
+                points[t] = read_sweep(path, mounts[t], ref_from_ego[t], self._body, where)
         return points
 
     def _samples_of_frames(self, plan: ClipPlan) -> list[int]:
@@ -207,7 +206,9 @@ class ClipReader:
         poses = (ref_from_global @ global_from_camera).view(*plan.images.shape, 4, 4)
         return _identity_where(torch.from_numpy(plan.images < 0), poses)
 
-    def _ego_poses(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> Tensor:
+    def _ego_poses(
+        self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]
+    ) -> Float64[Tensor, "t 4 4"]:
         poses = ref_from_global @ self._tables.global_from_ego(np.maximum(plan.anchors, 0))
         # The product of a pose and its inverse is the identity but for rounding; make it exact.
         is_key = torch.arange(len(plan.anchors)) == plan.key

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
@@ -53,7 +54,7 @@ def load_image(
     expected_hw: Size = (0, 0),
     where: str = "",
 ) -> LoadedImage:
-    """Decode an image into its place in `target`; what is not picture there is left as it is.
+    """Decode an image into its place in `target`; what is not picture there becomes 0.
 
     Args:
         path: A JPEG, PNG or whatever else Pillow reads, RGB or grey with 8 bits a channel.
@@ -66,8 +67,6 @@ def load_image(
         DataError: If the file is missing or damaged, its size is not the expected one, or its
             pixels are of another kind.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{where}image file {path} not found; was its archive extracted?")
     with _readable(path, where):
         image = Image.open(path)
     with image:
@@ -81,14 +80,20 @@ def load_image(
     if loaded.placement.flipped:
         picture = picture.flip(-1)
     target[:, : rows.length, : columns.length] = picture
+    target[:, rows.length :] = 0
+    target[:, : rows.length, columns.length :] = 0
     return loaded
 
 
 @contextmanager
 def _readable(path: Path, where: str) -> Iterator[None]:
-    """Name the file that the decoder stumbles over."""
+    """Name the file that is not there, or that the decoder stumbles over."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"{where}image file {path} not found; was its archive extracted?"
+        ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{where}image file {path} cannot be decoded ({error}); the file is damaged: restore it"
@@ -125,11 +130,9 @@ def _draft(image: Image.Image, loaded: LoadedImage, target_hw: Size) -> tuple[Sp
 
 def _decode(image: Image.Image, rows: Span, columns: Span) -> UInt8[Tensor, "h w 3"]:
     """The pixels that the spans need."""
-    if image.mode != "RGB":
+    if image.mode != "RGB":  # loading is lazy: it is here, or when cropping, that a file is decoded
         image = image.convert("RGB")
     box = (columns.first, rows.first, columns.last, rows.last)
     if box != (0, 0, *image.size):
         image = image.crop(box)
-    # Loading is lazy: it is here that a file is decoded. A bytearray, because bytes are read-only.
-    levels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    return levels.view(image.height, image.width, 3)
+    return torch.from_numpy(np.array(image))
