@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 import mim4d
+from mim4d.augment_config import AugmentConfig
 from mim4d.config import RunConfig, config_from_json, config_to_json
 from mim4d.options import (
     BenchStep,
@@ -62,10 +63,17 @@ def view(options: View) -> None:
     """`mim4d view`."""
     from mim4d.viz.clip import view_data
 
+    augmentation = None
+    if options.augment != AugmentConfig():
+        from mim4d.build import build_augmentation
+
+        augmentation = build_augmentation(options.augment)
     view_data(
         options.data,
         options.out,
         index=options.index,
+        augmentation=augmentation,
+        augment_seed=options.augment_seed,
         frames=options.frames,
         frame_interval_s=options.frame_interval_s,
         image_hw=options.image_size,
