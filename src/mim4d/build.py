@@ -1,10 +1,12 @@
 """Config to objects: the one place that reads a config and wires the parts."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from mim4d.config import GridConfig, RunConfig
+from mim4d.config import AugmentConfig, GridConfig, RunConfig
+from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -112,6 +114,26 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
     )
 
 
+def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
+    """What training clips may undergo."""
+    return ClipAugmentation(
+        ImageRanges(config.image_scale, config.image_flip),
+        ColourRanges(
+            config.brightness,
+            config.contrast,
+            config.saturation,
+            math.radians(config.hue_deg),
+            config.colours_by,
+        ),
+        BevRanges(
+            math.radians(config.bev_rotation_deg),
+            config.bev_scale,
+            config.bev_flip_x,
+            config.bev_flip_y,
+        ),
+    )
+
+
 def build_dataset(
     config: RunConfig,
     data: Path,
@@ -144,6 +166,8 @@ def build_dataset(
         lidar=clip.lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         on_bad_clip=on_bad_clip,
+        body_masks=clip.body_masks,
+        augmentation=build_augmentation(config.augment),
     )
 
 

@@ -70,6 +70,7 @@ def view(options: View) -> None:
         image_hw=options.image_size,
         lidar=options.lidar,
         version=options.version,
+        without=options.without,
     )
     print(options.out)
 

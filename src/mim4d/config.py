@@ -17,6 +17,7 @@ from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
 Vector3 = tuple[float, float, float]
+Range = tuple[float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -44,6 +45,9 @@ class ClipConfig:
     """Camera channels to use; None takes all."""
     lidar: str | None = "LIDAR_TOP"
     """LiDAR channel; None uses none, and frames then take time and pose of the front camera."""
+    body_masks: Path | None = None
+    """Folder of CHANNEL.png, one per camera that sees its own car, non-zero where it does; there
+    no rays are cast and no distance counts."""
 
     def __post_init__(self) -> None:
         _require(self.frames >= 2, "clip.frames", self.frames, "at least 2 (one frame is dropped)")
@@ -59,6 +63,58 @@ class ClipConfig:
         for name in ("image_height", "image_width"):
             size = getattr(self, name)
             _require(size > 0 and size % 32 == 0, f"clip.{name}", size, "a positive multiple of 32")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of training clips; calibration, poses, points, boxes and map follow exactly.
+
+    Everything is off by default. What is drawn depends on (seed, step, place in the batch, rank).
+    Evaluation, rendering and `view` show clips as they are.
+    """
+
+    image_scale: Range = (1.0, 1.0)
+    """Factor on the usual size of images; what then exceeds the target is cropped, at a random
+    place. Drawn per camera, the same for all frames."""
+    image_flip: float = 0.0
+    """Probability that a camera's images are mirrored left to right."""
+    brightness: float = 0.0
+    """Largest change of brightness: 0.2 draws a factor from 0.8 to 1.2."""
+    contrast: float = 0.0
+    """Largest change of contrast, about mid-grey."""
+    saturation: float = 0.0
+    """Largest change of saturation."""
+    hue_deg: float = 0.0
+    """Largest turn of hues, degrees."""
+    colours_by: Literal["clip", "camera"] = "clip"
+    """Whether all cameras of a clip change their colours alike, or each for itself."""
+    bev_rotation_deg: float = 0.0
+    """Largest turn of `ref` about z, degrees."""
+    bev_scale: Range = (1.0, 1.0)
+    """Factor on every length of the world."""
+    bev_flip_x: float = 0.0
+    """Probability that front and back are exchanged."""
+    bev_flip_y: float = 0.0
+    """Probability that left and right are exchanged."""
+
+    def __post_init__(self) -> None:
+        for name in ("image_scale", "bev_scale"):
+            low, high = getattr(self, name)
+            _require(
+                0 < low <= high < float("inf"),
+                f"augment.{name}",
+                (low, high),
+                "two positive factors, the smaller first",
+            )
+        for name in ("image_flip", "bev_flip_x", "bev_flip_y"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"augment.{name}", value, "a probability")
+        for name in ("brightness", "contrast", "saturation"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"augment.{name}", value, "a number in [0, 1)")
+        for name in ("hue_deg", "bev_rotation_deg"):
+            value = getattr(self, name)
+            _require(0 <= value <= 180, f"augment.{name}", value, "an angle from 0 to 180")
 
 
 @dataclass(frozen=True)
@@ -294,6 +350,7 @@ class RunConfig:
     preset: tyro.conf.Fixed[str]
     """Name of the preset this started from."""
     clip: ClipConfig = field(default_factory=ClipConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     mask: MaskConfig = field(default_factory=MaskConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

@@ -32,6 +32,7 @@ from mim4d.metrics.distance import DistanceErrors, distance_errors
 from mim4d.models.masking import hide_padding
 from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.ray_choice import at_pixels
 from mim4d.rendering.rays import Rays, image_rays
 from mim4d.rendering.renderer import Rendering, render_chunked
 from mim4d.training.devices import choose_accelerator
@@ -207,7 +208,11 @@ class EvaluatedView:
 
     def rays(self, clip: Clip) -> Rays:
         """The lattice of rays of a single clip, in the frame's ego axes."""
-        rays, _ = image_rays(
+        return self._lattice(clip)[0]
+
+    def _lattice(self, clip: Clip) -> tuple[Rays, Float[Tensor, "b r 2"]]:
+        """Rays and their pixels."""
+        return image_rays(
             clip.image_sizes[:, self.frame],
             clip.image_present[:, self.frame],
             clip.intrinsics[:, self.frame],
@@ -216,12 +221,11 @@ class EvaluatedView:
             self.grid,
             self.near_m,
         )
-        return rays
 
     def truth(self, dataset: NuscenesDataset, index: int, clip: Clip) -> Float[Tensor, "n h w"]:
         """True distance along each ray, metres; NaN where it is unknown or does not count.
 
-        It counts between 1 and 60 m and inside the grid.
+        It counts between 1 and 60 m and inside the grid, and not where a camera sees its own car.
         """
         root = dataset.tables.root
         if has_truth(root):
@@ -231,9 +235,12 @@ class EvaluatedView:
             distance = torch.stack(images)
         else:
             distance = lidar_distance(clip, self.frame, self.lattice)
-        rays, flat = self.rays(clip), distance.flatten()
+        (rays, pixels), flat = self._lattice(clip), distance.flatten()
         points = rays.origins[0] + rays.directions[0] * flat.unsqueeze(-1)
         counts = self.grid.contains(points) & rays.valid[0] & (flat > MIN_M) & (flat < MAX_M)
+        if clip.on_body is not None:
+            by_camera = pixels[0].unflatten(0, (clip.num_cameras, -1))
+            counts &= ~at_pixels(clip.on_body[0], by_camera).flatten()
         return torch.where(counts, flat, torch.nan).unflatten(0, distance.shape)
 
 

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 import tyro
 
 from mim4d.config import Device, RunConfig
+from mim4d.data.map_names import MapLayer
 
 PathArgument = Annotated[Path, tyro.conf.Positional]
+Drawn = Literal["lidar", "boxes", "map"] | MapLayer
 PresetConfig = Annotated[RunConfig, tyro.conf.arg(name="")]
 
 
@@ -36,7 +38,7 @@ class World:
 
 @dataclass(frozen=True)
 class View:
-    """Draw a clip: every camera of every frame with LiDAR and boxes, and the scene from above."""
+    """Draw a clip: all cameras and frames with LiDAR, boxes and map, and the scene from above."""
 
     data: PathArgument
     """Data set in the nuScenes format."""
@@ -52,6 +54,8 @@ class View:
     """Rows and columns images are fitted into."""
     lidar: str | None = "LIDAR_TOP"
     """LiDAR channel."""
+    without: tuple[Drawn, ...] = ()
+    """What to leave out; the map is drawn where the data set has one."""
     version: str | None = None
     """Version folder, where there are several."""
 

@@ -7,7 +7,14 @@ from torch.nn.functional import normalize
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.rendering.ray_choice import RayChoice, build_rays, choose_rays, hidden_points
+from mim4d.rendering.ray_choice import (
+    RayChoice,
+    at_pixels,
+    build_rays,
+    choose_rays,
+    hidden_points,
+    random_free_pixels,
+)
 from tests.conftest import assert_golden
 from tests.reference.rendering import mixed_frame_directions
 from tests.rendering.test_rays import GRID, make_rig
@@ -76,6 +83,41 @@ def test_same_seed_same_choice_and_no_points_at_all(scene):
     none = choose((images, intrinsics, poses, points[:, :0], valid[:, :0]), torch.Generator())
     assert none.pixels.shape == (2, 72, 2)
     assert not none.valid_distances.any()
+
+
+def test_no_ray_goes_through_the_car_itself(scene, seed):
+    on_body = torch.zeros(2, 3, 48, 64, dtype=torch.bool)
+    on_body[:, 0, 20:, 10:50] = True
+    on_body[0, 1] = True  # this one sees nothing else
+    choice = choose(scene, seed, rays_per_camera=150, sky_fraction=0.25, on_body=on_body)
+    exists = choice.exists.view(2, 3, 150)
+    assert exists.all(dim=-1).tolist() == [[True, False, False], [True, True, True]]
+    assert exists.any(dim=-1).tolist() == [[True, False, False], [True, True, True]]
+    u, v = choice.pixels.floor().long().unbind(-1)
+    b = torch.arange(2)[:, None].expand_as(u)
+    assert not on_body[b, choice.camera_index, v, u][choice.exists].any()
+    # Points there are left out, and only those.
+    free = choose(scene, seed, rays_per_camera=150, sky_fraction=0.25)
+    counts = [c.valid_distances.view(2, 3, 150)[1].sum(dim=-1).tolist() for c in (choice, free)]
+    assert 0 < counts[0][0] < counts[1][0]
+    assert counts[0][1:] == counts[1][1:]
+
+
+def test_random_pixels_are_spread_evenly_over_the_free_ones(seed):
+    free = torch.zeros(1, 2, 6, 8, dtype=torch.bool)
+    free[0, 0, 2, 3:5] = free[0, 0, 5, 7] = free[0, 0, 0, 0] = True
+    pixels, any_free = random_free_pixels(free, 4000, seed)
+    assert any_free.tolist() == [[True, False]]
+    found, counts = pixels[0, 0].unique(dim=0, return_counts=True)
+    assert found.tolist() == [[0.5, 0.5], [3.5, 2.5], [4.5, 2.5], [7.5, 5.5]]
+    assert (counts - 1000).abs().max() < 120  # four standard deviations
+
+
+def test_the_mask_at_positions():
+    mask = torch.zeros(1, 4, 6, dtype=torch.bool)
+    mask[0, 2, 5] = True
+    pixels = torch.tensor([[[5.0, 2.0], [5.9, 2.9], [4.9, 2.5], [900.0, 2.5], [5.5, 3.0]]])
+    assert at_pixels(mask, pixels).tolist() == [[True, True, False, True, False]]
 
 
 def test_targets_by_hand(scene):

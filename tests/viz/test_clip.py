@@ -4,7 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from mim4d.viz.clip import draw_clip, view_data, visible_points
+from mim4d.viz.clip import draw_clip, view_data
+from mim4d.viz.overlay import visible_points
 from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset
 from tests.viz.clips import make_clip, without_image
 

@@ -99,7 +99,8 @@ def depth_edges(
     apart).
     """
     max_gap_deg = 0.8 if horizontal else 1.6
-    px_per_deg = math.radians(1) * float(intrinsics[0, 0])
+    # A mirrored image has a negative fx.
+    px_per_deg = math.radians(1) * abs(float(intrinsics[0, 0]))
     pixels, depth = project(intrinsics, points_camera)
     limit = pixels.new_tensor([image_hw[1], image_hw[0]])
     inside = (depth > 2.0) & (pixels >= 0).all(dim=-1) & (pixels < limit).all(dim=-1)

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from mim4d.data.map_patch import MapPatch
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -43,6 +45,8 @@ class Clip:
         camera_names: Channel of each camera, e.g. CAM_FRONT.
         scene_names: Scene of each clip of the batch.
         key_tokens: Token of each clip's key sample.
+        on_body: Where each camera sees the car that carries it, in every frame; None if not known.
+        maps: The vector map around the car at each clip's key frame; None if it was not asked for.
     """
 
     images: UInt8[Tensor, "b t n 3 h w"]
@@ -64,6 +68,8 @@ class Clip:
     camera_names: tuple[str, ...]
     scene_names: tuple[str, ...]
     key_tokens: tuple[str, ...]
+    on_body: Bool[Tensor, "b n h w"] | None = None
+    maps: tuple[MapPatch, ...] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -102,7 +108,8 @@ def collate(clips: Sequence[Clip]) -> Clip:
     Points and boxes are padded to the longest of the batch.
 
     Raises:
-        ValueError: If the clips differ in key frame, cameras or image size.
+        ValueError: If the clips differ in key frame, cameras or image size, or only some of them
+            have a map.
     """
     first = clips[0]
     for clip in clips[1:]:
@@ -116,6 +123,8 @@ def collate(clips: Sequence[Clip]) -> Clip:
                 f"clips of one batch must share frames, cameras and image size; got "
                 f"{tuple(first.images.shape[1:])} and {tuple(clip.images.shape[1:])}"
             )
+    if len({clip.maps is None for clip in clips}) > 1:
+        raise ValueError("clips of one batch must all have a map, or none of them")
     if len(clips) == 1:
         return first
     joined: dict[str, Any] = {"key": first.key, "camera_names": first.camera_names}
@@ -123,8 +132,10 @@ def collate(clips: Sequence[Clip]) -> Clip:
         values = [getattr(clip, field.name) for clip in clips]
         if isinstance(values[0], Tensor):
             joined[field.name] = _join(values, fill=-1 if field.name == "box_classes" else 0)
-        elif field.name in ("scene_names", "key_tokens"):
-            joined[field.name] = tuple(name for names in values for name in names)
+        elif field.name in ("scene_names", "key_tokens") or (
+            field.name == "maps" and first.maps is not None
+        ):
+            joined[field.name] = tuple(item for items in values for item in items)
     return Clip(**joined)
 
 

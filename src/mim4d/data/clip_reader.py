@@ -4,8 +4,8 @@ Poses are composed in float64 (a log's global coordinates reach kilometres) and 
 What does not exist is zero, its pose and intrinsics are the identity, and a boolean says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -13,11 +13,13 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mim4d.data.augmentation import ImageDraw
+from mim4d.data.body_mask import BodyMasks
 from mim4d.data.boxes import boxes_of_sample
 from mim4d.data.clip import Clip
-from mim4d.data.images import load_image
+from mim4d.data.clip_images import ImageReader
 from mim4d.data.lidar import EgoBody, read_sweep
-from mim4d.data.placement import Fit, ImagePlacement
+from mim4d.data.placement import Fit
 from mim4d.data.tables import NuscenesTables, Rows
 from mim4d.geometry.rigid import invert_rigid
 
@@ -53,6 +55,7 @@ class ClipReader:
         image_hw: Rows and columns that images are fitted into.
         fit: Whether the whole image is shown, or the target filled.
         body: LiDAR points inside are returns of the car itself.
+        masks: Where cameras see the car itself; None if it is not known.
     """
 
     def __init__(
@@ -63,23 +66,28 @@ class ClipReader:
         image_hw: tuple[int, int],
         fit: Fit,
         body: EgoBody,
+        masks: BodyMasks | None = None,
     ) -> None:
         self._tables = tables
         self._cameras = cameras
         self._lidar = lidar
-        self._image_hw = image_hw
-        self._place = partial(ImagePlacement.fitted, target_hw=image_hw, fit=fit)
+        self._images = ImageReader(tables, image_hw, fit, masks)
         self._body = body
 
-    def read(self, plan: ClipPlan) -> Clip:
+    def read(self, plan: ClipPlan, draws: Sequence[ImageDraw] | None = None) -> Clip:
         """Read one clip (`b` = 1).
+
+        Args:
+            plan: The measurements.
+            draws: How each camera's images are placed otherwise than usual; None: as usual.
 
         Raises:
             DataError: If a file is missing or damaged; it names the file and its record.
         """
         key, tables = plan.key, self._tables
         ref_from_global = invert_rigid(tables.global_from_ego(plan.anchors[key : key + 1]))[0]
-        images, sizes, intrinsics = self._read_images(plan)
+        draws = draws or [ImageDraw()] * len(self._cameras)
+        images = self._images.read(plan.images, draws)
         ref_from_ego = self._ego_poses(plan, ref_from_global)
         points, valid_points = _pad(self._read_points(plan, ref_from_ego))
         boxes = [
@@ -91,10 +99,10 @@ class ClipReader:
         velocities, _ = _pad([b.valid_velocities if b else no_flags for b in boxes])
         classes, _ = _pad([b.classes if b else no_classes for b in boxes], fill=-1)
         return Clip(
-            images=images[None],
-            image_sizes=sizes[None],
+            images=images.levels[None],
+            image_sizes=images.sizes[None],
             image_present=torch.from_numpy(plan.images >= 0)[None],
-            intrinsics=intrinsics.float()[None],
+            intrinsics=images.intrinsics.float()[None],
             ref_from_camera=self._camera_poses(plan, ref_from_global).float()[None],
             image_times_s=self._image_times(plan)[None],
             ref_from_ego=ref_from_ego.float()[None],
@@ -110,31 +118,8 @@ class ClipReader:
             camera_names=self._cameras,
             scene_names=(tables.scene(plan.scene).name,),
             key_tokens=(tables.sample(plan.sample).token,),
+            on_body=None if images.on_body is None else images.on_body[None],
         )
-
-    def _read_images(self, plan: ClipPlan) -> tuple[Tensor, Tensor, Tensor]:
-        """Levels `t n 3 h w`, sizes `t n 2` and intrinsics `t n 3 3`; the identity if absent."""
-        images = torch.empty(*plan.images.shape, *self._image_hw, 3, dtype=torch.uint8)
-        images = images.movedim(-1, 2)
-        for t, n in np.argwhere(plan.images < 0).tolist():
-            images[t, n] = 0
-        sizes = torch.zeros(*plan.images.shape, 2, dtype=torch.long)
-        intrinsics = torch.eye(3, dtype=torch.float64).repeat(*plan.images.shape, 1, 1)
-        stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0)).view_as(intrinsics)
-        for t, n in np.argwhere(plan.images >= 0).tolist():
-            record = self._tables.sample_data(int(plan.images[t, n]))
-            loaded = load_image(
-                self._tables.root / record.filename,
-                images[t, n],
-                self._place,
-                (record.height_px, record.width_px),
-                where=f"sample_data {record.token}: ",
-            )
-            shape = (loaded.stored_hw, self._image_hw)
-            sizes[t, n] = torch.tensor(loaded.placement.picture_hw(*shape))
-            intrinsics[t, n] = loaded.placement.target_from_stored(*shape)
-        present = torch.from_numpy(plan.images >= 0)[..., None, None]
-        return images, sizes, torch.where(present, intrinsics @ stored, intrinsics)
 
     def _read_points(self, plan: ClipPlan, ref_from_ego: Float64[Tensor, "t 4 4"]) -> list[Tensor]:
         """Points of each frame in `ref`; none where the frame has no LiDAR of its own."""

@@ -7,6 +7,7 @@ leave in float32. What is wrong on disk is a `DataError` that names the file and
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +15,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mim4d.data.augmentation import ClipAugmentation, ClipChange, ClipRequest
+from mim4d.data.body_mask import BodyMasks
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
 from mim4d.data.lidar import EgoBody
 from mim4d.data.placement import Fit
+from mim4d.data.scene_maps import SceneMaps
 from mim4d.data.selection import (
     FRONT_CAMERA,
     choose_cameras,
@@ -34,6 +38,7 @@ from mim4d.errors import DataError
 
 _LOGGER = logging.getLogger(__name__)
 _BODY = EgoBody()
+_NO_AUGMENTATION = ClipAugmentation()
 
 
 class NuscenesDataset(Dataset[Clip]):
@@ -58,11 +63,15 @@ class NuscenesDataset(Dataset[Clip]):
         on_bad_clip: What to do when a clip cannot be read: fail, or log it, count it in
             `num_skipped` and go on to the next index.
         body: LiDAR points inside are returns of the car itself.
+        body_masks: Folder of `<CHANNEL>.png`, non-zero where a camera sees the car itself.
+        augmentation: What clips that are asked for by a `ClipRequest` undergo.
+        map_range_m: Length along x and width along y of the vector map around the car at the key
+            frame, metres; None: read no map.
         cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
 
     Raises:
         DataError: If tables are missing or wrong, a scene or channel is not there, a camera's
-            images are distorted, or no clip is left.
+            images are distorted, no clip is left, or a map is asked for and a scene has none.
         ValueError: If an argument makes no sense.
     """
 
@@ -82,6 +91,9 @@ class NuscenesDataset(Dataset[Clip]):
         incomplete: Literal["drop", "keep"] = "drop",
         on_bad_clip: Literal["fail", "skip"] = "fail",
         body: EgoBody = _BODY,
+        body_masks: Path | None = None,
+        augmentation: ClipAugmentation = _NO_AUGMENTATION,
+        map_range_m: tuple[float, float] | None = None,
         cache_dir: Path | None = None,
     ) -> None:
         self._spacing = frame_spacing(frames, key, frame_interval_s)
@@ -92,9 +104,16 @@ class NuscenesDataset(Dataset[Clip]):
         self.cameras = choose_cameras(self.tables, cameras)
         self.lidar = choose_lidar(self.tables, lidar)
         self._on_bad_clip = on_bad_clip
-        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, fit, body)
+        self._augmentation = augmentation
+        masks = None if body_masks is None else BodyMasks(body_masks, self.cameras)
+        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, fit, body, masks)
         chosen = choose_scenes(self.tables, scenes)
         refuse_distortion(self.tables, self.cameras)
+        self._maps = (
+            None
+            if map_range_m is None
+            else SceneMaps.open(self.tables, chosen, map_range_m, cache_dir)
+        )
         self._clips = self._index(chosen, incomplete)
         # Shared, so that loader processes report what they skip to this one.
         self._skipped = torch.zeros(len(self._clips), dtype=torch.bool).share_memory_()
@@ -121,24 +140,37 @@ class NuscenesDataset(Dataset[Clip]):
         """Number of clips."""
         return len(self._clips)
 
-    def __getitem__(self, index: int) -> Clip:
-        """Read one clip (`b` = 1).
+    def __getitem__(self, request: int | ClipRequest) -> Clip:
+        """Read one clip (`b` = 1): as it is by its index, augmented by a request with a seed.
 
         Raises:
             IndexError: If there is no such clip.
             DataError: If it cannot be read and bad clips are not to be skipped, or all are bad.
         """
-        index = self._position(index)
+        change = None
+        if isinstance(request, ClipRequest):
+            change = self._augmentation.draw(request.seed, len(self.cameras))
+            request = request.index
+        index = self._position(request)
         if self._on_bad_clip == "fail":
-            return self._reader.read(self._plan(index))
+            return self._read(index, change)
         for step in range(len(self)):
             candidate = (index + step) % len(self)
             try:
-                return self._reader.read(self._plan(candidate))
+                return self._read(candidate, change)
             except DataError as error:
                 self._skipped[candidate] = True
                 _LOGGER.warning("clip %d skipped: %s", candidate, error)
         raise DataError(f"{self.tables.root}: none of its {len(self)} clips can be read")
+
+    def _read(self, index: int, change: ClipChange | None) -> Clip:
+        plan = self._plan(index)
+        clip = self._reader.read(plan, None if change is None else change.images)
+        if self._maps is not None:
+            global_from_ref = self.tables.global_from_ego(plan.anchors[plan.key :][:1])[0]
+            reach = 1.0 if change is None else change.bev.map_reach
+            clip = replace(clip, maps=(self._maps.patch(plan.scene, global_from_ref, reach),))
+        return clip if change is None else change.apply(clip)
 
     @property
     def num_skipped(self) -> int:

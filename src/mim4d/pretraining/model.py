@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from mim4d.data.clip import Clip
+from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.models.masking import draw_patch_mask, hide_padding
 from mim4d.models.temporal import TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
 from mim4d.models.warp import warp_volume
-from mim4d.rendering.ray_choice import build_rays, choose_rays
+from mim4d.rendering.ray_choice import at_pixels, build_rays, choose_rays
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
 
@@ -82,6 +83,13 @@ def frame_points_ego(clip: Clip) -> Float[Tensor, "m p 3"]:
     """LiDAR points of every frame in its own ego axes, frames joined with the batch."""
     ego_from_ref = invert_rigid(clip.ref_from_ego)
     return transform_points(ego_from_ref, clip.points_ref).flatten(0, 1)
+
+
+def _on_body_of_frames(clip: Clip) -> Bool[Tensor, "m n h w"] | None:
+    """Where cameras see their own car, frames joined with the batch."""
+    if clip.on_body is None:
+        return None
+    return repeat(clip.on_body, "b n h w -> (b t) n h w", t=clip.num_frames)
 
 
 class MaskedVideoModel(nn.Module):
@@ -242,6 +250,7 @@ class MaskedVideoModel(nn.Module):
             min_distance_m=self.near_m,
             sky_fraction=self.sky_fraction,
             occlusion_cell_px=self.occlusion_cell_px,
+            on_body=_on_body_of_frames(clip),
         )
         images = clip.images.flatten(0, 1)
         return build_rays(choice, images, intrinsics, poses, self.encoder.grid, self.near_m)
@@ -253,9 +262,13 @@ class MaskedVideoModel(nn.Module):
         points_ref = repeat(clip.points_ref, "b t p k -> (b t n) p k", n=n)
         camera_from_ref = invert_rigid(clip.ref_from_camera).flatten(0, 2)
         usable = clip.valid_points.unsqueeze(2) & clip.image_present.unsqueeze(3) & self.use_lidar
+        points_camera = transform_points(camera_from_ref, points_ref)
+        if (on_body := _on_body_of_frames(clip)) is not None:
+            pixels, _ = project(clip.intrinsics.flatten(0, 2), points_camera)
+            usable = usable & ~at_pixels(on_body.flatten(0, 1), pixels).view(b, t, n, -1)
         extent = torch.tensor([h, w], device=points_ref.device).expand(b * t * n, 2)
         depth, _, found = nearest_points(
-            transform_points(camera_from_ref, points_ref),
+            points_camera,
             usable.flatten(0, 2),
             clip.intrinsics.flatten(0, 2),
             extent.float(),

@@ -54,6 +54,7 @@ def choose_rays(
     min_distance_m: float = 2.5,
     sky_fraction: float = 0.0,
     occlusion_cell_px: int | None = None,
+    on_body: Bool[Tensor, "b n h w"] | None = None,
 ) -> RayChoice:
     """Per camera, LiDAR points in its picture without repetition, then random pixels.
 
@@ -70,6 +71,7 @@ def choose_rays(
         sky_fraction: Share of the picture's rows, from the top, that random pixels avoid.
         occlusion_cell_px: Drop points that the LiDAR sees and the camera does not (see
             `hidden_points`), with cells of this size; None keeps all.
+        on_body: Pixels that show the car itself: no ray goes through them.
     """
     with torch.autocast(device_type=points_ego.device.type, enabled=False):
         camera_from_ego = invert_rigid(ego_from_camera)
@@ -79,6 +81,8 @@ def choose_rays(
     columns_rows = image_sizes.flip(-1)[:, :, None]
     usable = ((projected >= 0) & (projected < columns_rows)).all(dim=-1) & (depth > 1e-5)
     usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)
+    if on_body is not None:
+        usable &= ~at_pixels(on_body, projected)
     if occlusion_cell_px is not None:
         usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px)
 
@@ -87,7 +91,13 @@ def choose_rays(
     top = torch.where(usable, keys, -1.0).topk(count, dim=-1)
     from_point = F.pad(top.values >= 0, (0, rays_per_camera - count))
     order = F.pad(top.indices, (0, rays_per_camera - count))
-    pixels = random_pixels(image_sizes, rays_per_camera, generator, sky_fraction)
+    if on_body is None:
+        pixels = random_pixels(image_sizes, rays_per_camera, generator, sky_fraction)
+        exists = image_present.unsqueeze(-1).expand(-1, -1, rays_per_camera)
+    else:
+        free = free_pixels(image_sizes, on_body, sky_fraction)
+        pixels, any_free = random_free_pixels(free, rays_per_camera, generator)
+        exists = image_present.unsqueeze(-1) & (any_free.unsqueeze(-1) | from_point)
     chosen = torch.zeros_like(from_point, dtype=distances.dtype)
     if count > 0:
         through = projected.gather(2, order.unsqueeze(-1).expand(-1, -1, -1, 2))
@@ -102,7 +112,7 @@ def choose_rays(
         pixels.flatten(1, 2),
         chosen.flatten(1, 2),
         from_point.flatten(1, 2),
-        repeat(image_present, "b n -> b (n r)", r=rays_per_camera),
+        exists.flatten(1, 2),
     )
 
 
@@ -117,6 +127,41 @@ def random_pixels(
     u = (shares[..., 0] * columns).floor().minimum(columns - 1)
     v = (first_row + shares[..., 1] * (rows - first_row)).floor().minimum(rows - 1)
     return torch.stack([u, v], dim=-1).clamp(min=0) + 0.5
+
+
+def free_pixels(
+    image_sizes: Int[Tensor, "b n 2"], on_body: Bool[Tensor, "b n h w"], sky_fraction: float
+) -> Bool[Tensor, "b n h w"]:
+    """Pixels of each picture below its `sky_fraction` that do not show the car itself."""
+    rows, columns = image_sizes[..., None, None, 0], image_sizes[..., None, None, 1]
+    v = torch.arange(on_body.shape[-2], device=rows.device)[:, None]
+    u = torch.arange(on_body.shape[-1], device=rows.device)
+    return ~on_body & (v >= (rows * sky_fraction).floor()) & (v < rows) & (u < columns)
+
+
+def random_free_pixels(
+    free: Bool[Tensor, "b n h w"], count: int, generator: torch.Generator
+) -> tuple[Float[Tensor, "b n k 2"], Bool[Tensor, "b n"]]:
+    """Centres (u, v) of `count` random pixels out of the free ones, and whether there are any."""
+    b, n, _, w = free.shape
+    shares = torch.rand((b, n, count), generator=generator).to(free.device)
+    so_far = free.flatten(2).cumsum(dim=2, dtype=torch.int32)
+    total = so_far[..., -1:]
+    # The k-th free pixel is where the count first reaches k + 1.
+    wanted = (shares * total).floor().minimum(total - 1).clamp(min=0).int() + 1
+    index = torch.searchsorted(so_far, wanted).clamp(max=so_far.shape[-1] - 1)
+    return torch.stack([index % w, index // w], dim=-1) + 0.5, total[..., 0] > 0
+
+
+def at_pixels(
+    mask: Bool[Tensor, "*m h w"], pixels: Float[Tensor, "*m p 2"]
+) -> Bool[Tensor, "*m p"]:
+    """The mask at the pixels that positions fall into; outside the image, that of its border."""
+    h, w = mask.shape[-2:]
+    # Positions behind a camera are meaningless and may be huge: bounded before they are integers.
+    u = pixels[..., 0].floor().clamp(0, w - 1).long()
+    v = pixels[..., 1].floor().clamp(0, h - 1).long()
+    return mask.flatten(-2).gather(-1, v * w + u)
 
 
 def hidden_points(

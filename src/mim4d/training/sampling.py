@@ -1,4 +1,4 @@
-"""Which clips at which step: a function of (seed, step, rank) and nothing else.
+"""Which clips at which step, and how they are augmented: a function of (seed, step, rank) alone.
 
 Because no state is kept, a run that resumes at step k sees exactly what an unbroken run would have
 seen, whatever the number of loader workers.
@@ -9,6 +9,11 @@ from functools import lru_cache
 
 import torch
 from torch.utils.data import Sampler
+
+from mim4d.data.augmentation import ClipRequest
+
+_AUGMENTATION_STREAM = 2**21
+"""In the place of a rank: keeps the seeds of clips apart from those of steps."""
 
 
 def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
@@ -38,9 +43,10 @@ def clip_index(position: int, num_clips: int, seed: int) -> int:
     return _permutation(seed, epoch, num_clips)[offset]
 
 
-class StepSampler(Sampler[list[int]]):
-    """Batches of clip indices for steps `first_step` to `num_steps` − 1.
+class StepSampler(Sampler[list[ClipRequest]]):
+    """Batches of clips for steps `first_step` to `num_steps` − 1.
 
+    Each clip comes with the seed of its augmentation.
     Its length is `num_steps`, also where a resumed run draws only the rest: that is how the trainer
     counts.
     """
@@ -66,10 +72,14 @@ class StepSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         return self.num_steps
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[ClipRequest]]:
         for step in range(self.first_step, self.num_steps):
             start = (step * self.world_size + self.rank) * self.batch_size
+            step_of_rank = step_seed(self.seed, step, self.rank)
             yield [
-                clip_index(position, self.num_clips, self.seed)
-                for position in range(start, start + self.batch_size)
+                ClipRequest(
+                    clip_index(start + place, self.num_clips, self.seed),
+                    step_seed(step_of_rank, place, _AUGMENTATION_STREAM),
+                )
+                for place in range(self.batch_size)
             ]

@@ -1,10 +1,11 @@
 """A clip from above, in `ref`: x, forward, points up the picture and y, left, to the left.
 
-Points and ego poses of all frames, coloured by frame; cameras and boxes of the key frame. What
+Points and ego poses of all frames, coloured by frame; map, cameras and boxes of the key frame. What
 stands still coincides over the frames if the poses are right: walls are thin lines.
 """
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,8 @@ from mim4d.data.clip import Clip
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.rigid import transform_points
 from mim4d.viz.canvas import FAINT, INK, points
+from mim4d.viz.map import draw_map_from_above
+from mim4d.viz.overlay import EVERYTHING, Shown
 from mim4d.viz.wireframe import box_corners
 
 if TYPE_CHECKING:
@@ -43,7 +46,8 @@ def draw_from_above(
     clip: Clip,
     range_m: float,
     step_m: float,
-    class_colours: dict[int, Any],
+    class_colours: Mapping[int, Any],
+    shown: Shown = EVERYTHING,
     name_cameras: bool = True,
 ) -> None:
     """Draw a single clip from above.
@@ -54,18 +58,22 @@ def draw_from_above(
         range_m: From the ego car of the key frame to each side of the picture, metres.
         step_m: Width of the metre grid's cells.
         class_colours: Colour of each class of boxes.
+        shown: What to draw.
         name_cameras: Write the cameras' names (they need a picture of few metres).
     """
     _prepare(axes, range_m, step_m)
     colours = frame_colours(clip)
     frames = [t for t in range(clip.num_frames) if clip.frame_present[0, t]]
+    if clip.maps is not None:
+        draw_map_from_above(axes, clip.maps[0], shown.layers)
     # The key frame last, so that it lies on top.
-    for t in sorted(frames, key=lambda t: t == clip.key):
+    for t in sorted(frames, key=lambda t: t == clip.key) if shown.lidar else ():
         _draw_points(axes, clip.points_ref[0, t][clip.valid_points[0, t]], range_m, colours[t])
     for t in frames:
         _draw_ego(axes, clip.ref_from_ego[0, t], range_m, colours[t], t == clip.key)
     _draw_cameras(axes, clip, range_m / 9, name_cameras)
-    _draw_boxes(axes, clip, class_colours)
+    if shown.boxes:
+        _draw_boxes(axes, clip, class_colours)
 
 
 def place(points_ref: Float[Tensor, "*p c"]) -> tuple[Any, Any]:
@@ -135,7 +143,7 @@ def _draw_cameras(axes: "Axes", clip: Clip, reach_m: float, name_cameras: bool) 
         )
 
 
-def _draw_boxes(axes: "Axes", clip: Clip, class_colours: dict[int, Any]) -> None:
+def _draw_boxes(axes: "Axes", clip: Clip, class_colours: Mapping[int, Any]) -> None:
     """Outlines of the key frame's boxes, heading, and velocity where it is known."""
     valid = clip.valid_boxes[0, clip.key]
     boxes = clip.boxes_ref[0, clip.key][valid]

@@ -1,0 +1,167 @@
+"""What lies over the pixels of one image: LiDAR by distance, boxes as wire frames, the map.
+
+Everything is projected with the image's own pose, so that a wrong pose, time or calibration is
+seen at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from mim4d.data.clip import Clip
+from mim4d.data.map_names import MAP_LAYERS, MapLayer
+from mim4d.geometry.camera import project
+from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.pixels import unit_colours
+from mim4d.viz.canvas import colour_map, points, show_colours
+from mim4d.viz.map import draw_map_in_image
+from mim4d.viz.wireframe import box_segments, project_segments
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NEAREST_M, FARTHEST_M = 3.0, 80.0
+"""Ends of the colours of distances."""
+DISTANCE_TICKS_M = (3.0, 5.0, 10.0, 20.0, 40.0, 80.0)
+
+_CLASS_COLOURS = (
+    *("#ff3d6e", "#00c2d1", "#ffb000", "#8f5bff", "#3ddc5b", "#ff7a1a", "#4d8dff"),
+    *("#e0e000", "#ff6bd6", "#00a37a"),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is drawn over images and from above."""
+
+    lidar: bool = True
+    boxes: bool = True
+    layers: tuple[MapLayer, ...] = MAP_LAYERS
+
+    @classmethod
+    def without(cls, hidden: tuple[str, ...]) -> "Shown":
+        """Everything but what is named: `lidar`, `boxes`, `map` or layers of the map."""
+        layers = () if "map" in hidden else MAP_LAYERS
+        return cls(
+            lidar="lidar" not in hidden,
+            boxes="boxes" not in hidden,
+            layers=tuple(layer for layer in layers if layer not in hidden),
+        )
+
+
+EVERYTHING = Shown()
+
+
+def class_colours(clips: list[Clip]) -> dict[int, str]:
+    """A colour for every class that occurs in the clips."""
+    classes = sorted(
+        {kind for clip in clips for kind in clip.box_classes[clip.valid_boxes].tolist()}
+    )
+    return {kind: _CLASS_COLOURS[i % len(_CLASS_COLOURS)] for i, kind in enumerate(classes)}
+
+
+def draw_image(
+    axes: "Axes",
+    clip: Clip,
+    t: int,
+    n: int,
+    colours: Mapping[int, str],
+    shown: Shown,
+) -> Any:
+    """One image of a clip (b = 1) and what lies over it.
+
+    Args:
+        axes: Axes in image pixels.
+        clip: The clip.
+        t: Frame.
+        n: Camera; it has an image there.
+        colours: Colour of each class of boxes.
+        shown: What to draw over the pixels.
+
+    Returns:
+        The mapping of LiDAR distances to colours; None if there are no points.
+    """
+    height, width = clip.image_sizes[0, t, n].tolist()
+    picture = unit_colours(clip.images[0, t, n, :, :height, :width])
+    pixels = rearrange(picture, "c h w -> h w c")
+    show_colours(axes, pixels if pixels.is_floating_point() else pixels / 255)
+    # Lines are as thin as the panel is small.
+    thin = min(1.0, max(0.55, axes.get_window_extent().width / 560))
+    if clip.maps is not None:
+        draw_map_in_image(axes, clip, t, n, shown.layers, 1.8 * thin)
+    mapping = _draw_lidar(axes, clip, t, n) if shown.lidar else None
+    if shown.boxes:
+        _draw_boxes(axes, clip, t, n, colours, 1.3 * thin)
+    return mapping
+
+
+def visible_points(clip: Clip, t: int, n: int) -> tuple[Tensor, Tensor]:
+    """Pixels `p 2` and distances (m) of a frame's LiDAR points in one image, farthest first."""
+    points_ref = clip.points_ref[0, t][clip.valid_points[0, t]]
+    points_camera = transform_points(invert_rigid(clip.ref_from_camera[0, t, n]), points_ref)
+    pixels, depth = project(clip.intrinsics[0, t, n], points_camera)
+    size = clip.image_sizes[0, t, n].flip(-1)
+    seen = ((pixels >= 0) & (pixels < size)).all(dim=-1) & (depth > 0)
+    pixels, distance = pixels[seen], points_camera[seen].norm(dim=-1)
+    order = distance.argsort(descending=True)
+    return pixels[order], distance[order]
+
+
+def distance_colours() -> Any:
+    """Yellow near, violet far; the darkest end is left out, it drowns in shadows."""
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colour_map("plasma_r")(torch.linspace(0, 0.88, 256).numpy()))
+
+
+def _draw_lidar(axes: "Axes", clip: Clip, t: int, n: int) -> Any:
+    from matplotlib.colors import LogNorm
+
+    pixels, distance = visible_points(clip, t, n)
+    if len(pixels) == 0:
+        return None
+    side = max(1.4, axes.get_window_extent().width / 260)
+    return axes.scatter(
+        pixels[:, 0].numpy(),
+        pixels[:, 1].numpy(),
+        c=distance.numpy(),
+        s=points(side) ** 2,
+        marker="s",
+        linewidths=0,
+        cmap=distance_colours(),
+        norm=LogNorm(NEAREST_M, FARTHEST_M),
+    )
+
+
+def _draw_boxes(
+    axes: "Axes", clip: Clip, t: int, n: int, colours: Mapping[int, str], line_px: float
+) -> None:
+    """Wire frames, a cross on the front face."""
+    from matplotlib.collections import LineCollection
+
+    valid = clip.valid_boxes[0, t]
+    segments = box_segments(clip.boxes_ref[0, t][valid])
+    if len(segments) == 0:
+        return
+    k, e = segments.shape[:2]
+    camera_from_ref = invert_rigid(clip.ref_from_camera[0, t, n])
+    segments = transform_points(camera_from_ref, segments.reshape(-1, 3)).reshape(k * e, 2, 3)
+    height, width = clip.image_sizes[0, t, n].tolist()
+    pixels, visible = project_segments(clip.intrinsics[0, t, n], segments, (height, width))
+    of_box = [colours[kind] for kind in clip.box_classes[0, t][valid].tolist()]
+    shown = visible.nonzero().flatten().tolist()
+    # A dark line below keeps the coloured one readable on any background.
+    for width_px, tint in (
+        (2 * line_px, lambda i: "#00000066"),
+        (line_px, lambda i: of_box[i // e]),
+    ):
+        lines = LineCollection(
+            list(pixels[visible].numpy()),
+            colors=[tint(i) for i in shown],
+            linewidths=points(width_px),
+        )
+        axes.add_collection(lines, autolim=False)
