@@ -3,8 +3,8 @@
 What enters are a file and an `ImagePlacement`; what leaves are uint8 RGB levels, written into a
 tensor of the caller's. A JPEG is decoded at a half, a quarter or an eighth of its size where the
 target is that small; then only the part that is shown is resized, with antialiasing (bilinear, on
-fixed-point levels). Places are exact to the sub-pixel whatever was decoded: `target_from_stored` of the
-placement says where each stored pixel went.
+fixed-point levels). Places are exact to the sub-pixel whatever was decoded: `target_from_stored` of
+the placement says where each stored pixel went.
 
 Pixels are taken as they are stored, for that is what calibrations are of: an EXIF rotation is not
 applied.
