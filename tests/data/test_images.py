@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mim4d.data.images import LoadedImage, load_image
+from mim4d.data.images import DecodedImage, decode_image
 from mim4d.data.placement import Fit, ImagePlacement
 from mim4d.errors import DataError
 
@@ -30,13 +30,15 @@ def load(
     fit: Fit = "inside",
     placement: ImagePlacement | None = None,
     fill: int = 0,
-) -> tuple[Tensor, LoadedImage]:
+) -> tuple[Tensor, DecodedImage]:
     target = torch.full((*target_hw, 3), fill, dtype=torch.uint8).permute(2, 0, 1)
     place = partial(ImagePlacement.fitted, target_hw=target_hw, fit=fit)
-    return target, load_image(path, target, (lambda _: placement) if placement else place)
+    image = decode_image(path, target_hw, (lambda _: placement) if placement else place)
+    image.write_to(target)
+    return target, image
 
 
-def assert_ramp(pixels: Tensor, loaded: LoadedImage, target_hw: tuple[int, int]) -> None:
+def assert_ramp(pixels: Tensor, loaded: DecodedImage, target_hw: tuple[int, int]) -> None:
     """Content lies where the placement's matrix says; ramps make a shift a change of level."""
     h, w = loaded.placement.picture_hw(loaded.stored_hw, target_hw)
     stored_from_target = torch.linalg.inv(
@@ -135,10 +137,9 @@ def test_transparency_and_palettes(tmp_path: Path, mode: str) -> None:
 
 
 def refusal(path: Path, expected_hw: tuple[int, int] = (0, 0)) -> str:
-    target = torch.zeros(3, 32, 64, dtype=torch.uint8)
     place = partial(ImagePlacement.fitted, target_hw=(32, 64))
     with pytest.raises(DataError) as caught:
-        load_image(path, target, place, expected_hw, "sample_data x: ")
+        decode_image(path, (32, 64), place, expected_hw, "sample_data x: ")
     assert "sample_data x: " in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)

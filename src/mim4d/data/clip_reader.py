@@ -6,11 +6,10 @@ What does not exist is zero, its pose and intrinsics are the identity, and a boo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int, UInt8
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,9 +17,9 @@ from mim4d.data.augmentation import ImageDraw
 from mim4d.data.body_mask import BodyMasks
 from mim4d.data.boxes import boxes_of_sample
 from mim4d.data.clip import Clip
-from mim4d.data.images import load_image
+from mim4d.data.clip_images import ImageReader
 from mim4d.data.lidar import EgoBody, read_sweep
-from mim4d.data.placement import Fit, ImagePlacement, Size
+from mim4d.data.placement import Fit
 from mim4d.data.tables import NuscenesTables, Rows
 from mim4d.geometry.rigid import invert_rigid
 
@@ -44,36 +43,6 @@ class ClipPlan:
     anchors: Rows
     times_us: NDArray[np.int64]
     images: Rows
-
-
-@dataclass(frozen=True)
-class _Images:
-    """Images of a clip while it is read; intrinsics are the identity where there is none.
-
-    Attributes:
-        levels: RGB, 0 to 255; colours lie last in memory.
-        sizes: Rows and columns that are picture.
-        intrinsics: Of the placed images, pixels.
-        on_body: Where each camera sees the car itself; None if that is not known.
-    """
-
-    levels: UInt8[Tensor, "t n 3 h w"]
-    sizes: Int[Tensor, "t n 2"]
-    intrinsics: Float64[Tensor, "t n 3 3"]
-    on_body: Bool[Tensor, "n h w"] | None
-
-    @classmethod
-    def of(cls, present: NDArray[np.bool_], image_hw: Size, has_masks: bool) -> "_Images":
-        """Room for images, which are black where there is none; others are to be filled."""
-        t, n = present.shape
-        levels = torch.empty(t, n, *image_hw, 3, dtype=torch.uint8).movedim(-1, 2)
-        levels[torch.from_numpy(~present)] = 0
-        return cls(
-            levels,
-            torch.zeros(t, n, 2, dtype=torch.long),
-            torch.eye(3, dtype=torch.float64).repeat(t, n, 1, 1),
-            torch.zeros(n, *image_hw, dtype=torch.bool) if has_masks else None,
-        )
 
 
 class ClipReader:
@@ -102,10 +71,8 @@ class ClipReader:
         self._tables = tables
         self._cameras = cameras
         self._lidar = lidar
-        self._image_hw = image_hw
-        self._place = partial(ImagePlacement.fitted, target_hw=image_hw, fit=fit)
+        self._images = ImageReader(tables, image_hw, fit, masks)
         self._body = body
-        self._masks = masks
 
     def read(self, plan: ClipPlan, draws: Sequence[ImageDraw] | None = None) -> Clip:
         """Read one clip (`b` = 1).
@@ -119,7 +86,8 @@ class ClipReader:
         """
         key, tables = plan.key, self._tables
         ref_from_global = invert_rigid(tables.global_from_ego(plan.anchors[key : key + 1]))[0]
-        images = self._read_images(plan, draws or [ImageDraw()] * len(self._cameras))
+        draws = draws or [ImageDraw()] * len(self._cameras)
+        images = self._images.read(plan.images, draws)
         ref_from_ego = self._ego_poses(plan, ref_from_global)
         points, valid_points = _pad(self._read_points(plan, ref_from_ego))
         boxes = [
@@ -152,33 +120,6 @@ class ClipReader:
             key_tokens=(tables.sample(plan.sample).token,),
             on_body=None if images.on_body is None else images.on_body[None],
         )
-
-    def _read_images(self, plan: ClipPlan, draws: Sequence[ImageDraw]) -> "_Images":
-        """Every image of the clip, each camera's placed by its draw."""
-        images = _Images.of(plan.images >= 0, self._image_hw, self._masks is not None)
-        stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0))
-        stored = stored.view_as(images.intrinsics)
-        for t, n in np.argwhere(plan.images >= 0).tolist():
-            record = self._tables.sample_data(int(plan.images[t, n]))
-            loaded = load_image(
-                self._tables.root / record.filename,
-                images.levels[t, n],
-                partial(self._placement, draws[n]),
-                (record.height_px, record.width_px),
-                where=f"sample_data {record.token}: ",
-            )
-            shape = (loaded.stored_hw, self._image_hw)
-            images.sizes[t, n] = torch.tensor(loaded.placement.picture_hw(*shape))
-            images.intrinsics[t, n] = loaded.placement.target_from_stored(*shape) @ stored[t, n]
-            # One mask serves all frames: their placement is the same, and so must their size be.
-            if self._masks is not None and images.on_body is not None:
-                self._masks.check(n, loaded.stored_hw)
-                if t == np.argmax(plan.images[:, n] >= 0):
-                    images.on_body[n] = self._masks.placed(n, loaded.placement, *shape)
-        return images
-
-    def _placement(self, draw: ImageDraw, stored_hw: Size) -> ImagePlacement:
-        return draw.placement(self._place(stored_hw), stored_hw, self._image_hw)
 
     def _read_points(self, plan: ClipPlan, ref_from_ego: Float64[Tensor, "t 4 4"]) -> list[Tensor]:
         """Points of each frame in `ref`; none where the frame has no LiDAR of its own."""
