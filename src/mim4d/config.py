@@ -20,6 +20,7 @@ Vector3 = tuple[float, float, float]
 Range = tuple[float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Fit = Literal["inside", "cover"]
 
 
 def _require(condition: bool, path: str, found: object, expected: str) -> None:
@@ -41,6 +42,8 @@ class ClipConfig:
     """Rows images are resized and padded to; a multiple of 32."""
     image_width: int = 224
     """Columns images are resized and padded to; a multiple of 32."""
+    fit: Fit = "inside"
+    """`inside` shows whole images, with padding; `cover` fills the target and crops the sky."""
     cameras: tuple[str, ...] | None = None
     """Camera channels to use; None takes all."""
     lidar: str | None = "LIDAR_TOP"
