@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from mim4d import evaluation
+from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation import EvaluatedView, Evaluation, lidar_distance, predict_frame, spread
 from mim4d.metrics.distance import DistanceErrors
+from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_clip, toy_config, toy_model
 
 
@@ -50,6 +52,19 @@ def test_lidar_distance_is_that_of_the_nearest_point_in_the_cell() -> None:
                 expected[n, int(v), int(u)] = min(distance, before or distance)
     assert (expected > 0).sum() > 20
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_no_truth_counts_on_the_car_itself(tmp_path: Path) -> None:
+    clip, view = toy_clip(0), EvaluatedView.of(toy_config(), stride=4)
+    root = write_tiny_dataset(tmp_path / "data")  # without exact distances
+    dataset = NuscenesDataset(root, frames=3, image_hw=(64, 96), cache_dir=tmp_path / "cache")
+    on_body = torch.zeros(1, 3, 64, 96, dtype=torch.bool)
+    on_body[0, 1, 40:] = True
+    plain, masked = (view.truth(dataset, 0, c) for c in (clip, replace(clip, on_body=on_body)))
+    assert not plain[1, 10:].isnan().all()
+    assert masked[1, 10:].isnan().all()
+    masked[1, 10:] = plain[1, 10:]
+    torch.testing.assert_close(masked, plain, equal_nan=True)
 
 
 def test_both_volumes_are_rendered_for_every_camera() -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from mim4d.config import AugmentConfig, GridConfig, RunConfig
+from mim4d.augment_config import AugmentConfig
+from mim4d.config import GridConfig, RunConfig
 from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 import mim4d
+from mim4d.augment_config import AugmentConfig
 from mim4d.config import RunConfig, config_from_json, config_to_json
 from mim4d.options import (
     BenchLoad,
     BenchStep,
     Demo,
     Evaluate,
+    Gallery,
     Pretrain,
     Render,
     ShowConfig,
@@ -62,10 +64,17 @@ def view(options: View) -> None:
     """`mim4d view`."""
     from mim4d.viz.clip import view_data
 
+    augmentation = None
+    if options.augment != AugmentConfig():
+        from mim4d.build import build_augmentation
+
+        augmentation = build_augmentation(options.augment)
     view_data(
         options.data,
         options.out,
         index=options.index,
+        augmentation=augmentation,
+        augment_seed=options.augment_seed,
         frames=options.frames,
         frame_interval_s=options.frame_interval_s,
         image_hw=options.image_size,
@@ -74,6 +83,22 @@ def view(options: View) -> None:
         without=options.without,
     )
     print(options.out)
+
+
+def gallery(options: Gallery) -> None:
+    """`mim4d gallery`."""
+    from mim4d.viz.gallery import write_gallery
+
+    for path in write_gallery(
+        options.data,
+        options.out,
+        scenes=options.scenes,
+        split=options.split,
+        without=options.without,
+        lidar=options.lidar,
+        version=options.version,
+    ):
+        print(path)
 
 
 def pretrain(options: Pretrain) -> None:
@@ -184,6 +209,7 @@ COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
     "world": Command(World, world),
     "view": Command(View, view),
+    "gallery": Command(Gallery, gallery),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "render": Command(Render, render),
     "evaluate": Command(Evaluate, evaluate),

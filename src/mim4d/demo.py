@@ -25,8 +25,9 @@ from mim4d.training.loop import pretrain
 from mim4d.training.record import config_differences, read_config, read_record
 from mim4d.viz.console import Counter
 from mim4d.viz.curves import read_metrics
+from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
-from mim4d.viz.report import Picture, verdict, write_report
+from mim4d.viz.report import verdict, write_report
 from mim4d.world.generate import generate_world
 
 logger = logging.getLogger(__name__)

@@ -1,11 +1,12 @@
 """The options of every command: one dataclass each, whose field docstrings are its `--help`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from mim4d.augment_config import AugmentConfig
 from mim4d.config import Device, Fit, RunConfig
 from mim4d.data.map_names import MapLayer
 
@@ -56,6 +57,30 @@ class View:
     """LiDAR channel."""
     without: tuple[Drawn, ...] = ()
     """What to leave out; the map is drawn where the data set has one."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Show the clip as training would see it."""
+    augment_seed: int = 0
+    """Seed of what is drawn from the ranges."""
+    version: str | None = None
+    """Version folder, where there are several."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Draw several scenes: contact sheets with and without boxes, LiDAR and map, and a page."""
+
+    data: PathArgument
+    """Data set in the nuScenes format."""
+    out: Path = Path("gallery")
+    """Folder for the pictures and the page."""
+    scenes: int = 8
+    """How many scenes, spread over the data set."""
+    split: str | None = None
+    """Take only scenes of this split, such as val."""
+    without: tuple[Drawn, ...] = ()
+    """What to leave out where things are drawn over the pixels."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel."""
     version: str | None = None
     """Version folder, where there are several."""
 

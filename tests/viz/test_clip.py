@@ -4,6 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mim4d.data.augmentation import BevRanges, ClipAugmentation
 from mim4d.viz.clip import draw_clip, view_data
 from mim4d.viz.overlay import visible_points
 from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset
@@ -34,6 +35,18 @@ def test_a_data_set_is_drawn(tmp_path: Path, cameras: int, frames: int) -> None:
     assert width == 96 + cameras * round(65 * scale) + (cameras - 1) * 4 + 84
     assert height > 118 + frames * round(41 * scale)
     assert [path.name for path in out.parent.iterdir()] == ["view.png"]
+
+
+def test_an_augmented_clip_is_another_picture(tmp_path: Path) -> None:
+    root = write_tiny_dataset(tmp_path / "data", tuple(CAMERAS)[:2])
+    augmentation = ClipAugmentation(bev=BevRanges(yaw_rad=1.0))
+    pictures = []
+    for options in ({}, {"augmentation": augmentation, "augment_seed": 1}):
+        view(root, tmp_path / "view.png", frames=2, **options)
+        with Image.open(tmp_path / "view.png") as picture:
+            pictures.append(picture.crop((96, 118, picture.width, picture.height)).tobytes())
+    # Below the title, which names the seed.
+    assert pictures[0] != pictures[1]
 
 
 def test_bad_requests_leave_no_picture(tmp_path: Path) -> None:

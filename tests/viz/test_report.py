@@ -7,7 +7,8 @@ from PIL import Image
 
 from mim4d.evaluation import Evaluation
 from mim4d.metrics.distance import DistanceErrors
-from mim4d.viz.report import Picture, verdict, write_report
+from mim4d.viz.page import Picture
+from mim4d.viz.report import verdict, write_report
 from tests.viz.test_curves import write_metrics
 
 

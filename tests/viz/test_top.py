@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mim4d.viz.canvas import Canvas
+from mim4d.viz.overlay import Overlay
 from mim4d.viz.top import draw_from_above, frame_colours
 from tests.viz.clips import make_clip
 
@@ -15,7 +16,7 @@ def dark_pixels(point: list[float]) -> tuple[float, float]:
     for points in (torch.zeros(0, 3), torch.tensor([point])):
         canvas = Canvas(SIDE, SIDE)
         axes = canvas.axes(0, 0, SIDE, SIDE)
-        draw_from_above(axes, make_clip([0.0], points=points), 20.0, 5.0, {})
+        draw_from_above(axes, make_clip([0.0], points=points), 20.0, 5.0, Overlay())
         pictures.append(canvas.pixels())
     rows, columns = np.nonzero((pictures[0] != pictures[1]).any(axis=-1))
     return float(rows.mean() + 0.5), float(columns.mean() + 0.5)
@@ -45,5 +46,5 @@ def test_a_velocity_arrow_stays_inside() -> None:
     canvas = Canvas(SIDE, 2 * SIDE)
     axes = canvas.axes(0, SIDE, SIDE, SIDE)
     axes.set_axis_off()
-    draw_from_above(axes, make_clip([0.0], boxes=boxes), 20.0, 5.0, {0: "red"})
+    draw_from_above(axes, make_clip([0.0], boxes=boxes), 20.0, 5.0, Overlay(colours={0: "red"}))
     assert (canvas.pixels()[: SIDE - 2] == 255).all()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
 DPI = 100
+JPEG_QUALITY = 90
 Length = int | float
 INK, FAINT, UNKNOWN = "#1b1f24", "#6b7280", "#c3c7cd"
 
@@ -101,7 +102,9 @@ class Canvas:
             ValueError: If the ending of `path` is not a known kind of picture.
         """
         with replacing(path) as temporary:
-            self.figure.savefig(temporary, dpi=DPI, format=path.suffix.lstrip(".") or "png")
+            kind = path.suffix.lstrip(".") or "png"
+            quality = {"quality": JPEG_QUALITY} if kind in ("jpg", "jpeg") else {}
+            self.figure.savefig(temporary, dpi=DPI, format=kind, pil_kwargs=quality)
         return path
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mim4d.data.augmentation import ClipAugmentation, ClipRequest
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.scene_maps import has_maps
@@ -15,7 +16,7 @@ from mim4d.data.tables import NuscenesTables
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, points, show_nothing
 from mim4d.viz.legend import Entry, class_entries, draw_legend, map_entries
 from mim4d.viz.map import FARTHEST_M
-from mim4d.viz.overlay import DISTANCE_TICKS_M, EVERYTHING, Shown, class_colours, draw_image
+from mim4d.viz.overlay import DISTANCE_TICKS_M, EVERYTHING, Overlay, Shown, draw_image
 from mim4d.viz.top import ARROW_S, draw_from_above, frame_colours
 from mim4d.viz.wireframe import left_to_right
 
@@ -69,6 +70,8 @@ def view_data(
     lidar: str | None,
     version: str | None,
     without: tuple[str, ...] = (),
+    augmentation: ClipAugmentation | None = None,
+    augment_seed: int = 0,
 ) -> None:
     """Draw one clip of a data set.
 
@@ -82,6 +85,8 @@ def view_data(
         lidar: LiDAR channel, or None.
         version: Version folder, where there are several.
         without: What to leave out: `lidar`, `boxes`, `map` or layers of the map.
+        augmentation: What the clip undergoes before it is drawn.
+        augment_seed: Seed of what is drawn from its ranges.
 
     Raises:
         ValueError: If the data are wrong or there is no such clip.
@@ -97,11 +102,15 @@ def view_data(
         image_hw=image_hw,
         lidar=lidar,
         map_range_m=map_range(data, version, shown),
+        augmentation=augmentation or ClipAugmentation(),
     )
     if not 0 <= index < len(dataset):
         raise ValueError(f"{data}: clip {index} asked for; it has clips 0 to {len(dataset) - 1}")
     title = f"clip {index} of {len(dataset)}"
-    draw_clip(dataset[index], dataset.category_names, title, shown).save(out)
+    if augmentation is not None:
+        title += f", augmented with seed {augment_seed}"
+    clip = dataset[ClipRequest(index, augment_seed)]
+    draw_clip(clip, dataset.category_names, title, shown).save(out)
 
 
 def map_range(data: Path, version: str | None, shown: Shown) -> tuple[float, float] | None:
@@ -115,20 +124,19 @@ def map_range(data: Path, version: str | None, shown: Shown) -> tuple[float, flo
 class _Content:
     """What is drawn, in which colours."""
 
-    shown: Shown
-    colours: dict[int, str]
+    overlay: Overlay
     entries: list[Entry]
     map_entries: list[Entry]
 
     @classmethod
     def of(cls, clip: Clip, category_names: tuple[str, ...], shown: Shown) -> "_Content":
-        colours = class_colours([clip]) if shown.boxes else {}
+        overlay = Overlay.of([clip], category_names, shown)
         counts = clip.valid_points[0].sum(dim=1).tolist()
         frames = zip(frame_colours(clip), clip.frame_times_s[0].tolist(), counts, strict=True)
         entries = [Entry(f"{_signed(s)} s: {n:,} points", colour, "^") for colour, s, n in frames]
         entries.append(Entry("cameras of the key frame", "#2563eb", ">"))
-        entries += class_entries(clip, colours, category_names)
-        return cls(shown, colours, entries, [] if clip.maps is None else map_entries(shown.layers))
+        entries += class_entries(clip, overlay)
+        return cls(overlay, entries, [] if clip.maps is None else map_entries(shown.layers))
 
     @property
     def legend_height(self) -> int:
@@ -149,7 +157,7 @@ def draw_clip(
     left = grid.left
     for range_m, step_m in ((_MAP_SIDE_M / 2, 10.0), (20.0, 5.0)):
         axes = canvas.axes(left, layout.above_top, layout.above, layout.above)
-        draw_from_above(axes, clip, range_m, step_m, content.colours, shown, range_m < 30)
+        draw_from_above(axes, clip, range_m, step_m, content.overlay, range_m < 30)
         left += layout.above + 60
     _draw_legends(canvas, left - 20, layout.above_top, clip, content)
     return canvas
@@ -188,7 +196,7 @@ def _draw_camera_panels(canvas: Canvas, grid: PanelGrid, clip: Clip, content: _C
                 show_nothing(grid.axes(canvas, t, column, (1, 1)), "no image")
                 continue
             axes = grid.axes(canvas, t, column, (size[0], size[1]))
-            mapping = draw_image(axes, clip, t, n, content.colours, content.shown) or mapping
+            mapping = draw_image(axes, clip, t, n, content.overlay) or mapping
             _label_delay(axes, clip, t, n)
     if mapping is not None:
         height = min(grid.height, 600)

@@ -1,6 +1,6 @@
 """Legends: what colours, lines and areas mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.map_names import MapLayer
 from mim4d.viz.canvas import INK, Canvas, Length, points
 from mim4d.viz.map import STYLES
+from mim4d.viz.overlay import Overlay
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,27 @@ class Entry:
         )
 
 
-def class_entries(
-    clip: Clip, colours: Mapping[int, str], category_names: tuple[str, ...]
-) -> list[Entry]:
-    """Classes of boxes, and how many of each the key frame has."""
+def class_entries(clip: Clip, overlay: Overlay) -> list[Entry]:
+    """Classes of boxes of a clip (b = 1), and how many of each the key frame has."""
     found = clip.box_classes[0, clip.key][clip.valid_boxes[0, clip.key]].tolist()
+    present = set(clip.box_classes[clip.valid_boxes].tolist())
     return [
-        Entry(f"{category_names[kind]} ({found.count(kind)})", colour, "s")
-        for kind, colour in colours.items()
+        Entry(f"{overlay.category_names[kind]} ({found.count(kind)})", colour, "s")
+        for kind, colour in overlay.colours.items()
+        if kind in present
     ]
 
 
-def map_entries(layers: Sequence[MapLayer]) -> list[Entry]:
-    """Layers of the map."""
-    return [
-        Entry(style.label, style.line, line=style.dashes if style.line else "none", fill=style.fill)
-        for layer, style in STYLES.items()
-        if layer in layers
-    ]
+def map_entries(layers: Sequence[MapLayer], over_pixels: bool = False) -> list[Entry]:
+    """Layers of the map: as seen from above, or only the lines that lie over pixels."""
+    entries = []
+    for layer, style in STYLES.items():
+        if layer not in layers or (over_pixels and not style.over_pixels):
+            continue
+        fill = None if over_pixels else style.fill
+        line = style.dashes if style.line else "none"
+        entries.append(Entry(style.label, style.line, line=line, fill=fill))
+    return entries
 
 
 def draw_legend(

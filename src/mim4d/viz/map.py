@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 FARTHEST_M = 45.0
 """Over the pixels, the map ends here: farther away its lines are one at the horizon."""
 
+_COARSE_M, _FINE_M = 2.0, 0.5
+"""Length of the pieces of a line; fine ones where some of them may be hidden."""
+_SLACK, _SLACK_M = 0.03, 0.3
+"""How far behind a surface a piece may seem to lie and still be seen: kerbs, bumps and rounding."""
+
 
 @dataclass(frozen=True)
 class LayerStyle:
@@ -114,6 +119,7 @@ def draw_map_in_image(
     n: int,
     layers: Sequence[MapLayer],
     width_px: float = 1.6,
+    distance: Float[Tensor, "h w"] | None = None,
 ) -> None:
     """Lines of the map of a clip (b = 1) over one image, on the plane z = 0 of `ref`.
 
@@ -124,6 +130,7 @@ def draw_map_in_image(
         n: Camera.
         layers: Layers to draw; areas only as outlines.
         width_px: Width of lines.
+        distance: As in `map_lines_in_image`.
     """
     from matplotlib.collections import LineCollection
 
@@ -131,7 +138,7 @@ def draw_map_in_image(
     for layer, style in STYLES.items():
         if layer not in layers or not style.over_pixels:
             continue
-        lines = map_lines_in_image(clip.maps[0], layer, clip, t, n)
+        lines = map_lines_in_image(clip.maps[0], layer, clip, t, n, distance)
         # A dark line below keeps the coloured one readable on any ground.
         for width, colour in ((width_px + 1.2, "#00000055"), (width_px, style.line)):
             drawn = LineCollection(
@@ -144,20 +151,39 @@ def draw_map_in_image(
 
 
 def map_lines_in_image(
-    patch: MapPatch, layer: MapLayer, clip: Clip, t: int, n: int
+    patch: MapPatch,
+    layer: MapLayer,
+    clip: Clip,
+    t: int,
+    n: int,
+    distance: Float[Tensor, "h w"] | None = None,
 ) -> Float[Tensor, "m 2 2"]:
-    """End points, pixels, of what one camera sees of a layer's lines."""
-    segments_ref = _segments(patch, layer)
-    near = (segments_ref.mean(dim=1) - clip.ref_from_camera[0, t, n, :3, 3]).norm(dim=-1)
-    segments_ref = segments_ref[near < FARTHEST_M]
-    camera_from_ref = invert_rigid(clip.ref_from_camera[0, t, n])
-    segments = transform_points(camera_from_ref, segments_ref.reshape(-1, 3)).reshape(-1, 2, 3)
+    """End points, pixels, of what one camera sees of a layer's lines.
+
+    Args:
+        patch: The map.
+        layer: Which of its layers.
+        clip: A clip (b = 1) of the same `ref`.
+        t: Frame.
+        n: Camera.
+        distance: What each pixel of the image shows is so far away, metres (NaN: infinitely);
+            pieces behind it are left out. None: nothing hides the map.
+    """
+    segments_ref = _segments(patch, layer, _COARSE_M if distance is None else _FINE_M)
+    pose = clip.ref_from_camera[0, t, n]
+    far = (segments_ref.mean(dim=1) - pose[:3, 3]).norm(dim=-1)
+    segments_ref, far = segments_ref[far < FARTHEST_M], far[far < FARTHEST_M]
+    segments = transform_points(invert_rigid(pose), segments_ref.reshape(-1, 3)).reshape(-1, 2, 3)
     height, width = clip.image_sizes[0, t, n].tolist()
     pixels, visible = project_segments(clip.intrinsics[0, t, n], segments, (height, width))
+    if distance is not None:
+        u, v = pixels.mean(dim=1).unbind(-1)
+        row, column = v.long().clamp(0, height - 1), u.long().clamp(0, width - 1)
+        visible &= ~(far > distance[row, column] * (1 + _SLACK) + _SLACK_M)
     return pixels[visible]
 
 
-def _segments(patch: MapPatch, layer: MapLayer, longest_m: float = 2.0) -> Float[Tensor, "m 2 3"]:
+def _segments(patch: MapPatch, layer: MapLayer, longest_m: float) -> Float[Tensor, "m 2 3"]:
     """A layer's lines in pieces of at most some metres, at z = 0."""
     pieces = [torch.zeros(0, 2, 2)]
     for line in patch.polylines(layer):

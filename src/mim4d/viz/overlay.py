@@ -4,12 +4,13 @@ Everything is projected with the image's own pose, so that a wrong pose, time or
 seen at once.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip
@@ -30,7 +31,8 @@ DISTANCE_TICKS_M = (3.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
 _CLASS_COLOURS = (
     *("#ff3d6e", "#00c2d1", "#ffb000", "#8f5bff", "#3ddc5b", "#ff7a1a", "#4d8dff"),
-    *("#e0e000", "#ff6bd6", "#00a37a"),
+    *("#e0e000", "#ff6bd6", "#00a37a", "#a3e635", "#c026d3", "#0ea5e9"),
+    *("#fb7185", "#b45309", "#94a3b8"),
 )
 
 
@@ -56,7 +58,27 @@ class Shown:
 EVERYTHING = Shown()
 
 
-def class_colours(clips: list[Clip]) -> dict[int, str]:
+@dataclass(frozen=True)
+class Overlay:
+    """What lies over the pixels, and in which colours.
+
+    Attributes:
+        shown: What is drawn.
+        colours: Colour of each class of boxes.
+        category_names: Those of the reader, for legends.
+    """
+
+    shown: Shown = EVERYTHING
+    colours: Mapping[int, str] = field(default_factory=dict)
+    category_names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, clips: Sequence[Clip], category_names: tuple[str, ...], shown: Shown) -> "Overlay":
+        """With a colour for every class that occurs in the clips."""
+        return cls(shown, class_colours(clips) if shown.boxes else {}, category_names)
+
+
+def class_colours(clips: Sequence[Clip]) -> dict[int, str]:
     """A colour for every class that occurs in the clips."""
     classes = sorted(
         {kind for clip in clips for kind in clip.box_classes[clip.valid_boxes].tolist()}
@@ -69,8 +91,8 @@ def draw_image(
     clip: Clip,
     t: int,
     n: int,
-    colours: Mapping[int, str],
-    shown: Shown,
+    overlay: Overlay,
+    distance: Float[Tensor, "h w"] | None = None,
 ) -> Any:
     """One image of a clip (b = 1) and what lies over it.
 
@@ -79,24 +101,27 @@ def draw_image(
         clip: The clip.
         t: Frame.
         n: Camera; it has an image there.
-        colours: Colour of each class of boxes.
-        shown: What to draw over the pixels.
+        overlay: What to draw over the pixels.
+        distance: Exact distance of every pixel, where it is known: hides the map behind things.
 
     Returns:
         The mapping of LiDAR distances to colours; None if there are no points.
     """
-    height, width = clip.image_sizes[0, t, n].tolist()
-    picture = unit_colours(clip.images[0, t, n, :, :height, :width])
-    pixels = rearrange(picture, "c h w -> h w c")
-    show_colours(axes, pixels if pixels.is_floating_point() else pixels / 255)
+    show_colours(axes, picture(clip, t, n))
     # Lines are as thin as the panel is small.
     thin = min(1.0, max(0.55, axes.get_window_extent().width / 560))
     if clip.maps is not None:
-        draw_map_in_image(axes, clip, t, n, shown.layers, 1.8 * thin)
-    mapping = _draw_lidar(axes, clip, t, n) if shown.lidar else None
-    if shown.boxes:
-        _draw_boxes(axes, clip, t, n, colours, 1.3 * thin)
+        draw_map_in_image(axes, clip, t, n, overlay.shown.layers, 1.8 * thin, distance)
+    mapping = _draw_lidar(axes, clip, t, n) if overlay.shown.lidar else None
+    if overlay.shown.boxes:
+        _draw_boxes(axes, clip, t, n, overlay.colours, 1.3 * thin)
     return mapping
+
+
+def picture(clip: Clip, t: int, n: int) -> Float[Tensor, "h w 3"]:
+    """One image of a clip without its padding, colours in [0, 1]."""
+    height, width = clip.image_sizes[0, t, n].tolist()
+    return rearrange(unit_colours(clip.images[0, t, n, :, :height, :width]), "c h w -> h w c")
 
 
 def visible_points(clip: Clip, t: int, n: int) -> tuple[Tensor, Tensor]:
@@ -124,7 +149,7 @@ def _draw_lidar(axes: "Axes", clip: Clip, t: int, n: int) -> Any:
     pixels, distance = visible_points(clip, t, n)
     if len(pixels) == 0:
         return None
-    side = max(1.4, axes.get_window_extent().width / 260)
+    side = max(1.2, axes.get_window_extent().width / 260)
     return axes.scatter(
         pixels[:, 0].numpy(),
         pixels[:, 1].numpy(),

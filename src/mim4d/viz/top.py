@@ -17,7 +17,7 @@ from mim4d.geometry.camera import unproject
 from mim4d.geometry.rigid import transform_points
 from mim4d.viz.canvas import FAINT, INK, points
 from mim4d.viz.map import draw_map_from_above
-from mim4d.viz.overlay import EVERYTHING, Shown
+from mim4d.viz.overlay import Overlay
 from mim4d.viz.wireframe import box_corners
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def draw_from_above(
     clip: Clip,
     range_m: float,
     step_m: float,
-    class_colours: Mapping[int, Any],
-    shown: Shown = EVERYTHING,
+    overlay: Overlay,
     name_cameras: bool = True,
 ) -> None:
     """Draw a single clip from above.
@@ -57,23 +56,22 @@ def draw_from_above(
         clip: One clip (b = 1).
         range_m: From the ego car of the key frame to each side of the picture, metres.
         step_m: Width of the metre grid's cells.
-        class_colours: Colour of each class of boxes.
-        shown: What to draw.
+        overlay: What to draw; the colours of boxes.
         name_cameras: Write the cameras' names (they need a picture of few metres).
     """
     _prepare(axes, range_m, step_m)
     colours = frame_colours(clip)
     frames = [t for t in range(clip.num_frames) if clip.frame_present[0, t]]
     if clip.maps is not None:
-        draw_map_from_above(axes, clip.maps[0], shown.layers)
+        draw_map_from_above(axes, clip.maps[0], overlay.shown.layers)
     # The key frame last, so that it lies on top.
-    for t in sorted(frames, key=lambda t: t == clip.key) if shown.lidar else ():
+    for t in sorted(frames, key=lambda t: t == clip.key) if overlay.shown.lidar else ():
         _draw_points(axes, clip.points_ref[0, t][clip.valid_points[0, t]], range_m, colours[t])
     for t in frames:
         _draw_ego(axes, clip.ref_from_ego[0, t], range_m, colours[t], t == clip.key)
     _draw_cameras(axes, clip, range_m / 9, name_cameras)
-    if shown.boxes:
-        _draw_boxes(axes, clip, class_colours)
+    if overlay.shown.boxes:
+        _draw_boxes(axes, clip, overlay.colours)
 
 
 def place(points_ref: Float[Tensor, "*p c"]) -> tuple[Any, Any]:

@@ -96,10 +96,30 @@ def left_to_right(clip: Clip) -> list[int]:
     It runs clockwise and is cut at the rear: front cameras in the middle, one that looks straight
     back (within 20°) last.
     """
-    axes_ego = ego_from_camera(clip)[0, :, :, :3, 2]  # t n 3: where the optical axes point
+    clockwise = torch.remainder(math.radians(160) - _viewing_yaw(clip), 2 * math.pi)
+    return clockwise.argsort(stable=True).tolist()
+
+
+def front_and_rear(clip: Clip) -> list[list[int]]:
+    """Cameras that look ahead, then those that look back, each from the car's left to its right.
+
+    A row without cameras is left out.
+    """
+    yaw = _viewing_yaw(clip)
+    ahead = yaw.abs() < math.radians(95)
+    # Behind the car the yaw runs from 90° (left) over 180° to 270° (right).
+    order = torch.where(ahead, -yaw, torch.remainder(yaw, 2 * math.pi))
+    rows = [
+        sorted(row.nonzero().flatten().tolist(), key=lambda n: float(order[n]))
+        for row in (ahead, ~ahead)
+    ]
+    return [row for row in rows if row]
+
+
+def _viewing_yaw(clip: Clip) -> Float[Tensor, " n"]:
+    """Where the cameras' optical axes point, in their own frame's ego axes."""
+    axes_ego = ego_from_camera(clip)[0, :, :, :3, 2]  # t n 3
     yaw = torch.atan2(axes_ego[..., 1], axes_ego[..., 0])
     # A camera without an image in one frame has no pose there; any frame that has one will do.
     frame = clip.image_present[0].int().argmax(dim=0)
-    yaw = yaw.gather(0, frame[None])[0]
-    clockwise = torch.remainder(math.radians(160) - yaw, 2 * math.pi)
-    return clockwise.argsort(stable=True).tolist()
+    return yaw.gather(0, frame[None])[0]
