@@ -163,6 +163,7 @@ def build_dataset(
         key=clip.key,
         frame_interval_s=clip.frame_interval_s,
         image_hw=(clip.image_height, clip.image_width),
+        fit=clip.fit,
         cameras=clip.cameras,
         lidar=clip.lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,

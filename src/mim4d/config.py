@@ -22,6 +22,7 @@ from mim4d.config_checks import require
 Vector3 = tuple[float, float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Fit = Literal["inside", "cover"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class ClipConfig:
     """Rows images are resized and padded to; a multiple of 32."""
     image_width: int = 224
     """Columns images are resized and padded to; a multiple of 32."""
+    fit: Fit = "inside"
+    """`inside` shows whole images, with padding; `cover` fills the target and crops the sky."""
     cameras: tuple[str, ...] | None = None
     """Camera channels to use; None takes all."""
     lidar: str | None = "LIDAR_TOP"

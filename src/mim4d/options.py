@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import tyro
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import Device, RunConfig
+from mim4d.config import Device, Fit, RunConfig
 from mim4d.data.map_names import MapLayer
 
 PathArgument = Annotated[Path, tyro.conf.Positional]
@@ -188,6 +188,26 @@ class BenchStep:
     """Version folder, where there are several."""
     device: Device = "auto"
     """Where to compute."""
+
+
+@dataclass(frozen=True)
+class BenchLoad:
+    """Time the reading of a clip, beside bare decoding and OpenCV's usual ways."""
+
+    data: Annotated[Path | None, tyro.conf.Positional] = None
+    """Data set; by default one of 3 × 6 JPEGs of 1600×900 is written for the while."""
+    image_size: tuple[int, int] = (256, 704)
+    """Rows and columns images are fitted into."""
+    fit: Fit = "cover"
+    """Whether the target is filled, or the whole image shown."""
+    frames: int = 3
+    """Frames of the clip."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel."""
+    rounds: int = 10
+    """How often everything is measured."""
+    version: str | None = None
+    """Version folder, where there are several."""
 
 
 @dataclass(frozen=True)

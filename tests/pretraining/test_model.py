@@ -70,6 +70,24 @@ def test_a_batch_of_two_equals_two_batches_of_one() -> None:
         torch.testing.assert_close(joint, torch.cat([first, second]), rtol=1e-4, atol=1e-4)
 
 
+def test_levels_in_any_memory_order_train_as_colours_would() -> None:
+    model = toy_model(toy_config()).eval()
+    clip = toy_clip(3)
+    last = clip.images.movedim(3, -1).contiguous().movedim(-1, 3)
+    assert last.stride() != clip.images.stride()
+    choices = [_choices(model, c, seed=0) for c in (clip, replace(clip, images=last))]
+    targets = choices[0].targets  # of one clip, by frame
+    u, v = targets.pixels.floor().long().unbind(dim=-1)
+    frames = torch.arange(clip.num_frames).unsqueeze(1)
+    colours = (clip.images.float() / 255)[0, frames, targets.camera_index, :, v, u]
+    assert torch.equal(targets.colours, colours)
+    one, other = (
+        pretraining_losses(model(c, choice), choice, WEIGHTS, BINS)
+        for c, choice in zip((clip, replace(clip, images=last)), choices, strict=True)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_permuting_cameras_changes_no_volume() -> None:
     model = toy_model(toy_config()).eval()
     clip = toy_clip(3)

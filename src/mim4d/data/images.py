@@ -10,12 +10,12 @@ Pixels are taken as they are stored, for that is what calibrations are of: an EX
 applied.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
@@ -137,10 +137,17 @@ def _draft(image: Image.Image, placement: ImagePlacement, target_hw: Size) -> tu
 
 
 def _decode(image: Image.Image, rows: Span, columns: Span) -> UInt8[Tensor, "h w 3"]:
-    """The pixels that the spans need."""
-    if image.mode != "RGB":  # loading is lazy: it is here, or when cropping, that a file is decoded
+    """The pixels that the spans need; read-only memory."""
+    image.load()
+    if image.mode != "RGB":
         image = image.convert("RGB")
-    box = (columns.first, rows.first, columns.last, rows.last)
-    if box != (0, 0, *image.size):
-        image = image.crop(box)
-    return torch.from_numpy(np.array(image))
+    height, width = rows.last - rows.first, columns.last - columns.first
+    # What `tobytes` does after a crop, but without the crop's copy and in one piece instead of
+    # pieces of 64 KiB that are joined: a third of the time.
+    encoder = Image._getencoder("RGB", "raw", ("RGB", 0, 1))
+    encoder.setimage(image.im, (columns.first, rows.first, columns.last, rows.last))
+    _, _, levels = encoder.encode(3 * height * width)
+    with warnings.catch_warnings():
+        # Torch warns of read-only memory; nobody writes into it.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.frombuffer(levels, dtype=torch.uint8).view(height, width, 3)

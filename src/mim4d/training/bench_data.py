@@ -117,7 +117,7 @@ def _mount(channel: str, image_hw: tuple[int, int]) -> Row:
         return {**names, **_pose((1.0, 0.0, 1.8), -math.pi / 2), "camera_intrinsic": []}
     w, z = (f(math.radians(CAMERAS[channel]) / 2) / 2 for f in (math.cos, math.sin))
     # The turn about z times the camera's axes (x right, y down, z ahead).
-    rotation = [w + z, z - w, w + z, -w - z + 2 * z]
+    rotation = [w + z, -w - z, w - z, z - w]
     height, width = image_hw
     intrinsic = [[0.8 * width, 0, width / 2], [0, 0.8 * width, height / 2], [0, 0, 1]]
     mount = {"translation": [1.5, 0.0, 1.5], "rotation": rotation}
