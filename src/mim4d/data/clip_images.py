@@ -1,11 +1,12 @@
 """All images of a clip: files to levels at their places, with sizes, intrinsics and body masks.
 
 What enters are rows of `sample_data`, by frame and camera; what leaves is padded to one size, with
-the intrinsics of the placed images, in pixels. All files are decoded before the first picture is
-resized: what the decoder needs then stays in the processor's cache, which saves a tenth.
+the intrinsics of the placed images, in pixels. A frame's files are decoded before the first of
+its pictures is resized: what the decoder needs then stays in the processor's cache, which saves a
+twentieth. Not all files of the clip: so much memory would go back to the system each time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,16 @@ class ClipImages:
     intrinsics: Float64[Tensor, "t n 3 3"]
     on_body: Bool[Tensor, "n h w"] | None
 
+    @classmethod
+    def empty(cls, shape: Size, image_hw: Size, has_masks: bool) -> "ClipImages":
+        """Nothing yet of so many frames and cameras; levels are not even zero."""
+        return cls(
+            torch.empty(*shape, *image_hw, 3, dtype=torch.uint8).movedim(-1, 2),
+            torch.zeros(*shape, 2, dtype=torch.long),
+            torch.eye(3, dtype=torch.float64).repeat(*shape, 1, 1),
+            torch.zeros(shape[1], *image_hw, dtype=torch.bool) if has_masks else None,
+        )
+
 
 class ImageReader:
     """Reads the images of clips.
@@ -65,39 +76,28 @@ class ImageReader:
         Raises:
             DataError: If a file is missing or wrong; it names the file and its record.
         """
-        present = np.argwhere(rows >= 0).tolist()
-        decoded = {(t, n): self._decode(int(rows[t, n]), draws[n]) for t, n in present}
-        on_body = self._body_masks(decoded, rows.shape) if self._masks is not None else None
-        levels = torch.empty(*rows.shape, *self._image_hw, 3, dtype=torch.uint8).movedim(-1, 2)
-        sizes = torch.zeros(*rows.shape, 2, dtype=torch.long)
-        target_from_stored = torch.eye(3, dtype=torch.float64).repeat(*rows.shape, 1, 1)
-        for t, n in np.ndindex(*rows.shape):
-            if image := decoded.pop((t, n), None):
-                image.write_to(levels[t, n])
+        images = ClipImages.empty(rows.shape, self._image_hw, self._masks is not None)
+        for t, of_frame in enumerate(rows.tolist()):
+            decoded = [
+                self._decode(row, draw) if row >= 0 else None
+                for row, draw in zip(of_frame, draws, strict=True)
+            ]
+            for n, image in enumerate(decoded):
+                if image is None:
+                    images.levels[t, n] = 0
+                    continue
+                image.write_to(images.levels[t, n])
                 shape = (image.stored_hw, self._image_hw)
-                sizes[t, n] = torch.tensor(image.placement.picture_hw(*shape))
-                target_from_stored[t, n] = image.placement.target_from_stored(*shape)
-            else:
-                levels[t, n] = 0
-        stored = self._tables.intrinsics(np.maximum(rows.ravel(), 0)).view_as(target_from_stored)
-        intrinsics = torch.where(
-            torch.from_numpy(rows >= 0)[..., None, None],
-            target_from_stored @ stored,
-            target_from_stored,
-        )
-        return ClipImages(levels, sizes, intrinsics, on_body)
-
-    def _body_masks(self, images: Mapping[tuple[int, int], DecodedImage], shape: Size) -> Tensor:
-        """One mask serves all frames of a camera: placement and size must be the same in all."""
-        assert self._masks is not None
-        on_body = torch.zeros(shape[1], *self._image_hw, dtype=torch.bool)
-        for n in range(shape[1]):
-            of_camera = [images[t, n] for t in range(shape[0]) if (t, n) in images]
-            for image in of_camera:
-                self._masks.check(n, image.stored_hw)
-            for image in of_camera[:1]:
-                on_body[n] = self._masks.placed(n, image.placement, image.stored_hw, self._image_hw)
-        return on_body
+                images.sizes[t, n] = torch.tensor(image.placement.picture_hw(*shape))
+                images.intrinsics[t, n] = image.placement.target_from_stored(*shape)
+                # One mask serves all frames: their placement is the same, so must their size be.
+                if self._masks is not None and images.on_body is not None:
+                    self._masks.check(n, image.stored_hw)
+                    if t == np.argmax(rows[:, n] >= 0):
+                        images.on_body[n] = self._masks.placed(n, image.placement, *shape)
+        stored = self._tables.intrinsics(rows[rows >= 0])
+        images.intrinsics[torch.from_numpy(rows >= 0)] @= stored
+        return images
 
     def _decode(self, row: int, draw: ImageDraw) -> DecodedImage:
         record = self._tables.sample_data(row)

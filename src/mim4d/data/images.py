@@ -61,8 +61,9 @@ class DecodedImage:
         picture = resize_part(self.levels, self.rows, self.columns)
         height, width = self.rows.length, self.columns.length
         target[:, :height, :width] = picture.flip(-1) if self.placement.flipped else picture
-        target[:, height:] = 0
-        target[:, :height, width:] = 0
+        if (height, width) != target.shape[1:]:
+            target[:, height:] = 0
+            target[:, :height, width:] = 0
 
 
 def decode_image(
