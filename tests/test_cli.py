@@ -58,6 +58,9 @@ def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert all(name in text for name in COMMANDS)
 
 
+PRETRAIN_TOY = ["pretrain", "toy", "--data", "x", "--out", "y"]
+
+
 @pytest.mark.parametrize(
     ("argv", "parts"),
     [
@@ -72,6 +75,15 @@ def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
         (["pretrain", "toy", "--data", "x", "--out", "y", "--temporal.reduction", "0"], ["reduc"]),
         (["pretrain", "toy", "--data", "x", "--out", "y", "--render.hidden", "0"], ["hidden"]),
         (["pretrain", "toy", "--data", "x", "--out", "y", "--overfit", "-1"], ["--overfit"]),
+        (
+            [*PRETRAIN_TOY, "--augment.image-scale", "1.2", "0.8"],
+            ["augment.image_scale", "smaller"],
+        ),
+        ([*PRETRAIN_TOY, "--augment.bev-flip-x", "2"], ["augment.bev_flip_x", "probability"]),
+        ([*PRETRAIN_TOY, "--augment.hue-deg", "-1"], ["augment.hue_deg", "angle"]),
+        ([*PRETRAIN_TOY, "--augment.contrast", "1"], ["augment.contrast"]),
+        ([*PRETRAIN_TOY, "--scene-fraction", "0"], ["fraction of scenes"]),
+        ([*PRETRAIN_TOY, "--scenes", "missing.txt"], ["missing.txt"]),
         (["evaluate", "x", "--data", "y", "--stride", "0"], ["--stride"]),
         (["bench", "step", "toy", "--data", "y", "--steps", "0"], ["--steps"]),
         (["pretrain"], ["wants a preset"]),

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from mim4d.config import AugmentConfig, GridConfig, RunConfig
+from mim4d.augment_config import AugmentConfig
+from mim4d.config import GridConfig, RunConfig
 from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
@@ -162,6 +163,7 @@ def build_dataset(
         key=clip.key,
         frame_interval_s=clip.frame_interval_s,
         image_hw=(clip.image_height, clip.image_width),
+        fit=clip.fit,
         cameras=clip.cameras,
         lidar=clip.lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,

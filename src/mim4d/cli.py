@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 import mim4d
+from mim4d.augment_config import AugmentConfig
 from mim4d.config import RunConfig, config_from_json, config_to_json
 from mim4d.options import (
+    BenchLoad,
     BenchStep,
     Demo,
     Evaluate,
@@ -67,10 +69,18 @@ def view(options: View) -> None:
     """`mim4d view`."""
     from mim4d.viz.clip import view_data
 
+    augmentation = None
+    if options.augment != AugmentConfig():
+        from mim4d.build import build_augmentation
+
+        augmentation = build_augmentation(options.augment)
     view_data(
         options.data,
         options.out,
         index=options.index,
+        body_masks=options.body_masks,
+        augmentation=augmentation,
+        augment_seed=options.augment_seed,
         frames=options.frames,
         frame_interval_s=options.frame_interval_s,
         image_hw=options.image_size,
@@ -164,6 +174,22 @@ def bench_step(options: BenchStep) -> None:
     print(measure(options.config, options.data, options.steps, options.version, options.device))
 
 
+def bench_load(options: BenchLoad) -> None:
+    """`mim4d bench load`."""
+    from mim4d.training.bench_load import bench_load as measure
+
+    times = measure(
+        options.data,
+        image_hw=options.image_size,
+        fit=options.fit,
+        frames=options.frames,
+        lidar=options.lidar,
+        rounds=options.rounds,
+        version=options.version,
+    )
+    print(times)
+
+
 def demo(options: Demo) -> None:
     """`mim4d demo`."""
     from mim4d.demo import run_demo
@@ -193,6 +219,7 @@ COMMANDS: dict[str, Command] = {
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "render": Command(Render, render),
     "evaluate": Command(Evaluate, evaluate),
+    "bench load": Command(BenchLoad, bench_load),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True),
 }

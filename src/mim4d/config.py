@@ -16,15 +16,13 @@ from cattrs.errors import ClassValidationError
 from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
+from mim4d.augment_config import AugmentConfig
+from mim4d.config_checks import require
+
 Vector3 = tuple[float, float, float]
-Range = tuple[float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-
-
-def _require(condition: bool, path: str, found: object, expected: str) -> None:
-    if not condition:
-        raise ValueError(f"config {path}: expected {expected}, got {found!r}")
+Fit = Literal["inside", "cover"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class ClipConfig:
     """Rows images are resized and padded to; a multiple of 32."""
     image_width: int = 224
     """Columns images are resized and padded to; a multiple of 32."""
+    fit: Fit = "inside"
+    """`inside` shows whole images, with padding; `cover` fills the target and crops the sky."""
     cameras: tuple[str, ...] | None = None
     """Camera channels to use; None takes all."""
     lidar: str | None = "LIDAR_TOP"
@@ -50,11 +50,9 @@ class ClipConfig:
     no rays are cast and no distance counts."""
 
     def __post_init__(self) -> None:
-        _require(self.frames >= 2, "clip.frames", self.frames, "at least 2 (one frame is dropped)")
-        _require(
-            -self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame"
-        )
-        _require(
+        require(self.frames >= 2, "clip.frames", self.frames, "at least 2 (one frame is dropped)")
+        require(-self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame")
+        require(
             self.frame_interval_s is None or self.frame_interval_s > 0,
             "clip.frame_interval_s",
             self.frame_interval_s,
@@ -62,59 +60,7 @@ class ClipConfig:
         )
         for name in ("image_height", "image_width"):
             size = getattr(self, name)
-            _require(size > 0 and size % 32 == 0, f"clip.{name}", size, "a positive multiple of 32")
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Random changes of training clips; calibration, poses, points, boxes and map follow exactly.
-
-    Everything is off by default. What is drawn depends on (seed, step, place in the batch, rank).
-    Evaluation, rendering and `view` show clips as they are.
-    """
-
-    image_scale: Range = (1.0, 1.0)
-    """Factor on the usual size of images; what then exceeds the target is cropped, at a random
-    place. Drawn per camera, the same for all frames."""
-    image_flip: float = 0.0
-    """Probability that a camera's images are mirrored left to right."""
-    brightness: float = 0.0
-    """Largest change of brightness: 0.2 draws a factor from 0.8 to 1.2."""
-    contrast: float = 0.0
-    """Largest change of contrast, about mid-grey."""
-    saturation: float = 0.0
-    """Largest change of saturation."""
-    hue_deg: float = 0.0
-    """Largest turn of hues, degrees."""
-    colours_by: Literal["clip", "camera"] = "clip"
-    """Whether all cameras of a clip change their colours alike, or each for itself."""
-    bev_rotation_deg: float = 0.0
-    """Largest turn of `ref` about z, degrees."""
-    bev_scale: Range = (1.0, 1.0)
-    """Factor on every length of the world."""
-    bev_flip_x: float = 0.0
-    """Probability that front and back are exchanged."""
-    bev_flip_y: float = 0.0
-    """Probability that left and right are exchanged."""
-
-    def __post_init__(self) -> None:
-        for name in ("image_scale", "bev_scale"):
-            low, high = getattr(self, name)
-            _require(
-                0 < low <= high < float("inf"),
-                f"augment.{name}",
-                (low, high),
-                "two positive factors, the smaller first",
-            )
-        for name in ("image_flip", "bev_flip_x", "bev_flip_y"):
-            value = getattr(self, name)
-            _require(0 <= value <= 1, f"augment.{name}", value, "a probability")
-        for name in ("brightness", "contrast", "saturation"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, f"augment.{name}", value, "a number in [0, 1)")
-        for name in ("hue_deg", "bev_rotation_deg"):
-            value = getattr(self, name)
-            _require(0 <= value <= 180, f"augment.{name}", value, "an angle from 0 to 180")
+            require(size > 0 and size % 32 == 0, f"clip.{name}", size, "a positive multiple of 32")
 
 
 @dataclass(frozen=True)
@@ -142,8 +88,8 @@ class MaskConfig:
     key frame."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.ratio < 1, "mask.ratio", self.ratio, "a share in [0, 1)")
-        _require(
+        require(0 <= self.ratio < 1, "mask.ratio", self.ratio, "a share in [0, 1)")
+        require(
             self.patch_px > 0 and self.patch_px % 32 == 0,
             "mask.patch_px",
             self.patch_px,
@@ -199,7 +145,7 @@ class LiftConfig:
     """Channels of a voxel."""
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             0 < self.first_bin_m < self.last_bin_m,
             "lift.first_bin_m",
             self.first_bin_m,
@@ -227,13 +173,13 @@ class TemporalConfig:
     def __post_init__(self) -> None:
         for name in ("width", "reduction", "layers", "short_heads", "long_heads", "points"):
             value = getattr(self, name)
-            _require(value >= 1, f"temporal.{name}", value, "at least 1")
+            require(value >= 1, f"temporal.{name}", value, "at least 1")
         long_width = self.width // self.reduction
         for width, heads, path in (
             (self.width, self.short_heads, "temporal.short_heads"),
             (long_width, self.long_heads, "temporal.long_heads"),
         ):
-            _require(
+            require(
                 width >= 4 and width % 4 == 0 and width % heads == 0,
                 path,
                 heads,
@@ -275,14 +221,12 @@ class RenderConfig:
     def __post_init__(self) -> None:
         for name in ("rays_per_camera", "num_samples", "hidden", "lidar_points"):
             value = getattr(self, name)
-            _require(value >= 1, f"render.{name}", value, "at least 1")
+            require(value >= 1, f"render.{name}", value, "at least 1")
         for name in ("sdf_layers", "colour_layers"):
             value = getattr(self, name)
-            _require(value >= 2, f"render.{name}", value, "at least 2")
-        _require(
-            self.num_importance >= 0, "render.num_importance", self.num_importance, "0 or more"
-        )
-        _require(
+            require(value >= 2, f"render.{name}", value, "at least 2")
+        require(self.num_importance >= 0, "render.num_importance", self.num_importance, "0 or more")
+        require(
             0 <= self.sky_fraction < 1,
             "render.sky_fraction",
             self.sky_fraction,
@@ -290,7 +234,7 @@ class RenderConfig:
         )
         for name in ("near_m", "sharpness_start_per_m"):
             value = getattr(self, name)
-            _require(value > 0, f"render.{name}", value, "a positive number")
+            require(value > 0, f"render.{name}", value, "a positive number")
 
 
 @dataclass(frozen=True)
@@ -336,11 +280,11 @@ class OptimConfig:
     """Largest gradient norm."""
 
     def __post_init__(self) -> None:
-        _require(self.steps >= 1, "optim.steps", self.steps, "at least 1")
-        _require(self.batch_size >= 1, "optim.batch_size", self.batch_size, "at least 1")
-        _require(self.lr > 0, "optim.lr", self.lr, "a positive number")
-        _require(self.warmup_steps >= 0, "optim.warmup_steps", self.warmup_steps, "0 or more")
-        _require(0 < self.beta_2 < 1, "optim.beta_2", self.beta_2, "between 0 and 1")
+        require(self.steps >= 1, "optim.steps", self.steps, "at least 1")
+        require(self.batch_size >= 1, "optim.batch_size", self.batch_size, "at least 1")
+        require(self.lr > 0, "optim.lr", self.lr, "a positive number")
+        require(self.warmup_steps >= 0, "optim.warmup_steps", self.warmup_steps, "0 or more")
+        require(0 < self.beta_2 < 1, "optim.beta_2", self.beta_2, "between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -367,10 +311,8 @@ class RunConfig:
     """Optimiser steps between checkpoints."""
 
     def __post_init__(self) -> None:
-        _require(
-            self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1"
-        )
-        _require(
+        require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
+        require(
             self.mask.dropped_frame != "inner" or self.clip.frames >= 3,
             "clip.frames",
             self.clip.frames,
@@ -378,7 +320,7 @@ class RunConfig:
         )
         for name in ("image_height", "image_width"):
             size = getattr(self.clip, name)
-            _require(
+            require(
                 size % self.mask.patch_px == 0,
                 f"clip.{name}",
                 size,

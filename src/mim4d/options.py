@@ -1,12 +1,13 @@
 """The options of every command: one dataclass each, whose field docstrings are its `--help`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from mim4d.config import Device, RunConfig
+from mim4d.augment_config import AugmentConfig
+from mim4d.config import Device, Fit, RunConfig
 from mim4d.data.map_names import MapLayer
 
 PathArgument = Annotated[Path, tyro.conf.Positional]
@@ -66,6 +67,12 @@ class View:
     """LiDAR channel."""
     without: tuple[Drawn, ...] = ()
     """What to leave out; the map is drawn where the data set has one."""
+    body_masks: Path | None = None
+    """Folder of body masks (see --clip.body-masks of pretrain); what they cover is tinted."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Show the clip as training would see it."""
+    augment_seed: int = 0
+    """Seed of what is drawn from the ranges."""
     version: str | None = None
     """Version folder, where there are several."""
 
@@ -181,6 +188,26 @@ class BenchStep:
     """Version folder, where there are several."""
     device: Device = "auto"
     """Where to compute."""
+
+
+@dataclass(frozen=True)
+class BenchLoad:
+    """Time the reading of a clip, beside bare decoding and OpenCV's usual ways."""
+
+    data: Annotated[Path | None, tyro.conf.Positional] = None
+    """Data set; by default one of 3 × 6 JPEGs of 1600×900 is written for the while."""
+    image_size: tuple[int, int] = (256, 704)
+    """Rows and columns images are fitted into."""
+    fit: Fit = "cover"
+    """Whether the target is filled, or the whole image shown."""
+    frames: int = 3
+    """Frames of the clip."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel."""
+    rounds: int = 10
+    """How often everything is measured."""
+    version: str | None = None
+    """Version folder, where there are several."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
+from mim4d.data.augmentation import ClipAugmentation, ClipRequest, ImageRanges
 from mim4d.data.body_mask import BodyMasks
+from mim4d.data.clip import collate
+from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.placement import ImagePlacement
 from mim4d.errors import DataError
+from tests.data.tiny_dataset import CAMERAS
 
 
 def write_mask(path: Path, size_hw: tuple[int, int], rows: slice, columns: slice) -> None:
@@ -69,3 +73,41 @@ def test_damaged_and_coloured_masks_are_refused(folder: Path) -> None:
     (folder / "CAM_FRONT.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match="cannot be decoded"):
         BodyMasks(folder, ["CAM_FRONT"])
+
+
+def test_masks_of_a_data_set(tiny_original: Path, folder: Path) -> None:
+    for camera in ("CAM_FRONT", "CAM_BACK"):
+        _, width, height = CAMERAS[camera]
+        write_mask(
+            folder / f"{camera}.png", (height, width), slice(20, height), slice(0, width // 2)
+        )
+    data = NuscenesDataset(
+        tiny_original,
+        frames=2,
+        image_hw=(32, 64),
+        body_masks=folder,
+        augmentation=ClipAugmentation(ImageRanges((1.5, 1.5), flip_probability=0.5)),
+    )
+    clip = data[0]
+    assert clip.on_body is not None
+    assert clip.on_body.shape == (1, 3, 32, 64)
+    assert clip.camera_names == ("CAM_FRONT", "CAM_BACK", "CAM_FRONT_LEFT")
+    # Rows 20 of 41 and of 33 on, left halves: of 51 and 48 columns at this size.
+    assert clip.on_body[0, 0, 17:, :24].all()
+    assert not clip.on_body[0, 0, :14].any()
+    assert not clip.on_body[0, 0, :, 27:].any()
+    assert clip.on_body[0, 1, 21:, :22].all()
+    assert not clip.on_body[0, 2].any()
+    seeds = range(6)
+    augmented = [data[ClipRequest(0, seed)].on_body for seed in seeds]
+    expected = [data._augmentation.draw(seed, 3).images[0].flipped for seed in seeds]
+    left_most = [mask is not None and bool(mask[0, 0, -1, 0]) for mask in augmented]
+    assert len(set(expected)) == 2
+    assert [not flipped for flipped in expected] == left_most
+    assert collate([clip, clip]).on_body.shape == (2, 3, 32, 64)
+
+
+def test_a_mask_that_does_not_fit_the_data_set(tiny_original: Path, folder: Path) -> None:
+    data = NuscenesDataset(tiny_original, frames=2, image_hw=(32, 64), body_masks=folder)
+    with pytest.raises(DataError, match=r"CAM_FRONT\.png has 60x40 pixels, .* have 65x41"):
+        data[0]

@@ -49,6 +49,26 @@ def test_collate_keeps_each_clip_and_pads_the_shorter() -> None:
     torch.testing.assert_close(both.points_ref[1:], long.points_ref)
 
 
+def test_images_stay_colours_last_in_memory() -> None:
+    levels = torch.randint(0, 256, (1, 2, 2, 4, 6, 3), dtype=torch.uint8)
+    clip = dataclasses.replace(make_clip(), images=levels.movedim(-1, 3))
+    both = collate([clip, clip])
+    assert both.images.movedim(3, -1).is_contiguous()
+    assert torch.equal(both.images[1], levels.movedim(-1, 3)[0])
+
+
+def test_the_size_counts_every_tensor() -> None:
+    few, many = make_clip(points=3), make_clip(points=5)
+    assert few.images.nbytes < few.num_bytes
+    # Two frames of two more points: three float32 and a boolean each.
+    assert many.num_bytes - few.num_bytes == 2 * 2 * (3 * 4 + 1)
+
+
+def test_a_batch_of_one_is_not_copied() -> None:
+    clip = make_clip()
+    assert collate([clip]).images.data_ptr() == clip.images.data_ptr()
+
+
 def test_collate_refuses_clips_of_another_rig() -> None:
     with pytest.raises(ValueError, match="share key frame and cameras"):
         collate([make_clip(), make_clip(cameras=3)])

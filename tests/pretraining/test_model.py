@@ -70,6 +70,24 @@ def test_a_batch_of_two_equals_two_batches_of_one() -> None:
         torch.testing.assert_close(joint, torch.cat([first, second]), rtol=1e-4, atol=1e-4)
 
 
+def test_levels_in_any_memory_order_train_as_colours_would() -> None:
+    model = toy_model(toy_config()).eval()
+    clip = toy_clip(3)
+    last = clip.images.movedim(3, -1).contiguous().movedim(-1, 3)
+    assert last.stride() != clip.images.stride()
+    choices = [_choices(model, c, seed=0) for c in (clip, replace(clip, images=last))]
+    targets = choices[0].targets  # of one clip, by frame
+    u, v = targets.pixels.floor().long().unbind(dim=-1)
+    frames = torch.arange(clip.num_frames).unsqueeze(1)
+    colours = (clip.images.float() / 255)[0, frames, targets.camera_index, :, v, u]
+    assert torch.equal(targets.colours, colours)
+    one, other = (
+        pretraining_losses(model(c, choice), choice, WEIGHTS, BINS)
+        for c, choice in zip((clip, replace(clip, images=last)), choices, strict=True)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_permuting_cameras_changes_no_volume() -> None:
     model = toy_model(toy_config()).eval()
     clip = toy_clip(3)
@@ -172,3 +190,21 @@ def test_take_picks_rays_of_one_frame() -> None:
     choices = _choices(model, clip, seed=0)
     picked = take(choices.rays, torch.tensor([2]))
     assert torch.equal(picked.origins[0], choices.rays.origins[2])
+
+
+def test_the_car_itself_gets_no_rays_and_no_depth_but_stays_visible() -> None:
+    model = toy_model(toy_config())
+    clip = collate([toy_clip(1), toy_clip(2)])
+    on_body = torch.zeros(2, 3, 64, 96, dtype=torch.bool)
+    on_body[1, 0, 32:] = True
+    masked = replace(clip, on_body=on_body)
+    choices, free = _choices(model, masked, seed=4), _choices(model, clip, seed=4)
+    u, v = choices.targets.pixels.floor().long().unbind(-1)
+    b = torch.arange(2).repeat_interleave(3)[:, None].expand_as(u)
+    assert not on_body[b, choices.targets.camera_index, v, u].any()
+    assert choices.rays.valid.any(dim=-1).all()
+    # Cells of 8 pixels; the lower half of one camera of the second clip.
+    assert not choices.valid_cells[1, :, 0, 4:].any()
+    assert free.valid_cells[1, :, 0, 4:].any()
+    assert torch.equal(choices.valid_cells[0], free.valid_cells[0])
+    assert torch.equal(choices.visible, free.visible)

@@ -14,6 +14,8 @@ import pytest
 import torch
 
 import mim4d
+from mim4d.augment_config import AugmentConfig
+from mim4d.build import build_dataset
 from mim4d.cli import main
 from mim4d.config import OptimConfig, RunConfig, config_to_json
 from mim4d.data.nuscenes import NuscenesDataset
@@ -22,6 +24,16 @@ from mim4d.training.checkpoint import AtomicCheckpointIO, checkpoint_path, lates
 from mim4d.training.record import truncate_metrics
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
+
+_AUGMENT = AugmentConfig(
+    image_scale=(0.9, 1.3),
+    image_flip=0.5,
+    brightness=0.2,
+    hue_deg=10.0,
+    bev_rotation_deg=30.0,
+    bev_scale=(0.9, 1.1),
+    bev_flip_y=0.5,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +86,15 @@ def _kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop.PretrainingModule, "training_step", training_step)
 
 
-@pytest.mark.parametrize("drop_path_rate", [0.0, 0.5])
+@pytest.mark.parametrize(("drop_path_rate", "augment"), [(0.0, AugmentConfig()), (0.5, _AUGMENT)])
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drop_path_rate: float
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    drop_path_rate: float,
+    augment: AugmentConfig,
 ) -> None:
-    config = _config()
+    config = _config(augment=augment)
     config = replace(config, encoder=replace(config.encoder, drop_path_rate=drop_path_rate))
     whole = _pretrain(config, data, tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -125,6 +141,18 @@ def test_one_clip_can_be_overfitted(data: Path, tmp_path: Path) -> None:
 def test_loader_workers_change_nothing(data: Path, tmp_path: Path, unbroken: Path) -> None:
     loop.pretrain(_config(), data, tmp_path / "run", device="cpu", workers=2, progress=False)
     assert _metrics(tmp_path / "run") == _metrics(unbroken)
+
+
+def test_augmentation_changes_the_losses_and_no_evaluation(
+    data: Path, tmp_path: Path, unbroken: Path
+) -> None:
+    changed = _pretrain(_config(augment=_AUGMENT), data, tmp_path / "run")
+    assert [line["loss"] for line in changed] != [line["loss"] for line in _metrics(unbroken)]
+    plain, augmented = (
+        build_dataset(_config(augment=a), data, "val")[0] for a in (AugmentConfig(), _AUGMENT)
+    )
+    assert torch.equal(plain.images, augmented.images)
+    assert torch.equal(plain.ref_from_camera, augmented.ref_from_camera)
 
 
 def test_an_existing_run_is_not_overwritten(data: Path, unbroken: Path) -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mim4d.data.augmentation import BevRanges, ClipAugmentation
 from mim4d.viz.clip import draw_clip, view_data
 from mim4d.viz.overlay import visible_points
 from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset
@@ -36,6 +38,18 @@ def test_a_data_set_is_drawn(tmp_path: Path, cameras: int, frames: int) -> None:
     assert width == 96 + cameras * round(65 * scale) + (cameras - 1) * 4 + 84
     assert height > 118 + frames * round(41 * scale)
     assert [path.name for path in out.parent.iterdir()] == ["view.png"]
+
+
+def test_an_augmented_clip_is_another_picture(tmp_path: Path) -> None:
+    root = write_tiny_dataset(tmp_path / "data", tuple(CAMERAS)[:2])
+    augmentation = ClipAugmentation(bev=BevRanges(yaw_rad=1.0))
+    pictures = []
+    for options in ({}, {"augmentation": augmentation, "augment_seed": 1}):
+        view(root, tmp_path / "view.png", frames=2, **options)
+        with Image.open(tmp_path / "view.png") as picture:
+            pictures.append(picture.crop((96, 118, picture.width, picture.height)).tobytes())
+    # Below the title, which names the seed.
+    assert pictures[0] != pictures[1]
 
 
 def test_the_map_is_drawn_where_there_is_one(tmp_path: Path) -> None:
@@ -73,3 +87,14 @@ def test_missing_images_points_and_boxes_are_no_obstacle() -> None:
     canvas = draw_clip(without_image(make_clip([0.0, 90.0]), 1, 0), ())
     texts = [text.get_text() for axes in canvas.figure.axes for text in axes.texts]
     assert texts.count("no image") == 1
+
+
+def test_the_car_itself_is_tinted() -> None:
+    clip = make_clip([0.0, 90.0])
+    on_body = torch.zeros(1, 2, 64, 128, dtype=torch.bool)
+    on_body[0, 1, 40:, :30] = True
+    canvas = draw_clip(replace(clip, on_body=on_body), ())
+    panels = [axes.get_images()[0].get_array() for axes in canvas.figure.axes if axes.get_images()]
+    reds = {float(panel[50, 10, 0]) - float(panel[20, 10, 0]) for panel in panels[:4]}
+    # Grey half in one camera's two frames, none in the other's.
+    assert sorted(round(red, 2) for red in reds) == [0.0, 0.25]

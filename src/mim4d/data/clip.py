@@ -86,6 +86,12 @@ class Clip:
         """Cameras per frame."""
         return self.images.shape[2]
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of all tensors."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return sum(value.nbytes for value in values if isinstance(value, Tensor))
+
     def to(self, device: torch.device | str) -> "Clip":
         """The same clip with every tensor on `device`."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))

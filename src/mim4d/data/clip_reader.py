@@ -6,11 +6,10 @@ What does not exist is zero, its pose and intrinsics are the identity, and a boo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int, UInt8
+from jaxtyping import Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,11 +17,11 @@ from mim4d.data.augmentation import ImageDraw
 from mim4d.data.body_mask import BodyMasks
 from mim4d.data.boxes import boxes_of_sample
 from mim4d.data.clip import Clip
-from mim4d.data.images import load_image
+from mim4d.data.clip_images import ImageReader
 from mim4d.data.lidar import EgoBody, read_sweep
-from mim4d.data.placement import Fit, ImagePlacement, Size
+from mim4d.data.placement import Fit
 from mim4d.data.tables import NuscenesTables, Rows
-from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.rigid import invert_rigid
 
 
 @dataclass(frozen=True)
@@ -44,32 +43,6 @@ class ClipPlan:
     anchors: Rows
     times_us: NDArray[np.int64]
     images: Rows
-
-
-@dataclass(frozen=True)
-class _Images:
-    """Images of a clip while it is read; intrinsics are the identity where there is none.
-
-    Attributes:
-        levels: RGB, 0 to 255; colours lie last in memory.
-        sizes: Rows and columns that are picture.
-        intrinsics: Of the placed images, pixels.
-        on_body: Where each camera sees the car itself; None if that is not known.
-    """
-
-    levels: UInt8[Tensor, "t n 3 h w"]
-    sizes: Int[Tensor, "t n 2"]
-    intrinsics: Float64[Tensor, "t n 3 3"]
-    on_body: Bool[Tensor, "n h w"] | None
-
-    @classmethod
-    def empty(cls, shape: tuple[int, ...], image_hw: Size, has_masks: bool) -> "_Images":
-        return cls(
-            torch.zeros(*shape, *image_hw, 3, dtype=torch.uint8).movedim(-1, 2),
-            torch.zeros(*shape, 2, dtype=torch.long),
-            torch.eye(3, dtype=torch.float64).repeat(*shape, 1, 1),
-            torch.zeros(shape[1], *image_hw, dtype=torch.bool) if has_masks else None,
-        )
 
 
 class ClipReader:
@@ -98,10 +71,8 @@ class ClipReader:
         self._tables = tables
         self._cameras = cameras
         self._lidar = lidar
-        self._image_hw = image_hw
-        self._place = partial(ImagePlacement.fitted, target_hw=image_hw, fit=fit)
+        self._images = ImageReader(tables, image_hw, fit, masks)
         self._body = body
-        self._masks = masks
 
     def read(self, plan: ClipPlan, draws: Sequence[ImageDraw] | None = None) -> Clip:
         """Read one clip (`b` = 1).
@@ -115,8 +86,10 @@ class ClipReader:
         """
         key, tables = plan.key, self._tables
         ref_from_global = invert_rigid(tables.global_from_ego(plan.anchors[key : key + 1]))[0]
-        images = self._read_images(plan, draws or [ImageDraw()] * len(self._cameras))
-        points, valid_points = _pad(self._read_points(plan, ref_from_global))
+        draws = draws or [ImageDraw()] * len(self._cameras)
+        images = self._images.read(plan.images, draws)
+        ref_from_ego = self._ego_poses(plan, ref_from_global)
+        points, valid_points = _pad(self._read_points(plan, ref_from_ego))
         boxes = [
             boxes_of_sample(tables, sample, ref_from_global) if sample >= 0 else None
             for sample in self._samples_of_frames(plan)
@@ -132,7 +105,7 @@ class ClipReader:
             intrinsics=images.intrinsics.float()[None],
             ref_from_camera=self._camera_poses(plan, ref_from_global).float()[None],
             image_times_s=self._image_times(plan)[None],
-            ref_from_ego=self._ego_poses(plan, ref_from_global).float()[None],
+            ref_from_ego=ref_from_ego.float()[None],
             frame_times_s=_seconds(plan.times_us - plan.times_us[key])[None],
             frame_present=torch.from_numpy(plan.anchors >= 0)[None],
             key=key,
@@ -148,49 +121,16 @@ class ClipReader:
             on_body=None if images.on_body is None else images.on_body[None],
         )
 
-    def _read_images(self, plan: ClipPlan, draws: Sequence[ImageDraw]) -> "_Images":
-        """Every image of the clip, each camera's placed by its draw."""
-        images = _Images.empty(plan.images.shape, self._image_hw, self._masks is not None)
-        stored = self._tables.intrinsics(np.maximum(plan.images.ravel(), 0))
-        stored = stored.view_as(images.intrinsics)
-        for t, n in np.argwhere(plan.images >= 0).tolist():
-            record = self._tables.sample_data(int(plan.images[t, n]))
-            loaded = load_image(
-                self._tables.root / record.filename,
-                images.levels[t, n],
-                partial(self._placement, draws[n]),
-                (record.height_px, record.width_px),
-                where=f"sample_data {record.token}: ",
-            )
-            shape = (loaded.stored_hw, self._image_hw)
-            images.sizes[t, n] = torch.tensor(loaded.placement.picture_hw(*shape))
-            images.intrinsics[t, n] = loaded.placement.target_from_stored(*shape) @ stored[t, n]
-            # One mask serves all frames: their placement is the same, and so must their size be.
-            if self._masks is not None and images.on_body is not None:
-                self._masks.check(n, loaded.stored_hw)
-                if t == np.argmax(plan.images[:, n] >= 0):
-                    images.on_body[n] = self._masks.placed(n, loaded.placement, *shape)
-        return images
-
-    def _placement(self, draw: ImageDraw, stored_hw: Size) -> ImagePlacement:
-        return draw.placement(self._place(stored_hw), stored_hw, self._image_hw)
-
-    def _read_points(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> list[Tensor]:
+    def _read_points(self, plan: ClipPlan, ref_from_ego: Float64[Tensor, "t 4 4"]) -> list[Tensor]:
         """Points of each frame in `ref`; none where the frame has no LiDAR of its own."""
         points = [torch.zeros(0, 3) for _ in plan.anchors]
+        mounts = self._tables.ego_from_sensor(np.maximum(plan.anchors, 0))
         for t in np.flatnonzero(plan.anchors >= 0).tolist():
-            row = plan.anchors[t : t + 1]
-            record = self._tables.sample_data(int(row[0]))
-            if record.channel != self._lidar:
-                continue
-            points_ego = read_sweep(
-                self._tables.root / record.filename,
-                self._tables.ego_from_sensor(row)[0],
-                self._body,
-                where=f"sample_data {record.token}: ",
-            )
-            ref_from_ego = (ref_from_global @ self._tables.global_from_ego(row))[0]
-            points[t] = transform_points(ref_from_ego, points_ego).float()
+            record = self._tables.sample_data(int(plan.anchors[t]))
+            if record.channel == self._lidar:
+                path = self._tables.root / record.filename
+                where = f"sample_data {record.token}: "
+                points[t] = read_sweep(path, mounts[t], ref_from_ego[t], self._body, where)
         return points
 
     def _samples_of_frames(self, plan: ClipPlan) -> list[int]:
@@ -207,7 +147,9 @@ class ClipReader:
         poses = (ref_from_global @ global_from_camera).view(*plan.images.shape, 4, 4)
         return _identity_where(torch.from_numpy(plan.images < 0), poses)
 
-    def _ego_poses(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> Tensor:
+    def _ego_poses(
+        self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]
+    ) -> Float64[Tensor, "t 4 4"]:
         poses = ref_from_global @ self._tables.global_from_ego(np.maximum(plan.anchors, 0))
         # The product of a pose and its inverse is the identity but for rounding; make it exact.
         is_key = torch.arange(len(plan.anchors)) == plan.key

@@ -54,11 +54,13 @@ class ColourJitter:
         """The images in other colours; integers 0 to 255, or numbers in [0, 1]."""
         if self.changes_nothing:
             return images
-        top = 1.0 if images.is_floating_point() else 255.0
+        is_float = images.is_floating_point()
+        top = 1.0 if is_float else 255.0
         matrix = self.matrix().float()
-        # One pass over memory where colours lie last, as the reader leaves them.
-        colours = images.movedim(1, -1).float()
-        changed = (colours @ matrix[:, :3].T).add_(top * matrix[:, 3]).clamp_(0.0, top)
-        if not images.is_floating_point():
-            changed = changed.round_()
-        return changed.to(images.dtype).movedim(-1, 1)
+        # One pass over memory where colours lie last, as the reader leaves them. The offset is the
+        # same for every colour; to add one number is several times as fast as to add three.
+        colours = images.movedim(1, -1).float() @ matrix[:, :3].T
+        colours = colours.add_(top * float(matrix[0, 3])).clamp_(0.0, top)
+        if not is_float:
+            colours = colours.add_(0.5)  # conversion to integers rounds down
+        return colours.to(images.dtype).movedim(-1, 1)

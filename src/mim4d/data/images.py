@@ -1,15 +1,16 @@
 """Image files to pixels at their place in the target.
 
-What enters are a file and an `ImagePlacement`; what leaves are uint8 RGB levels in a tensor of the
-caller's. A JPEG is decoded at a half, a quarter or an eighth of its size where the target is that
-small; then only the part that is shown is resized, with antialiasing (bilinear, on fixed-point
-levels). Places are exact to the sub-pixel whatever was decoded: `target_from_stored` of the
-placement says where each stored pixel went.
+What enters are a file and an `ImagePlacement`; what leaves are uint8 RGB levels, written into a
+tensor of the caller's. A JPEG is decoded at a half, a quarter or an eighth of its size where the
+target is that small; then only the part that is shown is resized, with antialiasing (bilinear, on
+fixed-point levels). Places are exact to the sub-pixel whatever was decoded: `target_from_stored` of
+the placement says where each stored pixel went.
 
 Pixels are taken as they are stored, for that is what calibrations are of: an EXIF rotation is not
 applied.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,30 +35,45 @@ _MODES = ("RGB", "L", "P", "RGBA")
 
 
 @dataclass(frozen=True)
-class LoadedImage:
-    """How an image was laid into its target.
+class DecodedImage:
+    """What was decoded of an image, and where it goes.
 
     Attributes:
         stored_hw: Rows and columns of the file.
-        placement: Where they went.
+        placement: How the picture is laid into its target.
+        levels: The part that is needed, perhaps at a half, a quarter or an eighth of its size.
+        rows: What becomes of its rows.
+        columns: What becomes of its columns.
     """
 
     stored_hw: Size
     placement: ImagePlacement
+    levels: UInt8[Tensor, "h w 3"]
+    rows: Span
+    columns: Span
+
+    def write_to(self, target: UInt8[Tensor, "3 ht wt"]) -> None:
+        """Write the picture; what is not picture in the target becomes 0.
+
+        Args:
+            target: RGB levels. Fastest if its colours lie last in memory.
+        """
+        picture = resize_part(self.levels, self.rows, self.columns)
+        height, width = self.rows.length, self.columns.length
+        target[:, :height, :width] = picture.flip(-1) if self.placement.flipped else picture
+        if (height, width) != target.shape[1:]:
+            target[:, height:] = 0
+            target[:, :height, width:] = 0
 
 
-def load_image(
-    path: Path,
-    target: UInt8[Tensor, "3 h w"],
-    place: Placer,
-    expected_hw: Size = (0, 0),
-    where: str = "",
-) -> LoadedImage:
-    """Decode an image into its place in `target`; what is not picture there is left as it is.
+def decode_image(
+    path: Path, target_hw: Size, place: Placer, expected_hw: Size = (0, 0), where: str = ""
+) -> DecodedImage:
+    """Decode what the target shows of an image.
 
     Args:
         path: A JPEG, PNG or whatever else Pillow reads, RGB or grey with 8 bits a channel.
-        target: Where to write RGB levels. Fastest if its colours lie last in memory.
+        target_hw: Rows and columns of the target.
         place: Chooses the placement; it is called once the file's size is known.
         expected_hw: Rows and columns that the table gives for the stored image; 0 if it does not.
         where: What to call the record in an error message.
@@ -66,29 +82,27 @@ def load_image(
         DataError: If the file is missing or damaged, its size is not the expected one, or its
             pixels are of another kind.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{where}image file {path} not found; was its archive extracted?")
     with _readable(path, where):
         image = Image.open(path)
     with image:
         _check(path, image, expected_hw, where)
         stored_hw = (image.height, image.width)
-        loaded = LoadedImage(stored_hw, place(stored_hw))
-        rows, columns = _draft(image, loaded, (target.shape[1], target.shape[2]))
+        placement = place(stored_hw)
+        rows, columns = _draft(image, placement, target_hw)
         with _readable(path, where):
             levels = _decode(image, rows, columns)
-    picture = resize_part(levels, rows, columns)
-    if loaded.placement.flipped:
-        picture = picture.flip(-1)
-    target[:, : rows.length, : columns.length] = picture
-    return loaded
+    return DecodedImage(stored_hw, placement, levels, rows, columns)
 
 
 @contextmanager
 def _readable(path: Path, where: str) -> Iterator[None]:
-    """Name the file that the decoder stumbles over."""
+    """Name the file that is not there, or that the decoder stumbles over."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"{where}image file {path} not found; was its archive extracted?"
+        ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{where}image file {path} cannot be decoded ({error}); the file is damaged: restore it"
@@ -109,9 +123,9 @@ def _check(path: Path, image: Image.Image, expected_hw: Size, where: str) -> Non
         )
 
 
-def _draft(image: Image.Image, loaded: LoadedImage, target_hw: Size) -> tuple[Span, Span]:
+def _draft(image: Image.Image, placement: ImagePlacement, target_hw: Size) -> tuple[Span, Span]:
     """Set how much smaller a JPEG is decoded, and tell what is needed of rows and columns then."""
-    placement, stored_hw = loaded.placement, loaded.stored_hw
+    stored_hw = (image.height, image.width)
     scaled_hw = placement.scaled_hw(stored_hw)
     picture_hw = placement.picture_hw(stored_hw, target_hw)
     crop = (placement.crop_top_px, placement.crop_left_px)
@@ -124,12 +138,17 @@ def _draft(image: Image.Image, loaded: LoadedImage, target_hw: Size) -> tuple[Sp
 
 
 def _decode(image: Image.Image, rows: Span, columns: Span) -> UInt8[Tensor, "h w 3"]:
-    """The pixels that the spans need."""
+    """The pixels that the spans need; read-only memory."""
+    image.load()
     if image.mode != "RGB":
         image = image.convert("RGB")
-    box = (columns.first, rows.first, columns.last, rows.last)
-    if box != (0, 0, *image.size):
-        image = image.crop(box)
-    # Loading is lazy: it is here that a file is decoded. A bytearray, because bytes are read-only.
-    levels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
-    return levels.view(image.height, image.width, 3)
+    height, width = rows.last - rows.first, columns.last - columns.first
+    # What `tobytes` does after a crop, but without the crop's copy and in one piece instead of
+    # pieces of 64 KiB that are joined: a third of the time.
+    encoder = Image._getencoder("RGB", "raw", ("RGB", 0, 1))
+    encoder.setimage(image.im, (columns.first, rows.first, columns.last, rows.last))
+    _, _, levels = encoder.encode(3 * height * width)
+    with warnings.catch_warnings():
+        # Torch warns of read-only memory; nobody writes into it.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.frombuffer(levels, dtype=torch.uint8).view(height, width, 3)

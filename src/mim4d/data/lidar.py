@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 from torch import Tensor
 
 from mim4d.errors import DataError, MissingFileError
-from mim4d.geometry.rigid import transform_points
 
 NUMBERS_PER_POINT = 5
 
@@ -35,20 +34,25 @@ class EgoBody:
     front_m: float = 4.0
     half_width_m: float = 1.1
 
-    def contains(self, points_ego: Float64[Tensor, "p 3"]) -> Bool[Tensor, " p"]:
+    def contains(self, points_ego: Float[Tensor, "p 3"]) -> Bool[Tensor, " p"]:
         """Points above, below or in the car."""
         x, y = points_ego[:, 0], points_ego[:, 1]
         return (x > self.rear_m) & (x < self.front_m) & (y.abs() < self.half_width_m)
 
 
 def read_sweep(
-    path: Path, ego_from_lidar: Float64[Tensor, "4 4"], body: EgoBody, where: str = ""
-) -> Float64[Tensor, "p 3"]:
-    """Points of one sweep in the ego frame of its own time.
+    path: Path,
+    ego_from_lidar: Float64[Tensor, "4 4"],
+    target_from_ego: Float64[Tensor, "4 4"],
+    body: EgoBody,
+    where: str = "",
+) -> Float32[Tensor, "p 3"]:
+    """Points of one sweep in a frame near the car, such as `ref`.
 
     Args:
         path: The `.pcd.bin` file.
         ego_from_lidar: Mount of the sensor.
+        target_from_ego: From the car at the sweep's own time to the frame wanted.
         body: Points inside are returns of the car itself and are dropped.
         where: What to call the record in an error message.
 
@@ -64,12 +68,24 @@ def read_sweep(
             f"{4 * NUMBERS_PER_POINT} (x, y, z, intensity, ring as float32): the file is empty, "
             "cut short or of another format; restore it"
         )
-    points_lidar = torch.frombuffer(content, dtype=torch.float32).view(-1, NUMBERS_PER_POINT)
-    points_lidar = points_lidar[:, :3].double()
-    finite = points_lidar.isfinite().all(dim=-1)
+    rows = torch.frombuffer(content, dtype=torch.float32).view(-1, NUMBERS_PER_POINT)
+    points_ego = _transform(ego_from_lidar.float(), rows)  # precise enough for what is dropped
+    # A product with a coordinate that is not finite is not finite either.
+    finite = points_ego[:, 0].isfinite()
     if not finite.any():
         raise DataError(
             f"{where}LiDAR file {path}: none of its {len(finite)} points is finite; restore it"
         )
-    points_ego = transform_points(ego_from_lidar, points_lidar[finite])
-    return points_ego[~body.contains(points_ego)]
+    kept = (finite & ~body.contains(points_ego)).nonzero()[:, 0]
+    return _transform(target_from_ego @ ego_from_lidar, rows.index_select(0, kept)).float()
+
+
+def _transform(
+    a_from_lidar: Float[Tensor, "4 4"], rows: Float32[Tensor, "p 5"]
+) -> Float[Tensor, "p 3"]:
+    """`transform_points` of x, y, z in the matrix's precision, three times as fast for thousands.
+
+    As one product; on the CPU, neither autocast nor TF32 rounds it.
+    """
+    columns = rows[:, :3].T.to(a_from_lidar.dtype, memory_format=torch.contiguous_format)
+    return torch.addmm(a_from_lidar[:3, 3:], a_from_lidar[:3, :3], columns).T

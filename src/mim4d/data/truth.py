@@ -11,6 +11,7 @@ shows, as part of a rigid body: v + ω × r. The ego car's motion is no part of 
 has exactly zero. Poses are composed in float64, velocities leave in float32.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from mim4d.data.placement import Size
 from mim4d.data.scene_motion import SceneMotion
 from mim4d.data.tables import NuscenesTables
 from mim4d.errors import DataError, MissingFileError
@@ -29,6 +31,10 @@ ROOT = Path("truth")
 FOLDER = ROOT / "distance"
 UNITS_PER_M = 256
 Pose = Float[Tensor, "4 4"]
+Length = int | float
+Box = tuple[Length, Length, Length, Length]
+"""Left, top, right and bottom, pixels of the stored image."""
+ShownBox = Callable[[Size], Box]
 
 
 def has_truth(root: Path) -> bool:
@@ -41,13 +47,20 @@ def has_instances(root: Path) -> bool:
     return (root / ROOT / "instance").is_dir()
 
 
-def read_distance(root: Path, image_file: Path, lattice: tuple[int, int]) -> Float[Tensor, "h w"]:
-    """Distances at the centres of a lattice of cells that covers the image.
+def _whole(size: Size) -> Box:
+    return 0.0, 0.0, size[1], size[0]
+
+
+def read_distance(
+    root: Path, image_file: Path, lattice: Size, shown: ShownBox = _whole
+) -> Float[Tensor, "h w"]:
+    """Distances at the centres of a lattice of cells that covers what is shown of the image.
 
     Args:
         root: Data set.
         image_file: Path of the image relative to `root`.
         lattice: Rows and columns of the lattice.
+        shown: From the image's rows and columns to the part that is shown; by default all of it.
 
     Returns:
         Metres along the ray; 0 where there is none.
@@ -56,7 +69,7 @@ def read_distance(root: Path, image_file: Path, lattice: tuple[int, int]) -> Flo
         DataError: If the file is missing or damaged.
     """
     stored = _read_png(root, "distance", image_file)
-    rows, columns = _lattice(lattice, stored.shape)
+    rows, columns = _lattice(lattice, stored.shape, shown)
     return torch.from_numpy(stored[np.ix_(rows, columns)].astype(np.float32)) / UNITS_PER_M
 
 
@@ -215,10 +228,13 @@ def _read_png(root: Path, kind: str, image_file: Path) -> NDArray[Any]:
         raise DataError(f"{path}: not a readable PNG ({error}); make the world anew") from error
 
 
-def _lattice(lattice: tuple[int, int], size: tuple[int, ...]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _lattice(
+    lattice: Size, size: tuple[int, ...], shown: ShownBox = _whole
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Row and column of the stored pixel under each cell's centre."""
+    left, top, right, bottom = shown((size[0], size[1]))
     rows, columns = (
-        ((np.arange(cells) + 0.5) / cells * pixels).astype(int)
-        for cells, pixels in zip(lattice, size, strict=True)
+        (first + (np.arange(cells) + 0.5) / cells * (last - first)).astype(int)
+        for cells, first, last in ((lattice[0], top, bottom), (lattice[1], left, right))
     )
     return rows, columns

@@ -1,14 +1,13 @@
 """One pre-training run: data, model, estimate, training, what is left behind."""
 
 import logging
-import os
 import resource
 import signal
 import sys
 import time
 import warnings
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader
 from mim4d.build import build_dataset, build_model
 from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip, collate
+from mim4d.data.loader import LoadCost, Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.errors import DataError
@@ -50,10 +50,23 @@ _TRAINING = SceneChoice("train")
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will cost, measured on its own first clip."""
+    """What a run will cost, measured on its own first clip.
 
-    seconds_per_step: float
+    Attributes:
+        step_s: One step, without loading.
+        load: What loading a batch costs.
+        peak_bytes: Largest memory.
+    """
+
+    step_s: float
+    load: LoadCost
     peak_bytes: int
+
+    def seconds_per_step(self, workers: int) -> float:
+        """Without loader processes the step waits for its clips; they may also be too few."""
+        if workers == 0:
+            return self.step_s + self.load.load_s
+        return max(self.step_s, self.load.load_s / workers)
 
 
 def pretrain(
@@ -102,20 +115,24 @@ def pretrain(
     torch.manual_seed(config.seed)
     module = PretrainingModule(build_model(config), config)
     accelerator = choose_accelerator(device)
-    num_workers = _num_workers(workers)
     checkpoint, first_step = None, 0
     if resume:
         _check_same_scenes(run, names)
         checkpoint = latest_checkpoint(run)
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
         truncate_metrics(run / "metrics.jsonl", first_step)
+        cost = load_cost(dataset, config.optim.batch_size)[0]
+        loading = choose_loading(cost, Machine.here(), accelerator == "cuda", workers)
         logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
     else:
-        estimate, clip = estimate_cost(module, dataset, accelerator, num_workers)
+        estimate, clip = estimate_cost(module, dataset, accelerator)
         logger.info("%s", describe(config, clip, num_clips))
-        logger.info("%s", describe_cost(estimate, config.optim.steps, accelerator))
+        loading = choose_loading(estimate.load, Machine.here(), accelerator == "cuda", workers)
+        logger.info("%s", describe_cost(estimate, config.optim.steps, accelerator, loading))
         create_run(run, config, data, names, overfit)
-    loader = build_loader(dataset, config, num_clips, first_step, num_workers)
+    optim = config.optim
+    sampler = StepSampler(num_clips, optim.batch_size, optim.steps, config.seed, first_step)
+    loader = build_loader(dataset, sampler, loading)
     _quiet_lightning()
     trainer = _trainer(config, run, accelerator, first_step, progress)
     _fit(trainer, module, loader, checkpoint)
@@ -146,35 +163,21 @@ def _fit(
         raise DataError(str(error).rsplit("Error: ", 1)[-1].strip()) from error
 
 
-def build_loader(
-    dataset: NuscenesDataset, config: RunConfig, num_clips: int, first_step: int, workers: int
-) -> "DataLoader[Clip]":
-    """Batches for the remaining steps; the same whatever the number of workers."""
-    sampler = StepSampler(
-        num_clips, config.optim.batch_size, config.optim.steps, config.seed, first_step
-    )
-    return DataLoader(
-        dataset,
-        batch_sampler=sampler,
-        collate_fn=collate,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-        prefetch_factor=2 if workers else None,
-    )
+def load_cost(dataset: NuscenesDataset, batch_size: int) -> tuple[LoadCost, Clip]:
+    """Time the loading of the first clip, its file in the cache; a step's time is not known."""
+    dataset[0]  # the first reading warms the file cache
+    start = time.perf_counter()
+    clip = dataset[0]
+    load_s = batch_size * (time.perf_counter() - start)
+    return LoadCost(load_s, batch_size * clip.num_bytes, None), clip
 
 
 def estimate_cost(
-    module: PretrainingModule, dataset: NuscenesDataset, accelerator: str, workers: int
+    module: PretrainingModule, dataset: NuscenesDataset, accelerator: str
 ) -> tuple[Estimate, Clip]:
-    """Time two steps of a copy of the model on the first clip; nothing of the run is touched.
-
-    Without loader processes the step waits for its clips, so their loading counts too.
-    """
-    dataset[0]  # the first reading also warms the file cache
-    start = time.perf_counter()
-    clip = dataset[0]
+    """Time two steps of a copy of the model on the first clip; nothing of the run is touched."""
     size = module.config.optim.batch_size
-    loading = 0.0 if workers else size * (time.perf_counter() - start)
+    cost, clip = load_cost(dataset, size)
     probe = deepcopy(module).to(accelerator)
     batch = collate([clip] * size).to(accelerator)
     optimizer, _ = build_optimizer(
@@ -188,7 +191,7 @@ def estimate_cost(
         if accelerator == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
-    return Estimate(seconds + loading, peak_bytes(accelerator)), clip
+    return Estimate(seconds, replace(cost, step_s=seconds), peak_bytes(accelerator)), clip
 
 
 def describe(config: RunConfig, clip: Clip, num_clips: int) -> str:
@@ -200,12 +203,15 @@ def describe(config: RunConfig, clip: Clip, num_clips: int) -> str:
     )
 
 
-def describe_cost(estimate: Estimate, steps: int, accelerator: str) -> str:
+def describe_cost(estimate: Estimate, steps: int, accelerator: str, loading: Loading) -> str:
     """The estimate in a line."""
-    minutes, seconds = divmod(round(estimate.seconds_per_step * steps), 60)
+    step_s = estimate.seconds_per_step(loading.workers)
+    minutes, seconds = divmod(round(step_s * steps), 60)
+    readers = f"by {loading.workers} processes" if loading.workers else "between the steps"
     return (
-        f"about {estimate.seconds_per_step:.2f} s a step on {accelerator}, {minutes} min "
-        f"{seconds:02d} s in all, and {estimate.peak_bytes / 2**30:.1f} GiB of memory"
+        f"about {step_s:.2f} s a step on {accelerator}, {minutes} min {seconds:02d} s in all, and "
+        f"{estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
+        f"{estimate.load.load_s:.2f} s {readers}"
     )
 
 
@@ -248,14 +254,6 @@ def _check_same_scenes(run: Path, names: list[str]) -> None:
             f"{', '.join(new[:3]) or 'none'}; missing: {', '.join(gone[:3]) or 'none'}); resume "
             "with the same data and the same choice of scenes, or start a new --out"
         )
-
-
-def _num_workers(workers: int | None) -> int:
-    """Loader processes that help rather than take cores away from the step."""
-    if workers is not None:
-        return workers
-    cores = os.cpu_count() or 1
-    return 0 if cores <= 2 else min(8, cores // 2)
 
 
 def _trainer(

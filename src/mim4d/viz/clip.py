@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mim4d.data.augmentation import ClipAugmentation, ClipRequest
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.scene_maps import has_maps
@@ -69,6 +70,9 @@ def view_data(
     lidar: str | None,
     version: str | None,
     without: tuple[str, ...] = (),
+    body_masks: Path | None = None,
+    augmentation: ClipAugmentation | None = None,
+    augment_seed: int = 0,
 ) -> None:
     """Draw one clip of a data set.
 
@@ -82,6 +86,9 @@ def view_data(
         lidar: LiDAR channel, or None.
         version: Version folder, where there are several.
         without: What to leave out: `lidar`, `boxes`, `map` or layers of the map.
+        body_masks: Folder of masks of the car itself; what they cover is tinted.
+        augmentation: What the clip undergoes before it is drawn.
+        augment_seed: Seed of what is drawn from its ranges.
 
     Raises:
         ValueError: If the data are wrong or there is no such clip.
@@ -97,11 +104,16 @@ def view_data(
         image_hw=image_hw,
         lidar=lidar,
         map_range_m=map_range(data, version, shown),
+        body_masks=body_masks,
+        augmentation=augmentation or ClipAugmentation(),
     )
     if not 0 <= index < len(dataset):
         raise ValueError(f"{data}: clip {index} asked for; it has clips 0 to {len(dataset) - 1}")
     title = f"clip {index} of {len(dataset)}"
-    draw_clip(dataset[index], dataset.category_names, title, shown).save(out)
+    if augmentation is not None:
+        title += f", augmented with seed {augment_seed}"
+    clip = dataset[ClipRequest(index, augment_seed)]
+    draw_clip(clip, dataset.category_names, title, shown).save(out)
 
 
 def map_range(data: Path, version: str | None, shown: Shown) -> tuple[float, float] | None:

@@ -42,6 +42,7 @@ _CATEGORY_COLOURS = {
     "movable_object.trafficcone": "#ff9e80",
 }
 """The ten classes of nuScenes detection, by how the names of their categories begin."""
+_BODY_TINT = (1.0, 0.1, 0.6)
 _OTHER_COLOURS = ("#00a37a", "#c0ca33", "#d4a5a5", "#94a3b8", "#c026d3", "#fb7185")
 
 
@@ -122,7 +123,11 @@ def draw_image(
     Returns:
         The mapping of LiDAR distances to colours; None if there are no points.
     """
-    show_colours(axes, picture(clip, t, n))
+    pixels = picture(clip, t, n)
+    if clip.on_body is not None:
+        covered = clip.on_body[0, n, : pixels.shape[0], : pixels.shape[1], None]
+        pixels = torch.where(covered, 0.5 * (pixels + pixels.new_tensor(_BODY_TINT)), pixels)
+    show_colours(axes, pixels)
     # Lines are as thin as the panel is small.
     thin = min(1.0, max(0.55, axes.get_window_extent().width / 560))
     mapping = _draw_lidar(axes, clip, t, n) if overlay.shown.lidar else None
