@@ -1,0 +1,152 @@
+"""LiDAR against cameras: does the calibration look right on real video?
+
+A few clips are read and the common turn of the cameras at which image edges and depth edges agree
+best is measured (`mim4d.data.alignment`), for every other camera apart: their scatter says how far
+the answer can be trusted. A verdict is given only where it can. Angles are degrees.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from mim4d.check.findings import Findings, Place, Rule
+from mim4d.check.tables import TableSet
+from mim4d.data.alignment import Alignment, alignment_offset
+from mim4d.data.clip import Clip
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.errors import DataError
+
+MAX_CLIPS = 4
+LARGEST_HW = (608, 968)
+MIN_PX_PER_DEG = 6.0
+MIN_CONTRAST = 1.08
+"""Score at the peak over the mean; real video with a right calibration has 1.15 to 1.3."""
+LEAST_UNCERTAINTY_DEG = 0.1
+MAX_UNCERTAINTY_DEG = 0.3
+TOLERANCE_DEG = 0.25
+
+REFUSED = Rule("reader-refuses", "error", "a data set that opens", "correct what the message says")
+TURNED = Rule(
+    "calibration-turned",
+    "warning",
+    f"edges of LiDAR and images that agree within {TOLERANCE_DEG:g} degrees and the uncertainty",
+    "calibrate anew, or check poses and times of LiDAR and cameras",
+)
+FITS = Rule(
+    "calibration-fits", "remark", "edges of LiDAR and images that agree", "nothing: they do"
+)
+NO_VERDICT = Rule(
+    "calibration-unknown",
+    "remark",
+    "clips from which the calibration can be judged",
+    "nothing, or look at clips yourself (mim4d view)",
+)
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A turn of the cameras against the LiDAR and how far it can be trusted, degrees."""
+
+    degrees: float
+    uncertainty_deg: float
+    contrast: float
+
+    @property
+    def is_trustworthy(self) -> bool:
+        """Whether a peak was there, and the estimates agree."""
+        return self.uncertainty_deg <= MAX_UNCERTAINTY_DEG and self.contrast >= MIN_CONTRAST
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the turn is more than tolerance and chance explain."""
+        return abs(self.degrees) > TOLERANCE_DEG + 2 * self.uncertainty_deg
+
+    def __str__(self) -> str:
+        return f"{self.degrees:+.2f} ± {self.uncertainty_deg:.2f} degrees"
+
+
+def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
+    """Open the data set as training does, and compare LiDAR with images in a few clips."""
+    lidars = [c for c in tables.channels if tables.modality_of_channel[c] == "lidar"]
+    lidar = "LIDAR_TOP" if "LIDAR_TOP" in lidars else next(iter(lidars), None)
+    try:
+        data = NuscenesDataset(
+            tables.root,
+            version=tables.version,
+            frames=3,
+            incomplete="keep",
+            image_hw=LARGEST_HW,
+            lidar=lidar,
+        )
+    except DataError as error:
+        findings.add(REFUSED, "sample_data", Place(str(error)))
+        return
+    if lidar is None:
+        findings.add(NO_VERDICT, "calibrated_sensor", Place("there is no LiDAR"))
+        return
+    found = _measure(data)
+    if isinstance(found, str):
+        findings.add(NO_VERDICT, "calibrated_sensor", Place(found))
+    else:
+        judge_offsets(*found, findings)
+
+
+def judge_offsets(yaw: Offset, pitch: Offset, findings: Findings) -> None:
+    """A verdict for each axis whose offset can be trusted."""
+    for axis, offset in (("yaw (to the right)", yaw), ("pitch (upwards)", pitch)):
+        place = Place(f"{axis}: cameras fit best turned by {offset}")
+        if not offset.is_trustworthy:
+            place = Place(f"{axis}: {offset}, contrast {offset.contrast:.2f}: too uncertain")
+            findings.add(NO_VERDICT, "calibrated_sensor", place, group=axis)
+        else:
+            rule = TURNED if offset.is_wrong else FITS
+            findings.add(rule, "calibrated_sensor", place, group=axis)
+
+
+def _measure(data: NuscenesDataset) -> tuple[Offset, Offset] | str:
+    """Yaw and pitch offset; or why there are none."""
+    chosen = np.unique(np.linspace(0, len(data) - 1, MAX_CLIPS).round().astype(int))
+    estimates: list[Alignment] = []
+    problem = "no clip could be read"
+    for index in chosen.tolist():
+        try:
+            clip = data[index]
+        except DataError as error:
+            problem = str(error)
+            continue
+        resolution = _px_per_deg(clip)
+        if resolution < MIN_PX_PER_DEG:
+            return (
+                f"images resolve {resolution:.1f} pixels a degree, "
+                f"{MIN_PX_PER_DEG:g} are needed to compare them with LiDAR"
+            )
+        for half in range(2):
+            try:
+                estimates.append(alignment_offset(_every_other_camera(clip, half)))
+            except DataError as error:
+                problem = str(error)
+    if len(estimates) < 2:
+        return problem
+    return (
+        _join([e.yaw_deg for e in estimates], [e.yaw_contrast for e in estimates]),
+        _join([e.pitch_deg for e in estimates], [e.pitch_contrast for e in estimates]),
+    )
+
+
+def _px_per_deg(clip: Clip) -> float:
+    """Of the coarsest camera that has an image."""
+    focal = clip.intrinsics[..., 0, 0][clip.image_present]
+    return float(torch.deg2rad(focal.min())) if len(focal) else 0.0
+
+
+def _every_other_camera(clip: Clip, first: int) -> Clip:
+    keep = torch.arange(clip.image_present.shape[-1]) % 2 == first
+    return replace(clip, image_present=clip.image_present & keep)
+
+
+def _join(degrees: list[float], contrasts: list[float]) -> Offset:
+    spread = float(np.std(degrees, ddof=1)) / np.sqrt(len(degrees))
+    return Offset(
+        float(np.mean(degrees)), max(spread, LEAST_UNCERTAINTY_DEG), float(np.median(contrasts))
+    )
