@@ -76,9 +76,10 @@ def check_boxes(tables: TableSet, findings: Findings) -> None:
     _check_copies(tables, findings)
     _check_attributes(tables, names, findings)
     total = len(columns["token"])
+    may_move = np.char.startswith(names, "vehicle") | np.char.startswith(names, "human")
     for rule, lacking in (
         (WITHOUT_POINTS, columns["num_lidar_points"] == 0),
-        (NO_ATTRIBUTE, ~(columns["attributes"] >= 0).any(axis=1)),
+        (NO_ATTRIBUTE, may_move & ~(columns["attributes"] >= 0).any(axis=1)),
         (NO_VISIBILITY, columns["visibility"] < 0),
     ):
         if count := int(lacking.sum()):
@@ -86,7 +87,7 @@ def check_boxes(tables: TableSet, findings: Findings) -> None:
             findings.add(rule, "sample_annotation", place)
 
 
-def categories_of_boxes(tables: TableSet) -> NDArray[np.str_]:
+def categories_of_boxes(tables: TableSet) -> NDArray[Any]:
     """Category of each box; empty where unknown."""
     names = np.array([n.decode(errors="replace") for n in tables["category"]["name"]], np.str_)
     of_instance = take(names, tables["instance"]["category"], "")
@@ -97,7 +98,7 @@ def _first_token(tables: TableSet, rows: Any) -> str:
     return tables.token("sample_annotation", int(np.flatnonzero(rows)[0]))
 
 
-def _check_sizes(tables: TableSet, names: NDArray[np.str_], findings: Findings) -> None:
+def _check_sizes(tables: TableSet, names: NDArray[Any], findings: Findings) -> None:
     columns = tables["sample_annotation"]
     size = columns["size_wlh_m"]
     for category in np.unique(names).tolist():
@@ -117,7 +118,7 @@ def _check_sizes(tables: TableSet, names: NDArray[np.str_], findings: Findings) 
         )
 
 
-def _check_speeds(tables: TableSet, names: NDArray[np.str_], findings: Findings) -> None:
+def _check_speeds(tables: TableSet, names: NDArray[Any], findings: Findings) -> None:
     columns = tables["sample_annotation"]
     after = np.flatnonzero(columns["sound"] & (columns["next"] >= 0))
     rows, after = after, columns["next"][after]
@@ -191,7 +192,7 @@ def _check_copies(tables: TableSet, findings: Findings) -> None:
     )
 
 
-def _check_attributes(tables: TableSet, names: NDArray[np.str_], findings: Findings) -> None:
+def _check_attributes(tables: TableSet, names: NDArray[Any], findings: Findings) -> None:
     """Vehicles, cycles and pedestrians have attributes of their own."""
     columns = tables["sample_annotation"]
     attributes = np.array([n.decode(errors="replace") for n in tables["attribute"]["name"]])
@@ -199,7 +200,11 @@ def _check_attributes(tables: TableSet, names: NDArray[np.str_], findings: Findi
     if len(rows) == 0:
         return
     found = attributes[columns["attributes"][rows, place]]
-    kinds = {"vehicle": ("vehicle", "cycle"), "human": ("pedestrian",), "movable_object": ()}
+    kinds = {
+        "vehicle": ("vehicle", "cycle"),
+        "human": ("pedestrian", "cycle"),
+        "movable_object": (),
+    }
     wrong = np.zeros(len(rows), np.bool_)
     for prefix, allowed in kinds.items():
         own = np.char.startswith(names[rows], prefix)

@@ -70,13 +70,14 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
     """Open the data set as training does, and compare LiDAR with images in a few clips."""
     lidars = [c for c in tables.channels if tables.modality_of_channel[c] == "lidar"]
     lidar = "LIDAR_TOP" if "LIDAR_TOP" in lidars else next(iter(lidars), None)
+    image_hw, resolution = _image_size(tables)
     try:
         data = NuscenesDataset(
             tables.root,
             version=tables.version,
             frames=3,
             incomplete="keep",
-            image_hw=LARGEST_HW,
+            image_hw=image_hw,
             lidar=lidar,
         )
     except DataError as error:
@@ -85,19 +86,26 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
     if lidar is None:
         findings.add(NO_VERDICT, "calibrated_sensor", Place("there is no LiDAR"))
         return
-    found = _measure(data)
-    if isinstance(found, str):
+    if resolution < MIN_PX_PER_DEG:
+        found = (
+            f"the images resolve {resolution:.1f} pixels a degree, "
+            f"{MIN_PX_PER_DEG:g} are needed to compare them with LiDAR"
+        )
         findings.add(NO_VERDICT, "calibrated_sensor", Place(found))
+        return
+    measured = _measure(data)
+    if isinstance(measured, str):
+        findings.add(NO_VERDICT, "calibrated_sensor", Place(measured))
     else:
-        judge_offsets(*found, findings)
+        judge_offsets(*measured, findings)
 
 
 def judge_offsets(yaw: Offset, pitch: Offset, findings: Findings) -> None:
     """A verdict for each axis whose offset can be trusted."""
-    for axis, offset in (("yaw (to the right)", yaw), ("pitch (upwards)", pitch)):
-        place = Place(f"{axis}: cameras fit best turned by {offset}")
+    for axis, way, offset in (("yaw", "to the right", yaw), ("pitch", "upwards", pitch)):
+        place = Place(f"the cameras fit best turned {way} by {offset}")
         if not offset.is_trustworthy:
-            place = Place(f"{axis}: {offset}, contrast {offset.contrast:.2f}: too uncertain")
+            place = Place(f"{offset}, contrast {offset.contrast:.2f}: too uncertain")
             findings.add(NO_VERDICT, "calibrated_sensor", place, group=axis)
         else:
             rule = TURNED if offset.is_wrong else FITS
@@ -115,12 +123,6 @@ def _measure(data: NuscenesDataset) -> tuple[Offset, Offset] | str:
         except DataError as error:
             problem = str(error)
             continue
-        resolution = _px_per_deg(clip)
-        if resolution < MIN_PX_PER_DEG:
-            return (
-                f"images resolve {resolution:.1f} pixels a degree, "
-                f"{MIN_PX_PER_DEG:g} are needed to compare them with LiDAR"
-            )
         for half in range(2):
             try:
                 estimates.append(alignment_offset(_every_other_camera(clip, half)))
@@ -134,10 +136,18 @@ def _measure(data: NuscenesDataset) -> tuple[Offset, Offset] | str:
     )
 
 
-def _px_per_deg(clip: Clip) -> float:
-    """Of the coarsest camera that has an image."""
-    focal = clip.intrinsics[..., 0, 0][clip.image_present]
-    return float(torch.deg2rad(focal.min())) if len(focal) else 0.0
+def _image_size(tables: TableSet) -> tuple[tuple[int, int], float]:
+    """Rows and columns to read images at, and pixels a degree of the coarsest camera there."""
+    data = tables["sample_data"]
+    known = tables.is_sound_data & tables.is_modality("camera") & (data["width_px"] > 0)
+    rows = np.flatnonzero(known)
+    if len(rows) == 0:
+        return LARGEST_HW, 0.0
+    hw = np.stack([data["height_px"][rows], data["width_px"][rows]])
+    fits = np.minimum(1.0, (np.array(LARGEST_HW)[:, None] / hw).min(axis=0))
+    focal = tables["calibrated_sensor"]["intrinsics"][data["calibrated_sensor"][rows], 0, 0]
+    height, width = np.minimum(hw.max(axis=1), LARGEST_HW).tolist()
+    return (height, width), float(np.radians((focal * fits).min()))
 
 
 def _every_other_camera(clip: Clip, first: int) -> Clip:

@@ -73,7 +73,7 @@ def _check_expansions(tables: TableSet, findings: Findings) -> None:
         file = f"maps/expansion/{location}.json"
         path = tables.root / file
         if not path.is_file():
-            findings.add(NO_EXPANSION, "log", Place(f"no {file}", token, file))
+            findings.add(NO_EXPANSION, "log", Place("no such file", token, file))
         elif problem := expansion_problem(path):
             findings.add(BAD_EXPANSION, "log", Place(problem, token, file))
 
@@ -119,7 +119,7 @@ def _check_rasters(tables: TableSet, findings: Findings) -> None:
 def _check_splits(tables: TableSet, findings: Findings) -> None:
     path = tables.root / "splits.json"
     if not path.is_file():
-        findings.add(NO_SPLITS, "splits", Place("no splits.json", file="splits.json"))
+        findings.add(NO_SPLITS, "splits", Place("no such file", file="splits.json"))
         return
     try:
         splits = loads(path.read_bytes())

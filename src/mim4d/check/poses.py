@@ -6,6 +6,7 @@ frame; metres, seconds, radians, quaternions w x y z.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,5 +256,5 @@ def _check_heading(tables: TableSet, steps: Steps, findings: Findings) -> None:
             findings.add(HEADING, "scene", place)
 
 
-def _name(names: NDArray[np.bytes_], row: int) -> str:
+def _name(names: NDArray[Any], row: int) -> str:
     return f"scene {names[row].decode(errors='replace')}"

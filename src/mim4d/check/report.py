@@ -114,8 +114,7 @@ def _finding_lines(finding: Finding) -> list[str]:
         lines.append(f"  {where}: {place.found}" if where else f"  {place.found}")
     if more := finding.count - len(finding.places):
         lines.append(f"  and {more} more")
-    if rule.severity != "remark" or not rule.action.startswith("nothing:"):
-        lines.append(f"  expected {rule.expected}; {rule.action}")
+    lines.append(f"  expected: {rule.expected}; to do: {rule.action}")
     return [*lines, ""]
 
 

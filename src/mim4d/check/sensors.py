@@ -311,10 +311,13 @@ def image_sizes(tables: TableSet) -> dict[str, dict[tuple[int, int], int]]:
 
 def _check_sizes(tables: TableSet, findings: Findings) -> None:
     data = tables["sample_data"]
-    for channel, sizes in image_sizes(tables).items():
-        if OFFICIAL_WH not in sizes:
-            listed = ", ".join(f"{w}x{h}" for w, h in sizes)
-            findings.add(IMAGE_SIZE, "sample_data", Place(f"{channel}: {listed}"))
+    by_channel = image_sizes(tables)
+    for width, height in sorted({size for sizes in by_channel.values() for size in sizes}):
+        if (width, height) != OFFICIAL_WH:
+            cameras = sum((width, height) in sizes for sizes in by_channel.values())
+            place = Place(f"{width}x{height} of {cameras} camera{'s' if cameras > 1 else ''}")
+            findings.add(IMAGE_SIZE, "sample_data", place)
+    for channel, sizes in by_channel.items():
         usual = max(sizes, key=lambda size: sizes[size])
         own = tables.is_sound_data & (tables.channel_of_data == tables.channels.index(channel))
         other = own & ((data["width_px"] != usual[0]) | (data["height_px"] != usual[1]))

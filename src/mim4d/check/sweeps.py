@@ -22,6 +22,7 @@ MAX_REACH_M = 1000.0
 MIN_STATED = 5
 """Boxes with fewer points say nothing about the counts."""
 MAX_COUNT_ERROR = 0.5
+MIN_COUNT_RATIO = 0.1
 
 NO_POINT = Rule("no-finite-point", "error", "finite points", "restore the file")
 LOST = Rule(
@@ -49,6 +50,12 @@ COUNTS = Rule(
     "about as many points in the boxes as num_lidar_pts says",
     "check poses, the mount of the LiDAR and the boxes: they may not fit together",
 )
+SCALED_COUNTS = Rule(
+    "lidar-counts-scaled",
+    "remark",
+    "as many points in the boxes as num_lidar_pts says",
+    "nothing, if the boxes were made with a denser cloud than the sweeps hold",
+)
 
 
 @dataclass(frozen=True)
@@ -60,16 +67,16 @@ class SweepFacts:
         finite: How many are finite.
         reach_m: Distance of which 99 % of the points are nearer.
         has_ring: Whether any point's ring is not 0.
-        stated: Sum of `num_lidar_pts` over boxes that have several.
-        difference: Sum of the absolute differences to the points counted in those boxes.
+        stated: `num_lidar_pts` of those boxes of the sample that have several.
+        counted: Points inside each of them.
     """
 
     points: int
     finite: int
     reach_m: float
     has_ring: bool
-    stated: int
-    difference: int
+    stated: tuple[int, ...]
+    counted: tuple[int, ...]
 
 
 def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) -> SweepFacts:
@@ -86,8 +93,8 @@ def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) ->
         finite=len(points),
         reach_m=float(reach),
         has_ring=bool(np.any(values[:, 4] != 0)),
-        stated=int(stated.sum()),
-        difference=int(np.abs(stated - counted).sum()),
+        stated=tuple(stated.tolist()),
+        counted=tuple(counted.tolist()),
     )
 
 
@@ -144,9 +151,18 @@ def _problems(fact: SweepFacts, usual: float) -> list[tuple[Rule, str]]:
         problems.append((FEW, f"{fact.finite} points, usually {usual:.0f}"))
     if fact.reach_m > MAX_REACH_M:
         problems.append((REACH, f"points to {fact.reach_m:.0f} m"))
-    if fact.difference > MAX_COUNT_ERROR * fact.stated:
-        found = (
-            f"the boxes hold {fact.difference} points more or less than the {fact.stated} stated"
-        )
-        problems.append((COUNTS, found))
-    return problems
+    return [*problems, *_count_problems(fact)]
+
+
+def _count_problems(fact: SweepFacts) -> list[tuple[Rule, str]]:
+    """Counts that differ by one factor come from another cloud; others from a wrong frame."""
+    stated, counted = (np.array(counts, np.int64) for counts in (fact.stated, fact.counted))
+    if np.abs(stated - counted).sum() <= MAX_COUNT_ERROR * stated.sum():
+        return []
+    found = (
+        f"{counted.sum()} points in {len(stated)} boxes, num_lidar_pts says {stated.sum()} in all"
+    )
+    ratio = counted.sum() / stated.sum()
+    scatter = np.abs(counted - ratio * stated).sum()
+    scaled = ratio > MIN_COUNT_RATIO and scatter <= MAX_COUNT_ERROR * counted.sum()
+    return [(SCALED_COUNTS if scaled else COUNTS, found)]

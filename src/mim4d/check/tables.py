@@ -39,14 +39,14 @@ MISSING_TABLE = Rule(
     "missing-table", "error", "a file of this name beside the other tables", "restore the table"
 )
 NO_TABLE = Rule(
-    "absent-table", "remark", "nothing: the reader does without it", "add it if you need it"
+    "absent-table", "remark", "a table of this name", "nothing: the reader does without it"
 )
 UNREADABLE = Rule(
     "unreadable-table", "error", "a JSON list of records", "restore the file: it is damaged or cut"
 )
 EMPTY_TABLE = Rule("empty-table", "error", "at least one record", "restore the table")
 NO_RECORDS = Rule(
-    "no-records", "remark", "nothing: the reader does without it", "add records if you need them"
+    "no-records", "remark", "at least one record", "nothing: the reader does without them"
 )
 MISSING_FIELD = Rule("missing-field", "error", "the field in every record", "restore the table")
 WRONG_TYPE = Rule("wrong-type", "error", "a value of the field's type", "correct the record")
@@ -133,7 +133,7 @@ class TableSet:
     @cached_property
     def scene_of_data(self) -> NDArray[np.int64]:
         """Scene of each measurement; -1 unknown."""
-        return take(self["sample"]["scene"], self["sample_data"]["sample"], -1)
+        return take(self["sample"]["scene"], self["sample_data"]["sample"], -1).astype(np.int64)
 
     @cached_property
     def is_sound_data(self) -> NDArray[np.bool_]:
@@ -201,20 +201,25 @@ def _blank(fields: dict[str, Field]) -> Columns:
 def _read(path: Path, name: str, fields: dict[str, Field], findings: Findings) -> Columns | None:
     if not path.is_file():
         rule = NO_TABLE if name in _MAY_BE_ABSENT else MISSING_TABLE
-        findings.add(rule, name, Place(f"no file {path.name}", file=str(path)))
+        findings.add(rule, name, Place("no such file", file=_relative(path)))
         return None
     pieces: list[Columns] = []
     try:
         for rows in iter_rows(path):
             pieces.append(_read_piece(name, rows, fields, findings))
     except TableFormatError as error:
-        findings.add(UNREADABLE, name, Place(error.found, file=str(path)))
+        findings.add(UNREADABLE, name, Place(error.found, file=_relative(path)))
         return None
     columns = join_columns(pieces)
     if len(columns["token"]) == 0:
         rule = NO_RECORDS if name in _MAY_BE_ABSENT else EMPTY_TABLE
-        findings.add(rule, name, Place("an empty list", file=str(path)))
+        findings.add(rule, name, Place("an empty list", file=_relative(path)))
     return columns
+
+
+def _relative(path: Path) -> str:
+    """As from the data set's folder."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _read_piece(
