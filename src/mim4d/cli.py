@@ -86,9 +86,9 @@ def check(options: Check) -> int:
             strict=options.strict,
             progress=counter.update,
         )
+    print(report.text())
     if options.json is not None:
         report.save_json(options.json)
-    print(report.text())
     return report.exit_status
 
 

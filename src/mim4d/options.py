@@ -76,10 +76,6 @@ class Check:
     strict: bool = False
     """Treat warnings as errors (exit status 2)."""
 
-    def __post_init__(self) -> None:
-        if self.max_findings < 1:
-            raise ValueError(f"--max-findings is {self.max_findings}; expected 1 or more")
-
 
 @dataclass(frozen=True)
 class Pretrain:

@@ -1,6 +1,7 @@
 """Every planted fault is named with its table and its token; what is whole passes."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import mim4d.check
 from mim4d.check.report import Report
 from mim4d.check.run import check_data
 from mim4d.check.tables import CHECKED
@@ -98,6 +100,35 @@ def use_other_mount(root: Path) -> None:
 
 def many_points_stated(root: Path) -> None:
     edit_table(root, "sample_annotation", set_row("scene0-object0-2", num_lidar_pts=50))
+
+
+def denser_cloud_stated(root: Path) -> None:
+    """Twelve points in the box, the table says sixty."""
+    many_points_stated(root)
+    edit_table(root, "sample_annotation", set_row("scene0-object0-2", num_lidar_pts=60))
+    # The box's centre in the LiDAR's axes: the car is at y = 2002, the sensor 1 m ahead, 1.8 m up.
+    points([2.0 - 4.0, 2013.0 - 2002.0 - 1.0, 0.8 - 1.8], 12)(root)
+
+
+def stand_still(root: Path) -> None:
+    """From image 9 to 10 nothing moves; before and after the car does."""
+    content = (root / "sweeps/CAM_BACK/scene0-CAM_BACK-9.jpg").read_bytes()
+    (root / IMAGE).write_bytes(content)
+    edit_table(root, "ego_pose", set_row("pose-scene0-CAM_BACK-9", translation=[1000, 2001.96, 0]))
+
+
+TIMED = ("sample", "sample_data", "ego_pose")
+
+
+def scale_times(root: Path, name: str, factor: int) -> None:
+    start = 1_600_000_000_000_000
+    change = every_row(name, "timestamp", lambda time: start + factor * (time - start))
+    change(root)
+
+
+def shift_times(root: Path, name: str) -> None:
+    change = every_row(name, "timestamp", lambda time: time - 1_600_000_000_000_000)
+    change(root)
 
 
 def expansion(content: str) -> Damage:
@@ -414,7 +445,82 @@ FAULTS: dict[str, tuple[Damage, str, str, str, str, str]] = {
         many_points_stated,
         *("warning", "lidar-counts", "sample_data", "scene0-LIDAR_TOP-10", "0 points in 1 boxes"),
     ),
+    # What is odd but no fault, and the rest
+    "scene without samples": (
+        table("scene", lambda rows: rows.append({**rows[0], "token": "empty", "name": "empty"})),
+        *("error", "empty-scene", "scene", "empty", "no sample"),
+    ),
+    "object without boxes": (
+        table("instance", lambda rows: rows.append({**rows[0], "token": "empty"})),
+        *("warning", "empty-instance", "instance", "empty", "no box"),
+    ),
+    "two image sizes": (
+        row("sample_data", "scene0-CAM_BACK-10", width=64),
+        *("warning", "mixed-image-sizes", "sample_data", "scene0-CAM_BACK-10", "64x33 pixels"),
+    ),
+    "unused calibration": (
+        table("calibrated_sensor", another_mount),
+        *("remark", "unused-calibration", "calibrated_sensor", "calib-other", "no measurement"),
+    ),
+    "most points lost": (
+        lambda root: np.pad(np.full((9, 4), np.nan, np.float32), ((0, 1), (0, 1))).tofile(
+            root / SWEEP
+        ),
+        *("warning", "not-finite-points", "sample_data", "scene0-LIDAR_TOP-10", "9 of 10 points"),
+    ),
+    "few points": (
+        lambda root: [
+            np.ones((60, 5), np.float32).tofile(path)
+            for path in root.glob("s*/LIDAR_TOP/*")
+            if not path.name.startswith("scene0-LIDAR_TOP-10.")
+        ],
+        *("warning", "few-points", "sample_data", "scene0-LIDAR_TOP-10", "usually 60"),
+    ),
+    "counts of a denser cloud": (
+        denser_cloud_stated,
+        *("remark", "lidar-counts-scaled", "sample_data", "scene0-LIDAR_TOP-10", "says 60"),
+    ),
+    "standing car and world": (
+        stand_still,
+        *("remark", "identical-images", "sample_data", "scene0-CAM_BACK-10", "moved 0.00 m"),
+    ),
+    "scene at rest": (
+        every_row("ego_pose", "translation", lambda _: [1000.0, 2000.0, 0.0]),
+        *("remark", "no-motion", "scene", "scene1", "tiny-1 never moves"),
+    ),
+    "slow key frames": (
+        lambda root: [scale_times(root, name, 2) for name in TIMED],
+        *("remark", "key-frame-rate", "sample", "", "1 Hz"),
+    ),
+    "clock that starts at 0": (
+        lambda root: [shift_times(root, name) for name in TIMED],
+        *("remark", "clock-epoch", "sample", "", "times from 0 s on"),
+    ),
+    "radar only": (
+        table("sensor", lambda rows: [r.update(modality="radar") for r in rows]),
+        *("error", "reader-refuses", "sample_data", "", "cameras none"),
+    ),
+    "no attributes": (
+        lambda root: (root / "v1.0-mini/attribute.json").unlink(),
+        *("remark", "absent-table", "attribute", "", "v1.0-mini/attribute.json"),
+    ),
+    "no visibility": (
+        every_row("sample_annotation", "visibility_token", lambda _: ""),
+        *("remark", "boxes-without-visibility", "sample_annotation", "scene0-object0-0", "12 of"),
+    ),
+    "no points in boxes": (
+        every_row("sample_annotation", "num_lidar_pts", lambda _: 0),
+        *("remark", "boxes-without-points", "sample_annotation", "scene0-object0-0", "12 of 12"),
+    ),
     # Maps and splits
+    "log without map": (
+        row("map", "map0", log_tokens=[]),
+        *("remark", "log-without-map", "log", "log0", "no map"),
+    ),
+    "scene in no split": (
+        splits(train=["tiny-0"]),
+        *("remark", "scene-in-no-split", "scene", "scene1", "splits.json"),
+    ),
     "map that does not parse": (
         expansion("{"),
         *("error", "bad-map-expansion", "log", "log0", "not valid JSON"),
@@ -453,6 +559,18 @@ def places(report: Report, code: str, name: str) -> list[Any]:
         if finding.rule.code == code and finding.table == name
         for place in finding.places
     ]
+
+
+def test_every_rule_is_planted_here_or_told_of_real_or_whole_data() -> None:
+    sources = Path(mim4d.check.__file__).parent.glob("*.py")
+    codes = set(re.findall(r'Rule\(\s*"([a-z-]+)"', "".join(p.read_text() for p in sources)))
+    elsewhere = {
+        *("calibration-fits", "calibration-turned", "calibration-unknown"),
+        *("image-size", "no-sweeps", "no-splits", "no-records", "boxes-without-attribute"),
+        *("some-points-not-finite", "ring-zero", "unknown-location", "no-map-expansion"),
+        *("files-sampled", "missing-sweeps", "short-scene", "unreadable-file"),
+    }
+    assert codes - {fault[2] for fault in FAULTS.values()} == elsewhere
 
 
 @pytest.mark.parametrize("fault", FAULTS)

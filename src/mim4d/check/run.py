@@ -10,6 +10,7 @@ from mim4d.check.clocks import check_clocks
 from mim4d.check.contents import check_contents
 from mim4d.check.files import FilesToOpen, check_files, choose_files, list_files
 from mim4d.check.findings import Findings
+from mim4d.check.lidar_camera import check_lidar_against_cameras
 from mim4d.check.places import check_places
 from mim4d.check.poses import check_poses
 from mim4d.check.report import Report
@@ -45,7 +46,7 @@ def check_data(
         ValueError: If `max_findings` is not positive.
     """
     if max_findings < 1:
-        raise ValueError(f"max_findings is {max_findings}; expected 1 or more")
+        raise ValueError(f"--max-findings is {max_findings}; expected 1 or more")
     started = time.monotonic()
     version = find_version(root, version)
     findings = Findings(max_findings)
@@ -64,9 +65,6 @@ def check_data(
         opened = choose_files(tables, listed, files, findings)
         sweeps = check_contents(tables, listed, opened, findings, progress)
     summary = summarise(tables, sweeps, len(opened))
-    if findings.count("error") == 0 and files != "none":
-        # Here, because it imports torch: it is not needed where faults are already found.
-        from mim4d.check.lidar_camera import check_lidar_against_cameras
-
+    if findings.count("error") == 0 and files != "none":  # or the reader would refuse the data
         check_lidar_against_cameras(tables, findings)
     return Report(root, version, summary, findings, time.monotonic() - started, strict)
