@@ -1,23 +1,26 @@
 """LiDAR against cameras: does the calibration look right on real video?
 
 A few clips are read and the common turn of the cameras at which image edges and depth edges agree
-best is measured (`mim4d.data.alignment`), for every other camera apart: their scatter says how far
+best is measured (`mim4d.data.alignment`), for every other camera apart: the difference says how far
 the answer can be trusted. A verdict is given only where it can. Angles are degrees.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.tables import TableSet
-from mim4d.data.alignment import Alignment, alignment_offset
-from mim4d.data.clip import Clip
+from mim4d.data.alignment import alignment_offset
+from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import DataError
 
 MAX_CLIPS = 4
+MAX_FRAMES = 12
+"""A LiDAR of 32 beams has a few hundred depth edges in view of the cameras at a time."""
 LARGEST_HW = (608, 968)
 MIN_PX_PER_DEG = 6.0
 MIN_CONTRAST = 1.08
@@ -71,17 +74,9 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
     lidars = [c for c in tables.channels if tables.modality_of_channel[c] == "lidar"]
     lidar = "LIDAR_TOP" if "LIDAR_TOP" in lidars else next(iter(lidars), None)
     image_hw, resolution = _image_size(tables)
-    try:
-        data = NuscenesDataset(
-            tables.root,
-            version=tables.version,
-            frames=3,
-            incomplete="keep",
-            image_hw=image_hw,
-            lidar=lidar,
-        )
-    except DataError as error:
-        findings.add(REFUSED, "sample_data", Place(str(error)))
+    data = _open(tables, lidar, image_hw)
+    if isinstance(data, str):
+        findings.add(REFUSED, "sample_data", Place(data))
         return
     if lidar is None:
         findings.add(NO_VERDICT, "calibrated_sensor", Place("there is no LiDAR"))
@@ -100,6 +95,27 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
         judge_offsets(*measured, findings)
 
 
+def _open(tables: TableSet, lidar: str | None, image_hw: tuple[int, int]) -> NuscenesDataset | str:
+    """The data set with the longest clips that fit into it; or why it does not open."""
+    samples = np.bincount(np.maximum(tables["sample"]["scene"], 0), minlength=1)
+    problem = ""
+    # Where no scene is whole, clips with gaps will do.
+    ways: tuple[Literal["drop", "keep"], ...] = ("drop", "keep")
+    for incomplete in ways:
+        try:
+            return NuscenesDataset(
+                tables.root,
+                version=tables.version,
+                frames=int(min(max(samples.max(), 1), MAX_FRAMES)),
+                incomplete=incomplete,
+                image_hw=image_hw,
+                lidar=lidar,
+            )
+        except DataError as error:
+            problem = str(error)
+    return problem
+
+
 def judge_offsets(yaw: Offset, pitch: Offset, findings: Findings) -> None:
     """A verdict for each axis whose offset can be trusted."""
     for axis, way, offset in (("yaw", "to the right", yaw), ("pitch", "upwards", pitch)):
@@ -115,24 +131,14 @@ def judge_offsets(yaw: Offset, pitch: Offset, findings: Findings) -> None:
 def _measure(data: NuscenesDataset) -> tuple[Offset, Offset] | str:
     """Yaw and pitch offset; or why there are none."""
     chosen = np.unique(np.linspace(0, len(data) - 1, MAX_CLIPS).round().astype(int))
-    estimates: list[Alignment] = []
-    problem = "no clip could be read"
-    for index in chosen.tolist():
-        try:
-            clip = data[index]
-        except DataError as error:
-            problem = str(error)
-            continue
-        for half in range(2):
-            try:
-                estimates.append(alignment_offset(_every_other_camera(clip, half)))
-            except DataError as error:
-                problem = str(error)
-    if len(estimates) < 2:
-        return problem
+    try:
+        clips = collate([data[index] for index in chosen.tolist()])
+        halves = [alignment_offset(_every_other_camera(clips, first)) for first in range(2)]
+    except DataError as error:
+        return str(error).split(";")[0]
     return (
-        _join([e.yaw_deg for e in estimates], [e.yaw_contrast for e in estimates]),
-        _join([e.pitch_deg for e in estimates], [e.pitch_contrast for e in estimates]),
+        _join([half.yaw_deg for half in halves], [half.yaw_contrast for half in halves]),
+        _join([half.pitch_deg for half in halves], [half.pitch_contrast for half in halves]),
     )
 
 
@@ -156,7 +162,7 @@ def _every_other_camera(clip: Clip, first: int) -> Clip:
 
 
 def _join(degrees: list[float], contrasts: list[float]) -> Offset:
-    spread = float(np.std(degrees, ddof=1)) / np.sqrt(len(degrees))
+    spread = float(np.std(degrees, ddof=1) / np.sqrt(len(degrees)))
     return Offset(
         float(np.mean(degrees)), max(spread, LEAST_UNCERTAINTY_DEG), float(np.median(contrasts))
     )
