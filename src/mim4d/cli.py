@@ -72,26 +72,6 @@ def view(options: View) -> None:
     print(options.out)
 
 
-def check(options: Check) -> int:
-    """`mim4d check`."""
-    from mim4d.check.run import check_data
-    from mim4d.viz.console import Counter
-
-    with Counter("check", "file") as counter:
-        report = check_data(
-            options.data,
-            version=options.version,
-            files=options.files,
-            max_findings=options.max_findings,
-            strict=options.strict,
-            progress=counter.update,
-        )
-    print(report.text())
-    if options.json is not None:
-        report.save_json(options.json)
-    return report.exit_status
-
-
 def pretrain(options: Pretrain) -> None:
     """`mim4d pretrain`."""
     from mim4d.training.loop import pretrain as run_pretraining
@@ -124,6 +104,26 @@ def render(options: Render) -> None:
         device=options.device,
     ):
         print(path)
+
+
+def check(options: Check) -> int:
+    """`mim4d check`."""
+    from mim4d.check.run import check_data
+    from mim4d.viz.console import Counter
+
+    with Counter("check", "file") as counter:
+        report = check_data(
+            options.data,
+            version=options.version,
+            files=options.files,
+            max_findings=options.max_findings,
+            strict=options.strict,
+            progress=counter.update,
+        )
+    print(report.text())
+    if options.json is not None:
+        report.save_json(options.json)
+    return report.exit_status
 
 
 def evaluate(options: Evaluate) -> None:
@@ -175,10 +175,10 @@ class Command:
 COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
     "world": Command(World, world),
-    "check": Command(Check, check),
     "view": Command(View, view),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "render": Command(Render, render),
+    "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True),
