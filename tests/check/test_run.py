@@ -19,6 +19,28 @@ from tests.data.tiny_dataset import Rows, edit_table, set_row
 
 FAULTS = {**FAULTS_OF_TABLES, **FAULTS_OF_CARS, **FAULTS_OF_FILES, **ODD}
 
+# Errors and warnings that rightly come with a fault; all others come alone.
+COMPANY: dict[str, set[str]] = {
+    "empty table": {"dangling-link"},
+    "one-way link": {"broken-chain"},
+    "cycle": {"backward-link"},
+    "back in time": {"far-from-sample"},
+    "scene name twice": {"unknown-scene"},
+    "same time": {"pose-time"},
+    "key frame of another sample": {"two-key-frames", "sample-without-data"},
+    "two key frames": {"far-from-sample", "sample-without-data"},
+    "box twice": {"wrong-chain-end", "wrong-count", "broken-chain"},
+    "quaternion too long": {"pose-turn"},
+    "height": {"pose-acceleration"},
+    "lying car": {"pose-turn"},
+    "unexpected ending": {"shared-file", "broken-image"},
+    "frozen camera": {"pose-acceleration"},
+    "scene without samples": {"wrong-count"},
+    "object without boxes": {"wrong-count"},
+    "two image sizes": {"image-size-differs"},
+    "no attributes": {"reader-refuses"},
+}
+
 
 def places(report: Report, code: str, name: str) -> list[Any]:
     return [
@@ -51,6 +73,8 @@ def test_planted_fault_is_named(fault: str, data: Path) -> None:
     place = next(place for place in named if place.token == token)
     assert found in f"{place.found} {place.file}"
     assert {f.rule.severity for f in report.findings if f.rule.code == code} == {severity}
+    worse = {f.rule.code for f in report.findings if f.rule.severity != "remark"} - {code}
+    assert worse == COMPANY.get(fault, set())
     least = {"error": 2, "warning": 1, "remark": 0}[severity]
     assert report.exit_status >= least
     assert f"{severity:<8} {code}: {name}" in report.text()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
-from mim4d.check.poses import ego_columns
+from mim4d.check.poses import UNITS, ego_columns
 from mim4d.check.tables import Rows, TableSet, take
 from mim4d.data.boxes import MAX_VELOCITY_STEP_S
 
@@ -72,7 +72,8 @@ def check_boxes(tables: TableSet, findings: Findings) -> None:
     names = categories_of_boxes(tables)
     _check_sizes(tables, names, findings)
     _check_speeds(tables, names, findings)
-    _check_places(tables, findings)
+    if not findings.has(UNITS.code):
+        _check_places(tables, findings)
     _check_copies(tables, findings)
     _check_attributes(tables, names, findings)
     total = len(columns["token"])

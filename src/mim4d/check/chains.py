@@ -52,16 +52,16 @@ class Chain:
 
     Attributes:
         table: Their table.
-        owner_name: What an owner is, for messages.
         owner: Number of each record's owner; -1 unknown.
         times_us: Time of each record.
+        sound: Whether a record could be read, owner and time included.
         describe: Name of an owner, for messages.
     """
 
     table: str
-    owner_name: str
     owner: NDArray[np.int64]
     times_us: NDArray[np.int64]
+    sound: NDArray[np.bool_]
     describe: Callable[[int], str]
 
 
@@ -87,21 +87,28 @@ def _chains(tables: TableSet) -> list[Chain]:
     def series_name(number: int) -> str:
         return f"{scene(number // len(channels))}, {channels[number % len(channels)]}"
 
+    def chain(
+        table: str, owner: Rows, times_us: Rows, timed: Rows, describe: Callable[[int], str]
+    ) -> Chain:
+        sound = tables[table]["sound"] & timed & (owner >= 0)
+        return Chain(table, owner.astype(np.int64), times_us, sound, describe)
+
+    times, timed = sample["timestamp_us"], sample["sound"]
     return [
-        Chain("sample", "scene", sample["scene"].astype(np.int64), sample["timestamp_us"], scene),
-        Chain("sample_data", "scene and channel", series, data["timestamp_us"], series_name),
-        Chain(
+        chain("sample", sample["scene"], times, timed, scene),
+        chain("sample_data", series, data["timestamp_us"], data["sound"], series_name),
+        chain(
             "sample_annotation",
-            "instance",
-            boxes["instance"].astype(np.int64),
-            take(sample["timestamp_us"], boxes["sample"], 0),
+            boxes["instance"],
+            take(times, boxes["sample"], 0),
+            take(timed, boxes["sample"], False),
             lambda row: f"instance {tables.token('instance', row)}",
         ),
     ]
 
 
 def _check_links(tables: TableSet, chain: Chain, findings: Findings) -> None:
-    columns = _sound_links(tables[chain.table], chain.owner >= 0)
+    columns = _sound_links(tables[chain.table], chain.sound)
     times, name = chain.times_us, chain.table
 
     def add(rule: Rule, rows: Rows, found: Callable[[int], str]) -> None:
@@ -126,9 +133,8 @@ def _check_links(tables: TableSet, chain: Chain, findings: Findings) -> None:
     )
 
 
-def _sound_links(columns: Columns, known: NDArray[np.bool_]) -> Columns:
+def _sound_links(columns: Columns, sound: NDArray[np.bool_]) -> Columns:
     """Links between records that could be read whole; the others are told of elsewhere."""
-    sound = columns["sound"] & known
     links = {
         key: np.where(sound & take(sound, columns[key], False), columns[key], -1)
         for key in ("prev", "next")
@@ -139,8 +145,7 @@ def _sound_links(columns: Columns, known: NDArray[np.bool_]) -> Columns:
 def _check_pieces(tables: TableSet, chain: Chain, findings: Findings) -> None:
     """A chain has one first record; further ones begin another piece."""
     columns = tables[chain.table]
-    sound = columns["sound"] & (chain.owner >= 0)
-    first = np.flatnonzero(sound & (columns["prev"] < 0))
+    first = np.flatnonzero(chain.sound & (columns["prev"] < 0))
     first = first[np.argsort(chain.times_us[first], kind="stable")]
     _, earliest = np.unique(chain.owner[first], return_index=True)
     further = np.sort(np.delete(first, earliest))
@@ -166,7 +171,8 @@ def _check_scenes(tables: TableSet, chain: Chain, findings: Findings) -> None:
     findings.add_rows(
         ONE_SAMPLE, name, scenes, np.flatnonzero(counts == 1), lambda row: "a single sample"
     )
-    _check_ends(tables, name, ("first_sample", "last_sample"), (firsts, lasts), findings)
+    keys = ("first_sample", "last_sample")
+    _check_ends(tables, name, chain, (keys, (firsts, lasts)), findings)
     _check_count(scenes, name, ("num_samples", "nbr_samples"), counts, findings)
     _, once = np.unique(scenes["name"], return_index=True)
     twice = np.delete(np.arange(len(scenes["name"])), once)
@@ -183,7 +189,7 @@ def _check_instances(tables: TableSet, chain: Chain, findings: Findings) -> None
     findings.add_rows(
         NO_BOXES, name, instances, np.flatnonzero(counts == 0), lambda row: "no box is of it"
     )
-    _check_ends(tables, name, ("first", "last"), (firsts, lasts), findings)
+    _check_ends(tables, name, chain, (("first", "last"), (firsts, lasts)), findings)
     _check_count(instances, name, ("num_annotations", "nbr_annotations"), counts, findings)
 
 
@@ -201,16 +207,16 @@ def _ends(chain: Chain, owners: int) -> tuple[Rows, Rows, Rows]:
 def _check_ends(
     tables: TableSet,
     name: str,
-    keys: tuple[str, str],
-    expected: tuple[Rows, Rows],
+    chain: Chain,
+    ends: tuple[tuple[str, str], tuple[Rows, Rows]],
     findings: Findings,
 ) -> None:
-    linked = "sample" if name == "scene" else "sample_annotation"
-    for key, right in zip(keys, expected, strict=True):
+    """Compare the stated ends of the owners in table `name` with the right ones."""
+    for key, right in zip(*ends, strict=True):
         stated = tables[name][key]
-        sound = tables[linked]["sound"]
+        sound = chain.sound
         wrong = (stated != right) & take(sound, stated, False) & take(sound, right, False)
-        found = partial(_found_end, tables, linked, key.split("_")[0], stated, right)
+        found = partial(_found_end, tables, chain.table, key.split("_")[0], stated, right)
         findings.add_rows(WRONG_END, name, tables[name], np.flatnonzero(wrong), found, group=key)
 
 
