@@ -21,6 +21,7 @@ from mim4d.config import RunConfig, config_from_json, config_to_json
 from mim4d.options import (
     BenchLoad,
     BenchStep,
+    Check,
     Demo,
     Evaluate,
     Gallery,
@@ -143,6 +144,26 @@ def render(options: Render) -> None:
         print(path)
 
 
+def check(options: Check) -> int:
+    """`mim4d check`."""
+    from mim4d.check.run import check_data
+    from mim4d.viz.console import Counter
+
+    with Counter("check", "file") as counter:
+        report = check_data(
+            options.data,
+            version=options.version,
+            files=options.files,
+            max_findings=options.max_findings,
+            strict=options.strict,
+            progress=counter.update,
+        )
+    print(report.text())
+    if options.json is not None:
+        report.save_json(options.json)
+    return report.exit_status
+
+
 def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
     from mim4d.evaluation import evaluate_run
@@ -204,10 +225,13 @@ def show_config(options: ShowConfig) -> None:
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its options, what runs it, and whether a preset comes first."""
+    """A subcommand: its options, what runs it, and whether a preset comes first.
+
+    What `run` returns is the exit status; None means 0.
+    """
 
     options: type[Any]
-    run: Callable[[Any], None]
+    run: Callable[[Any], int | None]
     takes_preset: bool = False
 
 
@@ -218,6 +242,7 @@ COMMANDS: dict[str, Command] = {
     "gallery": Command(Gallery, gallery),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "render": Command(Render, render),
+    "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),
     "bench load": Command(BenchLoad, bench_load),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
@@ -262,9 +287,7 @@ def _dispatch(arguments: list[str]) -> int:
         raise ValueError(f"unknown command {name!r}{_nearest(name, COMMANDS)}; see `mim4d --help`")
     command = COMMANDS[name]
     options = _parse(name, command, arguments)
-    if options is not None:
-        command.run(options)
-    return 0
+    return (command.run(options) or 0) if options is not None else 0
 
 
 def _parse(name: str, command: Command, arguments: list[str]) -> Any:
@@ -318,9 +341,13 @@ def _overview() -> str:
         "",
     ]
     for name, command in COMMANDS.items():
-        lines.append(f"  {name:<12} {(command.options.__doc__ or '').strip()}")
+        lines.append(f"  {name:<12} {_first_line(command.options)}")
     lines += ["", "  --version    Print the version.", "  --debug      Show tracebacks of errors."]
     return "\n".join(lines)
+
+
+def _first_line(options: type[Any]) -> str:
+    return (options.__doc__ or "").strip().splitlines()[0]
 
 
 def _preset_usage(name: str, command: Command) -> str:

@@ -98,6 +98,27 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Check:
+    """Check a whole data set before a long run: tables, files, poses, calibration, clocks.
+
+    Exit status: 0 nothing worse than remarks, 1 warnings, 2 errors.
+    """
+
+    data: PathArgument
+    """Data set in the nuScenes format."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    json: Path | None = None
+    """Report for a machine to write."""
+    files: Literal["all", "sample", "none"] = "sample"
+    """Files to open: all, some 2000 spread evenly, or none (nor look for them)."""
+    max_findings: int = 5
+    """How many places of each finding to name; all are counted."""
+    strict: bool = False
+    """Treat warnings as errors (exit status 2)."""
+
+
+@dataclass(frozen=True)
 class Pretrain:
     """Pre-train on multi-camera video."""
 

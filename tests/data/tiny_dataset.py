@@ -211,3 +211,44 @@ def edit_table(root: Path, table: str, change: Callable[[Rows], object]) -> Path
     change(rows)
     path.write_text(json.dumps(rows))
     return path
+
+
+def complete_tiny_dataset(root: Path) -> Path:
+    """Add what the reader does without: the other tables, counts and ends of objects, splits."""
+    version = next(root.glob("*/sample.json")).parent
+    for name in ("attribute", "visibility"):
+        rows = [{"token": f"{name}{k}", "name": text} for k, text in enumerate(ATTRIBUTES)]
+        rows = (
+            rows if name == "attribute" else [{"token": str(k), "level": f"v{k}"} for k in "1234"]
+        )
+        (version / f"{name}.json").write_text(json.dumps(rows))
+    row = {"token": "map0", "log_tokens": ["log0"], "filename": "maps/tiny.png"}
+    (version / "map.json").write_text(json.dumps([row]))
+    (root / "maps").mkdir()
+    Image.new("L", (4, 4)).save(root / "maps" / "tiny.png")
+    (root / "splits.json").write_text(json.dumps({"train": ["tiny-0"], "val": ["tiny-1"]}))
+    own: dict[str, list[str]] = {}
+
+    def describe(rows: Rows) -> None:
+        for row in rows:
+            own.setdefault(row["instance_token"], []).append(row["token"])
+            is_car = row["instance_token"].endswith("0")
+            row.update(visibility_token="4", attribute_tokens=["attribute0"] if is_car else [])
+
+    def enclose(rows: Rows) -> None:
+        for row in rows:
+            tokens = own[row["token"]]
+            row.update(nbr_annotations=len(tokens))
+            row.update(first_annotation_token=tokens[0], last_annotation_token=tokens[-1])
+
+    edit_table(root, "sample_annotation", describe)
+    edit_table(root, "instance", enclose)
+    return root
+
+
+ATTRIBUTES = ("vehicle.moving", "vehicle.parked", "pedestrian.standing")
+
+
+def set_row(token: str, /, **values: object) -> Callable[[Rows], object]:
+    """A change of one record, for `edit_table`."""
+    return lambda rows: next(row for row in rows if row["token"] == token).update(values)

@@ -16,8 +16,8 @@ import orjson
 
 from mim4d.errors import DataError
 
-PIECE_BYTES = 1 << 25
-"""Size of a piece of text: a few tens of thousands of records."""
+PIECE_BYTES = 1 << 22
+"""Size of a piece of text: some thousands of records. Small pieces are also read faster."""
 
 _BETWEEN_RECORDS = re.compile(rb"\}\s*,\s*\{")
 _TAIL_BYTES = 1 << 16

@@ -30,10 +30,14 @@ def check_tables(folder: Path, tables: dict[str, Columns]) -> None:
     check_chain(folder / "sample_data.json", data, data["timestamp_us"])
     times = sample["timestamp_us"][annotations["sample"]]
     check_chain(folder / "sample_annotation.json", annotations, times)
-    _check_owner(folder / "sample.json", sample, "scene", "sample of another scene")
-    _check_owner(
-        folder / "sample_annotation.json", annotations, "instance", "box of another object"
-    )
+    for name, owner, what in (
+        ("sample", sample["scene"], "sample of another scene"),
+        ("sample_data", _series(tables), "measurement of another scene or channel"),
+        ("sample_annotation", annotations["instance"], "box of another object"),
+    ):
+        crossing = crossing_links(tables[name], owner)
+        path = folder / f"{name}.json"
+        _refuse(path, tables[name], crossing, f"next is a {what}", "records that belong together")
     for name in ("ego_pose", "calibrated_sensor", "sample_annotation"):
         check_poses(folder / f"{name}.json", tables[name])
     check_sizes(folder / "sample_annotation.json", annotations)
@@ -115,10 +119,12 @@ def describe_link(columns: Columns, row: int, forward: str, backward: str) -> st
     return f"{forward} is {_token(columns, other)}, whose {backward} is {found}"
 
 
-def _check_owner(path: Path, columns: Columns, owner: str, found: str) -> None:
-    """Records linked by `next` must belong together."""
-    crossing = crossing_links(columns, columns[owner])
-    _refuse(path, columns, crossing, f"next is a {found}", f"the same {owner}")
+def _series(tables: dict[str, Columns]) -> NDArray[np.int64]:
+    """A number for the scene and channel of each measurement."""
+    data = tables["sample_data"]
+    names, channel = np.unique(tables["sensor"]["channel"], return_inverse=True)
+    of_data = channel[tables["calibrated_sensor"]["sensor"][data["calibrated_sensor"]]]
+    return tables["sample"]["scene"][data["sample"]] * np.int64(len(names)) + of_data
 
 
 def check_poses(path: Path, columns: Columns) -> None:

@@ -1,0 +1,165 @@
+"""Are the files there, and of the kind the tables say? And which of them are opened.
+
+Folders are listed once each, so that millions of files take seconds; opening is for a part of them
+(see `choose_files`). What enters are the tables; what leaves are findings. Sizes are bytes.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from mim4d.check.findings import Findings, Place, Rule
+from mim4d.check.tables import Rows, TableSet
+from mim4d.data.lidar import NUMBERS_PER_POINT
+
+FilesToOpen = Literal["all", "sample", "none"]
+
+SAMPLED_FILES = 2000
+"""So many files are opened where not all of them are."""
+
+MISSING = Rule("missing-file", "error", "the file", "extract its archive or remove the record")
+NO_SWEEP_FILES = Rule(
+    "missing-sweeps",
+    "warning",
+    "the files of the measurements between key frames",
+    "extract the sweeps, or make clips of key frames alone",
+)
+EMPTY = Rule("empty-file", "error", "a file with content", "restore the file")
+LIDAR_SIZE = Rule(
+    "lidar-file-size",
+    "error",
+    f"a multiple of {4 * NUMBERS_PER_POINT} bytes (x, y, z, intensity, ring as float32)",
+    "restore the file or convert it",
+)
+EXTENSION = Rule(
+    "file-extension",
+    "warning",
+    "images .jpg, .jpeg or .png, LiDAR sweeps .bin",
+    "check that the file belongs to this sensor",
+)
+SHARED = Rule(
+    "shared-file", "error", "a file of its own for every measurement", "correct the file names"
+)
+SAMPLED = Rule(
+    "files-sampled", "remark", "every file opened", "nothing, or use --files all to open every one"
+)
+
+_ENDINGS = {"camera": (".jpg", ".jpeg", ".png"), "lidar": (".bin",)}
+
+
+@dataclass(frozen=True)
+class FileList:
+    """What lies on the disk for each measurement.
+
+    Attributes:
+        names: Path of each measurement's file, relative to the data set.
+        sizes: Bytes of each file; -1 where it is missing.
+    """
+
+    names: list[str]
+    sizes: Rows
+
+
+def list_files(tables: TableSet) -> FileList:
+    """Look up the file of every measurement."""
+    names = [name.decode(errors="replace") for name in tables["sample_data"]["filename"].tolist()]
+    folders: dict[str, dict[str, int]] = {}
+    sizes = np.full(len(names), -1, np.int64)
+    for row, name in enumerate(names):
+        folder, _, base = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _sizes_in(tables.root / folder)
+        sizes[row] = folders[folder].get(base, -1)
+    return FileList(names, sizes)
+
+
+def _sizes_in(folder: Path) -> dict[str, int]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+    except OSError:
+        return {}
+
+
+def check_files(tables: TableSet, files: FileList, findings: Findings) -> None:
+    """Everything that can be told without opening a file."""
+    sound = tables.is_sound_data
+    _check_missing(tables, files, findings)
+    rows = np.flatnonzero(sound & (files.sizes == 0))
+    add_files(findings, EMPTY, tables, files, rows, "0 bytes")
+    lidar = sound & tables.is_modality("lidar") & (files.sizes > 0)
+    for row in np.flatnonzero(lidar & (files.sizes % (4 * NUMBERS_PER_POINT) != 0)).tolist():
+        add_files(findings, LIDAR_SIZE, tables, files, [row], f"{files.sizes[row]} bytes")
+    _check_endings(tables, files, findings)
+    _, first = np.unique(tables["sample_data"]["filename"], return_index=True)
+    twice = np.setdiff1d(np.flatnonzero(sound), first)
+    add_files(findings, SHARED, tables, files, twice, "another measurement has the same file")
+
+
+def add_files(
+    findings: Findings,
+    rule: Rule,
+    tables: TableSet,
+    files: FileList,
+    rows: "Rows | list[int]",
+    found: str,
+    group: str = "",
+) -> None:
+    """Add a place for each row of `sample_data`, with its file."""
+    for row in np.asarray(rows, np.int64).tolist():
+        place = Place(found, tables.token("sample_data", row), files.names[row])
+        findings.add(rule, "sample_data", place, group=group)
+
+
+def _check_missing(tables: TableSet, files: FileList, findings: Findings) -> None:
+    """Sweeps of which none is there were not extracted, which is no fault of the data."""
+    sound, missing = tables.is_sound_data, files.sizes < 0
+    is_key = tables["sample_data"]["is_key_frame"]
+    for number, channel in enumerate(tables.channels):
+        own = sound & (tables.channel_of_data == number)
+        key, sweep = own & is_key, own & ~is_key
+        add = partial(add_files, findings, tables=tables, files=files, group=channel)
+        add(rule=MISSING, rows=np.flatnonzero(key & missing), found="no such file")
+        lost = np.flatnonzero(sweep & missing)
+        rule = NO_SWEEP_FILES if len(lost) and not (sweep & ~missing).any() else MISSING
+        add(rule=rule, rows=lost, found="no such file")
+
+
+def _check_endings(tables: TableSet, files: FileList, findings: Findings) -> None:
+    for modality, endings in _ENDINGS.items():
+        rows = np.flatnonzero(tables.is_sound_data & tables.is_modality(modality))
+        for row in rows.tolist():
+            name = files.names[row]
+            if not name.lower().endswith(endings):
+                ending = PurePosixPath(name).suffix or "no ending"
+                add_files(findings, EXTENSION, tables, files, [row], f"{ending} of a {modality}")
+
+
+def choose_files(
+    tables: TableSet, files: FileList, which: FilesToOpen, findings: Findings
+) -> list[int]:
+    """Rows of the measurements whose files are opened: all, none, or pairs spread evenly.
+
+    Pairs of consecutive files of a channel show whether a camera is frozen.
+    """
+    rows, _ = tables.series
+    known = tables.is_modality("camera") | tables.is_modality("lidar")
+    rows = rows[(known & (files.sizes > 0))[rows]]
+    if which == "none":
+        return []
+    if which == "all" or len(rows) <= SAMPLED_FILES:
+        return rows.tolist()
+    channel = tables.channel_of_data[rows]
+    share = SAMPLED_FILES // max(len(np.unique(channel)), 1)
+    chosen: list[int] = []
+    for number in np.unique(channel).tolist():
+        own = rows[channel == number]
+        starts = np.linspace(0, max(len(own) - 2, 0), min(share // 2, len(own))).astype(np.int64)
+        chosen += own[np.unique(np.concatenate([starts, starts + 1]))].tolist()
+    place = Place(f"{len(chosen)} of {len(rows)} images and sweeps were opened")
+    findings.add(SAMPLED, "sample_data", place)
+    return chosen

@@ -1,0 +1,114 @@
+"""What the images show: whether they decode, their size, black or white ones, frozen cameras.
+
+What enters is the file of one measurement; what leaves are a few facts about it, so that files can
+be read by several threads and no pixels are kept.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from mim4d.check.files import FileList, add_files
+from mim4d.check.findings import Findings, Rule
+from mim4d.check.poses import ego_columns
+from mim4d.check.tables import TableSet
+
+DARK, BRIGHT = 8, 247
+"""An image that is darker or brighter than this everywhere shows nothing (of 255)."""
+MOVED_M = 0.5
+
+UNDECODABLE = Rule("broken-image", "error", "an image that decodes", "restore the file")
+TRUNCATED = Rule(
+    "truncated-image", "error", "a JPEG that ends with its end marker", "restore the file"
+)
+OTHER_SIZE = Rule(
+    "image-size-differs",
+    "error",
+    "the size that its record gives",
+    "restore the file, or correct width and height if the calibration fits the file",
+)
+BLANK = Rule("blank-image", "warning", "an image that shows something", "leave the image out")
+FROZEN = Rule(
+    "frozen-camera",
+    "warning",
+    "images that differ while the car moves",
+    "leave the scene or the camera out",
+)
+IDENTICAL = Rule(
+    "identical-images", "remark", "images that differ", "nothing, if the car and the world stood"
+)
+
+_PROBE_HW = 64
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What was found in an image file.
+
+    Attributes:
+        digest: Of the whole file.
+        size_wh: Columns and rows; None if it does not decode.
+        darkest: Of the smaller image's values, 0 to 255.
+        brightest: The same.
+        problem: Rule that it breaks and what was found; None if it decodes.
+    """
+
+    digest: bytes
+    size_wh: tuple[int, int] | None
+    darkest: int = 0
+    brightest: int = 255
+    problem: tuple[Rule, str] | None = None
+
+
+def read_image_facts(content: bytes) -> ImageFacts:
+    """Decode an image (a JPEG at reduced size: all of its data are read still)."""
+    digest = blake2b(content, digest_size=16).digest()
+    try:
+        with Image.open(BytesIO(content)) as image:
+            size, is_jpeg = image.size, image.format == "JPEG"
+            image.draft("RGB", (_PROBE_HW, _PROBE_HW))
+            grey = np.asarray(image.convert("L"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        rule = TRUNCATED if "truncated" in str(error) else UNDECODABLE
+        return ImageFacts(digest, None, problem=(rule, str(error).split(": <")[0]))
+    if is_jpeg and not content.rstrip(b"\0").endswith(b"\xff\xd9"):
+        return ImageFacts(digest, size, problem=(TRUNCATED, "no end marker"))
+    return ImageFacts(digest, size, int(grey.min()), int(grey.max()))
+
+
+def judge_images(
+    tables: TableSet, files: FileList, facts: dict[int, ImageFacts], findings: Findings
+) -> None:
+    """Findings from the facts about the images of rows of `sample_data`."""
+    data = tables["sample_data"]
+    for row, fact in facts.items():
+        if fact.problem:
+            add_files(findings, fact.problem[0], tables, files, [row], fact.problem[1])
+        if fact.size_wh is None:
+            continue
+        stated = (int(data["width_px"][row]), int(data["height_px"][row]))
+        if min(stated) > 0 and fact.size_wh != stated:
+            width, height = fact.size_wh
+            found = f"{width}x{height} pixels, its record says {stated[0]}x{stated[1]}"
+            add_files(findings, OTHER_SIZE, tables, files, [row], found)
+        if fact.problem is None and (fact.brightest < DARK or fact.darkest > BRIGHT):
+            found = "all black" if fact.brightest < DARK else "all white"
+            add_files(findings, BLANK, tables, files, [row], found)
+    _judge_repeats(tables, files, facts, findings)
+
+
+def _judge_repeats(
+    tables: TableSet, files: FileList, facts: dict[int, ImageFacts], findings: Findings
+) -> None:
+    before, after = tables.neighbours
+    for a, b in zip(before.tolist(), after.tolist(), strict=True):
+        if a not in facts or b not in facts or facts[a].digest != facts[b].digest:
+            continue
+        place, _ = ego_columns(tables, np.array([a, b]))
+        moved = float(np.linalg.norm(place[1] - place[0]))
+        found = f"the same as {files.names[a]}; the car moved {moved:.2f} m"
+        rule = FROZEN if moved > MOVED_M else IDENTICAL
+        add_files(findings, rule, tables, files, [b], found, group=tables.channel(b))

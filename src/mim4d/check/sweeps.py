@@ -1,0 +1,168 @@
+"""What the LiDAR sweeps hold: finite points, how many, how far, and how many in the boxes.
+
+What enters is the file of one measurement; what leaves are a few facts about it, so that files can
+be read by several threads and no points are kept. Metres.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mim4d.check.files import FileList, add_files
+from mim4d.check.findings import Findings, Place, Rule
+from mim4d.check.poses import ego_columns
+from mim4d.check.sensors import rotations
+from mim4d.check.tables import Rows, TableSet
+from mim4d.data.lidar import NUMBERS_PER_POINT
+
+MAX_LOST_SHARE = 0.5
+FEW_SHARE = 0.1
+MAX_REACH_M = 1000.0
+MIN_STATED = 5
+"""Boxes with fewer points say nothing about the counts."""
+MAX_COUNT_ERROR = 0.5
+MIN_COUNT_RATIO = 0.1
+
+NO_POINT = Rule("no-finite-point", "error", "finite points", "restore the file")
+LOST = Rule(
+    "not-finite-points",
+    "warning",
+    f"at most {MAX_LOST_SHARE:.0%} of points that are NaN or infinite",
+    "restore the file",
+)
+SOME_LOST = Rule(
+    "some-points-not-finite", "remark", "finite points", "nothing: the others are read"
+)
+FEW = Rule(
+    "few-points",
+    "warning",
+    f"{FEW_SHARE:.0%} of the usual number of points at least",
+    "look at the sweep: the sensor may have been covered",
+)
+REACH = Rule(
+    "lidar-units", "error", f"points within {MAX_REACH_M:g} m", "convert the points to metres"
+)
+RING = Rule("ring-zero", "remark", "the ring of every point", "nothing: rings are not used")
+COUNTS = Rule(
+    "lidar-counts",
+    "warning",
+    "about as many points in the boxes as num_lidar_pts says",
+    "check poses, the mount of the LiDAR and the boxes: they may not fit together",
+)
+SCALED_COUNTS = Rule(
+    "lidar-counts-scaled",
+    "remark",
+    "as many points in the boxes as num_lidar_pts says",
+    "nothing, if the boxes were made with a denser cloud than the sweeps hold",
+)
+
+
+@dataclass(frozen=True)
+class SweepFacts:
+    """What was found in a sweep.
+
+    Attributes:
+        points: Number of points, not finite ones included.
+        finite: How many are finite.
+        reach_m: Distance of which 99 % of the points are nearer.
+        has_ring: Whether any point's ring is not 0.
+        stated: `num_lidar_pts` of those boxes of the sample that have several.
+        counted: Points inside each of them.
+    """
+
+    points: int
+    finite: int
+    reach_m: float
+    has_ring: bool
+    stated: tuple[int, ...]
+    counted: tuple[int, ...]
+
+
+def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) -> SweepFacts:
+    """Facts of one sweep; `boxes` are the annotations of its sample, none if it is no key frame."""
+    whole = len(content) - len(content) % (4 * NUMBERS_PER_POINT)
+    values = np.frombuffer(content[:whole], "<f4").reshape(-1, NUMBERS_PER_POINT)
+    points = values[np.isfinite(values[:, :3]).all(axis=1), :3].astype(np.float64)
+    reach = np.percentile(np.linalg.norm(points, axis=1), 99) if len(points) else 0.0
+    stated = tables["sample_annotation"]["num_lidar_points"][boxes]
+    boxes, stated = boxes[stated >= MIN_STATED], stated[stated >= MIN_STATED]
+    counted = count_in_boxes(tables, _to_global(tables, points, row), boxes)
+    return SweepFacts(
+        points=len(values),
+        finite=len(points),
+        reach_m=float(reach),
+        has_ring=bool(np.any(values[:, 4] != 0)),
+        stated=tuple(stated.tolist()),
+        counted=tuple(counted.tolist()),
+    )
+
+
+def _to_global(tables: TableSet, points: NDArray[np.float64], row: int) -> NDArray[np.float64]:
+    calibrated = tables["calibrated_sensor"]
+    own = int(tables["sample_data"]["calibrated_sensor"][row])
+    mount = rotations(calibrated["rotation_wxyz"][own : own + 1])[0]
+    place, rotation = ego_columns(tables, np.array([row]))
+    points_ego = points @ mount.T + calibrated["translation_m"][own]
+    return points_ego @ rotations(rotation)[0].T + place[0]
+
+
+def count_in_boxes(
+    tables: TableSet, points_global: NDArray[np.float64], boxes: Rows
+) -> NDArray[np.int64]:
+    """Number of points inside each box."""
+    columns = tables["sample_annotation"]
+    counts = np.zeros(len(boxes), np.int64)
+    turns = rotations(columns["rotation_wxyz"][boxes])
+    for number, box in enumerate(boxes.tolist()):
+        width, length, height = columns["size_wlh_m"][box]
+        offset = points_global - columns["translation_m"][box]
+        near = offset[(np.abs(offset) < np.hypot(width, length) + height).all(axis=1)]
+        inside = np.abs(near @ turns[number]) <= np.array([length, width, height]) / 2
+        counts[number] = inside.all(axis=1).sum()
+    return counts
+
+
+def judge_sweeps(
+    tables: TableSet, files: FileList, facts: dict[int, SweepFacts], findings: Findings
+) -> None:
+    """Findings from the facts about the sweeps of rows of `sample_data`."""
+    usual = {
+        channel: np.median([f.finite for row, f in facts.items() if tables.channel(row) == channel])
+        for channel in {tables.channel(row) for row in facts}
+    }
+    for row, fact in facts.items():
+        for rule, found in _problems(fact, float(usual[tables.channel(row)])):
+            add_files(findings, rule, tables, files, [row], found)
+    for channel in sorted(usual):
+        if not any(f.has_ring for row, f in facts.items() if tables.channel(row) == channel):
+            findings.add(RING, "sample_data", Place(f"{channel}: ring is 0 in every point"))
+
+
+def _problems(fact: SweepFacts, usual: float) -> list[tuple[Rule, str]]:
+    lost = fact.points - fact.finite
+    if fact.finite == 0:
+        return [(NO_POINT, f"none of {fact.points} points is finite")]
+    problems = []
+    if lost:
+        rule = LOST if lost > MAX_LOST_SHARE * fact.points else SOME_LOST
+        problems.append((rule, f"{lost} of {fact.points} points are not finite"))
+    if fact.finite < FEW_SHARE * usual:
+        problems.append((FEW, f"{fact.finite} points, usually {usual:.0f}"))
+    if fact.reach_m > MAX_REACH_M:
+        problems.append((REACH, f"points to {fact.reach_m:.0f} m"))
+    return [*problems, *_count_problems(fact)]
+
+
+def _count_problems(fact: SweepFacts) -> list[tuple[Rule, str]]:
+    """Counts that differ by one factor come from another cloud; others from a wrong frame."""
+    stated, counted = (np.array(counts, np.int64) for counts in (fact.stated, fact.counted))
+    if np.abs(stated - counted).sum() <= MAX_COUNT_ERROR * stated.sum():
+        return []
+    found = (
+        f"{counted.sum()} points in {len(stated)} boxes, num_lidar_pts says {stated.sum()} in all"
+    )
+    ratio = counted.sum() / stated.sum()
+    scatter = np.abs(counted - ratio * stated).sum()
+    scaled = ratio > MIN_COUNT_RATIO and scatter <= MAX_COUNT_ERROR * counted.sum()
+    return [(SCALED_COUNTS if scaled else COUNTS, found)]
