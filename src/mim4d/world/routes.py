@@ -52,7 +52,7 @@ def _change(main: Road, route: Curve, lanes: tuple[int, int], travel_m: float) -
     angle = math.acos(1 - abs(shift) / (2 * CHANGE_RADIUS_M))
     length = 2 * CHANGE_RADIUS_M * math.sin(angle)
     offset = route.station_of(*map(float, main.curve.poses(np.zeros(1))[0, :2]))
-    for start in np.arange(-8.0, travel_m, 4.0):
+    for start in np.arange(0.0, travel_m, 4.0):
         stations = np.linspace(start - 2.0, start + length + 2.0, 12)
         free = not any(main.near_junction(float(s), 3.0) for s in stations)
         if free and not main.curve.curvatures(stations).any():
