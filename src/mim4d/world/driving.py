@@ -12,7 +12,7 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world.curves import Curve, project_point
+from mim4d.world.curves import FAR_M, Curve, project_point
 from mim4d.world.kernels import kernel
 
 STEP_S = 0.1
@@ -214,12 +214,13 @@ def _blocked(table, poses, half, speeds, reach):
         for t in range(poses.shape[1]):
             out[j, t, 0], out[j, t, 1], out[j, t, 2] = NEVER, -NEVER, 0.0
             x, y, yaw = poses[j, t, 0], poses[j, t, 1], poses[j, t, 2]
-            _, lateral = project_point(table, 0, rows, x, y)
-            if abs(lateral) > reach + hx + hy:
+            near = reach + hx + hy
+            _, lateral = project_point(table, 0, rows, x, y, near)
+            if abs(lateral) > near:
                 continue
             dx, dy = hx * np.cos(yaw), hx * np.sin(yaw)
-            front, front_left = project_point(table, 0, rows, x + dx, y + dy)
-            rear, rear_left = project_point(table, 0, rows, x - dx, y - dy)
+            front, front_left = project_point(table, 0, rows, x + dx, y + dy, FAR_M)
+            rear, rear_left = project_point(table, 0, rows, x - dx, y - dy, FAR_M)
             along = (front - rear) / (2.0 * hx)
             across = (front_left - rear_left) / (2.0 * hx)
             least = min(abs(lateral), abs(front_left), abs(rear_left))
