@@ -60,9 +60,8 @@ def mapped(plan, points):
         station, lateral = road.curve.project(points)
         low, high = mapped_span(road, span)
         begins = low == road.reach_m[0]
-        past = np.maximum(low - station, station - high)
-        if begins:
-            past = station - high
+        past = station - high if begins else np.maximum(low - station, station - high)
+        lateral = np.where(station < road.reach_m[0], np.inf, lateral)
         nearer = np.abs(lateral) < best
         best = np.where(nearer, np.abs(lateral), best)
         inside = np.where(nearer, past < -1.0, inside)

@@ -27,6 +27,7 @@ from mim4d.world.roads import (
 )
 
 KERB_M = 0.16
+BEGINNING_M = 1.5  # from where a road begins inside another: no corners to round there
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def locate(pieces, first, roads, x, y):
         cosine = 1.0
         near = SIDEWALK_CORNER_M + roads[i, SIDEWALK]
         near = max(near, SIDEWALK_CORNER_M + roads[road, SIDEWALK], CORNER_RADIUS_M)
-        if beyond < near and nearest < near and past < aside:
+        if beyond < near and nearest < near and past < -BEGINNING_M:
             turn = heading_at(pieces, first[i], first[i + 1], s)
             turn -= heading_at(pieces, first[road], first[road + 1], station)
             cosine = math.cos(turn) * _side(roads, i, left)

@@ -191,7 +191,7 @@ def _fits(draft: _Draft, parent: int, station_m: float, road: Road) -> bool:
     half = max(road.left_edge_m, road.right_edge_m)
     other = draft.roads[parent]
     across = other.left_edge_m + other.right_edge_m
-    if road.reach_m[0] > -MARGIN_M and across < 2.5 + 2 * half * math.sin(0.24):
+    if road.reach_m[0] > -MARGIN_M and across < 4.0 + 2 * half * math.sin(0.24):
         return False
     if other.near_junction(station_m, SPACING_M + half + OPENING_M):
         return False
