@@ -6,7 +6,7 @@ import pytest
 
 import mim4d.world.kernels as kernels_module
 import mim4d.world.tracing as tracing_module
-from mim4d.world import curves, facades, ground, liveries, materials, noise, spots
+from mim4d.world import curves, facades, ground, liveries, materials, noise, paint, spots
 from mim4d.world.colours import STYLE_SHARES
 from mim4d.world.layout import sample_layout
 from mim4d.world.meshes import Material
@@ -51,7 +51,7 @@ def test_compiled_ground_equals_interpreted(monkeypatch):
     points = np.concatenate([rng.uniform(-12.0, 12.0, (80, 2)), rng.uniform(-60.0, 60.0, (80, 2))])
     args = (table.pieces, table.first, table.roads, table.look)
     compiled = [ground.ground_albedo(*args, x, y, 0.01, 0.02) for x, y in points]
-    interpreted(monkeypatch, ground, curves, noise)
+    interpreted(monkeypatch, ground, paint, curves, noise)
     plain = [ground.ground_albedo(*args, float(x), float(y), 0.01, 0.02) for x, y in points]
     np.testing.assert_allclose(compiled, plain, rtol=1e-6)
     assert np.std(compiled, axis=0).min() > 0.01

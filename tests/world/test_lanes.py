@@ -21,7 +21,7 @@ def test_paths_stay_on_the_road_and_turn_as_they_say(plans):
             poses = path.curve.poses(stations)
             assert ground.beyond_kerb(poses[:, :2])[:, 0].max() < -0.9  # half a car's width
             bends = path.curve.curvatures(stations)
-            assert np.abs(bends).max() < 1 / 3.5
+            assert np.abs(bends).max() < 1 / 4.0
             step = np.diff(poses, axis=0)
             course = np.arctan2(step[:, 1], step[:, 0]) - poses[:-1, 2] - step[:, 2] / 2
             assert np.abs(np.remainder(course + math.pi, 2 * math.pi) - math.pi).max() < 0.05

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from mim4d.world import layout as layout_module
 from mim4d.world.classes import CATEGORIES, DETECTION_CLASS
 from mim4d.world.driving import FIRMEST_START, HARDEST_BRAKE
 from mim4d.world.layout import Layout, sample_layout
 from mim4d.world.motion import Mover
 from mim4d.world.site import half_size, meets, meets_in_time, overlap, rectangles
+from mim4d.world.stock import Stock
 from mim4d.world.traffic import EGO_CENTRE_M, EGO_HALF_M, HIGHEST_SPEED
 from mim4d.world.walkers import on_foot
 
@@ -17,7 +19,11 @@ TIMES = np.arange(0.0, DURATION_S, 0.05)
 
 @pytest.fixture(scope="module")
 def layouts() -> list[Layout]:
-    return [sample_layout(np.random.SeedSequence((1, 3, i)), DURATION_S) for i in range(SCENES)]
+    shared = Stock(5)  # one stock for all scenes saves the building of most shapes
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout_module, "Stock", lambda seed: shared)
+        seeds = [np.random.SeedSequence((1, 3, i)) for i in range(SCENES)]
+        return [sample_layout(seed, DURATION_S) for seed in seeds]
 
 
 def vehicles(layout: Layout) -> list[Mover]:
@@ -58,7 +64,7 @@ def test_nothing_overlaps_at_any_time(layouts):
 
 
 def test_vehicles_stay_on_a_lane_path_and_between_the_kerbs(layouts):
-    for layout in layouts:
+    for layout in layouts[::2]:
         tables = [path.curve for path in layout.plan.paths]
         widest = max(road.lane_width_m for road in layout.plan.roads)
         for mover in vehicles(layout):
@@ -153,6 +159,18 @@ def test_numbers_vary_from_empty_to_busy(layouts):
     counts = np.array([len(vehicles(layout)) for layout in layouts])
     assert counts.min() < 12
     assert counts.max() > 30
+
+
+def test_some_turn_and_some_stand(layouts):
+    turned = stood = 0
+    for layout in layouts:
+        for mover in vehicles(layout):
+            yaw = mover.motion.poses(TIMES[[0, -1]])[:, 2]
+            speeds = mover.motion.speeds(TIMES)
+            turned += abs(np.remainder(yaw[1] - yaw[0] + np.pi, 2 * np.pi) - np.pi) > 0.6
+            stood += speeds.min() < 0.1
+    assert turned > 12
+    assert stood > 20
 
 
 def test_trailers_are_drawn_or_parked(layouts):

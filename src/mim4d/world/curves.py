@@ -18,6 +18,7 @@ from mim4d.world.kernels import kernel
 # Columns of `Curve.pieces`.
 X, Y, YAW, CURVATURE, LENGTH, START, LOWEST, HIGHEST = range(8)
 UNBOUNDED_M = 1e6
+FAR_M = 1e9
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,17 @@ class Curve:
             if length > 1e-9:
                 found.append((length, float(curvature)))
         return found
+
+    def placed(self, station_m: float, pose: tuple[float, float, float]) -> "Curve":
+        """The curve moved so that a station has this pose (x, y, yaw) and becomes station 0."""
+        x0, y0, yaw0 = self.poses(np.array([station_m]))[0]
+        pieces, turn = self.pieces.copy(), pose[2] - yaw0
+        x, y = self.pieces[:, X] - x0, self.pieces[:, Y] - y0
+        pieces[:, X] = pose[0] + x * math.cos(turn) - y * math.sin(turn)
+        pieces[:, Y] = pose[1] + x * math.sin(turn) + y * math.cos(turn)
+        pieces[:, YAW] += turn
+        pieces[:, START] -= station_m
+        return Curve(pieces)
 
     def station_of(self, x: float, y: float) -> float:
         """Station of the nearest point of the curve to (x, y)."""
@@ -181,12 +193,13 @@ def turn_between(
 
 @kernel
 @no_type_check
-def project_point(table, first, end, x, y):
+def project_point(table, first, end, x, y, limit):
     """Station and lateral of the point nearest to (x, y) of the curve in rows of a `Curve.table`.
 
-    Kernels take whole arrays and row numbers: numba counts references for every view of a row.
+    A lateral of `FAR_M` says that the curve is farther away than `limit`. Kernels take whole arrays
+    and row numbers: numba counts references for every view of a row.
     """
-    best, best_s, best_lateral = 1e18, 0.0, 0.0
+    best, best_s, best_lateral = limit * limit, 0.0, FAR_M
     for i in range(first, end):
         reach = math.sqrt(best) + table[i, 12]
         if (x - table[i, 10]) ** 2 + (y - table[i, 11]) ** 2 > reach * reach:
@@ -217,8 +230,20 @@ def project_point(table, first, end, x, y):
 
 @kernel
 @no_type_check
+def heading_at(table, first, end, s):
+    """Heading of the curve in rows of a `Curve.table` at a station."""
+    row = first
+    for i in range(first + 1, end):
+        if table[i, 5] <= s:
+            row = i
+    return table[row, 2] + table[row, 3] * (s - table[row, 5])
+
+
+@kernel
+@no_type_check
 def _project_all(table, points):
     out = np.empty((points.shape[0], 2))
     for i in range(points.shape[0]):
-        out[i, 0], out[i, 1] = project_point(table, 0, table.shape[0], points[i, 0], points[i, 1])
+        x, y = points[i, 0], points[i, 1]
+        out[i, 0], out[i, 1] = project_point(table, 0, table.shape[0], x, y, FAR_M)
     return out

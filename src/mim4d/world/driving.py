@@ -12,7 +12,7 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world.curves import Curve, project_point
+from mim4d.world.curves import FAR_M, Curve, project_point
 from mim4d.world.kernels import kernel
 
 STEP_S = 0.1
@@ -22,6 +22,7 @@ STANDSTILL_GAP_M = 1.8
 LINE_GAP_M = 0.6  # between the front of a waiting vehicle and the stop line
 LIMIT_STEP_M = 0.5
 NO_WAVE = (0.0, 50.0, 0.0)  # swing, length, phase of the wished speed
+REST_M = 1.0  # whoever is met this close to its place of waiting stands already
 NEVER = 1e9
 
 
@@ -130,12 +131,13 @@ def starting_speed(
     speed = min(driver.speed_mps, limits.at(station_m))
     for low, high, lead in surroundings.blocked[:, 0]:
         if high > station_m and low < NEVER:
-            room = max(low - front - STANDSTILL_GAP_M, 0.0)
+            room = max(low - front - STANDSTILL_GAP_M - REST_M, 0.0)
             speed = min(speed, np.sqrt(max(lead, 0.0) ** 2 + 1.4 * driver.brake_mps2 * room))
     for line, start, _ in surroundings.lines:
-        room = line - front - LINE_GAP_M
-        if start <= 0.0 and room > -LINE_GAP_M:
-            speed = min(speed, np.sqrt(1.4 * driver.brake_mps2 * max(room, 0.0)))
+        room = line - front
+        if start <= 0.0 and room > 0.0:
+            room = max(room - LINE_GAP_M - REST_M, 0.0)
+            speed = min(speed, np.sqrt(1.4 * driver.brake_mps2 * room))
     return float(speed)
 
 
@@ -212,12 +214,13 @@ def _blocked(table, poses, half, speeds, reach):
         for t in range(poses.shape[1]):
             out[j, t, 0], out[j, t, 1], out[j, t, 2] = NEVER, -NEVER, 0.0
             x, y, yaw = poses[j, t, 0], poses[j, t, 1], poses[j, t, 2]
-            _, lateral = project_point(table, 0, rows, x, y)
-            if abs(lateral) > reach + hx + hy:
+            near = reach + hx + hy
+            _, lateral = project_point(table, 0, rows, x, y, near)
+            if abs(lateral) > near:
                 continue
             dx, dy = hx * np.cos(yaw), hx * np.sin(yaw)
-            front, front_left = project_point(table, 0, rows, x + dx, y + dy)
-            rear, rear_left = project_point(table, 0, rows, x - dx, y - dy)
+            front, front_left = project_point(table, 0, rows, x + dx, y + dy, FAR_M)
+            rear, rear_left = project_point(table, 0, rows, x - dx, y - dy, FAR_M)
             along = (front - rear) / (2.0 * hx)
             across = (front_left - rear_left) / (2.0 * hx)
             least = min(abs(lateral), abs(front_left), abs(rear_left))
@@ -304,7 +307,7 @@ def _follow(manner, first, limits, blocked, lines, start, steps):
             wished = min(max(wished, a - BRAKE_JERK * STEP_S), a + START_JERK * STEP_S)
         a = min(max(wished, -HARDEST_BRAKE), FIRMEST_START)
         after = max(v + a * STEP_S, 0.0)
-        if v < 0.05 and a < 0.05:
+        if v < 0.25 and a < 0.1:  # come to rest instead of creeping on for seconds
             after = 0.0
         a = (after - v) / STEP_S
         s += 0.5 * (v + after) * STEP_S

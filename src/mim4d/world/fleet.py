@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mim4d.world.catalogue import Kind, Specimen, specimen
-from mim4d.world.curves import HIGHEST, LOWEST, UNBOUNDED_M, Curve
+from mim4d.world.catalogue import Kind, Specimen
+from mim4d.world.curves import CURVATURE, START, Curve
 from mim4d.world.driving import (
+    LINE_GAP_M,
+    STANDSTILL_GAP_M,
     Driver,
     Surroundings,
     blocked_by,
@@ -25,6 +27,7 @@ from mim4d.world.walkers import cross_streets, walk_sidewalks
 
 SIDE_MARGIN_M = 0.25  # closer beside the path than this counts as in the way
 HITCH_GAP_M = 0.3
+SHARPEST_ROAD = 1 / 25.0  # curvature, 1/m: whatever is sharper is a turn at a junction
 LEAD_IN_M = 60.0  # how far before the furnished part vehicles may start in a long scene
 
 
@@ -91,10 +94,10 @@ def sample_fleet(rng: np.random.Generator) -> Fleet:
 
 
 def fill_lanes(traffic: Traffic, plan: StreetPlan, fleet: Fleet, rng: np.random.Generator) -> None:
-    """Vehicles on all ways, group after group of ways that begin in the same lane."""
+    """Vehicles about to turn, then all ways, group after group that begin in the same lane."""
     groups: list[list[LanePath]] = []
     starts: list[tuple[float, float]] = []
-    for path in (path for path in plan.paths if _leads_on(path)):
+    for path in (path for path in plan.paths if _leads_on(plan, path)):
         x, y, _ = map(float, path.curve.poses(np.array([path.span_m[0]]))[0])
         same = [i for i, start in enumerate(starts) if math.dist(start, (x, y)) < 0.5]
         if same:
@@ -102,14 +105,21 @@ def fill_lanes(traffic: Traffic, plan: StreetPlan, fleet: Fleet, rng: np.random.
         else:
             groups.append([path])
             starts.append((x, y))
+    for path in plan.paths:
+        if path.turn != "straight" and rng.random() < 0.25 + 0.4 * fleet.density:
+            bend = int(np.argmax(np.abs(path.curve.pieces[:, CURVATURE]) > SHARPEST_ROAD))
+            before = float(path.curve.pieces[bend, START]) - float(rng.uniform(-2.0, 14.0))
+            habit = fleet.draw(rng, path.kerbside)
+            _offer_vehicle(traffic, plan, path, before - path.span_m[0], habit, fleet.hurry, rng)
     for index in rng.permutation(len(groups)):
         _fill(traffic, plan, groups[int(index)], fleet, rng)
 
 
-def _leads_on(path: LanePath) -> bool:
-    """Whether a way is open at both ends: lanes that end at a junction are left by turns alone."""
-    first, last = path.curve.pieces[0], path.curve.pieces[-1]
-    return bool(first[LOWEST] == -UNBOUNDED_M and last[HIGHEST] == UNBOUNDED_M)
+def _leads_on(plan: StreetPlan, path: LanePath) -> bool:
+    """Whether a way goes on at both ends: where a road ends at a junction, everybody turns."""
+    reach, inside = plan.roads[path.road].reach_m, plan.inside_m[path.road]
+    goes_on = inside[0] - reach[0] > LEAD_IN_M and reach[1] - inside[1] > LEAD_IN_M
+    return path.turn != "straight" or goes_on
 
 
 def _fill(
@@ -123,16 +133,35 @@ def _fill(
     duration = float(traffic.times_s[-1] - traffic.times_s[0])
     along = max(path.span_m[1] - path.span_m[0] for path in paths) - float(rng.uniform(0.0, 25.0))
     busy = float(np.clip(fleet.density * rng.uniform(0.3, 1.7), 0.06, 1.0))
+    queue_m, waiting = _queue(traffic, paths[0], busy, rng)
     while along > -min(4.0 * duration, LEAD_IN_M):
+        if along < queue_m:
+            along, queue_m = queue_m, -math.inf
         reaching = [path for path in paths if path.span_m[1] - path.span_m[0] > along]
         odds = np.array([1.0 if path.turn == "straight" else 0.5 for path in reaching])
         path = reaching[int(rng.choice(len(reaching), p=odds / odds.sum()))]
         habit = fleet.draw(rng, path.kerbside)
         length = _offer_vehicle(traffic, plan, path, along, habit, fleet.hurry, rng)
-        free = float(rng.uniform(2.5, 12.0)) + float(
-            rng.exponential(3.0 + 25.0 * (1.0 / busy - 1.0))
-        )
-        along -= length + free
+        free_m = float(rng.uniform(2.5, 12.0)) + float(rng.exponential(25.0 / busy - 22.0))
+        if queue_m == -math.inf and waiting:
+            free_m, waiting = STANDSTILL_GAP_M + float(rng.uniform(0.0, 1.2)), waiting - 1
+        along -= length + free_m
+
+
+def _queue(
+    traffic: Traffic, path: LanePath, busy: float, rng: np.random.Generator
+) -> tuple[float, int]:
+    """Where the first of a queue waits at a line that is closed at first; how many do behind it.
+
+    The place is −`inf` if nobody waits, else the way from the path's beginning to the first front.
+    """
+    lines = traffic.signals.along(path.curve)
+    inside = (lines[:, 0] > path.span_m[0]) & (lines[:, 0] < path.span_m[1])
+    closed = lines[inside & (lines[:, 1] < 0.0) & (lines[:, 2] > 0.0), 0]
+    if not len(closed) or rng.random() > 0.35 + 0.6 * busy:
+        return -math.inf, 0
+    gap = LINE_GAP_M + float(rng.uniform(0.0, 0.5))
+    return float(closed.max()) - path.span_m[0] - gap, int(rng.integers(0, 2 + int(5 * busy)))
 
 
 def _offer_vehicle(
@@ -145,9 +174,9 @@ def _offer_vehicle(
     rng: np.random.Generator,
 ) -> float:
     """A vehicle whose front starts `along_m` beyond the path's beginning; returns its length."""
-    shapes = [specimen(habit.kind, rng)]
+    shapes = [traffic.site.stock.draw(habit.kind, rng)]
     if habit.kind == "tractor":
-        shapes.append(specimen("trailer", rng))
+        shapes.append(traffic.site.stock.draw("trailer", rng))
     lateral = float(rng.uniform(-0.2, 0.2))
     if habit.aside:
         lateral = -(plan.roads[path.road].lane_width_m / 2 - float(rng.uniform(0.6, 0.9)))

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from mim4d.world.catalogue import Kind, house, specimen
+from mim4d.world.catalogue import Kind, house
 from mim4d.world.colours import facade_look
 from mim4d.world.parking import Kerb, bus_stop, park_along, rack
 from mim4d.world.plots import Style, fill_plots
@@ -19,6 +19,7 @@ from mim4d.world.walkers import stand_about
 
 # Share of scenes with none, one, two, three pieces of road works (tries to find room for one).
 WORKS_ODDS, WORKS_TRIES = (0.35, 0.35, 0.2, 0.1), 8
+POST_M = 0.45  # of traffic lights from the kerb
 
 
 def furnish(
@@ -46,6 +47,7 @@ def furnish(
         if rng.random() < 0.5:
             bus_stop(site, kerb, bool(rng.random() < style.bustle), rng)
         park_along(site, kerb, style.parked[0 if kerb.side < 0 else 1], rng)
+    _mark_stop_lines(site, plan, rng)
     for kerb in kerbs:
         for _ in range(int(rng.poisson(0.012 * (kerb.span_m[1] - kerb.span_m[0])))):
             rack(site, kerb, rng)
@@ -53,6 +55,23 @@ def furnish(
         fill_plots(site, kerb, style, rng)
     stand_about(site, plan, style.bustle, rng)
     _skyline(site, plan, style, rng)
+
+
+def _mark_stop_lines(site: Site, plan: StreetPlan, rng: np.random.Generator) -> None:
+    """A traffic light or a sign on the sidewalk beside every kerbside stop line."""
+    lit = rng.random() < 0.7
+    for path in plan.paths:
+        for stop in path.stops_m if path.kerbside else ():
+            x, y, yaw = map(float, path.curve.poses(np.array([stop]))[0])
+            right = np.array([math.sin(yaw), -math.cos(yaw)])
+            out = np.arange(0.5, 7.0, 0.1)
+            beyond = site.ground.beyond_kerb(np.array([x, y]) + out[:, None] * right)[:, 0]
+            if beyond.max() > POST_M:
+                place = np.array([x, y]) + out[np.argmax(beyond > POST_M)] * right
+                pose = (float(place[0]), float(place[1]), yaw + math.pi)
+                if site.is_free(rectangle(*pose, 0.25, 0.25), 0.05):
+                    kind: Kind = "traffic_light" if lit else "sign_post"
+                    site.put(site.stock.draw(kind, rng), pose, rng, (0.25, 0.25))
 
 
 def _kerbside(site: Site, kerb: Kerb, style: Style, rng: np.random.Generator) -> None:
@@ -67,9 +86,9 @@ def _kerbside(site: Site, kerb: Kerb, style: Style, rng: np.random.Generator) ->
         if site.beyond_kerb(corners) > 0.05 and site.is_free(corners, 0.1):
             if lamp < 0.0:
                 lamp += float(rng.uniform(24.0, 34.0))
-                site.put(specimen("lamp_post", rng), (x, y, facing), rng, (0.2, 0.2))
+                site.put(site.stock.draw("lamp_post", rng), (x, y, facing), rng, (0.2, 0.2))
             elif rng.random() < style.green:
-                site.put(specimen("street_tree", rng), (x, y, yaw), rng, (0.4, 0.4))
+                site.put(site.stock.draw("street_tree", rng), (x, y, yaw), rng, (0.4, 0.4))
             elif rng.random() < 0.16:
                 _bit(site, kerb, station, bits[int(rng.integers(len(bits)))], rng)
         station += float(rng.uniform(6.0, 10.0))
@@ -84,7 +103,7 @@ def _bit(site: Site, kerb: Kerb, station_m: float, kind: Kind, rng: np.random.Ge
     if kind == "sign_post":
         heading = kerb.heading(yaw) + math.pi
     pose = (x, y, heading)
-    shape = specimen(kind, rng)
+    shape = site.stock.draw(kind, rng)
     corners = rectangle(*pose, *((0.4, 0.4) if not deep else (0.4, 2.0)))
     if site.beyond_kerb(corners) > 0.05 and site.is_free(corners, 0.1):
         site.put(shape, pose, rng, (0.4, 0.4) if not deep else (0.4, 2.0))
@@ -99,7 +118,7 @@ def _skyline(site: Site, plan: StreetPlan, style: Style, rng: np.random.Generato
             if rng.random() < 0.45:
                 corners = rectangle(*pose, 2.0, 2.0)
                 if site.beyond_sidewalk(corners) > 1.0 and site.is_free(corners, 1.0):
-                    site.put(specimen("tree", rng), pose, rng, (2.0, 2.0))
+                    site.put(site.stock.draw("tree", rng), pose, rng, (2.0, 2.0))
                 continue
             look = facade_look(rng)
             pitch, storey = float(look[6]), float(look[7])

@@ -11,27 +11,23 @@ from typing import no_type_check
 import numpy as np
 from jaxtyping import Float, Int
 
-from mim4d.world.curves import project_point
+from mim4d.world.curves import FAR_M, heading_at, project_point
 from mim4d.world.kernels import kernel
 from mim4d.world.noise import cell_hash, covered, flat_octave, periodic
+from mim4d.world.paint import asphalt, painted
 from mim4d.world.roads import (
-    BAYS,
-    CENTRE_STYLE,
     CORNER_RADIUS_M,
-    EDGE_LINES,
-    JUNCTION_END,
-    JUNCTION_START,
-    LANE_WIDTH,
-    LANES_LEFT,
-    LANES_RIGHT,
+    END_M,
     LEFT_EDGE,
     RIGHT_EDGE,
     SIDEWALK,
-    ZEBRA,
+    SIDEWALK_CORNER_M,
+    START_M,
     Road,
 )
 
 KERB_M = 0.16
+BEGINNING_M = 1.5  # from where a road begins inside another: no corners to round there
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ class GroundTable:
     look: Float[np.ndarray, "6"]
 
     def beyond_kerb(self, points: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, "p 2"]:
-        """Distance from the nearest kerb (negative on a road) and width of that sidewalk."""
+        """Distance from the nearest kerb (negative on a road) and width of the sidewalk there."""
         points = np.ascontiguousarray(points, dtype=np.float64)
         return _beyond_kerb(self.pieces, self.first, self.roads, points)
 
@@ -60,36 +56,68 @@ class GroundTable:
 def make_ground(roads: tuple[Road, ...], rng: np.random.Generator) -> GroundTable:
     """Tables of the roads, with tones drawn from `rng`."""
     first = np.cumsum([0, *(len(road.curve.pieces) for road in roads)])
+    most = max(len(road.openings) for road in roads)
     tones = [rng.uniform(0.06, 0.17), rng.uniform(0.18, 0.42), rng.uniform(0.4, 1.2)]
     behind = [float(rng.integers(3)), rng.uniform(0.35, 0.85), float(rng.integers(1 << 20))]
     return GroundTable(
         pieces=np.concatenate([road.curve.table() for road in roads]),
         first=first.astype(np.int64),
-        roads=np.stack([road.parameters() for road in roads]),
+        roads=np.stack([road.parameters(most) for road in roads]),
         look=np.array([*tones, *behind]),
     )
 
 
 @kernel
 @no_type_check
-def _rounded_union(a, b):
-    """Distance to the union of two regions, its inner corners rounded."""
-    ra, rb = max(CORNER_RADIUS_M - a, 0.0), max(CORNER_RADIUS_M - b, 0.0)
-    return max(CORNER_RADIUS_M, min(a, b)) - math.sqrt(ra * ra + rb * rb)
+def _rounded(a, b, cosine, radius):
+    """Distance to the union of two regions whose inner corners are filled by arcs.
+
+    `a` and `b` are the distances to both, `cosine` that of the angle between their gradients. The
+    arc's centre lies `radius` beyond both edges: u and v away along either gradient.
+    """
+    u, v = radius - a, radius - b
+    if u <= 0.0 or v <= 0.0 or abs(cosine) > 0.95 or u <= cosine * v or v <= cosine * u:
+        return min(a, b)
+    return radius - math.sqrt((u * u + v * v - 2.0 * u * v * cosine) / (1.0 - cosine * cosine))
 
 
 @kernel
 @no_type_check
 def locate(pieces, first, roads, x, y):
-    """Distance beyond the kerbs, then road, station and lateral of the road that is nearest."""
-    union, nearest, road, station, lateral = 1e9, 1e9, 0, 0.0, 0.0
+    """Distances beyond the kerbs and beyond the sidewalks, then the nearest road and where on it.
+
+    The road's row, station and lateral. Roads too far away to matter are passed over.
+    """
+    kerb, walk, nearest, road, station, lateral = FAR_M, FAR_M, FAR_M, 0, 0.0, 0.0
     for i in range(roads.shape[0]):
-        s, left = project_point(pieces, first[i], first[i + 1], x, y)
-        beyond = max(left - roads[i, LEFT_EDGE], -left - roads[i, RIGHT_EDGE])
-        union = _rounded_union(union, beyond)
+        wide = max(roads[i, LEFT_EDGE], roads[i, RIGHT_EDGE]) + roads[i, SIDEWALK]
+        limit = min(wide + max(nearest, CORNER_RADIUS_M), FAR_M)
+        s, left = project_point(pieces, first[i], first[i + 1], x, y, limit)
+        if left == FAR_M:
+            continue
+        aside = max(left - roads[i, LEFT_EDGE], -left - roads[i, RIGHT_EDGE])
+        past = max(roads[i, START_M] - s, s - roads[i, END_M])
+        beyond, back = max(aside, past), max(aside - roads[i, SIDEWALK], past)
+        cosine = 1.0
+        near = SIDEWALK_CORNER_M + roads[i, SIDEWALK]
+        near = max(near, SIDEWALK_CORNER_M + roads[road, SIDEWALK], CORNER_RADIUS_M)
+        if beyond < near and nearest < near and past < -BEGINNING_M:
+            turn = heading_at(pieces, first[i], first[i + 1], s)
+            turn -= heading_at(pieces, first[road], first[road + 1], station)
+            cosine = math.cos(turn) * _side(roads, i, left)
+            cosine *= _side(roads, road, lateral)
+        kerb = _rounded(kerb, beyond, cosine, CORNER_RADIUS_M)
+        walk = _rounded(walk, back, cosine, SIDEWALK_CORNER_M)
         if beyond < nearest:
             nearest, road, station, lateral = beyond, i, s, left
-    return union, road, station, lateral
+    return kerb, walk, road, station, lateral
+
+
+@kernel
+@no_type_check
+def _side(roads, k, left):
+    """1 where the left kerb of a road is nearer, −1 where the right one is."""
+    return math.copysign(1.0, left + 0.5 * (roads[k, RIGHT_EDGE] - roads[k, LEFT_EDGE]))
 
 
 @kernel
@@ -97,53 +125,9 @@ def locate(pieces, first, roads, x, y):
 def _beyond_kerb(pieces, first, roads, points):
     out = np.empty((points.shape[0], 2))
     for i in range(points.shape[0]):
-        beyond, road, _, _ = locate(pieces, first, roads, points[i, 0], points[i, 1])
-        out[i, 0], out[i, 1] = beyond, roads[road, SIDEWALK]
+        kerb, walk, _, _, _ = locate(pieces, first, roads, points[i, 0], points[i, 1])
+        out[i, 0], out[i, 1] = kerb, kerb - walk
     return out
-
-
-@kernel
-@no_type_check
-def _lane_lines(roads, k, s, left, footprint):
-    """Coverage by white and by yellow lines along the road."""
-    lane, style = roads[k, LANE_WIDTH], int(roads[k, CENTRE_STYLE])
-    dashes = covered(periodic(s, 9.0), 1.75, footprint)
-    white, yellow = 0.0, 0.0
-    if roads[k, LANES_LEFT] > 0:
-        if style == 1:
-            yellow = covered(abs(left) - 0.14, 0.06, footprint)
-        elif style == 2:
-            yellow = covered(left, 0.07, footprint) * dashes
-        else:
-            white = covered(left, 0.07, footprint) * (dashes if style == 0 else 1.0)
-    for side in range(2):
-        lanes = roads[k, LANES_LEFT] if side == 0 else roads[k, LANES_RIGHT]
-        out = left if side == 0 else -left
-        edge = roads[k, LEFT_EDGE] if side == 0 else roads[k, RIGHT_EDGE]
-        divider = math.floor(out / lane + 0.5)
-        if 1.0 <= divider < lanes:
-            white = max(white, covered(out - divider * lane, 0.06, footprint) * dashes)
-        if roads[k, EDGE_LINES] > 0:
-            white = max(white, covered(out - min(lanes * lane, edge - 0.2), 0.06, footprint))
-        if roads[k, BAYS] > 0 and edge - lanes * lane > 1.0 and out > lanes * lane:
-            white = max(white, covered(periodic(s, 6.0), 0.05, footprint))
-    return white, yellow
-
-
-@kernel
-@no_type_check
-def _crossing_lines(roads, k, s, left, footprint):
-    """Coverage by zebra stripes and stop lines, and whether lines along the road end here."""
-    before, after = roads[k, JUNCTION_START] - s, s - roads[k, JUNCTION_END]
-    gap = max(before, after)
-    if gap > 5.5:
-        return 0.0, False
-    if gap < 0.0 or roads[k, ZEBRA] == 0.0:
-        return 0.0, gap < 0.5
-    incoming = left < 0.0 if before > after else left > 0.0
-    stop = covered(gap - 4.8, 0.2, footprint) if incoming else 0.0
-    bars = covered(gap - 2.2, 1.5, footprint) * covered(periodic(left, 1.0), 0.25, footprint)
-    return max(stop, bars), gap < 5.0
 
 
 @kernel
@@ -153,26 +137,16 @@ def ground_albedo(pieces, first, roads, look, x, y, footprint, blur):
 
     `footprint` is the pixel's width across the view, `blur` its length along the ground.
     """
-    beyond, index, s, left = locate(pieces, first, roads, x, y)
+    beyond, walk, index, s, left = locate(pieces, first, roads, x, y)
     seed = int(look[5])
     if beyond < 0.0:
-        patch = cell_hash(math.floor(s / 7.0), math.floor(left / 3.3), index, seed)
-        tone = look[0] * (0.78 if patch < 0.13 else 1.0)
-        grain = 0.55 * flat_octave(x, y, 0, 0.05, seed, blur) + 0.35 * flat_octave(
-            x, y, 0, 0.3, seed, blur
-        )
-        grain += 0.35 * flat_octave(x, y, 0, 1.1, seed, blur) + 0.4 * flat_octave(
-            x, y, 0, 5.0, seed, blur
-        )
-        worn = abs(periodic(left - 0.5 * roads[index, LANE_WIDTH], roads[index, LANE_WIDTH])) - 0.8
-        tone *= 1.0 + grain - 0.14 * math.exp(-worn * worn * 9.0)
-        crossing, ends = _crossing_lines(roads, index, s, left, footprint)
-        white, yellow = crossing, 0.0
-        if not ends:
-            lines, yellow = _lane_lines(roads, index, s, left, footprint)
-            white = max(white, lines)
-        wear = 0.8 + 0.7 * flat_octave(x, y, 3, 0.25, seed, blur)
-        white, yellow = min(white * wear, 1.0), min(yellow * wear, 1.0)
+        tone = asphalt(roads, index, s, left, x, y, look[0], seed, footprint, blur)
+        gutter = max(1.0 + beyond / 0.35, 0.0)  # dust gathers along the kerb
+        tone += (0.5 * look[1] - tone) * 0.5 * gutter
+        white, yellow = painted(roads, index, s, left, footprint)
+        if white + yellow > 0.0:
+            wear = 0.8 + 0.7 * flat_octave(x, y, 3, 0.25, seed, blur)
+            white, yellow = min(white * wear, 1.0), min(yellow * wear, 1.0)
         plain = max(1.0 - white - yellow, 0.0)
         red = tone * plain + 0.72 * white + 0.62 * yellow
         green = tone * plain + 0.72 * white + 0.42 * yellow
@@ -180,7 +154,7 @@ def ground_albedo(pieces, first, roads, look, x, y, footprint, blur):
     if beyond < KERB_M:
         tone = look[1] * 1.15 * (1.0 - 0.35 * covered(periodic(s, 1.0), 0.02, footprint))
         return tone, tone, tone * 0.97
-    if beyond < roads[index, SIDEWALK]:
+    if walk < 0.0:
         return _slabs(s, left, look[1], look[2], seed, footprint, blur)
     return _behind(x, y, s, left, look, seed, footprint, blur)
 

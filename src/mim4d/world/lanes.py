@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mim4d.world.curves import LENGTH, START, Curve, build_curve
-from mim4d.world.roads import Junction, LanePath, Opening, Road, Turn
+from mim4d.world.roads import CORNER_RADIUS_M, Junction, LanePath, Opening, Road, Turn
 
 LARGEST_TURN_M = 16.0  # radius
 BORDER_M = 0.1  # of a junction's opening, kept clear of arcs
@@ -101,9 +101,18 @@ def _turn(
         _room(road_b, lane_b, at_b, (road_a, lane_a, at_a), entering=False),
     )
     radius = min((room - BORDER_M) / math.tan(abs(angle) / 2), LARGEST_TURN_M)
+    if angle < 0:  # a wider arc would cut the corner
+        free = min(_to_kerb(road_a, lane_a), _to_kerb(road_b, lane_b))
+        radius = min(radius, CORNER_RADIUS_M + free)
     turn: Turn = "left" if angle > 0 else "right"
     tangent = radius * math.tan(abs(angle) / 2)
     return [Connection(index, (a, lane_a), (b, lane_b), turn, radius, tangent)]
+
+
+def _to_kerb(road: Road, lane: int) -> float:
+    """Distance of a lane's centre line from the kerb on its side."""
+    lateral = road.lane_lateral_m(lane)
+    return road.left_edge_m - lateral if lane < 0 else road.right_edge_m + lateral
 
 
 def _turning_lane(road: Road, along: bool, left: bool) -> int | None:
@@ -124,7 +133,14 @@ def meeting_point(
         x, y, yaw = map(float, road.curve.poses(np.array([at]))[0])
         out = road.lane_lateral_m(lane)
         lines.append((x - out * math.sin(yaw), y + out * math.cos(yaw), yaw))
-    (xa, ya, a), (xb, yb, b) = lines
+    return crossing_of(*lines)
+
+
+def crossing_of(
+    first: tuple[float, float, float], second: tuple[float, float, float]
+) -> tuple[float, float]:
+    """Where the lines through two poses (x, y, yaw) intersect."""
+    (xa, ya, a), (xb, yb, b) = first, second
     along = ((xb - xa) * math.sin(b) - (yb - ya) * math.cos(b)) / math.sin(b - a)
     return xa + along * math.cos(a), ya + along * math.sin(a)
 
@@ -151,18 +167,36 @@ def turning_curve(
     junction = junctions[connection.junction]
     at = {junction.first: junction.first_m, junction.second: junction.second_m}
     (a, lane_a), (b, lane_b) = connection.origin, connection.target
-    ends = ((roads[a], lane_a, at[a]), (roads[b], lane_b, at[b]))
-    corner = meeting_point(*ends)
+    corner = meeting_point((roads[a], lane_a, at[a]), (roads[b], lane_b, at[b]))
     into, out = lane_curve(roads[a], lane_a), lane_curve(roads[b], lane_b)
-    leave = into.station_of(*corner) - connection.tangent_m
-    enter = out.station_of(*corner) + connection.tangent_m
+    angle = 2 * math.atan(connection.tangent_m / connection.radius_m)
+    turn = angle if connection.turn == "left" else -angle
+    return joined(into, out, corner, connection.radius_m, turn)
+
+
+def joined(
+    into: Curve, out: Curve, corner: tuple[float, float], radius_m: float, turn: float
+) -> tuple[Curve, float, float]:
+    """One curve, then an arc, then the other.
+
+    Args:
+        into: Straight around the corner.
+        out: The same.
+        corner: Where both intersect.
+        radius_m: Radius of the arc.
+        turn: Change of heading, radians, positive to the left.
+
+    Returns:
+        The curve, and the arc's first and last station on it.
+    """
+    tangent = radius_m * math.tan(abs(turn) / 2)
+    leave, enter = into.station_of(*corner) - tangent, out.station_of(*corner) + tangent
     first = min(float(into.pieces[0, START]), leave - 1.0)
     last = max(float(out.pieces[-1, START] + out.pieces[-1, LENGTH]), enter + 1.0)
-    arc = 2 * math.atan(connection.tangent_m / connection.radius_m) * connection.radius_m
-    bend = (1.0 if connection.turn == "left" else -1.0) / connection.radius_m
-    pieces = [*into.segments(first, leave), (arc, bend), *out.segments(enter, last)]
+    arc = (radius_m * abs(turn), math.copysign(1 / radius_m, turn))
+    pieces = [*into.segments(first, leave), arc, *out.segments(enter, last)]
     x, y, yaw = map(float, into.poses(np.array([first]))[0])
-    return build_curve((x, y, yaw), pieces), leave - first, leave - first + arc
+    return build_curve((x, y, yaw), pieces), leave - first, leave - first + arc[0]
 
 
 def lane_paths(

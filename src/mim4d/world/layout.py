@@ -21,6 +21,7 @@ from mim4d.world.plots import sample_style
 from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, Thing, object_row
 from mim4d.world.spots import OBJECT_COLUMNS
+from mim4d.world.stock import Stock
 from mim4d.world.town import Placement, placement
 from mim4d.world.tracing import Solid
 from mim4d.world.traffic import HIGHEST_SPEED, begin_traffic, sample_cruise
@@ -136,7 +137,7 @@ def sample_layout(
     travel_m = min(HIGHEST_SPEED * duration_s, (cruise[0] + cruise[1]) * duration_s + 5.0)
     plan = sample_plan(streets, travel_m)
     ground = make_ground(plan.roads, streets)
-    site = Site(ground)
+    site = Site(ground, Stock(int(furniture.integers(1 << 30))))
     furnish(site, plan, sample_style(furniture), travel_m, furniture)
     traffic = begin_traffic(site, plan, cruise, (-CLEARANCE_S, duration_s + CLEARANCE_S), flow)
     populate(traffic, plan, flow)

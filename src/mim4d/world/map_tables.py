@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from jaxtyping import Float
-from shapely import MultiPolygon
+from shapely import MultiPolygon, Polygon
+from shapely.affinity import translate
 
+from mim4d.world.map_rows import MapRows, Row
+from mim4d.world.map_streets import draw_streets
+from mim4d.world.outlines import roadway, walkways
 from mim4d.world.roads import StreetPlan
 
 LISTS = (
@@ -34,7 +39,6 @@ LISTS = (
 )
 MAPPINGS = ("arcline_path_3", "connectivity")  # tables that are keyed by a lane's token
 VERSION = "1.3"
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,20 @@ def scene_map(
         global_offset: Position of the world's origin in `global`, metres.
         names: Names of the world and of the scene, which tokens derive from.
     """
-    lists: dict[str, list[Row]] = {table: [] for table in LISTS}
-    return SceneMap(lists, {table: {} for table in MAPPINGS}, MultiPolygon())
+    rows = MapRows(names, global_offset, LISTS)
+    road = roadway(plan)
+    walks = walkways(plan, road)
+    draw_streets(rows, plan, road)
+    for walk in walks.geoms:
+        rows.add("walkway", polygon_token=rows.polygon(walk))
+    surface = shapely.union_all([*road.geoms, *walks.geoms])
+    shifted = translate(surface, *map(float, global_offset))
+    parts = [part for part in shapely.get_parts(shifted) if isinstance(part, Polygon)]
+    mappings: dict[str, dict[str, Any]] = {
+        "arcline_path_3": rows.arclines,
+        "connectivity": rows.connectivity,
+    }
+    return SceneMap(rows.lists, mappings, MultiPolygon(parts))
 
 
 def write_scene_map(drawn: SceneMap, folder: Path) -> None:

@@ -1,22 +1,40 @@
-"""Street plans drawn from a generator: the roads, where they meet, the way the ego car takes.
+"""Street plans drawn from a generator: a main road, the roads that meet it, the ego car's way.
 
-Every width, the bends, the junctions and the ego car's lane are drawn. World coordinates, metres,
-radians.
+A plan grows road by road: a side road is taken only if it keeps away from all others except where
+it meets its parent. Roads are straight where they meet. World coordinates, metres, radians; station
+0 of the main road, where the ego car starts, lies at the origin.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float
 
-from mim4d.world.curves import Curve, build_curve, turn_between
-from mim4d.world.lanes import crossing_lines, lane_paths
-from mim4d.world.roads import CORNER_RADIUS_M, Junction, Opening, Road, StreetPlan
+from mim4d.world.curves import Curve, build_curve
+from mim4d.world.lanes import connections, crossing_lines, lane_paths
+from mim4d.world.roads import Junction, Opening, Road, StreetPlan
+from mim4d.world.routes import sample_route
+from mim4d.world.sections import sample_crossing_section, sample_section
 
 LEAD_M = 60.0  # straight continuation of roads beyond what is built
+SIGHT_M = 120.0  # roads go on that far beyond what is built, then end out of sight
 MARGIN_M = 110.0  # streets are built that far beyond both ends of the ego car's way
-SIDE_REACH_M = 20.0  # half the width of the widest street with its sidewalks
+STRAIGHT_M = 32.0  # of a road, on either side of a junction
+SPACING_M = 16.0  # between the openings of two junctions along a road
+APART_M = 10.0  # between the sidewalks of roads that do not meet
+OPENING_M = 3.5  # from the other road's kerb to where an opening ends
+WAY_BITS = {"straight": 1, "left": 2, "right": 4}
+ATTEMPTS = 8
+
+
+@dataclass
+class _Draft:
+    """A plan that grows."""
+
+    rng: np.random.Generator
+    roads: list[Road] = field(default_factory=list)
+    inside_m: list[tuple[float, float]] = field(default_factory=list)
+    junctions: list[Junction] = field(default_factory=list)
 
 
 def sample_plan(
@@ -27,149 +45,219 @@ def sample_plan(
     Args:
         rng: Source of every choice.
         travel_m: Longest way the ego car may go from station 0.
-        margin_m: How far the street is furnished beyond both ends of that way.
+        margin_m: How far the streets are furnished beyond both ends of that way.
     """
-    kind = str(rng.choice(["plain", "cross", "left", "right"], p=[0.4, 0.26, 0.17, 0.17]))
-    crossing_m = None if kind == "plain" else float(rng.uniform(19.0, max(30.0, 0.8 * travel_m)))
-    if kind in ("left", "right"):
-        crossing_m = float(rng.uniform(15.5, 21.0) if kind == "left" else rng.uniform(17.5, 21.5))
-    main = _sample_main(rng, travel_m, margin_m, crossing_m)
-    wobble = float(rng.uniform(-0.35, 0.35))
-    lane = int(rng.integers(main.lanes_right))
-    span = (-margin_m, travel_m + margin_m)
-    if crossing_m is None:
-        route = _shifted(main.curve.offset(main.lane_lateral_m(lane) + wobble), main.curve)
-        return _plan((main,), route, (span,), ())
-    side = {"left": 1.0, "right": -1.0}.get(kind, float(rng.choice([-1.0, 1.0])))
-    spread = 0.06 if kind == "right" else 0.22  # a sharp right turn would cut the kerb
-    main, other = _cross(rng, main, crossing_m, side, spread)
-    if kind == "cross":
-        route = _shifted(main.curve.offset(main.lane_lateral_m(lane) + wobble), main.curve)
+    turn = str(rng.choice(["straight", "left", "right"], p=[0.62, 0.19, 0.19]))
+    stations = _junction_stations(rng, turn, travel_m)
+    draft = _Draft(rng)
+    ahead = travel_m if turn == "straight" else stations[0]
+    span = (-margin_m, ahead + margin_m)
+    zones = [(s - STRAIGHT_M, s + STRAIGHT_M) for s in stations]
+    curve = _centre_line(rng, span, zones, (0.0, 0.0, float(rng.uniform(-math.pi, math.pi))))
+    draft.roads.append(sample_section(rng, _reach(curve, span)))
+    draft.inside_m.append(span)
+    if turn != "straight":
+        reach = travel_m - stations[0] + margin_m
+        if not _add_side(draft, 0, stations[0], reach, side=1.0 if turn == "left" else -1.0):
+            return sample_plan(rng, travel_m, margin_m)
+    for station in stations if turn == "straight" else stations[1:]:
+        overshoot = max(-station, station - ahead, 0.0)
+        _add_side(draft, 0, station, margin_m - overshoot)
+    if len(draft.roads) > 1 and rng.random() < 0.3:
+        _add_side(draft, len(draft.roads) - 1, float(rng.uniform(52.0, 75.0)), 45.0)
+    _add_crossings(draft, travel_m)
+    _add_ways(draft)
+    roads, inside = tuple(draft.roads), tuple(draft.inside_m)
+    junctions = tuple(draft.junctions)
+    route = sample_route(rng, roads, junctions, turn, travel_m)
+    paths = lane_paths(roads, inside, junctions)
+    return StreetPlan(roads, route, inside, junctions, paths, crossing_lines(roads))
+
+
+def _junction_stations(rng: np.random.Generator, turn: str, travel_m: float) -> list[float]:
+    """Where side roads meet the main road; the ego car's turn comes first."""
+    stations: list[float] = []
+    if turn == "straight":
+        count = int(rng.choice(4, p=[0.22, 0.36, 0.27, 0.15]))
+        if count:
+            stations.append(float(rng.uniform(19.0, max(30.0, 0.8 * travel_m))))
     else:
-        route = _turning_route(rng, main, other, side, wobble)
-    reach = margin_m + (travel_m if kind != "cross" else 0.0)
-    back = -margin_m if other.curve.pieces[0, 6] < 0 else 0.0
-    meeting = Junction(0, crossing_m, 1, 0.0, back < 0.0)
-    return _plan((main, other), route, (span, (back, reach)), (meeting,))
+        count = int(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15]))
+        first = 15.5 if turn == "left" else 17.5
+        stations.append(float(rng.uniform(first, max(21.5, 0.4 * travel_m))))
+    for _ in range(ATTEMPTS):
+        station = float(rng.uniform(-60.0, travel_m + 60.0))
+        station = min(station, stations[0] + 60.0) if turn != "straight" and stations else station
+        if len(stations) < count and min(abs(station - s) for s in stations) > 48.0:
+            stations.append(station)
+    return stations
 
 
-def _plan(
-    roads: tuple[Road, ...],
-    route: Curve,
-    inside_m: tuple[tuple[float, float], ...],
-    junctions: tuple[Junction, ...],
-) -> StreetPlan:
-    """A plan with all its paths and crossings."""
-    paths = lane_paths(roads, inside_m, junctions)
-    return StreetPlan(roads, route, inside_m, junctions, paths, crossing_lines(roads))
-
-
-def _sample_section(rng: np.random.Generator, curve: Curve) -> Road:
-    one_way = rng.random() < 0.12
-    right = 2 if one_way or rng.random() < 0.3 else 1
-    strips = [float(rng.uniform(2.1, 2.5)) if rng.random() < 0.65 else 0.0 for _ in range(2)]
-    return Road(
-        curve=curve,
-        lane_width_m=float(rng.uniform(3.0, 3.8)),
-        lanes_right=right,
-        lanes_left=0 if one_way else (2 if right == 2 or rng.random() < 0.1 else 1),
-        parking_right_m=strips[0],
-        parking_left_m=strips[1],
-        sidewalk_m=float(rng.uniform(1.6, 4.5)),
-        centre_style=int(rng.integers(4)),
-        edge_lines=bool(rng.random() < 0.5),
-        bays=bool(rng.random() < 0.5),
-    )
-
-
-def _sample_main(
-    rng: np.random.Generator, travel_m: float, margin_m: float, crossing_m: float | None
-) -> Road:
-    """The first road; straight around a crossing. Its station 0 lies at the world's origin."""
-    ahead, behind = travel_m + margin_m, margin_m
-    bends: list[tuple[float, float]] = []
-    if crossing_m is not None:
-        bends = [(crossing_m + 45.0 + behind, 0.0)]
-    elif rng.random() < 0.3:
-        bends = [(ahead + behind, 0.0)]
-    heading, widest = 0.0, 1.2  # a road that never turns back cannot meet itself
-    while sum(length for length, _ in bends) < ahead + behind:
-        radius = float(rng.uniform(38.0, 160.0))
-        angle = min(float(rng.uniform(0.25, 0.9)), 80.0 / radius)
-        side = float(rng.choice([-1.0, 1.0]))
-        side = side if abs(heading + side * angle) < widest else -side
-        heading += side * angle
-        bends.append((radius * angle, side / radius))
-        bends.append((float(rng.uniform(5.0, 35.0)), 0.0))
-    if bends[0][1] and rng.random() < 0.5:
-        bends = bends[1:]
-    # The road begins `behind` metres before the origin: build it there, then move it into place.
-    pieces = [(LEAD_M, 0.0), *bends, (LEAD_M, 0.0)]
-    draft = build_curve((0.0, 0.0, 0.0), pieces)
-    curve = _with_origin(draft, LEAD_M + behind, float(rng.uniform(-math.pi, math.pi)))
-    return _sample_section(rng, curve)
-
-
-def _with_origin(curve: Curve, station_m: float, yaw: float) -> Curve:
-    """Move a curve so that the pose at a station is (0, 0, yaw) and stations count from it."""
-    x0, y0, yaw0 = curve.poses(np.array([station_m]))[0]
-    pieces = curve.pieces.copy()
-    turn = yaw - yaw0
-    x, y = pieces[:, 0] - x0, pieces[:, 1] - y0
-    pieces[:, 0] = x * math.cos(turn) - y * math.sin(turn)
-    pieces[:, 1] = x * math.sin(turn) + y * math.cos(turn)
-    pieces[:, 2] += turn
-    pieces[:, 5] -= station_m
-    return Curve(pieces)
-
-
-def _shifted(lane: Curve, centre: Curve) -> Curve:
-    """A parallel curve whose station 0 lies abreast of the centre line's."""
-    station, _ = lane.project(centre.poses(np.zeros(1))[:, :2])
-    pieces = lane.pieces.copy()
-    pieces[:, 5] -= station[0]
-    return Curve(pieces)
-
-
-def _cross(
-    rng: np.random.Generator, main: Road, crossing_m: float, side: float, spread: float
-) -> tuple[Road, Road]:
-    """A second road through station `crossing_m`, pointing left (side 1) or right (−1)."""
-    x, y, yaw = main.curve.poses(np.array([crossing_m]))[0]
-    heading = yaw + side * (math.pi / 2 + float(rng.uniform(-spread, spread)))
-    through = rng.random() < 0.75
-    start = (float(x), float(y), float(heading))
-    other = _sample_section(rng, build_curve(start, [(200.0, 0.0)], open_start=through))
-    if other.lanes_left == 0:  # two-way, so that a turn ends on the right side of any crossing
-        other = replace(other, lanes_left=1)
-    zebra = bool(rng.random() < 0.6)
-    skew = abs(math.sin(heading - yaw))
-    wide = max(other.left_edge_m, other.right_edge_m) / skew + 3.0
-    deep = max(main.left_edge_m, main.right_edge_m) / skew + 3.0
-    opening = Opening(crossing_m - wide, crossing_m + wide, zebra, zebra)
-    main = replace(main, openings=(opening,))
-    opening = Opening(-deep if through else 0.0, deep, zebra, zebra)
-    return main, replace(other, openings=(opening,))
-
-
-def _turning_route(
-    rng: np.random.Generator, main: Road, other: Road, side: float, wobble: float
+def _centre_line(
+    rng: np.random.Generator,
+    span_m: tuple[float, float],
+    straight_m: list[tuple[float, float]],
+    origin: tuple[float, float, float],
 ) -> Curve:
-    """Left turns leave the inner lane for the inner lane, right turns the outer for the outer."""
-    lane_in = 0 if side > 0 else main.lanes_right - 1
-    lane_out = 0 if side > 0 else other.lanes_right - 1
-    path_in = main.curve.offset(main.lane_lateral_m(lane_in) + wobble)
-    path_out = other.curve.offset(other.lane_lateral_m(lane_out) + wobble)
-    start = _shifted(path_in, main.curve).poses(np.zeros(1))[0]
-    end = path_out.poses(np.array([60.0]))[0]
-    if side > 0:
-        radius = float(rng.uniform(9.0, 13.0))
-    else:  # as wide as the lanes' distance from the rounded kerb allows
-        lanes = ((main, lane_in), (other, lane_out))
-        free = min(road.right_edge_m + road.lane_lateral_m(lane) for road, lane in lanes)
-        radius = float(rng.uniform(0.8, 0.95)) * (CORNER_RADIUS_M + min(free, 3.0) - abs(wobble))
-    return turn_between(_triple(start), _triple(end), radius)
+    """A line with bends, straight within given stations; `origin` is its pose at station 0."""
+    pieces = [(LEAD_M, 0.0)]
+    at, heading = span_m[0], 0.0
+    for low, high in [*sorted(straight_m), (span_m[1], span_m[1])]:
+        if low > at:
+            bends, heading = _bends(rng, low - at, heading)
+            pieces += bends
+        pieces.append((high - max(low, at), 0.0))
+        at = high
+    pieces.append((LEAD_M, 0.0))
+    draft = build_curve((0.0, 0.0, 0.0), [piece for piece in pieces if piece[0] > 1e-6])
+    return draft.placed(LEAD_M - span_m[0], origin)
 
 
-def _triple(pose: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
-    return float(pose[0]), float(pose[1]), float(pose[2])
+def _bends(
+    rng: np.random.Generator, length_m: float, heading: float
+) -> tuple[list[tuple[float, float]], float]:
+    """Arcs and straight parts of a given length in all; the heading at their end.
+
+    Headings stay within 1.1 rad: a road that never turns back cannot meet itself.
+    """
+    pieces: list[tuple[float, float]] = []
+    left = length_m
+    if rng.random() < 0.35:
+        return [(left, 0.0)], heading
+    while left > 30.0:
+        straight = float(rng.uniform(3.0, 30.0)) if pieces or rng.random() < 0.6 else 0.1
+        radius = float(rng.uniform(38.0, 170.0))
+        angle = min(float(rng.uniform(0.2, 0.9)), 80.0 / radius, (left - straight - 1.0) / radius)
+        side = float(rng.choice([-1.0, 1.0]))
+        side = side if abs(heading + side * angle) < 1.1 else -side
+        if angle < 0.1 or abs(heading + side * angle) > 1.1:
+            break
+        pieces += [(straight, 0.0), (radius * angle, side / radius)]
+        heading += side * angle
+        left -= straight + radius * angle
+    return [*pieces, (left, 0.0)], heading
+
+
+def _reach(curve: Curve, inside_m: tuple[float, float]) -> tuple[Curve, tuple[float, float]]:
+    return curve, (inside_m[0] - SIGHT_M, inside_m[1] + SIGHT_M)
+
+
+def _add_side(
+    draft: _Draft, parent: int, station_m: float, reach_m: float, side: float | None = None
+) -> bool:
+    """Let a road meet another; returns whether there was room for it.
+
+    Args:
+        draft: The plan so far.
+        parent: Index of the road that goes through.
+        station_m: Its station where both meet.
+        reach_m: How far the new road is built.
+        side: Which way it leads: 1 left, −1 right; None: either.
+    """
+    rng = draft.rng
+    if reach_m < 30.0:
+        return False
+    for _ in range(ATTEMPTS):
+        leads = side or float(rng.choice([-1.0, 1.0]))
+        through = rng.random() < 0.6
+        spread = 0.06 if side == -1.0 else 0.24  # a sharp right turn would cut the kerb
+        skew = float(rng.uniform(-spread, spread))
+        x, y, yaw = map(float, draft.roads[parent].curve.poses(np.array([station_m]))[0])
+        heading = yaw + leads * (math.pi / 2 + skew)
+        inside = (-min(reach_m, MARGIN_M) if through else 0.0, reach_m)
+        low = -min(reach_m, MARGIN_M) if through else -STRAIGHT_M
+        zone = [(-STRAIGHT_M, STRAIGHT_M + 4.0), (48.0, 79.0)]
+        curve = _centre_line(rng, (low, reach_m), zone, (x, y, heading))
+        road = sample_crossing_section(rng, _reach(curve, (low, reach_m)))
+        if not through:
+            road = _begin_at_kerb(road, draft.roads[parent], leads, skew)
+        if _fits(draft, parent, station_m, road):
+            _meet(draft, parent, station_m, road, skew, through)
+            draft.inside_m.append(inside)
+            return True
+    return False
+
+
+def _begin_at_kerb(road: Road, parent: Road, leads: float, skew: float) -> Road:
+    """End a road's pavement inside its parent's, so that it does not stick out on the far side."""
+    far = parent.right_edge_m if leads > 0 else parent.left_edge_m
+    half = max(road.left_edge_m, road.right_edge_m)
+    start = half * math.tan(abs(skew)) + 0.5 - far / math.cos(skew)
+    return replace(road, reach_m=(start, road.reach_m[1]))
+
+
+def _fits(draft: _Draft, parent: int, station_m: float, road: Road) -> bool:
+    """Whether a road keeps away from all others, but for its parent where they meet."""
+    half = max(road.left_edge_m, road.right_edge_m)
+    other = draft.roads[parent]
+    across = other.left_edge_m + other.right_edge_m
+    if road.reach_m[0] > -MARGIN_M and across < 4.0 + 2 * half * math.sin(0.24):
+        return False
+    if other.near_junction(station_m, SPACING_M + half + OPENING_M):
+        return False
+    low, high = max(road.reach_m[0], -MARGIN_M - SIGHT_M), road.reach_m[1]
+    stations = np.arange(low, high, 3.0)
+    points = road.curve.poses(stations)[:, :2]
+    for index, existing in enumerate(draft.roads):
+        at, lateral = existing.curve.project(points)
+        wide = max(existing.left_edge_m, existing.right_edge_m) + existing.sidewalk_m
+        gap = np.abs(lateral) - wide - half - road.sidewalk_m
+        gap[(at < existing.reach_m[0]) | (at > existing.reach_m[1])] = np.inf
+        if index == parent:
+            gap[np.abs(stations) < STRAIGHT_M + 4.0] = np.inf
+        if (gap < APART_M).any():
+            return False
+    return True
+
+
+def _meet(
+    draft: _Draft, parent: int, station_m: float, road: Road, skew: float, through: bool
+) -> None:
+    """Add the road and open both roads where they meet."""
+    rng, other = draft.rng, draft.roads[parent]
+    zebra = bool(rng.random() < 0.6)
+    stop = zebra or bool(rng.random() < 0.8)
+    half, own = (max(r.left_edge_m, r.right_edge_m) for r in (road, other))
+    slant, cosine = math.tan(abs(skew)), math.cos(skew)
+    wide = half / cosine + own * slant + OPENING_M
+    deep = own / cosine + half * slant + OPENING_M
+    opening = Opening(station_m - wide, station_m + wide, zebra, zebra)
+    draft.roads[parent] = _opened(other, opening)
+    draft.roads.append(_opened(road, Opening(-deep, deep, zebra, stop)))
+    last = len(draft.roads) - 1
+    draft.junctions.append(Junction(parent, station_m, last, 0.0, through))
+
+
+def _opened(road: Road, opening: Opening) -> Road:
+    openings = sorted([*road.openings, opening], key=lambda o: o.start_m)
+    return replace(road, openings=tuple(openings))
+
+
+def _add_crossings(draft: _Draft, travel_m: float) -> None:
+    """Crossings for walkers between junctions."""
+    rng = draft.rng
+    for index, (low, high) in enumerate(draft.inside_m):
+        if rng.random() > (0.45 if index == 0 else 0.2):
+            continue
+        station = float(rng.uniform(max(low, -20.0) + 15.0, min(high, travel_m + 60.0)))
+        stop = bool(rng.random() < 0.7)
+        road = draft.roads[index]
+        if not road.near_junction(station, 24.0) and station - road.reach_m[0] > 15.0:
+            draft.roads[index] = _opened(road, Opening(station, station, True, stop))
+
+
+def _add_ways(draft: _Draft) -> None:
+    """Note at each opening which ways on its lanes have."""
+    found: dict[tuple[int, float], list[int]] = {}
+    for connection in connections(tuple(draft.roads), tuple(draft.junctions)):
+        road, lane = connection.origin
+        junction = draft.junctions[connection.junction]
+        at = junction.first_m if road == junction.first else junction.second_m
+        ways = found.setdefault((road, at), [0, 0])
+        ways[0 if lane >= 0 else 1] |= WAY_BITS[connection.turn]
+    for (index, at), (along, against) in found.items():
+        openings = tuple(
+            replace(o, ways=(along, against)) if o.start_m <= at <= o.end_m else o
+            for o in draft.roads[index].openings
+        )
+        draft.roads[index] = replace(draft.roads[index], openings=openings)

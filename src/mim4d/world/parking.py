@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mim4d.world.catalogue import Kind, Specimen, specimen
+from mim4d.world.catalogue import Kind, Specimen
 from mim4d.world.roads import Road
 from mim4d.world.site import Site, half_size, rectangle
 from mim4d.world.walkers import stand_group
@@ -23,7 +23,8 @@ PARKED: tuple[tuple[Kind, float], ...] = (
     ("parked_motorcycle", 0.06),
     ("parked_bicycle", 0.03),
 )
-JUNCTION_GAP_M = 8.0
+JUNCTION_GAP_M = 6.0
+OVERHANG_M = 0.4  # how far a parked vehicle may stand out of its strip
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def park_along(site: Site, kerb: Kerb, density: float, rng: np.random.Generator)
             station += float(rng.uniform(4.5, 7.5))
             continue
         kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
-        shape = specimen(kind, rng)
+        shape = site.stock.draw(kind, rng)
         across = kind in ("parked_motorcycle", "parked_bicycle")
         half = half_size(shape.mesh)
         reach = half[1] + 0.15 if across else half[0]
@@ -71,9 +72,10 @@ def _park(
     across: bool,
     rng: np.random.Generator,
 ) -> None:
-    if kerb.road.near_junction(station_m, JUNCTION_GAP_M):
-        return
     half = half_size(shape.mesh)
+    too_wide = not across and 2 * half[1] > kerb.strip_m + OVERHANG_M
+    if too_wide or kerb.road.near_junction(station_m, JUNCTION_GAP_M + half[0]):
+        return
     inward = -(half[0] if across else half[1]) - float(rng.uniform(0.08, 0.3))
     x, y, yaw = kerb.road.beside(station_m, kerb.side, inward)
     heading = kerb.heading(yaw) + float(rng.normal(0.0, 0.015))
@@ -88,18 +90,20 @@ def _park(
 
 def bus_stop(site: Site, kerb: Kerb, waiting: bool, rng: np.random.Generator) -> None:
     """A shelter, people who wait, and now and then a bus that stands in the parking strip."""
-    shape = specimen("bus", rng)
+    shape = site.stock.draw("bus", rng)
     half = half_size(shape.mesh)
     station = float(rng.uniform(kerb.span_m[0] + 10.0, kerb.span_m[1] - 10.0))
     if kerb.road.near_junction(station, JUNCTION_GAP_M + half[0]):
         return
     x, y, yaw = kerb.road.beside(station, kerb.side, -half[1] - 0.15)
     pose = (x, y, kerb.heading(yaw))
-    fits = kerb.strip_m > 2 * half[1] - 0.5 and site.is_free(rectangle(*pose, *half), 0.5)
+    fits = kerb.strip_m > 2 * half[1] - 2 * OVERHANG_M and site.is_free(
+        rectangle(*pose, *half), 0.5
+    )
     if fits and rng.random() < 0.65:
         site.put(shape, pose, rng)
     if kerb.road.sidewalk_m > 2.4:
-        shelter = specimen("bus_shelter", rng)
+        shelter = site.stock.draw("bus_shelter", rng)
         x, y, yaw = kerb.road.beside(station, kerb.side, kerb.road.sidewalk_m - 0.8)
         stand = (x, y, yaw - kerb.side * math.pi / 2)
         if site.is_free(rectangle(*stand, *half_size(shelter.mesh)), 0.1):
@@ -115,7 +119,7 @@ def rack(site: Site, kerb: Kerb, rng: np.random.Generator) -> None:
     station = float(rng.uniform(*kerb.span_m))
     alone = kerb.road.sidewalk_m < 2.2 or rng.random() < 0.3
     for k in range(1 if alone else int(rng.integers(2, 7))):
-        shape = specimen(kind, rng)
+        shape = site.stock.draw(kind, rng)
         half = half_size(shape.mesh)
         along = station + k * (2 * half[1] + float(rng.uniform(0.05, 0.3)))
         depth = kerb.road.sidewalk_m - half[1] - 0.1 if alone else half[0] + 0.25

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mim4d.world.catalogue import Enclosure, Kind, enclosure, house, specimen
+from mim4d.world.catalogue import Enclosure, Kind, enclosure, house
 from mim4d.world.colours import facade_look
 from mim4d.world.parking import Kerb
 from mim4d.world.site import Site, half_size, rectangle
@@ -134,7 +134,7 @@ def _car_park(site: Site, plot: Plot, rng: np.random.Generator) -> None:
     for row in range(int(rng.integers(1, 3))):
         for k in range(int(plot.width_m // 2.7)):
             kind: Kind = "car" if rng.random() < 0.93 else "parked_motorcycle"
-            shape = specimen(kind, rng)
+            shape = site.stock.draw(kind, rng)
             x, y, yaw = plot.pose(1.5 + 2.7 * k - plot.width_m / 2, 3.6 + row * 11.0)
             turn = float(rng.choice([-1.0, 1.0])) * math.pi / 2 + float(rng.normal(0.0, 0.03))
             corners = rectangle(x, y, yaw + turn, 2.5, 1.05)
@@ -153,7 +153,7 @@ def _yard(site: Site, plot: Plot, rng: np.random.Generator) -> None:
     along = -plot.width_m / 2 + 1.0
     while along < plot.width_m / 2 - 2.0:
         kind = "construction_vehicle" if building else kinds[int(rng.integers(len(kinds)))]
-        shape = specimen(kind, rng)
+        shape = site.stock.draw(kind, rng)
         half = half_size(shape.mesh)
         turn = float(rng.choice([-1.0, 1.0])) * math.pi / 2
         turn += float(rng.normal(0.0, 0.5 if building else 0.02))
@@ -168,7 +168,7 @@ def _yard(site: Site, plot: Plot, rng: np.random.Generator) -> None:
 
 def _fence_off(site: Site, plot: Plot, rng: np.random.Generator) -> None:
     """A row of barriers at the back of the sidewalk, and workers before it."""
-    shape = specimen("barrier", rng)
+    shape = site.stock.draw("barrier", rng)
     half = half_size(shape.mesh)
     for along in np.arange(half[1] - plot.width_m / 2, plot.width_m / 2, 2 * half[1] + 0.15):
         x, y, yaw = plot.pose(float(along), 0.5)
@@ -187,7 +187,7 @@ def _garden(site: Site, plot: Plot, rng: np.random.Generator) -> None:
         pose = plot.pose(along, float(rng.uniform(1.5, 22.0)))
         corners = rectangle(*pose, 1.2, 1.2)
         if site.beyond_sidewalk(corners) > 0.0 and site.is_free(corners, 0.5):
-            site.put(specimen("tree", rng), pose, rng, (1.2, 1.2))
+            site.put(site.stock.draw("tree", rng), pose, rng, (1.2, 1.2))
 
 
 def _enclosure(site: Site, plot: Plot, rng: np.random.Generator) -> None:

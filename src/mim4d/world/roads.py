@@ -12,9 +12,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world.curves import Curve
+from mim4d.world.curves import UNBOUNDED_M, Curve
 
-# Columns of the table the ground kernels read, one row per road.
+# Columns of the table the ground kernels read, one row per road; then OPENING_COLUMNS per opening:
+# start, end, middle and half length of the stripes, stop line (−1: none), where lines end, and the
+# ways on for traffic that comes along and against the road (1 straight, 2 left, 4 right).
 (
     LEFT_EDGE,
     RIGHT_EDGE,
@@ -23,14 +25,19 @@ from mim4d.world.curves import Curve
     LANES_LEFT,
     LANES_RIGHT,
     CENTRE_STYLE,
+    LANE_STYLE,
     EDGE_LINES,
     BAYS,
-    JUNCTION_START,
-    JUNCTION_END,
-    ZEBRA,
-) = range(12)
+    ARROWS,
+    START_M,
+    END_M,
+    OPENINGS,
+    FIRST_OPENING,
+) = range(15)
+OPENING_COLUMNS = 8
 
 CORNER_RADIUS_M = 5.0  # of kerbs where roads meet
+SIDEWALK_CORNER_M = 3.4  # of the sidewalks' backs there
 
 Turn = Literal["straight", "left", "right"]
 
@@ -44,12 +51,15 @@ class Opening:
         end_m: Station up to which it does; `start_m` at a crossing between junctions.
         zebra: Whether walkers cross here on zebra stripes, at both ends of a junction.
         stop: Whether a stop line ends the lanes that lead here.
+        ways: Ways on for traffic that comes along and against the road, from 1 straight on, 2 left,
+            4 right.
     """
 
     start_m: float
     end_m: float
     zebra: bool = False
     stop: bool = False
+    ways: tuple[int, int] = (1, 1)
 
     @property
     def between(self) -> bool:
@@ -66,6 +76,20 @@ class Opening:
         """Distance of the middle of the stop line before `start_m` or after `end_m`."""
         return self.stripes_m[1] + 1.1 if self.zebra else 0.8
 
+    @property
+    def clear_m(self) -> float:
+        """How far before `start_m` and after `end_m` the lines along the road end."""
+        if self.stop:
+            return self.stop_m + 0.2
+        return self.stripes_m[1] + 0.3 if self.zebra else 0.5
+
+    def parameters(self) -> list[float]:
+        """The columns the ground kernels read."""
+        near, far = self.stripes_m
+        stripes = [(near + far) / 2, (far - near) / 2 if self.zebra else -1.0]
+        stop = self.stop_m if self.stop else -1.0
+        return [self.start_m, self.end_m, *stripes, stop, self.clear_m, *map(float, self.ways)]
+
 
 @dataclass(frozen=True)
 class Road:
@@ -79,9 +103,12 @@ class Road:
         parking_right_m: Width of the parking strip on the right, 0 if there is none.
         parking_left_m: The same on the left.
         sidewalk_m: Width of both sidewalks.
-        centre_style: 0 dashed white, 1 double solid yellow, 2 dashed yellow, 3 solid white.
+        centre_style: 0 dashed white, 1 double solid yellow, 2 dashed yellow, 3 solid white,
+            4 solid yellow, 5 double solid white.
+        lane_style: Lines between lanes of one direction: 0 dashed, 1 solid.
         edge_lines: Whether lines bound the outer lanes.
         bays: Whether parking bays are marked.
+        arrows: Whether arrows on the lanes show the ways on at junctions.
         openings: Junctions and crossings along the road, by station.
         reach_m: Stations between which there is a road (infinite: it goes on out of sight).
     """
@@ -94,8 +121,10 @@ class Road:
     parking_left_m: float
     sidewalk_m: float
     centre_style: int
+    lane_style: int
     edge_lines: bool
     bays: bool
+    arrows: bool
     openings: tuple[Opening, ...] = ()
     reach_m: tuple[float, float] = (-math.inf, math.inf)
 
@@ -125,12 +154,23 @@ class Road:
         out = side * ((self.left_edge_m if side > 0 else self.right_edge_m) + beyond_kerb_m)
         return float(x - out * math.sin(yaw)), float(y + out * math.cos(yaw)), float(yaw)
 
-    def parameters(self) -> Float[np.ndarray, " q"]:
-        """The row the ground kernels read."""
-        edges = [self.left_edge_m, self.right_edge_m, self.sidewalk_m, self.lane_width_m]
-        lanes = [self.lanes_left, self.lanes_right, self.centre_style, self.edge_lines, self.bays]
-        first = self.openings[0] if self.openings else Opening(math.inf, math.inf)
-        return np.array([*edges, *lanes, first.start_m, first.end_m, first.zebra], dtype=np.float64)
+    def parameters(self, max_openings: int) -> Float[np.ndarray, " q"]:
+        """The row the ground kernels read, with room for `max_openings`."""
+        row = np.zeros(FIRST_OPENING + OPENING_COLUMNS * max_openings)
+        row[:SIDEWALK] = self.left_edge_m, self.right_edge_m
+        row[SIDEWALK:CENTRE_STYLE] = self.sidewalk_m, self.lane_width_m, *self.lane_counts
+        row[CENTRE_STYLE:EDGE_LINES] = self.centre_style, self.lane_style
+        row[EDGE_LINES:START_M] = self.edge_lines, self.bays, self.arrows
+        row[START_M:OPENINGS] = np.clip(self.reach_m, -UNBOUNDED_M, UNBOUNDED_M)
+        row[OPENINGS] = len(self.openings)
+        values = [value for opening in self.openings for value in opening.parameters()]
+        row[FIRST_OPENING : FIRST_OPENING + len(values)] = values
+        return row
+
+    @property
+    def lane_counts(self) -> tuple[int, int]:
+        """Lanes on the left and on the right."""
+        return self.lanes_left, self.lanes_right
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from mim4d.world.catalogue import Kind, specimen
+from mim4d.world.catalogue import Kind
 from mim4d.world.parking import Kerb
 from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, half_size, rectangle
@@ -91,7 +91,7 @@ def _row(
     rng: np.random.Generator,
 ) -> bool:
     """Barriers of one kind along the road; whether any of them found room."""
-    shape = specimen("barrier", rng)
+    shape = site.stock.draw("barrier", rng)
     half = half_size(shape.mesh)
     station, placed = span_m[0] + half[1], 0
     while station + half[1] < span_m[1]:
@@ -106,7 +106,7 @@ def _row(
 
 def _across(site: Site, kerb: Kerb, station_m: float, rng: np.random.Generator) -> None:
     """One or two barriers across the sidewalk."""
-    shape = specimen("barrier", rng)
+    shape = site.stock.draw("barrier", rng)
     half = half_size(shape.mesh)
     beyond = 0.75 + half[1]
     while beyond + half[1] < kerb.road.sidewalk_m + 0.5:
@@ -119,7 +119,7 @@ def _across(site: Site, kerb: Kerb, station_m: float, rng: np.random.Generator) 
 def _cone(
     site: Site, kerb: Kerb, station_m: float, beyond_kerb_m: float, rng: np.random.Generator
 ) -> bool:
-    shape = specimen("traffic_cone", rng)
+    shape = site.stock.draw("traffic_cone", rng)
     x, y, yaw = kerb.road.beside(
         station_m, kerb.side, min(beyond_kerb_m, -0.25) if beyond_kerb_m < 0.3 else beyond_kerb_m
     )
@@ -133,7 +133,7 @@ def _cone(
 def _machine(site: Site, kerb: Kerb, inner_m: float, rng: np.random.Generator) -> None:
     """A construction vehicle or a truck behind the barriers, its inner side at `inner_m`."""
     kind: Kind = "construction_vehicle" if rng.random() < 0.75 else "truck"
-    shape = specimen(kind, rng)
+    shape = site.stock.draw(kind, rng)
     half = half_size(shape.mesh)
     for _ in range(4):
         station = float(rng.uniform(*kerb.span_m))

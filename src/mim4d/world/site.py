@@ -16,6 +16,7 @@ from mim4d.world.ground import GroundTable
 from mim4d.world.kernels import kernel
 from mim4d.world.meshes import Mesh
 from mim4d.world.spots import OBJECT_COLUMNS
+from mim4d.world.stock import Stock
 
 SQUARE = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]])
 RIM = np.concatenate(
@@ -187,11 +188,13 @@ class Site:
 
     Attributes:
         ground: The roads.
+        stock: Shapes for what is placed.
         things: What stands so far.
     """
 
-    def __init__(self, ground: GroundTable) -> None:
+    def __init__(self, ground: GroundTable, stock: Stock) -> None:
         self.ground = ground
+        self.stock = stock
         self.things: list[Thing] = []
         self._corners = np.zeros((256, 4, 2))  # doubled when full
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world.network import MARGIN_M, SIDE_REACH_M
+from mim4d.world.network import MARGIN_M
 from mim4d.world.traffic import HIGHEST_SPEED
 
 TOWN_SCENES = 24
@@ -24,6 +24,7 @@ OFFICIAL = (
     "singapore-queenstown",
     "singapore-hollandvillage",
 )
+HALF_STREET_M = 25.0  # half the width of the widest street with its sidewalks
 GRAIN_M = 10.0  # cells are a multiple of this wide
 
 Split = Literal["train", "val"]
@@ -89,7 +90,7 @@ def placement(split: Split, index: int, duration_s: float) -> Placement:
 
 def cell_size_m(duration_s: float) -> float:
     """Width of a cell that holds the streets of any scene that lasts `duration_s` seconds."""
-    way = HIGHEST_SPEED * duration_s + 2 * MARGIN_M + 2 * SIDE_REACH_M
+    way = HIGHEST_SPEED * duration_s + 2 * MARGIN_M + 2 * HALF_STREET_M
     return math.ceil(way / GRAIN_M) * GRAIN_M
 
 

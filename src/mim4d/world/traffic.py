@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world.catalogue import specimen
+from mim4d.world.catalogue import Specimen
 from mim4d.world.curves import Curve
 from mim4d.world.driving import (
     STEP_S,
@@ -33,6 +33,7 @@ from mim4d.world.site import Site, as_thing, half_size, meets, meets_in_time, re
 
 EGO_HALF_M = (2.45, 0.98)  # half length and half width kept free around the ego car
 EGO_CENTRE_M = 1.4  # its middle lies ahead of its origin, the rear axle
+EGO_GAP_M = 0.5  # nobody comes closer to the ego car
 LOWEST_SPEED, HIGHEST_SPEED = 3.0, 12.0  # the ego car's wishes on a free road
 NOWHERE = (0.0, 0.0, 0.0)  # pose of a mover's shape: its motion says where it is
 Cruise = tuple[float, float, float, float]
@@ -78,7 +79,8 @@ class Traffic:
 
         Args:
             movers: Who asks to join, all or none; they keep clear of each other by any distance.
-            gap_m: To everybody else at any time (to what stands: a quarter of a metre at most).
+            gap_m: To everybody else at any time (to what stands: a quarter of a metre at most, to
+                the ego car: `EGO_GAP_M` at least).
             on_road: Whether they have to stay between the kerbs.
         """
         swept: list[Float[np.ndarray, "q 4 2"]] = []
@@ -90,6 +92,8 @@ class Traffic:
             if meets(corners[::2], self.site.corners, min(gap_m, 0.25)):
                 return False
             if meets_in_time(corners, self._corners[: self._count], gap_m):
+                return False
+            if meets_in_time(corners, self._corners[:1], max(gap_m, EGO_GAP_M)):
                 return False
             if swept and meets_in_time(corners, np.stack(swept), 0.0):
                 return False
@@ -142,7 +146,9 @@ def begin_traffic(
     """
     times = span_s[0] + STEP_S * np.arange(math.ceil((span_s[1] - span_s[0]) / STEP_S) + 1)
     signals = sample_signals(plan.paths, plan.route, float(times[-1] - times[0]), rng)
-    leader = _leader(plan, signals, cruise, times, rng) if rng.random() < 0.55 else None
+    leader = None
+    if rng.random() < 0.55:
+        leader = _leader(site.stock.draw("car", rng), plan.route, signals, cruise, times, rng)
     ego = drive(plan.route, cruise, times, signals, leader)
     traffic = Traffic(site, times, signals, ego)
     if leader is not None and not traffic.offer([leader], 0.5, on_road=True):
@@ -176,21 +182,21 @@ def drive(
 
 
 def _leader(
-    plan: StreetPlan,
+    shape: Specimen,
+    route: Curve,
     signals: Signals,
     cruise: Cruise,
     times_s: Float[np.ndarray, " q"],
     rng: np.random.Generator,
 ) -> Mover:
     """A car on the ego car's route, some way ahead, whose speed changes more than most."""
-    shape = specimen("car", rng)
     half = half_size(shape.mesh)[0]
     driver = Driver(float(rng.uniform(0.7, 1.2)) * (cruise[0] + cruise[1]), 1.7, 2.0, 1.2)
     wave = (float(rng.uniform(0.0, 3.0)), float(rng.uniform(30.0, 60.0)), float(rng.uniform(0, 6)))
     start = EGO_CENTRE_M + EGO_HALF_M[0] + float(rng.uniform(6.0, 26.0)) + half
-    around = Surroundings(np.zeros((0, len(times_s), 3)), signals.along(plan.route))
-    stations, speeds = set_off(plan.route, driver, around, start, half, wave)
-    motion = Motion(plan.route, times_s, stations, speeds, base_m=1.2 * half)
+    around = Surroundings(np.zeros((0, len(times_s), 3)), signals.along(route))
+    stations, speeds = set_off(route, driver, around, start, half, wave)
+    motion = Motion(route, times_s, stations, speeds, base_m=1.2 * half)
     return Mover(as_thing(shape, NOWHERE, rng), motion)
 
 
