@@ -109,8 +109,19 @@ def _centre_line(
         pieces.append((high - max(low, at), 0.0))
         at = high
     pieces.append((LEAD_M, 0.0))
-    draft = build_curve((0.0, 0.0, 0.0), [piece for piece in pieces if piece[0] > 1e-6])
+    draft = build_curve((0.0, 0.0, 0.0), _merged(pieces))
     return draft.placed(LEAD_M - span_m[0], origin)
+
+
+def _merged(pieces: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same line with as few pieces as possible: every pixel of ground looks at all of them."""
+    merged: list[tuple[float, float]] = []
+    for length, curvature in pieces:
+        if merged and merged[-1][1] == curvature:
+            merged[-1] = (merged[-1][0] + length, curvature)
+        elif length > 1e-6:
+            merged.append((length, curvature))
+    return merged
 
 
 def _bends(

@@ -167,11 +167,12 @@ def asphalt(roads, k, s, left, x, y, base, seed, footprint, blur):
     worn = abs(across) - 0.8
     tone = base * (1.0 + grain - 0.14 * math.exp(-worn * worn * 9.0))
     tone *= 1.0 - 0.1 * math.exp(-across * across * 12.0)  # oil between the wheels
-    tone *= _patch(k, s, left, seed, footprint)
+    if footprint < 1.0:
+        tone *= _patch(k, s, left, seed, footprint)
     if footprint < 0.12 and coarse > 0.02:  # cracks follow contours of the noise
         crack = 1.0 - abs(middle - 0.05) * 70.0
         tone *= 1.0 - 0.55 * max(crack, 0.0) * min((0.12 - footprint) * 20.0, 1.0)
-    return tone * _manhole(k, s, left, seed, footprint)
+    return tone * _manhole(k, s, left, seed, footprint) if footprint < 0.3 else tone
 
 
 @kernel
