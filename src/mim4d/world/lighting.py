@@ -20,7 +20,7 @@ CLEAR_SIGHT_M, HAZY_SIGHT_M = (2500.0, 15000.0), (150.0, 2500.0)
 HAZY_SHARE = 0.25
 STREET_M, STREET_ALBEDO = 40.0, 0.25  # typical distance and albedo of what cameras see
 METERED = 0.47  # linear value to which the camera's automatic brings a street
-EXTRA_STOPS: dict[Weather, float] = {"clear": 0.0, "low_sun": -0.2, "overcast": -0.4, "dusk": -1.5}
+EXTRA_STOPS: dict[Weather, float] = {"clear": 0.3, "low_sun": 0.0, "overcast": -0.3, "dusk": -1.3}
 HAZE_HEIGHT_M = 60.0  # the haze lies on the ground, as if it ended at this height
 Colour = tuple[float, float, float]
 
