@@ -6,13 +6,14 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format devkit-check clean
 
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, ruff format and mypy, as CI runs them"
 	@echo "make format  let ruff format and fix"
+	@echo "make devkit-check  open an embedded world with the official nuScenes devkit"
 	@echo "make clean   delete the environment and what the demo made"
 
 demo: $(VENV)/.demo
@@ -30,8 +31,11 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+devkit-check: $(VENV)/.demo
+	$(BIN)/python scripts/devkit_check.py --out devkit-check --environment .venv-devkit
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) .venv-devkit demo devkit-check
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.14 found; set PYTHON=..."; exit 1; }

@@ -14,7 +14,7 @@ PresetConfig = Annotated[RunConfig, tyro.conf.arg(name="")]
 
 @dataclass(frozen=True)
 class World:
-    """Make a synthetic data set in the nuScenes format, with exact distances for evaluation."""
+    """Make a synthetic data set in the nuScenes format, with exact truth for evaluation."""
 
     out: PathArgument
     """Folder to create."""
@@ -28,8 +28,18 @@ class World:
     """Keyframes of each scene."""
     keyframe_interval_s: float = 0.5
     """Time between keyframes, seconds."""
+    camera_rate_hz: float | None = None
+    """Images per second of each camera (nuScenes: 12); by default keyframes only."""
+    lidar_rate_hz: float | None = None
+    """Turns per second of the LiDAR (nuScenes: 20); by default keyframes only."""
     image_size: tuple[int, int] = (256, 448)
     """Rows and columns of the images."""
+    lidar_azimuths: int = 1080
+    """LiDAR firings per turn and beam."""
+    no_shadows: bool = False
+    """Leave shadows out: a little faster."""
+    overwrite: bool = False
+    """Replace a world that the folder already holds."""
     workers: int | None = None
     """Processes; by default one per core. The files do not depend on it."""
 

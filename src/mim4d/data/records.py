@@ -48,6 +48,8 @@ class Annotation:
     """One box of one sample, in `global`. `prev` and `next` follow the same object; -1 at its ends.
 
     `size_wlh_m` is width, length, height, as nuScenes has it. `num_lidar_points` is -1 if unknown.
+    `attributes` are names such as `vehicle.parked`; `visibility` is a level such as `v60-80`, empty
+    if unknown.
     """
 
     token: str
@@ -57,5 +59,7 @@ class Annotation:
     rotation_wxyz: tuple[float, ...]
     size_wlh_m: tuple[float, ...]
     num_lidar_points: int
+    attributes: tuple[str, ...]
+    visibility: str
     prev: int
     next: int

@@ -2,11 +2,11 @@
 
 A table `<name>.json` is a list of records. Each becomes a dictionary of numpy columns: texts as
 UTF-8 bytes, numbers as they are (metres, microseconds, quaternions w x y z), and every token that
-names a record of another table as the row number there (int32, -1 where the token is empty). Tables
-and fields that are not listed here are never looked at.
+names a record of another table as the row number there (int32, -1 where the token is empty). A list
+of tokens becomes one row of such numbers, filled up with -1. Tables and fields that are not listed
+here are never looked at.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from mim4d.data.json_rows import iter_rows
 from mim4d.errors import DataError, MissingFileError
 
 Columns = dict[str, NDArray[Any]]
@@ -45,19 +46,37 @@ class Number:
 
 @dataclass(frozen=True)
 class Link:
-    """A token of table `target`. `may_be_empty`: the empty token is allowed and becomes -1."""
+    """A token of table `target`. `may_be_empty`: the empty token is allowed and becomes -1.
+
+    `may_be_absent`: so is a record without the field.
+    """
 
     field: str
     target: str
     may_be_empty: bool = False
+    may_be_absent: bool = False
 
+
+@dataclass(frozen=True)
+class Links:
+    """A list of tokens of table `target`; an absent field is an empty list."""
+
+    field: str
+    target: str
+
+
+Field = Text | Number | Link | Links
+"""What a field of a record is."""
+
+BAD_VALUE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What `convert` raises where a record lacks the field or it has another form."""
 
 _POSE = {
     "translation_m": Number("translation", shape=(3,)),
     "rotation_wxyz": Number("rotation", shape=(4,)),
 }
 
-SCHEMA: dict[str, dict[str, Text | Number | Link]] = {
+SCHEMA: dict[str, dict[str, Field]] = {
     "log": {"token": Text("token"), "location": Text("location", missing="")},
     "scene": {
         "token": Text("token"),
@@ -100,6 +119,8 @@ SCHEMA: dict[str, dict[str, Text | Number | Link]] = {
         "next": Link("next", "sample_data", may_be_empty=True),
     },
     "category": {"token": Text("token"), "name": Text("name")},
+    "attribute": {"token": Text("token"), "name": Text("name")},
+    "visibility": {"token": Text("token"), "level": Text("level", missing="")},
     "instance": {"token": Text("token"), "category": Link("category_token", "category")},
     "sample_annotation": {
         "token": Text("token"),
@@ -108,12 +129,14 @@ SCHEMA: dict[str, dict[str, Text | Number | Link]] = {
         **_POSE,
         "size_wlh_m": Number("size", shape=(3,)),
         "num_lidar_points": Number("num_lidar_pts", np.int32, missing=-1),
+        "visibility": Link("visibility_token", "visibility", may_be_empty=True, may_be_absent=True),
+        "attributes": Links("attribute_tokens", "attribute"),
         "prev": Link("prev", "sample_annotation", may_be_empty=True),
         "next": Link("next", "sample_annotation", may_be_empty=True),
     },
 }
 
-OPTIONAL_TABLES = ("category", "instance", "sample_annotation")
+OPTIONAL_TABLES = ("category", "attribute", "visibility", "instance", "sample_annotation")
 """Tables a data set without labels may leave out; they are then empty."""
 
 REQUIRED_TABLES = tuple(name for name in SCHEMA if name not in OPTIONAL_TABLES)
@@ -129,13 +152,13 @@ def read_tables(folder: Path) -> dict[str, Columns]:
     tables: dict[str, Columns] = {}
     for name, fields in SCHEMA.items():
         path = folder / f"{name}.json"
-        rows = [] if name in OPTIONAL_TABLES and not path.exists() else _read_rows(path)
-        tables[name] = {key: _column(path, rows, field) for key, field in fields.items()}
+        absent = name in OPTIONAL_TABLES and not path.exists()
+        tables[name] = _columns([], fields) if absent else _read_columns(path, fields)
     for name, columns in tables.items():
         columns["token_order"] = _token_order(folder / f"{name}.json", columns["token"])
     for name, fields in SCHEMA.items():
         for key, field in fields.items():
-            if isinstance(field, Link):
+            if isinstance(field, Link | Links):
                 tables[name][key] = _resolve(folder / f"{name}.json", tables, name, key, field)
     return tables
 
@@ -150,47 +173,52 @@ def find_rows(target: Columns, tokens: Bytes) -> NDArray[np.int32]:
     return np.where(target["token"][rows] == tokens, rows, np.int32(-1))
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
+def _read_columns(path: Path, fields: dict[str, Field]) -> Columns:
     if not path.is_file():
         raise MissingFileError(
             f"table {path.name} not found in {path.parent}; "
             f"a nuScenes-format data set needs {', '.join(REQUIRED_TABLES)}"
         )
-    content = path.read_bytes()
-    try:
-        rows = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        rows = _read_with_nan(path, content, error)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError(
-            f"{path}: expected a JSON list of records, found something else; restore the file"
-        )
-    return rows
+    pieces, count = [], 0
+    for rows in iter_rows(path):
+        try:
+            pieces.append(_columns(rows, fields))
+        except BAD_VALUE:
+            raise _first_bad_record(path, rows, fields, count) from None
+        count += len(rows)
+    return join_columns(pieces)
 
 
-def _read_with_nan(path: Path, content: bytes, error: orjson.JSONDecodeError) -> Any:
-    """Python's own reader also takes the NaN that Python's writer makes; NaN is reported later."""
-    try:
-        return json.loads(content)
-    except ValueError:
-        raise DataError(
-            f"{path}: not valid JSON ({error}); the file is damaged or cut short: restore it"
-        ) from error
+def _columns(rows: Sequence[dict[str, Any]], fields: dict[str, Field]) -> Columns:
+    return {key: convert(rows, field) for key, field in fields.items()}
 
 
-def _column(path: Path, rows: list[dict[str, Any]], field: Text | Number | Link) -> NDArray[Any]:
-    try:
-        return _convert(rows, field)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        raise _first_bad_record(path, rows, field) from None
+def join_columns(pieces: list[Columns]) -> Columns:
+    """Columns of all pieces of a table, one after the other."""
+    joined: Columns = {}
+    for key in list(pieces[0]):
+        parts = [piece.pop(key) for piece in pieces]
+        if parts[0].ndim == 2 and parts[0].dtype.kind == "S":  # lists of tokens differ in length
+            width = max(part.shape[1] for part in parts)
+            parts = [np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts]
+        joined[key] = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    return joined
 
 
-def _convert(rows: Sequence[dict[str, Any]], field: Text | Number | Link) -> NDArray[Any]:
+def convert(rows: Sequence[dict[str, Any]], field: Field) -> NDArray[Any]:
+    """The values of one field of all records: tokens and texts as bytes, numbers as numbers.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError, OverflowError: If a record lacks the field
+            or it has another form (`BAD_VALUE`).
+    """
     name = field.field
     match field:
-        case Link():
-            return _as_bytes([row[name] for row in rows])
-        case Text(missing=None):
+        case Link(may_be_absent=True):
+            return _as_bytes([row.get(name) or "" for row in rows])
+        case Links():
+            return _as_byte_lists([row.get(name) or [] for row in rows])
+        case Link() | Text(missing=None):
             return _as_bytes([row[name] for row in rows])
         case Text():
             values = [row.get(name) or field.missing for row in rows]
@@ -202,7 +230,24 @@ def _convert(rows: Sequence[dict[str, Any]], field: Text | Number | Link) -> NDA
         case Number():
             fill = np.full(field.shape, field.missing).tolist()
             values = [fill if row.get(name) in (None, []) else row[name] for row in rows]
-    return np.array(values, field.dtype).reshape(len(rows), *field.shape)
+    return _as_numbers(values, field).reshape(len(rows), *field.shape)
+
+
+def _as_numbers(values: list[Any], field: Number) -> NDArray[Any]:
+    found = np.array(values)
+    # numpy would read the text "12" as a number, and any text as True.
+    if found.dtype.kind not in "biufO":
+        raise TypeError(f"expected numbers, found {found.dtype}")
+    if issubclass(field.dtype, np.bool_) and found.size and found.dtype.kind != "b":
+        raise TypeError("expected true or false")
+    numbers = np.array(values, field.dtype) if found.dtype.kind == "O" else found
+    if issubclass(field.dtype, np.integer):
+        if found.dtype.kind == "f" and not np.isfinite(found).all():
+            raise ValueError("expected whole numbers")
+        limits = np.iinfo(field.dtype)
+        if found.size and (numbers.min() < limits.min or numbers.max() > limits.max):
+            raise OverflowError("number too large")
+    return numbers.astype(field.dtype)
 
 
 def _as_bytes(texts: Sequence[str]) -> Bytes:
@@ -210,20 +255,43 @@ def _as_bytes(texts: Sequence[str]) -> Bytes:
     return np.array([text.encode() for text in texts] or [b"x"], np.bytes_)[: len(texts)]
 
 
+def _as_byte_lists(lists: Sequence[list[str]]) -> Bytes:
+    if not all(isinstance(texts, list) for texts in lists):
+        raise TypeError("expected lists")
+    width = max((len(texts) for texts in lists), default=0)
+    padded = [text for texts in lists for text in [*texts, *[""] * (width - len(texts))]]
+    return _as_bytes(padded).reshape(len(lists), width)
+
+
+def expected_form(field: Field) -> str:
+    """What a field should be, for a message."""
+    match field:
+        case Number(dtype=np.bool_):
+            return "true or false"
+        case Number(shape=()):
+            return "a number"
+        case Number():
+            return f"numbers of shape {field.shape}"
+        case Links():
+            return "a list of texts"
+    return "a text"
+
+
 def _first_bad_record(
-    path: Path, rows: list[dict[str, Any]], field: Text | Number | Link
+    path: Path, rows: list[dict[str, Any]], fields: dict[str, Field], offset: int
 ) -> DataError:
     for number, row in enumerate(rows):
-        try:
-            _convert([row], field)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            found = repr(row[field.field])[:80] if field.field in row else "nothing"
-            form = f"numbers of shape {field.shape}" if isinstance(field, Number) else "a text"
-            return DataError(
-                f"{path}, record {number} (token {row.get('token')}): field '{field.field}' should "
-                f"be {form}, found {found}; restore the table"
-            )
-    return DataError(f"{path}: field '{field.field}' cannot be read; restore the table")
+        for field in fields.values():
+            try:
+                convert([row], field)
+            except BAD_VALUE:
+                found = repr(row[field.field])[:80] if field.field in row else "nothing"
+                return DataError(
+                    f"{path}, record {offset + number} (token {row.get('token')}): field "
+                    f"'{field.field}' should be {expected_form(field)}, found {found}; "
+                    "restore the table"
+                )
+    return DataError(f"{path}: its records do not agree in form; restore the table")
 
 
 def _token_order(path: Path, tokens: Bytes) -> NDArray[np.int32]:
@@ -239,18 +307,26 @@ def _token_order(path: Path, tokens: Bytes) -> NDArray[np.int32]:
 
 
 def _resolve(
-    path: Path, tables: dict[str, Columns], name: str, key: str, link: Link
+    path: Path, tables: dict[str, Columns], name: str, key: str, link: Link | Links
 ) -> NDArray[np.int32]:
     tokens = tables[name][key]
-    rows = find_rows(tables[link.target], tokens)
-    unknown = rows < 0
-    if link.may_be_empty:
-        unknown &= tokens != b""
+    rows, unknown = resolve(tables[link.target], tokens, link)
     if unknown.any():
-        first = int(np.flatnonzero(unknown)[0])
+        first = tuple(np.argwhere(unknown)[0])
         raise DataError(
-            f"{path}, token {tables[name]['token'][first].decode()}: {link.field} = "
+            f"{path}, token {tables[name]['token'][first[0]].decode()}: {link.field} = "
             f"'{tokens[first].decode()}' is not a token of table {link.target} "
             f"({int(unknown.sum())} such records); the tables do not belong together: restore them"
         )
     return rows
+
+
+def resolve(
+    target: Columns, tokens: Bytes, link: Link | Links
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Row number of each token in `target`, -1 where there is none, and whether that is wrong."""
+    rows = find_rows(target, tokens.ravel()).reshape(tokens.shape)
+    unknown = rows < 0
+    if isinstance(link, Links) or link.may_be_empty:
+        unknown &= tokens != b""
+    return rows, unknown

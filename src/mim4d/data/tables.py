@@ -128,6 +128,9 @@ class NuscenesTables:
         """One annotated box."""
         c = self._columns["sample_annotation"]
         category = self._columns["instance"]["category"][c["instance"][row]]
+        attribute = self._columns["attribute"]["name"]
+        visibility = int(c["visibility"][row])
+        level = self._columns["visibility"]["level"][visibility] if visibility >= 0 else b""
         return Annotation(
             token=c["token"][row].decode(),
             sample=int(c["sample"][row]),
@@ -136,6 +139,8 @@ class NuscenesTables:
             rotation_wxyz=tuple(c["rotation_wxyz"][row].tolist()),
             size_wlh_m=tuple(c["size_wlh_m"][row].tolist()),
             num_lidar_points=int(c["num_lidar_points"][row]),
+            attributes=tuple(attribute[a].decode() for a in c["attributes"][row] if a >= 0),
+            visibility=level.decode(),
             prev=int(c["prev"][row]),
             next=int(c["next"][row]),
         )

@@ -1,8 +1,9 @@
 """Checks on the columns of the nuScenes tables that go beyond their form.
 
-Chains of `prev` and `next` must be consistent, poses rigid and finite, intrinsics invertible. They
-run once, before the columns are cached. The first record at fault is named, and how many more there
-are.
+Chains of `prev` and `next` must be consistent, poses rigid and finite, intrinsics invertible. Each
+fault is found by a function from columns to the rows that have it. `check_tables` runs them once,
+before the columns are cached, and refuses the first record at fault; how many more there are is
+told. `mim4d check` uses the same functions and names them all.
 """
 
 from pathlib import Path
@@ -17,88 +18,136 @@ from mim4d.errors import DataError
 QUATERNION_TOLERANCE = 1e-3
 """Largest deviation of a quaternion's length from 1."""
 
+Found = NDArray[Any]
+"""Rows of a table."""
+
 
 def check_tables(folder: Path, tables: dict[str, Columns]) -> None:
     """Raise a `DataError` at the first record that cannot be right."""
-    for name in ("sample", "sample_data"):
-        check_chain(folder / f"{name}.json", tables[name])
-    check_scenes(folder / "sample.json", tables["sample"])
+    sample, annotations = tables["sample"], tables["sample_annotation"]
+    check_chain(folder / "sample.json", sample, sample["timestamp_us"])
+    data = tables["sample_data"]
+    check_chain(folder / "sample_data.json", data, data["timestamp_us"])
+    times = sample["timestamp_us"][annotations["sample"]]
+    check_chain(folder / "sample_annotation.json", annotations, times)
+    _check_owner(folder / "sample.json", sample, "scene", "sample of another scene")
+    _check_owner(
+        folder / "sample_annotation.json", annotations, "instance", "box of another object"
+    )
     for name in ("ego_pose", "calibrated_sensor", "sample_annotation"):
         check_poses(folder / f"{name}.json", tables[name])
-    check_sizes(folder / "sample_annotation.json", tables["sample_annotation"])
+    check_sizes(folder / "sample_annotation.json", annotations)
     check_intrinsics(folder / "calibrated_sensor.json", tables)
 
 
-def check_chain(path: Path, columns: Columns) -> None:
-    """`prev` and `next` must mirror each other, end somewhere and never go back in time."""
-    for forward, backward in (("next", "prev"), ("prev", "next")):
-        rows = np.flatnonzero(columns[forward] >= 0)
-        linked = columns[forward][rows]
-        broken = rows[columns[backward][linked] != rows]
-        if len(broken):
-            first = int(broken[0])
-            other = int(columns[forward][first])
-            found = _token(columns, int(columns[backward][other])) or "empty"
-            raise DataError(
-                f"{path}, token {_token(columns, first)}: {forward} is {_token(columns, other)}, "
-                f"whose {backward} is {found}; expected it to point back ({len(broken)} broken "
-                "links): restore the table"
-            )
-    _check_cycles(path, columns)
-    rows = np.flatnonzero(columns["next"] >= 0)
-    back = columns["timestamp_us"][columns["next"][rows]] < columns["timestamp_us"][rows]
-    _refuse(path, columns, rows[back], "next lies earlier in time", "times that never decrease")
+def one_way_links(columns: Columns, forward: str, backward: str) -> Found:
+    """Rows whose `forward` neighbour does not point back with `backward`."""
+    rows = np.flatnonzero(columns[forward] >= 0)
+    return rows[columns[backward][columns[forward][rows]] != rows]
 
 
-def _check_cycles(path: Path, columns: Columns) -> None:
-    """Double the stride along `next` until every chain has ended; what has not is a cycle."""
+def cyclic_rows(columns: Columns) -> Found:
+    """Rows from which `next` never ends: double the stride until every chain has ended."""
     end = len(columns["next"])
     reached = np.append(np.where(columns["next"] < 0, end, columns["next"]), end)
     for _ in range(max(end, 1).bit_length()):
         reached = reached[reached]
-    cyclic = np.flatnonzero(reached[:-1] != end)
-    _refuse(path, columns, cyclic, "the chain of next never ends (a cycle)", "a last record")
+    return np.flatnonzero(reached[:-1] != end)
 
 
-def check_scenes(path: Path, columns: Columns) -> None:
-    """Samples linked by `next` must be of the same scene."""
+def backward_in_time(columns: Columns, times_us: NDArray[Any]) -> Found:
+    """Rows whose `next` lies earlier in time."""
     rows = np.flatnonzero(columns["next"] >= 0)
-    crossing = columns["scene"][columns["next"][rows]] != columns["scene"][rows]
-    _refuse(path, columns, rows[crossing], "next is a sample of another scene", "the same scene")
+    return rows[times_us[columns["next"][rows]] < times_us[rows]]
+
+
+def crossing_links(columns: Columns, owner: NDArray[Any]) -> Found:
+    """Rows whose `next` belongs to another owner (scene, object, channel)."""
+    rows = np.flatnonzero(columns["next"] >= 0)
+    return rows[owner[columns["next"][rows]] != owner[rows]]
+
+
+def infinite_translations(columns: Columns) -> Found:
+    """Rows with a translation that is not finite."""
+    return np.flatnonzero(~np.isfinite(columns["translation_m"]).all(axis=1))
+
+
+def bad_quaternions(columns: Columns) -> Found:
+    """Rows with a rotation that is not of unit length; NaN fails every comparison."""
+    deviation = np.abs(np.sqrt(np.square(columns["rotation_wxyz"]).sum(axis=1)) - 1)
+    return np.flatnonzero(~(deviation <= QUATERNION_TOLERANCE))
+
+
+def bad_sizes(columns: Columns) -> Found:
+    """Rows with a side that is not finite or not positive."""
+    size = columns["size_wlh_m"]
+    return np.flatnonzero(~(np.isfinite(size) & (size > 0)).all(axis=1))
+
+
+def bad_intrinsics(columns: Columns, is_camera: NDArray[np.bool_]) -> Found:
+    """Cameras whose intrinsics are not `[[fx, s, cx], [0, fy, cy], [0, 0, 1]]` with fx, fy > 0."""
+    matrix = columns["intrinsics"]
+    good = np.isfinite(matrix).all(axis=(1, 2)) & (matrix[:, [0, 1], [0, 1]] > 0).all(axis=1)
+    good &= (matrix[:, [1, 2, 2, 2], [0, 0, 1, 2]] == (0, 0, 0, 1)).all(axis=1)
+    return np.flatnonzero(is_camera & ~good)
+
+
+def check_chain(path: Path, columns: Columns, times_us: NDArray[Any]) -> None:
+    """`prev` and `next` must mirror each other, end somewhere and never go back in time."""
+    for forward, backward in (("next", "prev"), ("prev", "next")):
+        broken = one_way_links(columns, forward, backward)
+        if len(broken):
+            raise DataError(
+                f"{path}, token {_token(columns, int(broken[0]))}: "
+                f"{describe_link(columns, int(broken[0]), forward, backward)}; expected it to "
+                f"point back ({len(broken)} broken links): restore the table"
+            )
+    cyclic = cyclic_rows(columns)
+    _refuse(path, columns, cyclic, "the chain of next never ends (a cycle)", "a last record")
+    back = backward_in_time(columns, times_us)
+    _refuse(path, columns, back, "next lies earlier in time", "times that never decrease")
+
+
+def describe_link(columns: Columns, row: int, forward: str, backward: str) -> str:
+    """What a link that is not mirrored looks like."""
+    other = int(columns[forward][row])
+    found = _token(columns, int(columns[backward][other])) or "empty"
+    return f"{forward} is {_token(columns, other)}, whose {backward} is {found}"
+
+
+def _check_owner(path: Path, columns: Columns, owner: str, found: str) -> None:
+    """Records linked by `next` must belong together."""
+    crossing = crossing_links(columns, columns[owner])
+    _refuse(path, columns, crossing, f"next is a {found}", f"the same {owner}")
 
 
 def check_poses(path: Path, columns: Columns) -> None:
     """Translations must be finite and quaternions of unit length."""
-    translation = columns["translation_m"]
-    bad = np.flatnonzero(~np.isfinite(translation).all(axis=1))
+    bad = infinite_translations(columns)
     if len(bad):
-        _refuse(path, columns, bad, f"translation {translation[bad[0]].tolist()}", "finite metres")
-    rotation = columns["rotation_wxyz"]
-    deviation = np.abs(np.sqrt(np.square(rotation).sum(axis=1)) - 1)
-    bad = np.flatnonzero(~(deviation <= QUATERNION_TOLERANCE))  # NaN fails every comparison
+        found = f"translation {columns['translation_m'][bad[0]].tolist()}"
+        _refuse(path, columns, bad, found, "finite metres")
+    bad = bad_quaternions(columns)
     if len(bad):
-        found = f"rotation {rotation[bad[0]].tolist()}"
+        found = f"rotation {columns['rotation_wxyz'][bad[0]].tolist()}"
         _refuse(path, columns, bad, found, "a unit quaternion w x y z")
 
 
 def check_sizes(path: Path, columns: Columns) -> None:
     """Boxes must have finite, positive sides."""
-    size = columns["size_wlh_m"]
-    bad = np.flatnonzero(~(np.isfinite(size) & (size > 0)).all(axis=1))
+    bad = bad_sizes(columns)
     if len(bad):
-        _refuse(path, columns, bad, f"size {size[bad[0]].tolist()}", "positive metres")
+        found = f"size {columns['size_wlh_m'][bad[0]].tolist()}"
+        _refuse(path, columns, bad, found, "positive metres")
 
 
 def check_intrinsics(path: Path, tables: dict[str, Columns]) -> None:
-    """A camera's intrinsics must be `[[fx, s, cx], [0, fy, cy], [0, 0, 1]]` with fx, fy > 0."""
+    """A camera's intrinsics must be invertible and of the pinhole form."""
     columns = tables["calibrated_sensor"]
-    matrix = columns["intrinsics"]
     is_camera = tables["sensor"]["modality"][columns["sensor"]] == b"camera"
-    good = np.isfinite(matrix).all(axis=(1, 2)) & (matrix[:, [0, 1], [0, 1]] > 0).all(axis=1)
-    good &= (matrix[:, [1, 2, 2, 2], [0, 0, 1, 2]] == (0, 0, 0, 1)).all(axis=1)
-    bad = np.flatnonzero(is_camera & ~good)
+    bad = bad_intrinsics(columns, is_camera)
     if len(bad):
-        found = f"camera_intrinsic {matrix[bad[0]].tolist()}"
+        found = f"camera_intrinsic {columns['intrinsics'][bad[0]].tolist()}"
         expected = "[[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0"
         _refuse(path, columns, bad, found, expected)
 

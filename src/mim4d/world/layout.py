@@ -10,26 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from mim4d.world.fleet import populate
 from mim4d.world.furnish import furnish
 from mim4d.world.ground import GroundTable, make_ground
 from mim4d.world.lighting import Light, sample_light
-from mim4d.world.materials import OBJECT_COLUMNS
 from mim4d.world.meshes import Mesh, join
+from mim4d.world.motion import Motion, Mover
 from mim4d.world.network import sample_plan
 from mim4d.world.plots import sample_style
 from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, Thing, object_row
+from mim4d.world.spots import OBJECT_COLUMNS
+from mim4d.world.stock import Stock
 from mim4d.world.town import Placement, placement
 from mim4d.world.tracing import Solid
-from mim4d.world.traffic import (
-    HIGHEST_SPEED,
-    Motion,
-    Mover,
-    Traffic,
-    drive,
-    populate,
-    sample_cruise,
-)
+from mim4d.world.traffic import HIGHEST_SPEED, begin_traffic, sample_cruise
 
 SHADOW_M = 20.0  # half the size of the largest mover and the length of its shadow
 CLEARANCE_S = 0.25  # time before and after a scene in which movers still keep clear
@@ -138,23 +133,20 @@ def sample_layout(
     """
     streets, furniture, flow, lamp, rest = (np.random.default_rng(s) for s in seeds.spawn(5))
     place = place or placement("train", 0, duration_s)
-    start_s, end_s = -CLEARANCE_S, duration_s + CLEARANCE_S
     cruise = sample_cruise(flow)
-    longest = HIGHEST_SPEED * duration_s
-    plan = sample_plan(streets, min(longest, (cruise[0] + cruise[1]) * duration_s + 5.0))
+    travel_m = min(HIGHEST_SPEED * duration_s, (cruise[0] + cruise[1]) * duration_s + 5.0)
+    plan = sample_plan(streets, travel_m)
     ground = make_ground(plan.roads, streets)
-    site = Site(ground)
-    furnish(site, plan, sample_style(furniture), furniture)
-    ego = drive(plan.route, cruise, start_s, end_s)
-    steps = int(np.ceil((end_s - start_s) / 0.2)) + 1
-    traffic = Traffic(site, ego, np.linspace(start_s, end_s, steps))
-    populate(traffic, plan, flow, longest)
+    site = Site(ground, Stock(int(furniture.integers(1 << 30))))
+    furnish(site, plan, sample_style(furniture), travel_m, furniture)
+    traffic = begin_traffic(site, plan, cruise, (-CLEARANCE_S, duration_s + CLEARANCE_S), flow)
+    populate(traffic, plan, flow)
     return Layout(
         plan=plan,
         ground=ground,
         things=tuple(site.things),
         movers=tuple(traffic.movers),
-        ego=ego,
+        ego=traffic.ego,
         light=sample_light(lamp),
         global_offset=place.offset_m(*plan.extent_m),
         seed=int(rest.integers(1 << 30)),

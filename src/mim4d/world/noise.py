@@ -32,6 +32,16 @@ def _finish(h):
 
 @kernel
 @no_type_check
+def random_bits(i, j, seed):
+    """63 bits that depend on every bit of three integers."""
+    h = i * STEP_X + j * STEP_Y + seed * STEP_SEED
+    h = (h ^ (h >> 31)) * MIX
+    h = (h ^ (h >> 29)) * MIX
+    return (h ^ (h >> 32)) & 0x7FFFFFFFFFFFFFFF
+
+
+@kernel
+@no_type_check
 def cell_hash(i, j, k, seed):
     """A number in [0, 1) for an integer cell."""
     return _finish(i * STEP_X + j * STEP_Y + k * STEP_Z + seed * STEP_SEED)
@@ -89,6 +99,37 @@ def covered(x, half_width, footprint):
     reach = 0.5 * footprint + 1e-6
     overlap = min(x + reach, half_width) - max(x - reach, -half_width)
     return max(overlap, 0.0) / (2.0 * reach)
+
+
+@kernel
+@no_type_check
+def detail(size, footprint):
+    """How much of detail of this size is left, 0 to 1, where pixels are that wide."""
+    return min(max(1.5 - footprint / size, 0.0), 1.0)
+
+
+@kernel
+@no_type_check
+def within(x, low, high, footprint):
+    """Share of a pixel centred at x that lies in [low, high]."""
+    return covered(x - 0.5 * (low + high), 0.5 * (high - low), footprint)
+
+
+@kernel
+@no_type_check
+def glyphs(u, v, height, seed, footprint):
+    """Coverage by a line of writing of that height along u, its foot at v = 0."""
+    if v < 0.0 or v >= height:
+        return 0.0
+    wide = 0.72 * height
+    letter = math.floor(u / wide)
+    if cell_hash(letter, 0, 11, seed) < 0.18:
+        return 0.0
+    dot = 4.0 * (u / wide - letter)
+    row = math.floor(5.0 * v / height)
+    ink = dot < 3.0 and cell_hash(4 * letter + math.floor(dot), row, 12, seed) < 0.62
+    left = detail(0.25 * height, footprint)
+    return left * ink + (1.0 - left) * 0.4
 
 
 @kernel
