@@ -3,7 +3,7 @@ import pytest
 
 from mim4d.world.layout import Layout, View, sample_layout
 from mim4d.world.site import overlap, rectangle
-from mim4d.world.traffic import HIGHEST_SPEED, LOWEST_SPEED
+from mim4d.world.traffic import HIGHEST_SPEED
 
 DURATION_S = 4.0
 
@@ -24,14 +24,14 @@ def test_ego_moves_smoothly_along_its_heading(layouts):
         poses = layout.ego.poses(times)
         step = np.diff(poses[:, :2], axis=0)
         speed = np.linalg.norm(step, axis=1) / 0.05
-        assert speed.min() > LOWEST_SPEED - 0.1
         assert speed.max() < HIGHEST_SPEED + 0.1
-        assert np.abs(np.diff(speed)).max() / 0.05 < 3.0  # metres per second squared
+        assert np.abs(np.diff(speed)).max() / 0.05 < 4.6  # metres per second squared
         turned = np.diff(np.unwrap(poses[:, 2]))
         assert np.abs(turned).max() / 0.05 < 1.0  # radians per second
         heading = np.unwrap(poses[:, 2])[:-1] + turned / 2
         course = np.arctan2(step[:, 1], step[:, 0])
-        assert np.abs(np.remainder(course - heading + np.pi, 2 * np.pi) - np.pi).max() < 0.02
+        apart = np.remainder(course - heading + np.pi, 2 * np.pi) - np.pi
+        assert np.abs(apart[speed > 0.1]).max(initial=0.0) < 0.02
 
 
 def test_ego_drives_on_the_road_and_touches_nothing(layouts):

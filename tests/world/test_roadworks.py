@@ -18,7 +18,9 @@ def street(parking_m: float = 2.4, lanes_left: int = 1) -> StreetPlan:
     """A straight road with a junction's opening at stations 60 to 80."""
     curve = build_curve((0.0, 0.0, 0.0), [(200.0, 0.0)])
     openings = (Opening(60.0, 80.0, True, True),)
-    road = Road(curve, 3.5, 1, lanes_left, parking_m, parking_m, 3.0, 0, True, False, openings)
+    road = Road(
+        curve, 3.5, 1, lanes_left, parking_m, parking_m, 3.0, 0, 0, True, False, False, openings
+    )
     lane = curve.offset(-1.75)
     path = LanePath(lane, (0.0, 200.0), (), "straight", 0, True)
     return StreetPlan((road,), lane, ((0.0, 200.0),), (), (path,), ())

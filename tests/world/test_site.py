@@ -17,7 +17,7 @@ BLOCK = Specimen(box((-2.0, 1.0), (-1.0, 1.0), (0.0, 1.5), 3), np.zeros(10), "ve
 @pytest.fixture
 def site() -> Site:
     curve = build_curve((0.0, 0.0, 0.0), [(100.0, 0.0)])
-    road = Road(curve, 3.5, 1, 1, 0.0, 2.0, 3.0, 0, True, False)
+    road = Road(curve, 3.5, 1, 1, 0.0, 2.0, 3.0, 0, 0, True, False, False)
     return Site(make_ground((road,), np.random.default_rng(0)), Stock(0))
 
 

@@ -20,7 +20,7 @@ TIMES = np.arange(0.0, 8.0, 0.1)
 def plan() -> StreetPlan:
     """One straight road of two lanes of 3.5 m, sidewalks of 3 m, a crossing at station 40."""
     curve = build_curve((0.0, 0.0, 0.0), [(100.0, 0.0)])
-    road = Road(curve, 3.5, 1, 1, 0.0, 0.0, 3.0, 0, True, False)
+    road = Road(curve, 3.5, 1, 1, 0.0, 0.0, 3.0, 0, 0, True, False, False)
     crossing = build_curve(
         (40.0, -3.5, math.pi / 2), [(7.0, 0.0)], open_start=False, open_end=False
     )

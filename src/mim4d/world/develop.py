@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from mim4d.world.kernels import kernel
 from mim4d.world.lighting import Light
+from mim4d.world.noise import random_bits
 
 BRIGHTEST = 4.0  # linear value at which the sensor is full
 KNOTS = 4096
@@ -69,16 +70,6 @@ def _blurred(linear, v, u, c, side):
 
 @kernel
 @no_type_check
-def _random_bits(v, u, seed):
-    """63 bits that depend on the pixel and on the image."""
-    h = (v * 73856093 + u * 19349663 + seed * 83492791) & 0xFFFFFFFFFFFF
-    h = (h ^ (h >> 17)) * 0x2545F4914F6CDD1D
-    h = (h ^ (h >> 29)) * 0x1B873593CC9E2D51
-    return (h ^ (h >> 32)) & 0x7FFFFFFFFFFFFFFF
-
-
-@kernel
-@no_type_check
 def _bell(bits):
     """Noise of mean 0 and variance 1 from 21 bits: the sum of three even numbers is nearly so."""
     total = float((bits & 127) + ((bits >> 7) & 127) + ((bits >> 14) & 127))
@@ -93,7 +84,7 @@ def _develop_kernel(linear, response, seed):
     scale = (KNOTS - 1.0) / math.sqrt(BRIGHTEST)
     for v in range(height):
         for u in range(width):
-            bits = _random_bits(v, u, seed)
+            bits = random_bits(v, u, seed)
             off_axis = ((u + 0.5) / width - 0.5) ** 2 + ((v + 0.5) / height - 0.5) ** 2
             left = 1.0 - 2.0 * response.vignetting * off_axis  # 0.5 in the corners
             for c in range(3):

@@ -214,8 +214,9 @@ def _blocked(table, poses, half, speeds, reach):
         for t in range(poses.shape[1]):
             out[j, t, 0], out[j, t, 1], out[j, t, 2] = NEVER, -NEVER, 0.0
             x, y, yaw = poses[j, t, 0], poses[j, t, 1], poses[j, t, 2]
-            _, lateral = project_point(table, 0, rows, x, y, FAR_M)
-            if abs(lateral) > reach + hx + hy:
+            near = reach + hx + hy
+            _, lateral = project_point(table, 0, rows, x, y, near)
+            if abs(lateral) > near:
                 continue
             dx, dy = hx * np.cos(yaw), hx * np.sin(yaw)
             front, front_left = project_point(table, 0, rows, x + dx, y + dy, FAR_M)

@@ -22,7 +22,8 @@ from mim4d.world.spots import (
     scaled,
 )
 
-PLASTER, BRICK, CURTAIN_WALL, PANEL, BOARDS, SHEET = range(6)
+STYLES = range(6)
+PLASTER, BRICK, CURTAIN_WALL, PANEL, BOARDS, SHEET = STYLES
 PANE, SHOP, DOOR, BLIND = range(4)  # what an opening is
 BRICK_M, COURSE_M = 0.25, 0.083
 SHOP_SHARE, DOOR_SHARE, LIT_SHARE, SHUTTER_SHARE = 0.5, 0.22, 0.45, 0.45

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mim4d.world.catalogue import Kind, Specimen
-from mim4d.world.curves import CURVATURE, HIGHEST, LOWEST, START, UNBOUNDED_M, Curve
+from mim4d.world.curves import CURVATURE, START, Curve
 from mim4d.world.driving import (
     LINE_GAP_M,
     STANDSTILL_GAP_M,
@@ -97,7 +97,7 @@ def fill_lanes(traffic: Traffic, plan: StreetPlan, fleet: Fleet, rng: np.random.
     """Vehicles about to turn, then all ways, group after group that begin in the same lane."""
     groups: list[list[LanePath]] = []
     starts: list[tuple[float, float]] = []
-    for path in (path for path in plan.paths if _leads_on(path)):
+    for path in (path for path in plan.paths if _leads_on(plan, path)):
         x, y, _ = map(float, path.curve.poses(np.array([path.span_m[0]]))[0])
         same = [i for i, start in enumerate(starts) if math.dist(start, (x, y)) < 0.5]
         if same:
@@ -115,10 +115,11 @@ def fill_lanes(traffic: Traffic, plan: StreetPlan, fleet: Fleet, rng: np.random.
         _fill(traffic, plan, groups[int(index)], fleet, rng)
 
 
-def _leads_on(path: LanePath) -> bool:
-    """Whether a way is open at both ends: lanes that end at a junction are left by turns alone."""
-    first, last = path.curve.pieces[0], path.curve.pieces[-1]
-    return bool(first[LOWEST] == -UNBOUNDED_M and last[HIGHEST] == UNBOUNDED_M)
+def _leads_on(plan: StreetPlan, path: LanePath) -> bool:
+    """Whether a way goes on at both ends: where a road ends at a junction, everybody turns."""
+    reach, inside = plan.roads[path.road].reach_m, plan.inside_m[path.road]
+    goes_on = inside[0] - reach[0] > LEAD_IN_M and reach[1] - inside[1] > LEAD_IN_M
+    return path.turn != "straight" or goes_on
 
 
 def _fill(

@@ -18,6 +18,9 @@ WEATHERS: tuple[Weather, ...] = ("clear", "low_sun", "overcast", "dusk")
 WEATHER_SHARES = (0.45, 0.2, 0.25, 0.1)
 CLEAR_SIGHT_M, HAZY_SIGHT_M = (2500.0, 15000.0), (150.0, 2500.0)
 HAZY_SHARE = 0.25
+STREET_M, STREET_ALBEDO = 40.0, 0.25  # typical distance and albedo of what cameras see
+METERED = 0.47  # linear value to which the camera's automatic brings a street
+EXTRA_STOPS: dict[Weather, float] = {"clear": 0.3, "low_sun": 0.0, "overcast": -0.3, "dusk": -1.3}
 HAZE_HEIGHT_M = 60.0  # the haze lies on the ground, as if it ended at this height
 Colour = tuple[float, float, float]
 
@@ -99,7 +102,7 @@ def sample_light(rng: np.random.Generator) -> Light:
         "dusk": (2.0, 4.0),
     }[weather]
     sky = _sample_sky(weather, math.radians(rng.uniform(low, high)), rng)
-    return Light(weather, sky, _sample_camera(sky, weather == "dusk", rng))
+    return Light(weather, sky, _sample_camera(sky, weather, rng))
 
 
 def _sample_sky(weather: Weather, height: float, rng: np.random.Generator) -> Sky:
@@ -159,21 +162,28 @@ def _times(factor: float, colour: Colour) -> Colour:
     return (factor * colour[0], factor * colour[1], factor * colour[2])
 
 
-def _sample_camera(sky: Sky, dark: bool, rng: np.random.Generator) -> CameraSettings:
+def _sample_camera(sky: Sky, weather: Weather, rng: np.random.Generator) -> CameraSettings:
     """Settings that meet the light, as a camera's automatic does, well or less well."""
-    sun = sum(sky.sun_colour) / 3.0 * (0.25 + 0.75 * sky.sun[2])
-    dome = sky.strength * (0.45 * sum(sky.zenith) + 0.55 * sum(sky.horizon)) / 3.0
+    dark = weather == "dusk"
     white = np.exp(rng.uniform(-0.09, 0.09, size=3) * np.array([1.0, 0.25, 1.0]))
-    stops = float(rng.uniform(-0.4, 0.5)) - (1.2 if dark else 0.0)
+    stops = float(rng.uniform(-0.5, 0.4)) + EXTRA_STOPS[weather]
+    least, most = (500.0, 1500.0) if dark else (1500.0, 9000.0)
     return CameraSettings(
-        exposure=white * 2.4 * 2.0**stops / (sun + dome),
+        exposure=white * METERED * 2.0**stops / _street_brightness(sky),
         vignetting=float(rng.uniform(0.08, 0.3)),
         spread=float(rng.uniform(0.06, 0.14)),
-        electrons=float(
-            math.exp(rng.uniform(*(np.log([500.0, 1500.0] if dark else [1500.0, 9000.0]))))
-        ),
+        electrons=math.exp(rng.uniform(math.log(least), math.log(most))),
         read_noise=float(rng.uniform(0.001, 0.004)),
     )
+
+
+def _street_brightness(sky: Sky) -> float:
+    """Mean linear value of what a camera sees below the horizon."""
+    horizon = sum(sky.horizon) / 3.0
+    sun = sum(sky.sun_colour) / 3.0 * (0.25 + 0.75 * sky.sun[2])
+    dome = sky.strength * (0.15 * sum(sky.zenith) + 0.55 * horizon)
+    haze = 1.0 - math.exp(-STREET_M * sky.haze_per_m)
+    return (1.0 - haze) * STREET_ALBEDO * (sun + dome) + haze * 0.9 * horizon
 
 
 @kernel

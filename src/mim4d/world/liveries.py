@@ -70,7 +70,6 @@ def livery(objects, k, spot):
     fine = spot.footprint
     colour, second = colour_of(objects, k, COLOUR), colour_of(objects, k, SECOND_COLOUR)
     form = cell_hash(0, 0, 9, spot.seed)
-    colour = scaled(colour, 1.0 + 0.2 * grain(spot, 0.8))
     if abs(spot.nz) < 0.6:
         sweep = spot.z - 0.55 - 1.2 * form - 0.16 * spot.x * (form - 0.5)
         band = covered(sweep, 0.12 + 0.3 * form, fine)
@@ -84,7 +83,8 @@ def livery(objects, k, spot):
         gap = covered(periodic(spot.x, 1.45), 0.012, fine)
         gap = max(gap, covered(spot.z - 0.95, 0.01, fine))
         colour = scaled(colour, 1.0 - 0.55 * gap)
-    return Finish(dirtied(colour, spot), 0.55, 0.0)
+    tone = 1.0 + 0.2 * grain(spot, 0.8) + 0.1 * grain(spot, 0.15)
+    return Finish(dirtied(scaled(colour, tone), spot), 0.55, 0.0)
 
 
 @kernel

@@ -58,6 +58,19 @@ HAZARD = int(Material.HAZARD)
 @no_type_check
 def object_finish(material, objects, k, spot):
     """Finish of an object: its material, the table of objects and its row there, the spot."""
+    finish = _finish(material, objects, k, spot)
+    r, g, b = finish.colour
+    return Finish(
+        (min(max(r, 0.0), 1.0), min(max(g, 0.0), 1.0), min(max(b, 0.0), 1.0)),
+        finish.gloss,
+        finish.glow,
+    )
+
+
+@kernel
+@no_type_check
+def _finish(material, objects, k, spot):
+    """By material, in the order of their numbers."""
     if material == FACADE:
         return facade(objects, k, spot)
     if material <= SOIL:

@@ -32,6 +32,16 @@ def _finish(h):
 
 @kernel
 @no_type_check
+def random_bits(i, j, seed):
+    """63 bits that depend on every bit of three integers."""
+    h = i * STEP_X + j * STEP_Y + seed * STEP_SEED
+    h = (h ^ (h >> 31)) * MIX
+    h = (h ^ (h >> 29)) * MIX
+    return (h ^ (h >> 32)) & 0x7FFFFFFFFFFFFFFF
+
+
+@kernel
+@no_type_check
 def cell_hash(i, j, k, seed):
     """A number in [0, 1) for an integer cell."""
     return _finish(i * STEP_X + j * STEP_Y + k * STEP_Z + seed * STEP_SEED)
