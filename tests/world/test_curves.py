@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mim4d.world.curves import build_curve, turn_between
+from mim4d.world.curves import build_curve
 
 QUARTER = math.pi / 2
 
@@ -58,18 +58,24 @@ def test_offset_is_parallel():
     np.testing.assert_allclose(left, 2.5, atol=1e-9)
 
 
-def test_turn_between_lines():
-    turn = turn_between((0.0, 0.0, 0.0), (20.0, 5.0, QUARTER), 8.0)
-    poses = turn.poses(np.array([0.0, 12.0, 12.0 + 8.0 * QUARTER, 60.0]))
-    np.testing.assert_allclose(poses[1], [12.0, 0.0, 0.0], atol=1e-9)
-    np.testing.assert_allclose(poses[2], [20.0, 8.0, QUARTER], atol=1e-9)
-    assert poses[3, 0] == pytest.approx(20.0)
+def test_turning_round_keeps_the_line():
+    curve = winding()
+    back = curve.reversed()
+    length = float(curve.pieces[:, 4].sum())
+    forward, turned = curve.poses(np.arange(0.0, 85.0)), back.poses(length - np.arange(0.0, 85.0))
+    np.testing.assert_allclose(turned[:, :2], forward[:, :2], atol=1e-9)
+    np.testing.assert_allclose(np.cos(turned[:, 2] - forward[:, 2]), -1.0, atol=1e-9)
 
 
-@pytest.mark.parametrize("end", [(20.0, 5.0, 0.0), (2.0, 5.0, QUARTER)])
-def test_impossible_turns_are_refused(end):
-    with pytest.raises(ValueError, match=r"cannot turn|no room"):
-        turn_between((0.0, 0.0, 0.0), end, 8.0)
+def test_segments_cover_a_part():
+    parts = winding().segments(10.0, 40.0)
+    expected = [(10.0, 0.0), (10.0 * QUARTER, 0.1), (4.292, 0.0)]
+    np.testing.assert_allclose(parts, expected, atol=1e-3)
+
+
+def test_a_placed_curve_has_the_pose_at_its_new_origin():
+    curve = winding().placed(30.0, (4.0, -2.0, 1.0))
+    np.testing.assert_allclose(curve.poses(np.zeros(1))[0], [4.0, -2.0, 1.0], atol=1e-9)
 
 
 @pytest.fixture

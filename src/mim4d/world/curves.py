@@ -165,32 +165,6 @@ def build_curve(
     return Curve(rows)
 
 
-def turn_between(
-    start: tuple[float, float, float], end: tuple[float, float, float], radius_m: float
-) -> Curve:
-    """Straight on from `start`, then an arc, then along the line of `end`.
-
-    Args:
-        start: Pose at station 0.
-        end: Any pose (x, y, yaw) on the line to drive along after the turn.
-        radius_m: Radius of the arc.
-
-    Raises:
-        ValueError: The lines are parallel, or the arc would have to begin before `start`.
-    """
-    turn = math.remainder(end[2] - start[2], 2 * math.pi)
-    across = math.sin(turn)
-    if abs(across) < 0.05:
-        raise ValueError(f"cannot turn between lines {math.degrees(turn):.1f}° apart")
-    to_end = (end[0] - start[0], end[1] - start[1])
-    corner = (to_end[0] * math.sin(end[2]) - to_end[1] * math.cos(end[2])) / across
-    straight = corner - radius_m * math.tan(abs(turn) / 2)
-    if straight <= 0:
-        raise ValueError(f"no room for a turn of radius {radius_m} m")
-    arc = (radius_m * abs(turn), math.copysign(1 / radius_m, turn))
-    return build_curve(start, [(straight, 0.0), arc, (300.0, 0.0)])
-
-
 @kernel
 @no_type_check
 def project_point(table, first, end, x, y, limit):

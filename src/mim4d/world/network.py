@@ -24,14 +24,16 @@ SPACING_M = 16.0  # between the openings of two junctions along a road
 APART_M = 10.0  # between the sidewalks of roads that do not meet
 OPENING_M = 3.5  # from the other road's kerb to where an opening ends
 WAY_BITS = {"straight": 1, "left": 2, "right": 4}
+SECOND_M = (54.0, 68.0)  # along a side road: where another one may meet it
 ATTEMPTS = 8
 
 
 @dataclass
 class _Draft:
-    """A plan that grows."""
+    """A plan that grows; with `second` a side road is to be met by another one."""
 
     rng: np.random.Generator
+    second: bool
     roads: list[Road] = field(default_factory=list)
     inside_m: list[tuple[float, float]] = field(default_factory=list)
     junctions: list[Junction] = field(default_factory=list)
@@ -49,7 +51,7 @@ def sample_plan(
     """
     turn = str(rng.choice(["straight", "left", "right"], p=[0.62, 0.19, 0.19]))
     stations = _junction_stations(rng, turn, travel_m)
-    draft = _Draft(rng)
+    draft = _Draft(rng, bool(rng.random() < 0.35))
     ahead = travel_m if turn == "straight" else stations[0]
     span = (-margin_m, ahead + margin_m)
     zones = [(s - STRAIGHT_M, s + STRAIGHT_M) for s in stations]
@@ -63,8 +65,8 @@ def sample_plan(
     for station in stations if turn == "straight" else stations[1:]:
         overshoot = max(-station, station - ahead, 0.0)
         _add_side(draft, 0, station, margin_m - overshoot)
-    if len(draft.roads) > 1 and rng.random() < 0.3:
-        _add_side(draft, len(draft.roads) - 1, float(rng.uniform(52.0, 75.0)), 45.0)
+    if len(draft.roads) > 1 and draft.second:
+        _add_side(draft, len(draft.roads) - 1, float(rng.uniform(*SECOND_M)), 45.0)
     _add_crossings(draft, travel_m)
     _add_ways(draft)
     roads, inside = tuple(draft.roads), tuple(draft.inside_m)
@@ -177,7 +179,9 @@ def _add_side(
         heading = yaw + leads * (math.pi / 2 + skew)
         inside = (-min(reach_m, MARGIN_M) if through else 0.0, reach_m)
         low = -min(reach_m, MARGIN_M) if through else -STRAIGHT_M
-        zone = [(-STRAIGHT_M, STRAIGHT_M + 4.0), (48.0, 79.0)]
+        zone = [(-STRAIGHT_M, STRAIGHT_M + 4.0)]
+        if draft.second:
+            zone.append((SECOND_M[0] - STRAIGHT_M, SECOND_M[1] + STRAIGHT_M))
         curve = _centre_line(rng, (low, reach_m), zone, (x, y, heading))
         road = sample_crossing_section(rng, _reach(curve, (low, reach_m)))
         if not through:

@@ -12,7 +12,7 @@ from mim4d.world.curves import START, Curve, build_curve
 from mim4d.world.lanes import crossing_of, joined
 from mim4d.world.roads import CORNER_RADIUS_M, Junction, Road
 
-CHANGE_RADIUS_M = 130.0  # of both arcs of a lane change
+CHANGE_RADIUS_M = 80.0  # of both arcs of a lane change
 
 
 def sample_route(
@@ -27,7 +27,7 @@ def sample_route(
     wobble = float(rng.uniform(-0.3, 0.3))
     if turn == "straight":
         lane = int(rng.integers(main.lanes_right))
-        change = rng.random() < 0.5
+        change = rng.random() < 0.8
         route = main.curve.offset(main.lane_lateral_m(lane) + wobble)
         if change and main.lanes_right > 1:
             target = lane + (1 if lane == 0 or rng.random() < 0.5 else -1)
@@ -52,9 +52,9 @@ def _change(main: Road, route: Curve, lanes: tuple[int, int], travel_m: float) -
     angle = math.acos(1 - abs(shift) / (2 * CHANGE_RADIUS_M))
     length = 2 * CHANGE_RADIUS_M * math.sin(angle)
     offset = route.station_of(*map(float, main.curve.poses(np.zeros(1))[0, :2]))
-    for start in np.arange(4.0, travel_m, 4.0):
+    for start in np.arange(0.0, travel_m, 4.0):
         stations = np.linspace(start - 2.0, start + length + 2.0, 12)
-        free = not any(main.near_junction(float(s), 6.0) for s in stations)
+        free = not any(main.near_junction(float(s), 3.0) for s in stations)
         if free and not main.curve.curvatures(stations).any():
             low, high = (
                 route.station_of(*map(float, main.curve.poses(np.array([s]))[0, :2]))
