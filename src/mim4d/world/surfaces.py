@@ -142,7 +142,8 @@ def finish_of(scenery, hit, point, normal, across):
     Args (numba): `Scenery`; kind, material and object's row of the hit; its point and normal in
     world axes; the pixel's width there across the view, and along it.
     """
-    kind, material, k = hit
+    kind = hit[0]
+    material, k = np.int64(hit[1]), np.int64(hit[2])  # one signature for all who ask
     mean = math.sqrt(across[0] * across[1])
     if kind == GROUND:
         r, g, b = ground_albedo(
