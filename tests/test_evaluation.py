@@ -3,11 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mim4d import evaluation
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.placement import Fit, ImagePlacement
+from mim4d.data.truth import FOLDER
 from mim4d.evaluation import EvaluatedView, Evaluation, lidar_distance, predict_frame, spread
 from mim4d.metrics.distance import DistanceErrors
 from tests.data.tiny_dataset import write_tiny_dataset
@@ -65,6 +69,31 @@ def test_no_truth_counts_on_the_car_itself(tmp_path: Path) -> None:
     assert masked[1, 10:].isnan().all()
     masked[1, 10:] = plain[1, 10:]
     torch.testing.assert_close(masked, plain, equal_nan=True)
+
+
+@pytest.mark.parametrize("fit", ["inside", "cover"])
+def test_the_truth_of_a_ray_is_that_of_its_stored_pixel(tmp_path: Path, fit: Fit) -> None:
+    """Exact distances that tell the column, on pictures that are cropped or not."""
+    root = write_tiny_dataset(tmp_path / "data", ("CAM_FRONT",))
+    hw, stored_hw = (64, 96), (41, 65)
+    dataset = NuscenesDataset(root, frames=3, image_hw=hw, fit=fit, cache_dir=tmp_path / "cache")
+    clip, view = dataset[0], EvaluatedView.of(toy_config(), stride=4)
+    file = dataset.image_files(0)[view.frame][0]
+    assert file is not None
+    path = (root / FOLDER / file).with_suffix(".png")
+    path.parent.mkdir(parents=True)
+    rows, columns = np.indices(stored_hw)
+    Image.fromarray(((5 + 0.125 * columns + 0.0625 * rows) * 256).astype(np.uint16)).save(path)
+    truth = view.truth(dataset, 0, clip)[0]
+    target_from_stored = ImagePlacement.fitted(stored_hw, hw, fit).target_from_stored(stored_hw, hw)
+    height, width = clip.image_sizes[0, view.frame, 0].tolist()
+    assert (height, width) == ((61, 96) if fit == "inside" else (64, 96))
+    for i, j in np.ndindex(16, 24):
+        u, v = (j + 0.5) / 24 * width, (i + 0.5) / 16 * height
+        stored = torch.linalg.inv(target_from_stored) @ torch.tensor([u, v, 1], dtype=torch.float64)
+        expected = 5 + 0.125 * int(stored[0]) + 0.0625 * int(stored[1])
+        assert truth[i, j].isnan() or truth[i, j] == expected
+    assert truth.isfinite().sum() > 200
 
 
 def test_both_volumes_are_rendered_for_every_camera() -> None:

@@ -45,8 +45,8 @@ def test_training_never_sees_held_out_scenes(folder: Path) -> None:
         build_dataset(config, folder / "world", "val"),
     )
     scenes = [{d.scene_name(i) for i in range(len(d))} for d in (train, held_out)]
-    assert scenes[0] == {"scene-train-0000", "scene-train-0001"}
-    assert scenes[1] == {"scene-val-0000"}
+    assert scenes[0] == {"scene-2000", "scene-2001"}
+    assert scenes[1] == {"scene-8000"}
     record = json.loads((folder / "run" / "record.json").read_text())
     assert set(record["training_scenes"]) == scenes[0]
 

@@ -49,14 +49,19 @@ def world(options: World) -> None:
             seed=options.seed,
             samples_per_scene=options.samples_per_scene,
             keyframe_interval_s=options.keyframe_interval_s,
+            camera_rate_hz=options.camera_rate_hz,
+            lidar_rate_hz=options.lidar_rate_hz,
             image_hw=options.image_size,
+            lidar_azimuths=options.lidar_azimuths,
+            shadows=not options.no_shadows,
+            overwrite=options.overwrite,
             workers=options.workers,
             progress=counter.update,
         )
     print(
         f"{made.out}: {len(made.training_scenes)} training and {len(made.held_out_scenes)} "
         f"held-out scenes, {made.num_samples} keyframes, {made.num_images} images, "
-        f"{made.num_annotations} boxes, in {made.seconds:.0f} s"
+        f"{made.num_turns} LiDAR sweeps, {made.num_annotations} boxes, in {made.seconds:.0f} s"
     )
 
 
@@ -73,6 +78,7 @@ def view(options: View) -> None:
         options.data,
         options.out,
         index=options.index,
+        body_masks=options.body_masks,
         augmentation=augmentation,
         augment_seed=options.augment_seed,
         frames=options.frames,

@@ -231,7 +231,10 @@ class EvaluatedView:
         if has_truth(root):
             files = dataset.image_files(index)[self.frame]
             empty = torch.zeros(self.lattice)
-            images = [read_distance(root, Path(f), self.lattice) if f else empty for f in files]
+            images = [
+                read_distance(root, Path(f), self.lattice, dataset.shown_box) if f else empty
+                for f in files
+            ]
             distance = torch.stack(images)
         else:
             distance = lidar_distance(clip, self.frame, self.lattice)

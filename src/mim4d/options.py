@@ -17,7 +17,7 @@ PresetConfig = Annotated[RunConfig, tyro.conf.arg(name="")]
 
 @dataclass(frozen=True)
 class World:
-    """Make a synthetic data set in the nuScenes format, with exact distances for evaluation."""
+    """Make a synthetic data set in the nuScenes format, with exact truth for evaluation."""
 
     out: PathArgument
     """Folder to create."""
@@ -31,8 +31,18 @@ class World:
     """Keyframes of each scene."""
     keyframe_interval_s: float = 0.5
     """Time between keyframes, seconds."""
+    camera_rate_hz: float | None = None
+    """Images per second of each camera (nuScenes: 12); by default keyframes only."""
+    lidar_rate_hz: float | None = None
+    """Turns per second of the LiDAR (nuScenes: 20); by default keyframes only."""
     image_size: tuple[int, int] = (256, 448)
     """Rows and columns of the images."""
+    lidar_azimuths: int = 1080
+    """LiDAR firings per turn and beam."""
+    no_shadows: bool = False
+    """Leave shadows out: a little faster."""
+    overwrite: bool = False
+    """Replace a world that the folder already holds."""
     workers: int | None = None
     """Processes; by default one per core. The files do not depend on it."""
 
@@ -57,6 +67,8 @@ class View:
     """LiDAR channel."""
     without: tuple[Drawn, ...] = ()
     """What to leave out; the map is drawn where the data set has one."""
+    body_masks: Path | None = None
+    """Folder of body masks (see --clip.body-masks of pretrain); what they cover is tinted."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Show the clip as training would see it."""
     augment_seed: int = 0

@@ -84,6 +84,19 @@ def test_the_boundary_is_that_of_roads_and_lanes_together(patch: MapPatch) -> No
     assert same_area(shapely.Polygon(island.numpy()), shapely.box(10, -5, 14, -3))
 
 
+def test_slivers_between_pieces_of_road_are_no_boundary(tmp_path: Path) -> None:
+    made = MapBuilder()
+    made.area("road_segment", rectangle(-20, -4, 4.999, 4))
+    made.area("road_segment", [(5, -4), (20, -4), (20, 4), (5.002, 4)])
+    made.area("lane", rectangle(20.5, -4, 40, 4))  # half a metre is a gap
+    made.write(tmp_path, "pieces")
+    patch = VectorMap.open(tmp_path, "pieces").patch(pose(0, 0, 0), BOUNDS)
+    around = sorted(patch.polylines("road_boundary"), key=len)
+    assert len(around) == 2
+    assert same_area(shapely.Polygon(around[1].numpy()), shapely.box(-20, -4, 20, 4))
+    assert around[0][:, 0].min().item() == 20.5
+
+
 def test_areas_are_cut_at_the_range_and_keep_their_holes(patch: MapPatch) -> None:
     (drivable,) = patch.polygons("drivable_area")
     assert same_area(drivable, shapely.box(-30, -6, 30, 10) - shapely.box(10, -5, 14, -3))

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -8,6 +10,7 @@ from mim4d.data.augmentation import BevRanges, ClipAugmentation
 from mim4d.viz.clip import draw_clip, view_data
 from mim4d.viz.overlay import visible_points
 from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset
+from tests.data.tiny_map import tiny_map
 from tests.viz.clips import make_clip, without_image
 
 
@@ -49,6 +52,20 @@ def test_an_augmented_clip_is_another_picture(tmp_path: Path) -> None:
     assert pictures[0] != pictures[1]
 
 
+def test_the_map_is_drawn_where_there_is_one(tmp_path: Path) -> None:
+    root = write_tiny_dataset(tmp_path / "data", ("CAM_FRONT",))
+    pictures = []
+    for without in ((), ("map",)):
+        tiny_map().write(root, "nowhere")
+        view(root, tmp_path / "view.png", frames=1, without=without)
+        with Image.open(tmp_path / "view.png") as picture:
+            pictures.append(np.asarray(picture.convert("RGB")))
+    boundary = np.array([0x12, 0xA1, 0x50])
+    counts = [(abs(picture - boundary).max(axis=-1) < 3).sum() for picture in pictures]
+    assert counts[0] > 200
+    assert counts[1] == 0
+
+
 def test_bad_requests_leave_no_picture(tmp_path: Path) -> None:
     root = write_tiny_dataset(tmp_path / "data")
     with pytest.raises(ValueError, match="clip 99 asked for; it has clips 0 to 5"):
@@ -70,3 +87,14 @@ def test_missing_images_points_and_boxes_are_no_obstacle() -> None:
     canvas = draw_clip(without_image(make_clip([0.0, 90.0]), 1, 0), ())
     texts = [text.get_text() for axes in canvas.figure.axes for text in axes.texts]
     assert texts.count("no image") == 1
+
+
+def test_the_car_itself_is_tinted() -> None:
+    clip = make_clip([0.0, 90.0])
+    on_body = torch.zeros(1, 2, 64, 128, dtype=torch.bool)
+    on_body[0, 1, 40:, :30] = True
+    canvas = draw_clip(replace(clip, on_body=on_body), ())
+    panels = [axes.get_images()[0].get_array() for axes in canvas.figure.axes if axes.get_images()]
+    reds = {float(panel[50, 10, 0]) - float(panel[20, 10, 0]) for panel in panels[:4]}
+    # Grey half in one camera's two frames, none in the other's.
+    assert sorted(round(red, 2) for red in reds) == [0.0, 0.25]

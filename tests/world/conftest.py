@@ -25,24 +25,43 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One scene with sweeps of cameras and LiDAR."""
+    out = tmp_path_factory.mktemp("film") / "data"
+    rates = {"camera_rate_hz": 12.0, "lidar_rate_hz": 20.0, "keyframe_interval_s": 0.25}
+    generate_world(out, scenes=1, held_out=0, workers=1, **SMALL, **rates)
+    return out
+
+
+@pytest.fixture(scope="session")
 def tables(world: Path) -> dict[str, dict[str, Row]]:
+    return read_rows(world)
+
+
+@pytest.fixture(scope="session")
+def film_tables(film: Path) -> dict[str, dict[str, Row]]:
+    return read_rows(film)
+
+
+def read_rows(root: Path) -> dict[str, dict[str, Row]]:
     """Rows of each table by token."""
     return {
         path.stem: {row["token"]: row for row in json.loads(path.read_text())}
-        for path in (world / VERSION).glob("*.json")
+        for path in (root / VERSION).glob("*.json")
+        if path.stem != "splits"
     }
 
 
 @pytest.fixture(scope="session")
 def global_from_sensor(tables: dict[str, dict[str, Row]]) -> Callable[[Row], np.ndarray]:
     """Pose of the sensor of a sample_data row at its time."""
+    return lambda data: sensor_pose(tables, data)
 
-    def compose(data: Row) -> np.ndarray:
-        ego = tables["ego_pose"][data["ego_pose_token"]]
-        sensor = tables["calibrated_sensor"][data["calibrated_sensor_token"]]
-        return pose_matrix(ego) @ pose_matrix(sensor)
 
-    return compose
+def sensor_pose(tables: dict[str, dict[str, Row]], data: Row) -> np.ndarray:
+    ego = tables["ego_pose"][data["ego_pose_token"]]
+    sensor = tables["calibrated_sensor"][data["calibrated_sensor_token"]]
+    return pose_matrix(ego) @ pose_matrix(sensor)
 
 
 def pose_matrix(row: Row) -> np.ndarray:

@@ -3,49 +3,54 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mim4d.world.annotate import annotate, visibility_level
-from mim4d.world.curves import build_curve
-from mim4d.world.layout import Layout, sample_layout
+from mim4d.world.annotate import annotate, visibility_level, within_reach
+from mim4d.world.bodies import Bodies, find_bodies
+from mim4d.world.layout import sample_layout
 from mim4d.world.meshes import box
 from mim4d.world.site import Thing
-from mim4d.world.traffic import Motion
+
+NOBODY = np.zeros(0)
+EGO = np.zeros(3)
 
 
-def scene_with_a_car(x: float, y: float) -> Layout:
-    mesh = box((-2.0, 2.0), (-1.0, 1.0), (0.0, 1.5), 3)
+@pytest.fixture(scope="module")
+def layout():
+    return sample_layout(np.random.SeedSequence((1, 0, 0)), 0.5)
+
+
+def car_at(layout, x: float, y: float) -> Bodies:
+    """A car of 4 x 2 x 1.5 m, its origin half a metre behind its middle, heading to the left."""
+    mesh = box((-1.5, 2.5), (-1.0, 1.0), (0.0, 1.5), 3)
     car = Thing(mesh, x, y, np.pi / 2, np.zeros(10), 0, "vehicle.car")
-    times = np.array([-1.0, 1.0])
-    ego = Motion(build_curve((0.0, 0.0, 0.0), [(9.0, 0.0)]), times, np.zeros(2))
-    layout = sample_layout(np.random.SeedSequence((1, 0, 0)), 0.5)
-    return replace(layout, things=(car,), movers=(), ego=ego)
+    tree = replace(car, category="")
+    return find_bodies(replace(layout, things=(tree, car), movers=()))
 
 
-def look_at(points, distance):
-    origin = np.array([0.0, 0.0, 1.0])
-    rays = np.asarray(points) - origin
-    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    return origin, rays.astype(np.float32), np.asarray(distance, dtype=np.float32)
+def boxes_of(bodies, points, pixels):
+    poses = bodies.poses(np.zeros((0, 3)))
+    near = within_reach(bodies, poses, EGO)
+    return annotate(bodies, poses, NOBODY, near, np.asarray(points), np.array([pixels]))
 
 
-def test_a_box_by_hand():
-    origin, rays, distance = look_at(
-        [[10.0, 0.0, 1.0], [10.0, 1.0, 1.0], [10.0, 9.0, 1.0]], [9.0, 4.0, 80.0]
-    )
-    points = np.array([[9.1, 1.9, 0.2], [10.9, -1.9, 1.4], [11.1, 0.0, 1.0], [10.0, 0.0, 1.6]])
-    (found,) = annotate(scene_with_a_car(10.0, 0.0), 0.0, origin, rays, distance, points)
+def test_a_box_by_hand(layout):
+    points = [[9.1, 2.4, 0.2], [10.9, -1.4, 1.4], [11.1, 0.0, 1.0], [10.0, 0.0, 1.6]]
+    (found,) = boxes_of(car_at(layout, 10.0, 0.0), points, [40, 10])
+    assert found.instance == 1  # the tree in front of it in the list has no number
     assert found.size_wlh == (2.0, 4.0, 1.5)  # turned by 90°: 2 m along x, 4 m along y
-    np.testing.assert_allclose(found.centre, [10.0, 0.0, 0.75])
+    np.testing.assert_allclose(found.centre, [10.0, 0.5, 0.75])
     assert found.num_points == 2
-    assert found.visible == pytest.approx(0.5)  # one of two rays is stopped on its way
+    assert found.visible == 0.25
     assert found.attribute == "vehicle.parked"
 
 
-def test_hidden_and_distant_boxes_are_left_out():
-    origin, rays, distance = look_at([[10.0, 0.0, 1.0]], [4.0])
-    none = np.zeros((0, 3))
-    assert annotate(scene_with_a_car(10.0, 0.0), 0.0, origin, rays, distance, none) == []
-    origin, rays, distance = look_at([[61.0, 0.0, 1.0]], [60.0])
-    assert annotate(scene_with_a_car(61.0, 0.0), 0.0, origin, rays, distance, none) == []
+def test_seen_by_lidar_or_camera_and_within_reach(layout):
+    none, inside = np.zeros((0, 3)), [[10.0, 0.5, 1.0]]
+    car = car_at(layout, 10.0, 0.0)
+    assert boxes_of(car, none, [40, 0]) == []
+    assert boxes_of(car, none, [40, 1])[0].num_points == 0
+    assert boxes_of(car, inside, [0, 0])[0].visible == 0.0
+    assert boxes_of(car_at(layout, 59.0, 0.0), none, [9, 9]) != []
+    assert boxes_of(car_at(layout, 61.0, 0.0), [[61.0, 0.5, 1.0]], [9, 9]) == []
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import pytest
 
 import mim4d.world.kernels as kernels_module
 import mim4d.world.tracing as tracing_module
-from mim4d.world import curves, ground, materials, noise
+from mim4d.world import curves, facades, ground, liveries, materials, noise, spots
+from mim4d.world.colours import STYLE_SHARES
 from mim4d.world.layout import sample_layout
+from mim4d.world.meshes import Material
 
 
 @pytest.mark.parametrize(
@@ -55,20 +57,28 @@ def test_compiled_ground_equals_interpreted(monkeypatch):
     assert np.std(compiled, axis=0).min() > 0.01
 
 
-def test_compiled_objects_equal_interpreted(monkeypatch):
+def spots_to_try(rng):
+    for material in range(len(Material)):
+        for k in range(len(STYLE_SHARES)):
+            x, y, z = rng.uniform(0.0, 6.0, 3)
+            n = rng.normal(size=3)
+            n /= np.linalg.norm(n)
+            lamps = float(k % 2)
+            yield material, k, spots.Spot(x, y, z, *n, 0.01, 0.02, 3 + k, lamps)
+
+
+def test_compiled_finishes_equal_interpreted(monkeypatch):
     rng = np.random.default_rng(0)
-    objects = rng.uniform(0.1, 0.9, (3, materials.OBJECT_COLUMNS))
-    objects[:, 5] = [3, 4, 5]
-    objects[:, 12:] = [[3.0, 3.0, 0.5, 0], [2.5, 2.8, 0.4, 1], [2.0, 3.0, 0.4, 2]]
-    cases = []
-    for material in range(16):
-        for k in range(3):
-            p, n = rng.uniform(0.0, 6.0, 3), rng.normal(size=3)
-            cases.append((material, objects, k, tuple(p), tuple(n / np.linalg.norm(n)), 0.01, 0.02))
-    compiled = [materials.object_albedo(*case) for case in cases]
-    interpreted(monkeypatch, materials, noise)
-    plain = [materials.object_albedo(*case) for case in cases]
-    np.testing.assert_allclose(compiled, plain, rtol=1e-6)
+    objects = rng.uniform(0.1, 0.9, (len(STYLE_SHARES), spots.OBJECT_COLUMNS))
+    objects[:, spots.PITCH], objects[:, spots.STOREY] = 2.5, 2.9
+    objects[:, spots.STYLE] = list(STYLE_SHARES)
+    cases = [(material, objects, k, spot) for material, k, spot in spots_to_try(rng)]
+    compiled = [materials.object_finish(*case) for case in cases]
+    interpreted(monkeypatch, materials, facades, liveries, spots, noise)
+    plain = [materials.object_finish(*case) for case in cases]
+    for ours, theirs in zip(compiled, plain, strict=True):
+        np.testing.assert_allclose(ours.colour, theirs.colour, rtol=1e-6)
+        assert (ours.gloss, ours.glow) == pytest.approx((theirs.gloss, theirs.glow))
 
 
 def test_noise_is_smooth_and_even():

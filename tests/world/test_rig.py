@@ -3,7 +3,14 @@ import math
 import numpy as np
 import pytest
 
-from mim4d.world.rig import make_cameras, make_lidar, quaternion_wxyz, rotation_about_z, scan
+from mim4d.world.rig import (
+    listen,
+    make_cameras,
+    make_lidar,
+    quaternion_about_z,
+    quaternion_wxyz,
+    rotation_about_z,
+)
 from tests.world.conftest import pose_matrix
 
 YAWS = {
@@ -47,11 +54,11 @@ def test_directions_pass_through_pixel_centres():
 
 
 def test_exposures_follow_the_turning_lidar():
-    leads = {camera.channel: camera.lead_s for camera in make_cameras(48, 80)}
+    leads = {camera.channel: camera.lead_turns for camera in make_cameras(48, 80)}
     order = sorted(leads, key=leads.__getitem__, reverse=True)
     clockwise = ["FRONT_LEFT", "FRONT", "FRONT_RIGHT", "BACK_RIGHT", "BACK", "BACK_LEFT"]
     assert order == [f"CAM_{name}" for name in clockwise]
-    assert 0.0 <= min(leads.values()) < max(leads.values()) < 0.05
+    assert 0.0 <= min(leads.values()) < max(leads.values()) < 1.0
 
 
 def test_lidar_axes():
@@ -75,19 +82,36 @@ def test_quaternion_inverts_to_the_rotation():
             row = {"rotation": quaternion_wxyz(rotation), "translation": [0, 0, 0]}
             assert np.linalg.norm(row["rotation"]) == pytest.approx(1.0)
             np.testing.assert_allclose(pose_matrix(row)[:3, :3], rotation, atol=1e-12)
+    for yaw in rng.uniform(-12.0, 12.0, 20):
+        row = {"rotation": quaternion_about_z(yaw), "translation": [0, 0, 0]}
+        np.testing.assert_allclose(pose_matrix(row)[:3, :3], rotation_about_z(yaw), atol=1e-12)
+        assert row["rotation"][0] >= 0.0
 
 
-def test_scan_noise_reach_and_dropout():
+def test_the_lidar_turns_clockwise_and_passes_each_camera_when_it_is_triggered():
+    lidar = make_lidar(3600)
+    leads = lidar.lead_turns()
+    assert leads[-1] == 0.0
+    assert (np.diff(leads) < 0).all()
+    rays = (lidar.ego_from_lidar[:3, :3] @ lidar.directions().T).T.reshape(3600, 32, 3)[:, 16]
+    azimuths = np.unwrap(np.arctan2(rays[:, 1], rays[:, 0]))
+    assert (np.diff(azimuths) < 0).all()
+    for camera in make_cameras(8, 8):
+        axis = camera.ego_from_camera[:2, 2]
+        firing = np.argmax(rays[:, :2] @ axis / np.linalg.norm(rays[:, :2], axis=1))
+        assert leads[firing] == pytest.approx(camera.lead_turns, abs=1 / 3600)
+
+
+def test_echoes_have_noise_reach_and_dropout():
     lidar = make_lidar(1080)
-    directions = lidar.directions()
-    distance = np.where(np.arange(len(directions)) % 2, 20.0, 90.0).astype(np.float32)
-    bright = np.full(len(directions), 0.5)
-    points = scan(lidar, directions, distance, bright, np.random.default_rng(0))
-    measured = np.linalg.norm(points[:, :3], axis=1)
-    assert len(points) == pytest.approx(0.96 * len(directions) / 2, rel=0.02)  # 90 m is too far
-    assert measured.mean() == pytest.approx(20.0, abs=1e-3)
-    assert measured.std() == pytest.approx(0.02, rel=0.05)
-    assert set(np.unique(points[:, 3])) == {128.0}
-    assert points[:, 4].min() == 1.0  # odd beams only
-    dark = scan(lidar, directions, distance, 0.0 * bright, np.random.default_rng(0))
-    assert len(dark) < 0.4 * len(points)
+    rays = 1080 * 32
+    distance = np.where(np.arange(rays) % 2, 20.0, 90.0).astype(np.float32)
+    bright = np.full(rays, 0.5)
+    echoes = listen(lidar, distance, bright, np.random.default_rng(0))
+    assert len(echoes.rays) == pytest.approx(0.96 * rays / 2, rel=0.02)  # 90 m is too far
+    assert (echoes.rays % 2 == 1).all()
+    assert echoes.distance_m.mean() == pytest.approx(20.0, abs=1e-3)
+    assert echoes.distance_m.std() == pytest.approx(0.02, rel=0.05)
+    assert set(echoes.intensity) == {128.0}
+    dark = listen(lidar, distance, 0.0 * bright, np.random.default_rng(0))
+    assert len(dark.rays) < 0.4 * len(echoes.rays)

@@ -20,7 +20,7 @@ from mim4d.data.body_mask import BodyMasks
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
 from mim4d.data.lidar import EgoBody
-from mim4d.data.placement import Fit
+from mim4d.data.placement import Fit, ImagePlacement, Size
 from mim4d.data.scene_maps import SceneMaps
 from mim4d.data.selection import (
     FRONT_CAMERA,
@@ -101,6 +101,7 @@ class NuscenesDataset(Dataset[Clip]):
             raise ValueError(f"image_hw is {image_hw}; expected positive rows and columns")
         self.tables = NuscenesTables.open(root, version, cache_dir)
         self.image_hw = image_hw
+        self._fit: Fit = fit
         self.cameras = choose_cameras(self.tables, cameras)
         self.lidar = choose_lidar(self.tables, lidar)
         self._on_bad_clip = on_bad_clip
@@ -191,6 +192,11 @@ class NuscenesDataset(Dataset[Clip]):
         filenames = self.tables.column("sample_data", "filename")
         images = self._plan(self._position(index)).images
         return [[filenames[r].decode() if r >= 0 else None for r in row] for row in images.tolist()]
+
+    def shown_box(self, stored_hw: Size) -> tuple[float, float, float, float]:
+        """What clips that are not augmented show of a stored image: left, top, right, bottom."""
+        placement = ImagePlacement.fitted(stored_hw, self.image_hw, self._fit)
+        return placement.shown_box(stored_hw, self.image_hw)
 
     def _position(self, index: int) -> int:
         if not -len(self) <= index < len(self):

@@ -39,6 +39,8 @@ _FORMAT = "maps-1"
 _JOINED = ("drivable_area", "ped_crossing")
 _ROAD = ("road_segment", "lane")
 _SPARE_M = 1.0
+_SLIVER_M = 0.1
+"""Gaps between neighbouring pieces of road that are narrower are closed."""
 
 
 def map_file(root: Path | str, location: str) -> Path:
@@ -155,13 +157,15 @@ class VectorMap:
     def _boundary(self, known: shapely.Polygon) -> Geometries:
         """Outer edge and holes of the union of road segments and lanes.
 
-        Polygons are cut a little further out, so that this edge is none of the road's.
+        Polygons are cut a little further out, so that this edge is none of the road's. Neighbours
+        are drawn with rounded corners and leave slivers between them, which are no edge either.
         """
         wider = known.buffer(_SPARE_M, join_style="mitre")
         road = [polygon for table in _ROAD for polygon in self._near(table, wider).tolist()]
+        joined = shapely.union_all(road).buffer(_SLIVER_M / 2, join_style="mitre")
         rings = [
             ring
-            for polygon in polygon_parts(shapely.union_all(road))
+            for polygon in polygon_parts(joined.buffer(-_SLIVER_M / 2, join_style="mitre"))
             for ring in (polygon.exterior, *polygon.interiors)
         ]
         return np.asarray(shapely.intersection(geometry_array(rings), known))

@@ -70,6 +70,7 @@ def view_data(
     lidar: str | None,
     version: str | None,
     without: tuple[str, ...] = (),
+    body_masks: Path | None = None,
     augmentation: ClipAugmentation | None = None,
     augment_seed: int = 0,
 ) -> None:
@@ -85,6 +86,7 @@ def view_data(
         lidar: LiDAR channel, or None.
         version: Version folder, where there are several.
         without: What to leave out: `lidar`, `boxes`, `map` or layers of the map.
+        body_masks: Folder of masks of the car itself; what they cover is tinted.
         augmentation: What the clip undergoes before it is drawn.
         augment_seed: Seed of what is drawn from its ranges.
 
@@ -102,6 +104,7 @@ def view_data(
         image_hw=image_hw,
         lidar=lidar,
         map_range_m=map_range(data, version, shown),
+        body_masks=body_masks,
         augmentation=augmentation or ClipAugmentation(),
     )
     if not 0 <= index < len(dataset):

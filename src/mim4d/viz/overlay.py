@@ -29,11 +29,21 @@ NEAREST_M, FARTHEST_M = 3.0, 80.0
 """Ends of the colours of distances."""
 DISTANCE_TICKS_M = (3.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
-_CLASS_COLOURS = (
-    *("#ff3d6e", "#00c2d1", "#ffb000", "#8f5bff", "#3ddc5b", "#ff7a1a", "#4d8dff"),
-    *("#e0e000", "#ff6bd6", "#00a37a", "#a3e635", "#c026d3", "#0ea5e9"),
-    *("#fb7185", "#b45309", "#94a3b8"),
-)
+_CATEGORY_COLOURS = {
+    "vehicle.car": "#00b4f5",
+    "vehicle.truck": "#ff7a1a",
+    "vehicle.bus": "#a855f7",
+    "vehicle.trailer": "#b98a5a",
+    "vehicle.construction": "#e6c700",
+    "vehicle.motorcycle": "#ff4fd8",
+    "vehicle.bicycle": "#35d07f",
+    "human.pedestrian": "#ff2d55",
+    "movable_object.barrier": "#8f9bff",
+    "movable_object.trafficcone": "#ff9e80",
+}
+"""The ten classes of nuScenes detection, by how the names of their categories begin."""
+_BODY_TINT = (1.0, 0.1, 0.6)
+_OTHER_COLOURS = ("#00a37a", "#c0ca33", "#d4a5a5", "#94a3b8", "#c026d3", "#fb7185")
 
 
 @dataclass(frozen=True)
@@ -75,15 +85,21 @@ class Overlay:
     @classmethod
     def of(cls, clips: Sequence[Clip], category_names: tuple[str, ...], shown: Shown) -> "Overlay":
         """With a colour for every class that occurs in the clips."""
-        return cls(shown, class_colours(clips) if shown.boxes else {}, category_names)
+        return cls(
+            shown, class_colours(clips, category_names) if shown.boxes else {}, category_names
+        )
 
 
-def class_colours(clips: Sequence[Clip]) -> dict[int, str]:
-    """A colour for every class that occurs in the clips."""
-    classes = sorted(
-        {kind for clip in clips for kind in clip.box_classes[clip.valid_boxes].tolist()}
-    )
-    return {kind: _CLASS_COLOURS[i % len(_CLASS_COLOURS)] for i, kind in enumerate(classes)}
+def class_colours(clips: Sequence[Clip], category_names: tuple[str, ...]) -> dict[int, str]:
+    """A colour for every class of boxes that occurs in the clips, the same in every data set."""
+    kinds = {kind for clip in clips for kind in clip.box_classes[clip.valid_boxes].tolist()}
+    others = iter(_OTHER_COLOURS * (1 + len(kinds)))
+    colours = {}
+    for kind in sorted(kinds):
+        name = category_names[kind]
+        known = [c for start, c in _CATEGORY_COLOURS.items() if name.startswith(start)]
+        colours[kind] = known[0] if known else next(others)
+    return colours
 
 
 def draw_image(
@@ -107,12 +123,16 @@ def draw_image(
     Returns:
         The mapping of LiDAR distances to colours; None if there are no points.
     """
-    show_colours(axes, picture(clip, t, n))
+    pixels = picture(clip, t, n)
+    if clip.on_body is not None:
+        covered = clip.on_body[0, n, : pixels.shape[0], : pixels.shape[1], None]
+        pixels = torch.where(covered, 0.5 * (pixels + pixels.new_tensor(_BODY_TINT)), pixels)
+    show_colours(axes, pixels)
     # Lines are as thin as the panel is small.
     thin = min(1.0, max(0.55, axes.get_window_extent().width / 560))
+    mapping = _draw_lidar(axes, clip, t, n) if overlay.shown.lidar else None
     if clip.maps is not None:
         draw_map_in_image(axes, clip, t, n, overlay.shown.layers, 1.8 * thin, distance)
-    mapping = _draw_lidar(axes, clip, t, n) if overlay.shown.lidar else None
     if overlay.shown.boxes:
         _draw_boxes(axes, clip, t, n, overlay.colours, 1.3 * thin)
     return mapping

@@ -31,7 +31,7 @@ from mim4d.viz.wireframe import front_and_rear
 PANEL_PX = 380
 RANGE_M = 40.0
 _Block = Literal["measured", "distance", "objects"]
-_LEFT, _TOP, _TITLE, _BAR, _ABOVE = 28, 84, 36, 76, 820
+_LEFT, _TOP, _TITLE, _BAR, _ABOVE = 28, 84, 36, 76, 940
 
 
 def draw_scene(view: SceneView, overlay: Overlay) -> Canvas:

@@ -1,22 +1,21 @@
-"""Boxes around vehicles and people, as the annotators of a drive would give them.
+"""Boxes around vehicles, people and obstacles, as the annotators of a drive would give them.
 
-A box is known while it is within reach of the ego car and the LiDAR can see something of it.
-Visibility is the share of the LiDAR's rays towards the box that get as far as the box. Boxes are in
-world axes.
+A box is known while it lies within 60 m of the ego car (in the plane) and a point of the key sweep
+lies in it or a pixel of a key image shows the object. Its visibility is the share of the object's
+own silhouette, over all key images, that nothing else covers. Boxes are in world axes.
 """
 
 from dataclasses import dataclass
 from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Int64
 
+from mim4d.world.bodies import Bodies
+from mim4d.world.classes import attribute_of
 from mim4d.world.kernels import kernel
-from mim4d.world.layout import Layout
-from mim4d.world.site import Thing
 
 REACH_M = 60.0
-STILL_SPEED = 0.2  # slower than this counts as standing
 
 
 @dataclass(frozen=True)
@@ -24,69 +23,72 @@ class Box:
     """One annotated object at one time.
 
     Attributes:
-        instance: Index of the object in the scene.
+        instance: Its number.
         category: nuScenes category.
-        attribute: nuScenes attribute.
+        attribute: nuScenes attribute; empty if its category has none.
         centre: x, y, z, metres.
         size_wlh: Width, length, height, metres.
         yaw: Heading, radians.
         num_points: LiDAR points inside.
-        visible: Share of the rays towards the box that reach it.
+        visible: Share of its silhouette that shows; 0 where no image has a pixel of it.
     """
 
     instance: int
     category: str
     attribute: str
-    centre: Float[np.ndarray, "3"]
+    centre: tuple[float, float, float]
     size_wlh: tuple[float, float, float]
     yaw: float
     num_points: int
     visible: float
 
 
+def within_reach(
+    bodies: Bodies, poses: Float[np.ndarray, "k 3"], ego: Float[np.ndarray, "3"]
+) -> Bool[np.ndarray, " k"]:
+    """Which boxes are near enough to be annotated."""
+    offsets = bodies.frames(poses)[:, :2] - ego[:2]
+    near: Bool[np.ndarray, " k"] = np.hypot(offsets[:, 0], offsets[:, 1]) < REACH_M
+    return near
+
+
 def annotate(
-    layout: Layout,
-    time_s: float,
-    lidar_origin: Float[np.ndarray, "3"],
-    directions: Float32[np.ndarray, "r 3"],
-    distance_m: Float32[np.ndarray, " r"],
+    bodies: Bodies,
+    poses: Float[np.ndarray, "k 3"],
+    speeds_mps: Float[np.ndarray, " m"],
+    near: Bool[np.ndarray, " k"],
     points: Float[np.ndarray, "p 3"],
+    pixels: Int64[np.ndarray, "k 2"],
 ) -> list[Box]:
-    """Boxes at a time.
+    """Boxes at the time of a sample.
 
     Args:
-        layout: The scene.
-        time_s: Time of the sweep.
-        lidar_origin: LiDAR's centre, world axes.
-        directions: Its rays, world axes.
-        distance_m: How far each ray gets.
-        points: The points it reported, world axes.
+        bodies: The annotated objects.
+        poses: x, y and yaw of each.
+        speeds_mps: Of the movers, metres per second.
+        near: What `within_reach` says.
+        points: What the LiDAR reported, world axes.
+        pixels: What `silhouettes` counted, summed over the key images.
     """
-    known = _known(layout, time_s)
-    if not known:
-        return []
-    frames = np.stack([_frame(thing, pose) for _, thing, pose, _ in known])
-    counts = _count_kernel(frames, lidar_origin, directions, distance_m, points)
-    ego = layout.ego.poses(np.array([time_s]))[0]
+    frames = bodies.frames(poses)
+    counts = count_points(frames, near, points)
     boxes = []
-    for (instance, thing, pose, speed), frame, (inside, towards, reaching) in zip(
-        known, frames, counts, strict=True
-    ):
-        near = np.hypot(*(frame[:2] - ego[:2])) < REACH_M
-        if near and (inside or reaching):
-            half = frame[5:8]
-            boxes.append(
-                Box(
-                    instance,
-                    thing.category,
-                    _attribute(thing.category, speed, instance < len(layout.things)),
-                    frame[:3],
-                    (float(2 * half[1]), float(2 * half[0]), float(2 * half[2])),
-                    float(pose[2]),
-                    int(inside),
-                    reaching / towards if towards else 1.0,
-                )
+    for k in np.flatnonzero(near & ((counts > 0) | (pixels[:, 1] > 0))):
+        thing, (length, width, height) = bodies.things[k], 2.0 * frames[k, 5:8]
+        parked = bool(k < bodies.standing)
+        speed = 0.0 if parked else float(speeds_mps[k - bodies.standing])
+        boxes.append(
+            Box(
+                instance=int(k) + 1,
+                category=thing.category,
+                attribute=attribute_of(thing.category, speed, parked, thing.rider),
+                centre=(float(frames[k, 0]), float(frames[k, 1]), float(frames[k, 2])),
+                size_wlh=(float(width), float(length), float(height)),
+                yaw=float(poses[k, 2]),
+                num_points=int(counts[k]),
+                visible=float(pixels[k, 1] / max(pixels[k, 0], 1)),
             )
+        )
     return boxes
 
 
@@ -95,65 +97,25 @@ def visibility_level(visible: float) -> str:
     return str(1 + int(np.searchsorted([0.4, 0.6, 0.8], visible, side="right")))
 
 
-def _known(layout: Layout, time_s: float) -> list[tuple[int, Thing, Float[np.ndarray, "3"], float]]:
-    """Index, object, pose and speed of everything that carries a category."""
-    out = []
-    for i, thing in enumerate(layout.things):
-        if thing.category:
-            out.append((i, thing, np.array([thing.x, thing.y, thing.yaw]), 0.0))
-    for i, mover in enumerate(layout.movers):
-        around = mover.motion.poses(np.array([time_s, time_s - 0.05, time_s + 0.05]))
-        speed = float(np.hypot(*(around[2] - around[1])[:2])) / 0.1
-        out.append((len(layout.things) + i, mover.thing, around[0], speed))
-    return out
-
-
-def _attribute(category: str, speed: float, parked: bool) -> str:
-    moving = speed > STILL_SPEED
-    if category.startswith("human"):
-        return "pedestrian.moving" if moving else "pedestrian.standing"
-    if moving:
-        return "vehicle.moving"
-    return "vehicle.parked" if parked else "vehicle.stopped"
-
-
-def _frame(thing: Thing, pose: Float[np.ndarray, "3"]) -> Float[np.ndarray, "8"]:
-    """Centre, cos and sin of the yaw, half extents of an object's box."""
-    low, high = thing.mesh.extent
-    middle, half = (low + high) / 2, (high - low) / 2
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    x = pose[0] + cos * middle[0] - sin * middle[1]
-    y = pose[1] + sin * middle[0] + cos * middle[1]
-    return np.array([x, y, middle[2], cos, sin, *half])
+def count_points(
+    frames: Float[np.ndarray, "k 8"],
+    near: Bool[np.ndarray, " k"],
+    points: Float[np.ndarray, "p 3"],
+) -> Int64[np.ndarray, " k"]:
+    """Points inside each of the near boxes, faces included."""
+    return _count_kernel(frames, np.flatnonzero(near), points)
 
 
 @kernel
 @no_type_check
-def _count_kernel(frames, origin, directions, distance, points):
-    """Per box: points inside, rays towards it, rays that reach it."""
-    out = np.zeros((frames.shape[0], 3), np.int64)
-    for k in range(frames.shape[0]):
+def _count_kernel(frames, wanted, points):
+    out = np.zeros(frames.shape[0], np.int64)
+    for k in wanted:
         cx, cy, cz, cos, sin, hx, hy, hz = frames[k]
+        reach = hx + hy
         for i in range(points.shape[0]):
             dx, dy = points[i, 0] - cx, points[i, 1] - cy
-            if abs(dx * cos + dy * sin) <= hx and abs(dy * cos - dx * sin) <= hy:
-                out[k, 0] += abs(points[i, 2] - cz) <= hz
-        ox, oy, oz = origin[0] - cx, origin[1] - cy, origin[2] - cz
-        px, py = ox * cos + oy * sin, oy * cos - ox * sin
-        radius, apart = hx + hy + hz, np.sqrt(ox * ox + oy * oy + oz * oz)
-        for i in range(directions.shape[0]):
-            d = directions[i]
-            dx, dy, dz = np.float64(d[0]), np.float64(d[1]), np.float64(d[2])
-            along = -(ox * dx + oy * dy + oz * dz)
-            if along < 0.0 or apart * apart - along * along > radius * radius:
+            if abs(dx) > reach or abs(dy) > reach or abs(points[i, 2] - cz) > hz:
                 continue
-            vx, vy = dx * cos + dy * sin, dy * cos - dx * sin
-            enter, leave = 0.0, 1e9
-            for p, v, h in ((px, vx, hx), (py, vy, hy), (oz, dz, hz)):
-                inverse = 1.0 / v if abs(v) > 1e-9 else 1e9
-                a, b = (-h - p) * inverse, (h - p) * inverse
-                enter, leave = max(enter, min(a, b)), min(leave, max(a, b))
-            if enter < leave:
-                out[k, 1] += 1
-                out[k, 2] += distance[i] > enter - 0.05
+            out[k] += abs(dx * cos + dy * sin) <= hx and abs(dy * cos - dx * sin) <= hy
     return out

@@ -66,6 +66,37 @@ class Curve:
         pieces[inner, HIGHEST] = pieces[inner, LENGTH]
         return Curve(pieces)
 
+    def reversed(self) -> "Curve":
+        """The same line run through from its last piece to its first; station 0 is its start."""
+        pieces = self.pieces[::-1].copy()
+        ends = self.poses(pieces[:, START] + pieces[:, LENGTH])
+        pieces[:, [X, Y]] = ends[:, :2]
+        pieces[:, YAW] = ends[:, 2] + math.pi
+        pieces[:, CURVATURE] *= -1
+        pieces[:, START] = np.concatenate([[0.0], np.cumsum(pieces[:-1, LENGTH])])
+        pieces[:, LOWEST], pieces[:, HIGHEST] = 0.0, pieces[:, LENGTH]
+        if self.pieces[-1, HIGHEST] == UNBOUNDED_M:
+            pieces[0, LOWEST] = -UNBOUNDED_M
+        if self.pieces[0, LOWEST] == -UNBOUNDED_M:
+            pieces[-1, HIGHEST] = UNBOUNDED_M
+        return Curve(pieces)
+
+    def segments(self, low_m: float, high_m: float) -> list[tuple[float, float]]:
+        """Length and curvature of each piece between two stations."""
+        starts = self.pieces[:, START].copy()
+        ends = starts + self.pieces[:, LENGTH]
+        starts[0], ends[-1] = min(starts[0], low_m), max(ends[-1], high_m)
+        found = []
+        for start, end, curvature in zip(starts, ends, self.pieces[:, CURVATURE], strict=True):
+            length = min(float(end), high_m) - max(float(start), low_m)
+            if length > 1e-9:
+                found.append((length, float(curvature)))
+        return found
+
+    def station_of(self, x: float, y: float) -> float:
+        """Station of the nearest point of the curve to (x, y)."""
+        return float(self.project(np.array([[x, y]]))[0][0])
+
     def table(self) -> Float[np.ndarray, "m 13"]:
         """The pieces with what `project_point` would else compute again for every point.
 

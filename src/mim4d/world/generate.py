@@ -1,33 +1,47 @@
 """`generate_world`: draw, record and write a synthetic data set in the nuScenes v1.0 format.
 
-    OUT/v1.0-mini/*.json        the 13 tables            OUT/maps/blank.png  (no map layer yet)
-    OUT/samples/<channel>/      images (JPEG), sweeps (.pcd.bin: float32 x, y, z, intensity, ring)
+    OUT/v1.0-mini/*.json        the 13 tables
+    OUT/samples, OUT/sweeps     images (JPEG), LiDAR (.pcd.bin: float32 x, y, z, intensity, ring)
+    OUT/can_bus/*.json          the car's own messages
+    OUT/maps/                   per town a raster (.png) and expansion/<town>.json, the vector map
     OUT/splits.json             {"train": [scene names], "val": [held-out scene names]}
-    OUT/truth/distance/<path of the image>.png   for evaluation only: 16-bit, distance along the ray
-                                through the pixel's centre from the camera's centre, in 1/256 m;
-                                0 = nothing hit within 255 m
+    OUT/truth/...               for evaluation only, see `truth_files`
 
 Scenes are independent of each other and of the number of workers: same seed, same bytes. Held-out
 scenes come from a stream of seeds of their own.
 """
 
+import json
 import multiprocessing
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from mim4d.world.folder import check_target, finish_folder, make_folders
-from mim4d.world.record import SceneJob, record_scene
+from mim4d.errors import DataError
+from mim4d.world.folder import (
+    built_aside,
+    check_target,
+    finish_folder,
+    make_folders,
+    scene_name,
+)
+from mim4d.world.record import LIDAR, SceneCounts, SceneJob, record_scene
 from mim4d.world.rig import make_cameras
-from mim4d.world.tables import VERSION, fixed_tables, join_tables, token
+from mim4d.world.schedule import Recording
+from mim4d.world.tables import VERSION, Town, fixed_tables, join_tables
+from mim4d.world.town import Split, placement
+from mim4d.world.town_maps import write_town_maps
 
 # First number of a scene's seed: the training scenes' and the held-out scenes' never meet.
 TRAINING_STREAM, HELD_OUT_STREAM = 1, 2
+SPLITS: dict[int, Split] = {TRAINING_STREAM: "train", HELD_OUT_STREAM: "val"}
 EPOCH_US = {TRAINING_STREAM: 1_500_000_000_000_000, HELD_OUT_STREAM: 1_400_000_000_000_000}
 SMALLEST_IMAGE = 16
 
@@ -41,7 +55,8 @@ class WorldSummary:
         training_scenes: Names of the training scenes.
         held_out_scenes: Names of the held-out scenes.
         num_samples: Key frames in all scenes.
-        num_images: Images in all scenes.
+        num_images: Images in all scenes, sweeps included.
+        num_turns: Turns of the LiDAR in all scenes, sweeps included.
         num_annotations: Boxes in all samples.
         seconds: Wall-clock time taken.
     """
@@ -51,6 +66,7 @@ class WorldSummary:
     held_out_scenes: tuple[str, ...]
     num_samples: int
     num_images: int
+    num_turns: int
     num_annotations: int
     seconds: float
 
@@ -66,6 +82,8 @@ def generate_world(
     image_hw: tuple[int, int] = (256, 448),
     lidar_azimuths: int = 1080,
     shadows: bool = True,
+    camera_rate_hz: float | None = None,
+    lidar_rate_hz: float | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -78,10 +96,12 @@ def generate_world(
         held_out: Number of held-out scenes.
         seed: Seed of the world, not negative.
         samples_per_scene: Key frames per scene.
-        keyframe_interval_s: Time between key frames, seconds.
+        keyframe_interval_s: Time between key frames, seconds (to the nearest turn of the LiDAR).
         image_hw: Rows and columns of the images.
         lidar_azimuths: LiDAR firings per turn and beam.
         shadows: Whether the sun casts shadows.
+        camera_rate_hz: Images per second and camera; None: key frames only.
+        lidar_rate_hz: Turns of the LiDAR per second; None: key frames only, of turns of 50 ms.
         overwrite: Replace a world that `out` already holds.
         workers: Processes; None: as many as this process may use cores. 1: this process alone.
         progress: Called with the number of scenes done and of all scenes.
@@ -89,95 +109,83 @@ def generate_world(
     Raises:
         ValueError: `out` is not empty and not to be (or not safely) overwritten, or a number is
             out of range.
+        DataError: The world could not be written; nothing of it is left.
     """
     started = time.monotonic()
-    _check(scenes, held_out, seed, samples_per_scene, keyframe_interval_s, image_hw, lidar_azimuths)
+    _check(scenes, held_out, seed, lidar_azimuths)
+    recording = Recording(
+        samples=samples_per_scene,
+        interval_us=round(keyframe_interval_s * 1e6),
+        height=image_hw[0],
+        width=image_hw[1],
+        azimuths=lidar_azimuths,
+        shadows=shadows,
+        camera_hz=camera_rate_hz,
+        lidar_hz=lidar_rate_hz,
+    )
+    _check_recording(recording, keyframe_interval_s)
     check_target(out, overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".partial", dir=out.parent))
-    try:
-        partial.chmod(0o755)
-        template = SceneJob(
-            name="",
-            world=f"mim4d-{seed}",
-            entropy=(),
-            first_us=0,
-            samples=samples_per_scene,
-            interval_us=round(keyframe_interval_s * 1e6),
-            height=image_hw[0],
-            width=image_hw[1],
-            azimuths=lidar_azimuths,
-            shadows=shadows,
-            folder=partial,
-            rows=partial / "rows",
-        )
-        training = [_job(template, "train", TRAINING_STREAM, seed, i) for i in range(scenes)]
-        reserved = [_job(template, "val", HELD_OUT_STREAM, seed, i) for i in range(held_out)]
-        jobs = training + reserved
-        make_folders(partial)
-        images = annotations = 0
-        for done, counts in enumerate(_run(jobs, _num_workers(workers, len(jobs))), start=1):
-            images, annotations = images + counts[0], annotations + counts[1]
-            if progress is not None:
-                progress(done, len(jobs))
-        names = {"train": [job.name for job in training], "val": [job.name for job in reserved]}
-        logs = [token(job.world, job.name, "log") for job in jobs]
-        channels = ("LIDAR_TOP", *(camera.channel for camera in make_cameras(*image_hw)))
-        join_tables([job.rows for job in jobs], fixed_tables(channels, logs), partial / VERSION)
-        shutil.rmtree(partial / "rows")
-        finish_folder(partial, names, _made_with(template, seed, keyframe_interval_s))
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with built_aside(out) as partial:
+        make_folders(partial, camera_rate_hz is not None or lidar_rate_hz is not None)
+        streams = [(TRAINING_STREAM, i) for i in range(scenes)]
+        streams += [(HELD_OUT_STREAM, i) for i in range(held_out)]
+        jobs = [_job(seed, stream, index, recording, partial) for stream, index in streams]
+        counts = _record(jobs, _num_workers(workers, len(jobs)), progress)
+        names = [job.name for job in jobs]
+        splits = {"train": names[:scenes], "val": names[scenes:]}
+        _write_tables(jobs, splits, partial)
+        finish_folder(partial, splits, _made_with(recording, seed))
+        # The last step: a folder without it is no data set.
+        (partial / "tables").rename(partial / VERSION)
     return WorldSummary(
         out=out,
-        training_scenes=tuple(names["train"]),
-        held_out_scenes=tuple(names["val"]),
-        num_samples=len(jobs) * samples_per_scene,
-        num_images=images,
-        num_annotations=annotations,
+        training_scenes=tuple(splits["train"]),
+        held_out_scenes=tuple(splits["val"]),
+        num_samples=counts.samples,
+        num_images=counts.images,
+        num_turns=counts.turns,
+        num_annotations=counts.annotations,
         seconds=time.monotonic() - started,
     )
 
 
-def _check(
-    scenes: int,
-    held_out: int,
-    seed: int,
-    samples: int,
-    interval_s: float,
-    image_hw: tuple[int, int],
-    azimuths: int,
-) -> None:
+def _check(scenes: int, held_out: int, seed: int, azimuths: int) -> None:
     if scenes < 0 or held_out < 0 or scenes + held_out < 1:
         raise ValueError(
             f"scenes={scenes}, held_out={held_out}: expected at least one scene in all"
         )
     if seed < 0:
         raise ValueError(f"seed={seed}: expected 0 or more")
-    if samples < 1:
-        raise ValueError(f"samples_per_scene={samples}: expected at least 1")
-    if not 0.1 <= interval_s <= 10.0:
-        raise ValueError(f"keyframe_interval_s={interval_s}: expected 0.1 to 10 seconds")
-    if min(image_hw) < SMALLEST_IMAGE:
-        raise ValueError(
-            f"image_hw={image_hw}: expected at least {SMALLEST_IMAGE} rows and columns"
-        )
     if azimuths < 1:
         raise ValueError(f"lidar_azimuths={azimuths}: expected at least 1")
+    for is_held_out, count in ((False, scenes), (True, held_out)):
+        scene_name(is_held_out, max(count - 1, 0))
 
 
-def _job(template: SceneJob, split: str, stream: int, seed: int, index: int) -> SceneJob:
-    name = f"scene-{split}-{index:04d}"
-    return replace(
-        template,
+def _check_recording(recording: Recording, interval_s: float) -> None:
+    if recording.samples < 1:
+        raise ValueError(f"samples_per_scene={recording.samples}: expected at least 1")
+    if not 0.1 <= interval_s <= 10.0:
+        raise ValueError(f"keyframe_interval_s={interval_s}: expected 0.1 to 10 seconds")
+    if min(recording.height, recording.width) < SMALLEST_IMAGE:
+        raise ValueError(
+            f"image_hw={(recording.height, recording.width)}: expected at least {SMALLEST_IMAGE} "
+            "rows and columns"
+        )
+    recording.check()
+
+
+def _job(seed: int, stream: int, index: int, recording: Recording, folder: Path) -> SceneJob:
+    name = scene_name(stream == HELD_OUT_STREAM, index)
+    return SceneJob(
         name=name,
+        world=f"mim4d-{seed}",
         entropy=(stream, seed, index),
         first_us=EPOCH_US[stream] + index * 1_000_000_000,
-        rows=template.rows / name,
+        place=placement(SPLITS[stream], index, recording.duration_s),
+        recording=recording,
+        folder=folder,
+        rows=folder / "rows" / name,
     )
 
 
@@ -188,7 +196,20 @@ def _num_workers(workers: int | None, jobs: int) -> int:
     return max(min(workers or cores or 1, jobs), 1)
 
 
-def _run(jobs: list[SceneJob], workers: int) -> Iterator[tuple[int, int]]:
+def _record(
+    jobs: list[SceneJob], workers: int, progress: Callable[[int, int], None] | None
+) -> SceneCounts:
+    """Record all scenes; returns the sums of their counts."""
+    total = SceneCounts(0, 0, 0, 0)
+    with closing(_run(jobs, workers)) as done:
+        for number, counts in enumerate(done, start=1):
+            total = total + counts
+            if progress is not None:
+                progress(number, len(jobs))
+    return total
+
+
+def _run(jobs: list[SceneJob], workers: int) -> Generator[SceneCounts, None, None]:
     """Counts of each scene as it is done, in any order."""
     if workers == 1:
         yield from map(record_scene, jobs)
@@ -200,21 +221,47 @@ def _run(jobs: list[SceneJob], workers: int) -> Iterator[tuple[int, int]]:
         futures = [pool.submit(record_scene, job) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"one of {workers} worker processes died, most likely for want of memory: ask for fewer"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def compile_kernels() -> None:
     """Record a tiny scene, so that workers find compiled kernels in numba's cache."""
+    recording = Recording(1, 500_000, SMALLEST_IMAGE, SMALLEST_IMAGE, 8, True)
     with tempfile.TemporaryDirectory() as name:
-        root, size = Path(name), (SMALLEST_IMAGE, SMALLEST_IMAGE)
-        make_folders(root)
-        record_scene(SceneJob("warm", "", (0,), 0, 1, 500_000, *size, 8, True, root, root / "rows"))
+        make_folders(Path(name), False)
+        record_scene(_job(0, TRAINING_STREAM, 0, recording, Path(name)))
 
 
-def _made_with(job: SceneJob, seed: int, interval_s: float) -> str:
+def _write_tables(jobs: list[SceneJob], splits: dict[str, list[str]], root: Path) -> None:
+    """Join the scenes' rows into maps and tables; list the scenes as the official tools want it."""
+    parts = [job.rows for job in jobs]
+    scenes_of = write_town_maps([job.place for job in jobs], parts, root / "maps")
+    towns = [
+        Town(location, f"maps/{location}.png", tuple(jobs[i].log.token for i in numbers))
+        for location, numbers in scenes_of.items()
+    ]
+    cameras = (camera.channel for camera in make_cameras(1, 1))
+    fixed = fixed_tables((LIDAR, *cameras), towns)
+    join_tables(parts, fixed, root / "tables")
+    shutil.rmtree(root / "rows")
+    # Custom splits of the official tools: their own names, as `train` and `val` are taken.
+    own = {f"mim4d_{name}": scenes for name, scenes in splits.items()}
+    (root / "tables" / "splits.json").write_text(json.dumps(own, indent=1) + "\n")
+
+
+def _made_with(recording: Recording, seed: int) -> str:
+    rates = [
+        f"{rate:g} {what} per second" if rate else f"no {what} between key frames"
+        for rate, what in ((recording.camera_hz, "images"), (recording.lidar_hz, "sweeps"))
+    ]
     return (
-        f"seed {seed}, {job.samples} samples per scene, one every {interval_s} s, images of "
-        f"{job.height} x {job.width} (rows x columns), {job.azimuths} LiDAR firings per turn and "
-        f"beam, shadows {'on' if job.shadows else 'off'}"
+        f"seed {seed}, {recording.samples} samples per scene, one every "
+        f"{recording.interval_us * 1e-6:g} s, {rates[0]}, {rates[1]}, images of "
+        f"{recording.height} x {recording.width} (rows x columns), {recording.azimuths} LiDAR "
+        f"firings per turn and beam, shadows {'on' if recording.shadows else 'off'}"
     )

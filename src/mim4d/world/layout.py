@@ -10,24 +10,21 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from mim4d.world.fleet import populate
 from mim4d.world.furnish import furnish
 from mim4d.world.ground import GroundTable, make_ground
 from mim4d.world.lighting import Light, sample_light
-from mim4d.world.materials import OBJECT_COLUMNS
 from mim4d.world.meshes import Mesh, join
+from mim4d.world.motion import Motion, Mover
+from mim4d.world.network import sample_plan
 from mim4d.world.plots import sample_style
-from mim4d.world.roads import sample_plan
+from mim4d.world.roads import StreetPlan
 from mim4d.world.site import Site, Thing, object_row
+from mim4d.world.spots import OBJECT_COLUMNS
+from mim4d.world.stock import Stock
+from mim4d.world.town import Placement, placement
 from mim4d.world.tracing import Solid
-from mim4d.world.traffic import (
-    HIGHEST_SPEED,
-    Motion,
-    Mover,
-    Traffic,
-    drive,
-    populate,
-    sample_cruise,
-)
+from mim4d.world.traffic import HIGHEST_SPEED, begin_traffic, sample_cruise
 
 SHADOW_M = 20.0  # half the size of the largest mover and the length of its shadow
 CLEARANCE_S = 0.25  # time before and after a scene in which movers still keep clear
@@ -56,6 +53,7 @@ class Layout:
     """A scene.
 
     Attributes:
+        plan: The streets and the ways along them.
         ground: The roads as tables.
         things: What stands.
         movers: What moves; in the object table they come after the things.
@@ -65,6 +63,7 @@ class Layout:
         seed: Of image noise and the like.
     """
 
+    plan: StreetPlan
     ground: GroundTable
     things: tuple[Thing, ...]
     movers: tuple[Mover, ...]
@@ -118,30 +117,37 @@ def _solid(placed: list[tuple[Mesh, int]]) -> Solid:
     return Solid(whole.triangles, whole.materials, np.concatenate(objects))
 
 
-def sample_layout(seeds: np.random.SeedSequence, duration_s: float) -> Layout:
+def sample_layout(
+    seeds: np.random.SeedSequence, duration_s: float, place: Placement | None = None
+) -> Layout:
     """Draw a scene in which the ego car drives for `duration_s` seconds.
 
     Streets, furniture, traffic and light have generators of their own, so that a change of one
     leaves the others' draws alone.
+
+    Args:
+        seeds: Of every choice.
+        duration_s: How long the scene lasts.
+        place: Where the scene lies in `global` (None: in the first cell of the first town); it
+            moves the scene as a whole and changes nothing in it.
     """
     streets, furniture, flow, lamp, rest = (np.random.default_rng(s) for s in seeds.spawn(5))
-    start_s, end_s = -CLEARANCE_S, duration_s + CLEARANCE_S
+    place = place or placement("train", 0, duration_s)
     cruise = sample_cruise(flow)
-    longest = HIGHEST_SPEED * duration_s
-    plan = sample_plan(streets, min(longest, (cruise[0] + cruise[1]) * duration_s + 5.0))
+    travel_m = min(HIGHEST_SPEED * duration_s, (cruise[0] + cruise[1]) * duration_s + 5.0)
+    plan = sample_plan(streets, travel_m)
     ground = make_ground(plan.roads, streets)
-    site = Site(ground)
-    furnish(site, plan, sample_style(furniture), furniture)
-    ego = drive(plan.route, cruise, start_s, end_s)
-    steps = int(np.ceil((end_s - start_s) / 0.2)) + 1
-    traffic = Traffic(site, ego, np.linspace(start_s, end_s, steps))
-    populate(traffic, plan, flow, longest)
+    site = Site(ground, Stock(int(furniture.integers(1 << 30))))
+    furnish(site, plan, sample_style(furniture), travel_m, furniture)
+    traffic = begin_traffic(site, plan, cruise, (-CLEARANCE_S, duration_s + CLEARANCE_S), flow)
+    populate(traffic, plan, flow)
     return Layout(
+        plan=plan,
         ground=ground,
         things=tuple(site.things),
         movers=tuple(traffic.movers),
-        ego=ego,
+        ego=traffic.ego,
         light=sample_light(lamp),
-        global_offset=rest.uniform(300.0, 2000.0, size=2),
+        global_offset=place.offset_m(*plan.extent_m),
         seed=int(rest.integers(1 << 30)),
     )

@@ -1,8 +1,11 @@
-"""Sun, sky, haze and exposure of a scene, and the colour of the sky in a direction (linear RGB)."""
+"""Sun, sky, haze and camera settings of a scene, and the colour of the sky in a direction.
+
+Colours are linear RGB in units of the light's own; `exposure` brings them to the camera's scale.
+"""
 
 import math
 from dataclasses import dataclass
-from typing import no_type_check
+from typing import Literal, NamedTuple, no_type_check
 
 import numpy as np
 from jaxtyping import Float
@@ -10,71 +13,194 @@ from jaxtyping import Float
 from mim4d.world.kernels import kernel
 from mim4d.world.noise import value_noise
 
+Weather = Literal["clear", "low_sun", "overcast", "dusk"]
+WEATHERS: tuple[Weather, ...] = ("clear", "low_sun", "overcast", "dusk")
+WEATHER_SHARES = (0.45, 0.2, 0.25, 0.1)
+LEAST_SIGHT_M, MOST_SIGHT_M = 150.0, 8000.0
+Colour = tuple[float, float, float]
+
+
+class Sky(NamedTuple):
+    """What the shading kernels read.
+
+    Attributes:
+        sun: Unit vector from the ground to the sun.
+        sun_colour: Its light on a surface that faces it.
+        zenith: Colour of the sky above.
+        horizon: Colour of the sky at its foot.
+        halo: Colour added around the sun.
+        strength: Share of the sky's light that reaches surfaces.
+        haze_per_m: Share of light lost in the haze.
+        clouds: Cover, 0 to 1.
+        lamps: How far lamps and windows are lit, 0 to 1.
+        seed: Of the clouds.
+    """
+
+    sun: Colour
+    sun_colour: Colour
+    zenith: Colour
+    horizon: Colour
+    halo: Colour
+    strength: float
+    haze_per_m: float
+    clouds: float
+    lamps: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """Lens and sensor of a scene's cameras.
+
+    Attributes:
+        exposure: Gain before the tone curve, with white balance (RGB).
+        vignetting: Light lost in the corners, as a share.
+        spread: Light a pixel gives to either neighbour along a row or a column.
+        electrons: Charge at linear value 1: the variance of the shot noise is value / electrons.
+        read_noise: Standard deviation of the noise in the dark, in linear value.
+    """
+
+    exposure: Float[np.ndarray, "3"]
+    vignetting: float
+    spread: float
+    electrons: float
+    read_noise: float
+
 
 @dataclass(frozen=True)
 class Light:
-    """Light and camera response of one scene.
+    """Light of one scene, and the cameras' settings for it.
 
     Attributes:
-        sun_direction: Unit vector from the ground to the sun.
-        values: What the kernels read: sun direction, sun RGB, zenith RGB, horizon RGB, haze per
-            metre, share of clouds, seed, sky strength.
-        exposure: Gain before the tone curve, with white balance (RGB).
-        noise: Standard deviation of the sensor noise, in grey levels.
+        weather: What it is like.
+        sky: What the kernels read.
+        camera: Lens and sensor.
     """
 
-    sun_direction: Float[np.ndarray, "3"]
-    values: Float[np.ndarray, " q"]
-    exposure: Float[np.ndarray, "3"]
-    noise: float
+    weather: Weather
+    sky: Sky
+    camera: CameraSettings
+
+    @property
+    def sun_direction(self) -> Float[np.ndarray, "3"]:
+        """Unit vector from the ground to the sun."""
+        return np.array(self.sky.sun)
 
 
 def sample_light(rng: np.random.Generator) -> Light:
-    """Draw time of day, clouds, haze and exposure."""
-    height, around = math.radians(rng.uniform(16.0, 68.0)), rng.uniform(-math.pi, math.pi)
-    sun = np.array(
-        [math.cos(height) * math.cos(around), math.cos(height) * math.sin(around), math.sin(height)]
+    """Draw time of day, clouds, haze and camera settings."""
+    weather = WEATHERS[int(rng.choice(len(WEATHERS), p=WEATHER_SHARES))]
+    low, high = {
+        "clear": (20.0, 68.0),
+        "low_sun": (6.0, 20.0),
+        "overcast": (20.0, 60.0),
+        "dusk": (2.0, 4.0),
+    }[weather]
+    sky = _sample_sky(weather, math.radians(rng.uniform(low, high)), rng)
+    return Light(weather, sky, _sample_camera(sky, weather == "dusk", rng))
+
+
+def _sample_sky(weather: Weather, height: float, rng: np.random.Generator) -> Sky:
+    around = float(rng.uniform(-math.pi, math.pi))
+    sun = (
+        math.cos(height) * math.cos(around),
+        math.cos(height) * math.sin(around),
+        math.sin(height),
     )
-    overcast = rng.random() < 0.25
-    low = max(0.0, 1.0 - math.degrees(height) / 45.0)
-    strength = 0.12 if overcast else float(rng.uniform(2.0, 3.0))
-    sun_rgb = strength * np.array([1.0, 0.95 - 0.17 * low, 0.88 - 0.38 * low])
-    if overcast:
-        grey = float(rng.uniform(0.85, 1.25))
-        zenith, horizon = grey * np.array([0.8, 0.85, 0.92]), grey * np.array([1.0, 1.0, 1.02])
-    else:
-        deep = float(rng.uniform(0.6, 1.0))
-        zenith = deep * np.array([0.25, 0.43, 0.85])
-        horizon = np.array([0.85, 0.93, 1.05]) + low * np.array([0.2, 0.05, -0.12])
-    sky = 0.95 if overcast else 0.6
-    mean = strength * math.sin(height) + sky
-    white = np.array([rng.uniform(0.94, 1.06), 1.0, rng.uniform(0.94, 1.06)])
-    last = [rng.uniform(0.0004, 0.004), rng.uniform(0.1, 0.75), rng.integers(1 << 20), sky]
-    return Light(
-        sun_direction=sun,
-        values=np.concatenate([sun, sun_rgb, zenith, horizon, last]).astype(np.float64),
-        exposure=white * float(rng.uniform(2.2, 3.4)) / mean,
-        noise=float(rng.uniform(0.6, 2.2)),
+    sun_colour, zenith, horizon, halo, strength = _colours(weather, height, rng)
+    sight = math.exp(rng.uniform(math.log(LEAST_SIGHT_M), math.log(MOST_SIGHT_M)))
+    if rng.random() < 0.7:  # thick haze is rare
+        sight = max(sight, 1200.0)
+    covers = {
+        "clear": (0.1, 0.7),
+        "low_sun": (0.1, 0.6),
+        "overcast": (0.5, 1.0),
+        "dusk": (0.2, 0.8),
+    }
+    return Sky(
+        sun=sun,
+        sun_colour=sun_colour,
+        zenith=zenith,
+        horizon=horizon,
+        halo=halo,
+        strength=strength,
+        haze_per_m=3.0 / sight,  # a black thing keeps exp(-3) = 5 % of its contrast there
+        clouds=float(rng.uniform(*covers[weather])),
+        lamps=float(rng.uniform(0.75, 1.0)) if weather == "dusk" else 0.0,
+        seed=int(rng.integers(1 << 20)),
+    )
+
+
+def _colours(
+    weather: Weather, height: float, rng: np.random.Generator
+) -> tuple[Colour, Colour, Colour, Colour, float]:
+    """Of the sun, the zenith, the horizon, the halo, and the sky's strength."""
+    low = max(0.0, 1.0 - math.degrees(height) / 40.0)
+    if weather == "overcast":
+        grey, tint = float(rng.uniform(0.75, 1.15)), float(rng.uniform(0.0, 1.0))
+        cool = (0.8 - 0.06 * tint, 0.85, 0.92 + 0.06 * tint)
+        zenith = _times(grey, cool)
+        return (0.13, 0.13, 0.13), zenith, _times(grey, (1.0, 1.0, 1.03)), (0.06, 0.06, 0.06), 0.95
+    if weather == "dusk":
+        deep, warm = float(rng.uniform(0.7, 1.0)), float(rng.uniform(0.0, 1.0))
+        zenith = _times(deep, (0.16, 0.26, 0.62))
+        horizon = (0.5 + 0.4 * warm, 0.5 + 0.1 * warm, 0.75 - 0.15 * warm)
+        return (0.0, 0.0, 0.0), zenith, horizon, (0.9 * warm, 0.45 * warm, 0.15 * warm), 0.9
+    power = float(rng.uniform(2.0, 3.0)) * (1.0 - 0.35 * low)
+    sun = _times(power, (1.0, 0.95 - 0.28 * low, 0.88 - 0.52 * low))
+    zenith = _times(float(rng.uniform(0.6, 1.0)), (0.25, 0.43, 0.85))
+    horizon = (0.85 + 0.2 * low, 0.93 + 0.03 * low, 1.05 - 0.2 * low)
+    halo = (0.55 + 0.5 * low, 0.5 + 0.25 * low, 0.45)
+    return sun, zenith, horizon, halo, float(rng.uniform(0.5, 0.7))
+
+
+def _times(factor: float, colour: Colour) -> Colour:
+    return (factor * colour[0], factor * colour[1], factor * colour[2])
+
+
+def _sample_camera(sky: Sky, dark: bool, rng: np.random.Generator) -> CameraSettings:
+    """Settings that meet the light, as a camera's automatic does, well or less well."""
+    sun = sum(sky.sun_colour) / 3.0 * (0.25 + 0.75 * sky.sun[2])
+    dome = sky.strength * (0.45 * sum(sky.zenith) + 0.55 * sum(sky.horizon)) / 3.0
+    white = np.exp(rng.uniform(-0.09, 0.09, size=3) * np.array([1.0, 0.25, 1.0]))
+    stops = float(rng.uniform(-0.4, 0.5)) - (0.5 if dark else 0.0)
+    return CameraSettings(
+        exposure=white * 2.4 * 2.0**stops / (sun + dome),
+        vignetting=float(rng.uniform(0.08, 0.3)),
+        spread=float(rng.uniform(0.06, 0.14)),
+        electrons=float(
+            math.exp(rng.uniform(*(np.log([500.0, 1500.0] if dark else [1500.0, 9000.0]))))
+        ),
+        read_noise=float(rng.uniform(0.001, 0.004)),
     )
 
 
 @kernel
 @no_type_check
-def sky_colour(light, x, y, z):
+def sky_colour(sky, x, y, z):
     """Linear RGB of the sky in a unit direction; below the horizon, a dull ground."""
     up = max(z, 0.0)
     mix = (1.0 - up) ** 5
-    r = light[6] + (light[9] - light[6]) * mix
-    g = light[7] + (light[10] - light[7]) * mix
-    b = light[8] + (light[11] - light[8]) * mix
-    if z > 0.02:
-        seed = int(light[14])
-        u, v = 1.6 * x / (z + 0.12), 1.6 * y / (z + 0.12)
-        cloud = 0.5 * value_noise(u, v, 0.0, seed) + 0.3 * value_noise(2.1 * u, 2.1 * v, 0.0, seed)
-        cloud += 0.2 * value_noise(4.7 * u, 4.7 * v, 0.0, seed)
-        cloud = min(max((cloud - 1.0 + light[13]) * 3.0, 0.0), 1.0) * min(1.0, 6.0 * z)
-        white = 0.75 * (light[9] + light[10]) * 0.62
-        r, g, b = r + (white - r) * cloud, g + (white - g) * cloud, b + (white * 1.02 - b) * cloud
-    else:
-        r, g, b = r * 0.45, g * 0.43, b * 0.38
+    r = sky.zenith[0] + (sky.horizon[0] - sky.zenith[0]) * mix
+    g = sky.zenith[1] + (sky.horizon[1] - sky.zenith[1]) * mix
+    b = sky.zenith[2] + (sky.horizon[2] - sky.zenith[2]) * mix
+    if z <= 0.02:
+        return r * 0.45, g * 0.43, b * 0.38
+    towards = max(x * sky.sun[0] + y * sky.sun[1] + z * sky.sun[2], 0.0)
+    halo = 0.45 * towards**8 + towards**90
+    r, g, b = r + sky.halo[0] * halo, g + sky.halo[1] * halo, b + sky.halo[2] * halo
+    u, v = 1.6 * x / (z + 0.12), 1.6 * y / (z + 0.12)
+    cloud = 0.5 * value_noise(u, v, 0.0, sky.seed)
+    cloud += 0.3 * value_noise(2.1 * u, 2.1 * v, 0.0, sky.seed)
+    cloud += 0.2 * value_noise(4.7 * u, 4.7 * v, 0.0, sky.seed)
+    thick = (cloud - 1.0 + sky.clouds) * 3.0
+    cover = min(max(thick, 0.0), 1.0) * min(1.0, 6.0 * z)
+    lit = (0.46 + 0.35 * halo) * (1.12 - 0.22 * min(max(thick - 0.6, 0.0), 1.0))
+    white = lit * (sky.horizon[0] + sky.horizon[1])
+    warm = 1.0 + 0.12 * (sky.horizon[0] - sky.horizon[2])
+    r, g, b = (
+        r + (white * warm - r) * cover,
+        g + (white - g) * cover,
+        b + (white / warm - b) * cover,
+    )
     return r, g, b

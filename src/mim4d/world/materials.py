@@ -1,176 +1,161 @@
-"""Albedo and gloss of objects at a point of their surface, as numba kernels.
+"""Colour, gloss and glow of objects at a spot of their surface, by material, as numba kernels.
 
 Patterns live in the object's own axes, so they move with it, and have sizes in metres (bricks,
 windows, planks, tiles), so that their size in an image tells how far they are.
 """
 
-import math
 from typing import no_type_check
 
+from mim4d.world.facades import boards, bricks, facade
 from mim4d.world.kernels import kernel
-from mim4d.world.noise import cell_hash, covered, flat_octave, octave, periodic
+from mim4d.world.liveries import (
+    RED,
+    WHITE,
+    barrier_face,
+    cargo,
+    cloth,
+    cone,
+    curtain,
+    hazard,
+    livery,
+    paint,
+    plate,
+    poster,
+    rim,
+    sign,
+    signal,
+    vest,
+)
+from mim4d.world.meshes import Material
+from mim4d.world.noise import covered, flat_octave, octave, periodic
+from mim4d.world.spots import (
+    COLOUR,
+    SECOND_COLOUR,
+    Finish,
+    along,
+    colour_of,
+    grain,
+    matt,
+    scaled,
+)
 
-# Columns of the table of objects.
-ORIGIN, TURN, SEED, COLOUR, SECOND_COLOUR, FORM = 0, 3, 5, 6, 9, 12
-OBJECT_COLUMNS = 16
-# FORM of a building: window pitch, floor height, share of the pitch that is window, style.
-STYLE_PLASTER, STYLE_BRICK, STYLE_GLASS = 0, 1, 2
-
-
-@kernel
-@no_type_check
-def object_albedo(material, objects, k, p, n, footprint, blur):
-    """Linear RGB and gloss (0 to 1) of an object.
-
-    Args (numba): material; the table of objects and the row; point `p` and unit normal `n` in its
-    axes; the pixel's width on the surface across and along the view.
-    """
-    seed = int(objects[k, 5])
-    r, g, b = objects[k, 6], objects[k, 7], objects[k, 8]
-    if material == 1:
-        return _facade(objects, k, p, n, footprint, blur)
-    if material == 2:
-        row = periodic(p[1] if abs(n[2]) > 0.99 else p[2], 0.35)
-        tone = 1.0 + 0.5 * octave(p[0], p[1], p[2], 0.3, seed, blur)
-        tone += 0.4 * octave(p[0], p[1], p[2], 2.0, seed, blur)
-        tone *= 1.0 - 0.35 * covered(row, 0.04, blur)
-        return objects[k, 9] * tone, objects[k, 10] * tone, objects[k, 11] * tone, 0.0
-    if material == 3:
-        dirt = max(0.0, 0.5 - p[2]) * 0.8 * (0.6 + octave(p[0], p[1], p[2], 0.2, seed, blur))
-        dirt = min(max(dirt, 0.0), 0.6)
-        gaps = covered(periodic(p[0] + 0.55, 1.1), 0.012, footprint) if abs(n[1]) > 0.7 else 0.0
-        keep = (1.0 - dirt) * (1.0 - 0.6 * gaps)
-        return r * keep + 0.12 * dirt, g * keep + 0.11 * dirt, b * keep + 0.09 * dirt, 0.7
-    if material == 4:
-        return 0.015, 0.02, 0.022, 1.0
-    if material == 5:
-        hub = p[2] > 0.2 and p[2] < 0.46
-        tone = 0.02 + (0.05 if hub else 0.0)
-        return tone, tone, tone, 0.1
-    if material == 6:
-        return 0.75, 0.75, 0.7, 0.6
-    if material == 7:
-        return 0.42, 0.02, 0.02, 0.5
-    if material == 15:
-        return 0.35, 0.22, 0.15, 0.0
-    if material == 8:
-        tone = 1.0 + 0.9 * octave(p[0], p[1], p[2], 0.045, seed, blur)
-        tone += 1.0 * octave(p[0], p[1], p[2], 0.12, seed, blur)
-        tone += 0.9 * octave(p[0], p[1], p[2], 0.45, seed, blur)
-        tone += 0.5 * octave(p[0], p[1], p[2], 1.6, seed, blur)
-        return r * tone, g * tone, b * tone, 0.0
-    if material == 9:
-        tone = 1.0 + 0.8 * octave(p[0] * 3.0, p[1] * 3.0, p[2], 0.15, seed, blur)
-        return objects[k, 9] * tone, objects[k, 10] * tone, objects[k, 11] * tone, 0.0
-    if material == 10:
-        return _planks(objects, k, p, n, seed, footprint, blur)
-    if material == 11:
-        u = p[1] if abs(n[0]) > abs(n[1]) else p[0]
-        tone = _bricks(u, p[2], seed, footprint, blur)
-        return r * tone, g * tone, b * tone, 0.0
-    if material == 12:
-        return 0.24, 0.25, 0.26, 0.4
-    if material == 13:
-        tone = 1.0 + 0.3 * octave(p[0], p[1], p[2], 0.3, seed, blur)
-        return objects[k, 9] * tone, objects[k, 10] * tone, objects[k, 11] * tone, 0.1
-    if material == 14:
-        rib = covered(periodic(p[0], 0.9), 0.03, footprint) if abs(n[1]) > 0.5 else 0.0
-        if abs(p[2] - 2.1) < 0.35 and abs(n[2]) < 0.5:
-            letters = octave(p[0], p[1], p[2], 0.3, seed, blur) > 0.08
-            if letters:
-                return objects[k, 9], objects[k, 10], objects[k, 11], 0.2
-        tone = (1.0 - 0.4 * rib) * (1.0 + 0.25 * octave(p[0], p[1], p[2], 0.7, seed, blur))
-        return r * tone, g * tone, b * tone, 0.2
-    tone = 1.0 + 0.3 * octave(p[0], p[1], p[2], 0.08, seed, blur)
-    tone += 0.3 * octave(p[0], p[1], p[2], 0.6, seed, blur)
-    return r * tone, g * tone, b * tone, 0.0
+SECOND, FACADE, ROOF = int(Material.SECOND), int(Material.FACADE), int(Material.ROOF)
+FOLIAGE, BARK, PLANKS = int(Material.FOLIAGE), int(Material.BARK), int(Material.PLANKS)
+MASONRY, METAL, CONCRETE = int(Material.MASONRY), int(Material.METAL), int(Material.CONCRETE)
+SOIL, PAINT, LIVERY = int(Material.SOIL), int(Material.PAINT), int(Material.LIVERY)
+CARGO, CURTAIN, GLASS = int(Material.CARGO), int(Material.CURTAIN), int(Material.GLASS)
+RUBBER, TRIM, RIM = int(Material.RUBBER), int(Material.TRIM), int(Material.RIM)
+PLATE, HEADLIGHT = int(Material.PLATE), int(Material.HEADLIGHT)
+TAILLIGHT, LAMP, SKIN = int(Material.TAILLIGHT), int(Material.LAMP), int(Material.SKIN)
+HAIR, CLOTH, TROUSERS = int(Material.HAIR), int(Material.CLOTH), int(Material.TROUSERS)
+VEST, CONE, STRIPES = int(Material.VEST), int(Material.CONE), int(Material.STRIPES)
+SIGN, SIGNAL, POSTER = int(Material.SIGN), int(Material.SIGNAL), int(Material.POSTER)
+HAZARD = int(Material.HAZARD)
 
 
 @kernel
 @no_type_check
-def _bricks(u, v, seed, footprint, blur):
-    """Tone of a wall of bricks 0.25 × 0.083 m, with patches of newer ones."""
-    course = math.floor(v / 0.083)
-    shift = 0.125 if course & 1 else 0.0
-    brick = math.floor((u + shift) / 0.25)
-    fade = min(max(1.5 - footprint / 0.1, 0.0), 1.0)
-    tone = 1.0 + 0.55 * fade * (cell_hash(brick, course, 1, seed) - 0.5)
-    joint = max(
-        covered(periodic(v, 0.083), 0.007, footprint),
-        covered(periodic(u + shift, 0.25), 0.007, footprint),
-    )
-    tone += 0.5 * joint
-    tone += 0.35 * flat_octave(u, v, 0, 0.5, seed, blur) + 0.4 * flat_octave(
-        u, v, 1, 2.2, seed, blur
-    )
-    return tone
+def object_finish(material, objects, k, spot):
+    """Finish of an object: its material, the table of objects and its row there, the spot."""
+    if material == FACADE:
+        return facade(objects, k, spot)
+    if material <= SOIL:
+        return _building_stuff(material, objects, k, spot)
+    if material <= LAMP:
+        return _vehicle_part(material, objects, k, spot)
+    if material <= VEST:
+        return _clothing(material, objects, k, spot)
+    if material == CONE:
+        return cone(objects, k, spot)
+    if material == STRIPES:
+        return barrier_face(objects, k, spot)
+    if material == SIGN:
+        return sign(objects, k, spot)
+    if material == SIGNAL:
+        return signal(spot)
+    if material == HAZARD:
+        return hazard(spot, RED, WHITE, 0.12)
+    return poster(objects, k, spot)
 
 
 @kernel
 @no_type_check
-def _planks(objects, k, p, n, seed, footprint, blur):
-    u = p[1] if abs(n[0]) > abs(n[1]) else p[0]
-    plank = math.floor(u / 0.14)
-    fade = min(max(1.5 - footprint / 0.14, 0.0), 1.0)
-    tone = 1.0 + 0.4 * fade * (cell_hash(plank, 0, 2, seed) - 0.5)
-    tone *= 1.0 - 0.7 * covered(periodic(u, 0.14), 0.008, footprint)
-    tone *= 1.0 - 0.4 * covered(periodic(u, 2.1), 0.06, footprint)
-    tone += 0.4 * flat_octave(u * 4.0, p[2], 0, 0.4, seed, blur)
-    return objects[k, 6] * tone, objects[k, 7] * tone, objects[k, 8] * tone, 0.0
+def _building_stuff(material, objects, k, spot):
+    """Walls, roofs, plants, poles."""
+    first, second = colour_of(objects, k, COLOUR), colour_of(objects, k, SECOND_COLOUR)
+    if material == ROOF:
+        row = periodic(spot.y if abs(spot.nz) > 0.99 else spot.z, 0.35)
+        tone = 1.0 + 0.5 * grain(spot, 0.3) + 0.4 * grain(spot, 2.0)
+        return matt(second, tone * (1.0 - 0.35 * covered(row, 0.04, spot.blur)))
+    if material == FOLIAGE:
+        tone = 1.0 + 0.9 * grain(spot, 0.045) + grain(spot, 0.12)
+        return matt(first, tone + 0.9 * grain(spot, 0.45) + 0.5 * grain(spot, 1.6))
+    if material == BARK:
+        ribs = octave(3.0 * spot.x, 3.0 * spot.y, spot.z, 0.15, spot.seed, spot.blur)
+        return matt(second, 1.0 + 0.8 * ribs)
+    if material == PLANKS:
+        u = along(spot)
+        tone = boards(u, 0.14, spot) * (1.0 - 0.4 * covered(periodic(u, 2.1), 0.06, spot.footprint))
+        return matt(first, tone + 0.4 * flat_octave(4.0 * u, spot.z, 0, 0.4, spot.seed, spot.blur))
+    if material == MASONRY:
+        return matt(first, bricks(along(spot), spot.z, spot))
+    if material == METAL:
+        tone = 1.0 + 0.3 * grain(spot, 0.25) - 0.3 * (spot.z < 0.4)
+        return Finish(scaled((0.24, 0.25, 0.26), tone), 0.4, 0.0)
+    if material == CONCRETE:
+        joint = covered(periodic(along(spot), 2.0), 0.012, spot.footprint) * (abs(spot.nz) < 0.5)
+        tone = 1.0 + 0.35 * grain(spot, 0.07) + 0.35 * grain(spot, 0.4) + 0.3 * grain(spot, 1.5)
+        return matt((0.36, 0.35, 0.33), tone * (1.0 - 0.5 * joint))
+    if material == SOIL:
+        return matt((0.13, 0.09, 0.06), 1.0 + 0.9 * grain(spot, 0.09) + 0.9 * grain(spot, 0.35))
+    tone = 1.0 + 0.3 * grain(spot, 0.08) + 0.3 * grain(spot, 0.6)
+    return matt(second if material == SECOND else first, tone)
 
 
 @kernel
 @no_type_check
-def _facade(objects, k, p, n, footprint, blur):
-    """A wall with storeys and windows; shop fronts or doors at street level."""
-    seed, style = int(objects[k, 5]), int(objects[k, 15])
-    r, g, b = objects[k, 6], objects[k, 7], objects[k, 8]
-    along_y = abs(n[0]) > abs(n[1])
-    u, v = (p[1] if along_y else p[0]), p[2]
-    wall = (2 if along_y else 0) + (1 if (n[0] if along_y else n[1]) > 0.0 else 0)
-    pitch, storey, share = objects[k, 12], objects[k, 13], objects[k, 14]
-    column, level = math.floor(u / pitch), math.floor(v / storey)
-    cu, cv = u - (column + 0.5) * pitch, v - (level + 0.52) * storey
-    half_u, half_v = 0.5 * share * pitch, 0.29 * storey
-    if style == 2:
-        half_u, half_v = 0.5 * pitch - 0.06, 0.42 * storey
-    if level == 0:
-        if cell_hash(0, 0, wall, seed) < 0.5:  # shop fronts
-            half_u, half_v, cv = 0.5 * pitch - 0.15, 0.40 * storey, v - 0.5 * storey
-        elif cell_hash(column, wall, 3, seed) < 0.22:  # a door
-            half_u, half_v, cv = 0.5, 1.1, v - 1.1
-    wood = level == 0 and half_v == 1.1
-    pane = covered(cu, half_u, footprint) * covered(cv, half_v, footprint)
-    frame = covered(cu, half_u + 0.09, footprint) * covered(cv, half_v + 0.09, footprint)
-    if style == 1:
-        tone = _bricks(u, v, seed, footprint, blur)
-    else:
-        tone = 1.0 + 0.22 * flat_octave(u, v, 0, 0.1, seed, blur)
-        tone += 0.3 * flat_octave(u, v, 1, 0.9, seed, blur)
-    tone += 0.3 * flat_octave(u * 3.0, v * 0.6, 2, 1.5, seed, blur)  # streaks of rain
-    tone *= 1.0 - 0.25 * math.exp(-1.5 * v)
-    band = covered(periodic(v, storey), 0.09, footprint)
-    r, g, b = r * tone, g * tone, b * tone
-    r += (objects[k, 9] - r) * 0.75 * band
-    g += (objects[k, 10] - g) * 0.75 * band
-    b += (objects[k, 11] - b) * 0.75 * band
-    edge = max(frame - pane, 0.0)
-    r += (0.8 * objects[k, 9] + 0.1 - r) * edge
-    g += (0.8 * objects[k, 10] + 0.1 - g) * edge
-    b += (0.8 * objects[k, 11] + 0.1 - b) * edge
-    look = cell_hash(column, level, wall, seed)
-    bars = covered(periodic(cu, max(half_u, 0.3)), 0.025, footprint) * (0.0 if wood else 0.7)
-    inside = 0.02 + 0.05 * look
-    if look > 0.72 and not wood:  # curtains or blinds
-        inside = 0.25 + 0.3 * (look - 0.72) - 0.1 * covered(periodic(v, 0.12), 0.02, footprint)
-    glass_r, glass_g, glass_b = inside, inside, inside * 1.05
-    if wood:
-        glass_r, glass_g, glass_b = 0.1 + 0.3 * look, 0.05 + 0.5 * look * look, 0.05 + 0.1 * look
-    glass_r += (0.45 - glass_r) * bars
-    glass_g += (0.45 - glass_g) * bars
-    glass_b += (0.43 - glass_b) * bars
-    r += (glass_r - r) * pane
-    g += (glass_g - g) * pane
-    b += (glass_b - b) * pane
-    gloss = 0.0 if wood else 0.8 * pane * (1.0 - bars)
-    return r, g, b, gloss
+def _vehicle_part(material, objects, k, spot):
+    """Bodies, panes, wheels, lamps."""
+    if material == PAINT:
+        return paint(objects, k, spot)
+    if material == GLASS:
+        return Finish((0.015, 0.02, 0.022), 1.0, 0.0)
+    if material == RUBBER:
+        tone = 0.018 * (1.0 + 0.5 * grain(spot, 0.05))
+        return Finish((tone, tone, tone), 0.05, 0.0)
+    if material == LIVERY:
+        return livery(objects, k, spot)
+    if material == CARGO:
+        return cargo(objects, k, spot)
+    if material == CURTAIN:
+        return curtain(objects, k, spot)
+    if material == TRIM:
+        tone = 0.035 * (1.0 + 0.6 * grain(spot, 0.12))
+        return Finish((tone, tone, tone), 0.15, 0.0)
+    if material == RIM:
+        return rim(spot)
+    if material == PLATE:
+        return plate(spot)
+    if material == HEADLIGHT:
+        return Finish((0.75, 0.75, 0.7), 0.6, 2.5 * spot.lamps)
+    if material == TAILLIGHT:
+        return Finish((0.42, 0.02, 0.02), 0.5, 2.0 * spot.lamps)
+    return Finish((0.7, 0.62, 0.45), 0.3, 3.0 * spot.lamps)
+
+
+@kernel
+@no_type_check
+def _clothing(material, objects, k, spot):
+    """People: skin and hair by the object's seed, clothes by its colours."""
+    if material == CLOTH:
+        return cloth(objects, k, spot)
+    if material == VEST:
+        return vest(objects, k, spot)
+    if material == TROUSERS:
+        tone = 1.0 + 0.5 * grain(spot, 0.1) + 0.3 * grain(spot, 0.35)
+        return matt(colour_of(objects, k, SECOND_COLOUR), tone)
+    shade = ((spot.seed * 7919) & 255) / 255.0
+    if material == SKIN:
+        return matt((0.09 + 0.38 * shade, 0.05 + 0.23 * shade, 0.03 + 0.16 * shade), 1.0)
+    tone = (0.015 + 0.1 * shade * shade) * (1.0 + 0.7 * grain(spot, 0.04))
+    return Finish((1.6 * tone, tone, 0.6 * tone), 0.1, 0.0)

@@ -6,7 +6,7 @@ sides.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -14,26 +14,47 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float, UInt8
 
+Point = tuple[float, float, float]
+Span = tuple[float, float]
+
 
 class Material(IntEnum):
     """Materials the shading kernels know."""
 
     PLAIN = 0
-    FACADE = 1
-    ROOF = 2
-    PAINT = 3
-    GLASS = 4
-    RUBBER = 5
-    HEADLIGHT = 6
-    TAILLIGHT = 7
-    FOLIAGE = 8
-    BARK = 9
-    PLANKS = 10
-    MASONRY = 11
-    METAL = 12
-    SECOND = 13
-    CARGO = 14
-    SKIN = 15
+    SECOND = 1
+    FACADE = 2
+    ROOF = 3
+    FOLIAGE = 4
+    BARK = 5
+    PLANKS = 6
+    MASONRY = 7
+    METAL = 8
+    CONCRETE = 9
+    SOIL = 10
+    PAINT = 11
+    LIVERY = 12
+    CARGO = 13
+    CURTAIN = 14
+    GLASS = 15
+    RUBBER = 16
+    TRIM = 17
+    RIM = 18
+    PLATE = 19
+    HEADLIGHT = 20
+    TAILLIGHT = 21
+    LAMP = 22
+    SKIN = 23
+    HAIR = 24
+    CLOTH = 25
+    TROUSERS = 26
+    VEST = 27
+    CONE = 28
+    STRIPES = 29
+    SIGN = 30
+    SIGNAL = 31
+    POSTER = 32
+    HAZARD = 33
 
 
 @dataclass(frozen=True)
@@ -49,6 +70,12 @@ class Mesh:
         rotation = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
         return Mesh(self.triangles @ rotation + np.array([x, y, z]), self.materials)
 
+    def centred(self) -> "Mesh":
+        """The mesh shifted so that it stands on the ground, its footprint around the origin."""
+        low, high = self.extent
+        middle = (low + high) / 2
+        return self.moved(-float(middle[0]), -float(middle[1]), -float(low[2]))
+
     @cached_property
     def extent(self) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
         """Lowest and highest coordinates."""
@@ -56,69 +83,103 @@ class Mesh:
         return points.min(axis=0), points.max(axis=0)
 
 
-def join(meshes: Sequence[Mesh]) -> Mesh:
+def join(meshes: Iterable[Mesh]) -> Mesh:
     """All meshes as one."""
+    parts = list(meshes)
     return Mesh(
-        np.concatenate([mesh.triangles for mesh in meshes]),
-        np.concatenate([mesh.materials for mesh in meshes]),
+        np.concatenate([mesh.triangles for mesh in parts]),
+        np.concatenate([mesh.materials for mesh in parts]),
     )
 
 
-def _hull_of_rings(
-    rings: Float[np.ndarray, "q c 3"], sides: Sequence[int], bottom: int, top: int
+def hull(
+    rings: Float[np.ndarray, "q c 3"], sides: Sequence[int | Sequence[int]], ends: tuple[int, int]
 ) -> Mesh:
-    """Walls between consecutive rings of corners, closed by fans; `sides`: material per band."""
-    triangles, materials = [], []
+    """Walls between consecutive rings of corners, closed by fans.
+
+    Args:
+        rings: Corners of each ring, all rings alike.
+        sides: Material of each band between two rings, or of each of its faces.
+        ends: Materials of the first and the last ring's lid.
+    """
     count = rings.shape[1]
-    for lower, upper, material in zip(rings[:-1], rings[1:], sides, strict=True):
-        for i in range(count):
-            j = (i + 1) % count
-            triangles += [(lower[i], lower[j], upper[j]), (lower[i], upper[j], upper[i])]
-            materials += [material, material]
-    for ring, material in ((rings[0], bottom), (rings[-1], top)):
-        for i in range(1, count - 1):
-            triangles.append((ring[0], ring[i], ring[i + 1]))
-            materials.append(material)
-    return Mesh(np.array(triangles, dtype=np.float64), np.array(materials, dtype=np.uint8))
+    following = np.roll(rings, -1, axis=1)
+    first = np.stack([rings[:-1], following[:-1], following[1:]], axis=2)
+    second = np.stack([rings[:-1], following[1:], rings[1:]], axis=2)
+    walls = np.stack([first, second], axis=2).reshape(-1, 3, 3)
+    of_walls = np.concatenate([np.broadcast_to(np.array(side), count).repeat(2) for side in sides])
+    lids = [
+        np.stack([ring[:1].repeat(count - 2, axis=0), ring[1:-1], ring[2:]], axis=1)
+        for ring in (rings[0], rings[-1])
+    ]
+    triangles = np.concatenate([walls, *lids]).astype(np.float64)
+    materials = np.concatenate([of_walls, np.array(ends).repeat(count - 2)]).astype(np.uint8)
+    edges = triangles[:, 1:] - triangles[:, :1]
+    solid = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=-1) > 1e-8
+    return Mesh(triangles[solid], materials[solid])
 
 
-def _rectangle(x0: float, x1: float, y0: float, y1: float, z: float) -> Float[np.ndarray, "4 3"]:
-    return np.array([[x0, y0, z], [x1, y0, z], [x1, y1, z], [x0, y1, z]])
+def _rectangle(x: Span, y: Span, z: float) -> Float[np.ndarray, "4 3"]:
+    return np.array([[x[0], y[0], z], [x[1], y[0], z], [x[1], y[1], z], [x[0], y[1], z]])
 
 
-def box(
-    x: tuple[float, float],
-    y: tuple[float, float],
-    z: tuple[float, float],
-    side: int,
-    top: int | None = None,
-) -> Mesh:
+def box(x: Span, y: Span, z: Span, side: int, top: int | None = None) -> Mesh:
     """A box between the given coordinates; `top` is the material of its upper face."""
-    rings = np.stack([_rectangle(*x, *y, z[0]), _rectangle(*x, *y, z[1])])
-    return _hull_of_rings(rings, [side], side, side if top is None else top)
+    rings = np.stack([_rectangle(x, y, z[0]), _rectangle(x, y, z[1])])
+    return hull(rings, [side], (side, side if top is None else top))
 
 
-def tapered(
-    lower: tuple[float, float, float],
-    upper: tuple[float, float, float],
-    z: tuple[float, float],
-    side: int,
-    top: int,
-) -> Mesh:
+def tapered(lower: Point, upper: Point, z: Span, side: int, top: int) -> Mesh:
     """A box whose top differs from its bottom: (x from, x to, half width) of either."""
     rings = [
-        _rectangle(x0, x1, -half, half, height)
+        _rectangle((x0, x1), (-half, half), height)
         for (x0, x1, half), height in zip((lower, upper), z, strict=True)
     ]
-    return _hull_of_rings(np.stack(rings), [side], side, top)
+    return hull(np.stack(rings), [side], (side, top))
 
 
-def gable(
-    half_x: float, half_y: float, z: tuple[float, float], overhang: float, roof: int, wall: int
+@dataclass(frozen=True)
+class Station:
+    """Cross-section of a loft: at `x`, from `low` to `high`, half as wide as given there."""
+
+    x: float
+    low: float
+    high: float
+    half_low: float
+    half_high: float
+
+    def ring(self) -> Float[np.ndarray, "4 3"]:
+        """Its corners: lower right, lower left, upper left, upper right."""
+        return np.array(
+            [
+                [self.x, -self.half_low, self.low],
+                [self.x, self.half_low, self.low],
+                [self.x, self.half_high, self.high],
+                [self.x, -self.half_high, self.high],
+            ]
+        )
+
+
+def loft(
+    stations: Sequence[Station], side: int | Sequence[int], top: int | Sequence[int], ends: int
 ) -> Mesh:
+    """A body through cross-sections along x; `side` and `top`: materials, one for all or per band.
+
+    The underside is dark trim.
+    """
+    bands = len(stations) - 1
+    sides = [side] * bands if isinstance(side, int) else side
+    tops = [top] * bands if isinstance(top, int) else top
+    faces = [
+        (int(Material.TRIM), flank, above, flank) for flank, above in zip(sides, tops, strict=True)
+    ]
+    return hull(np.stack([station.ring() for station in stations]), faces, (ends, ends))
+
+
+def gable(half_x: float, half_y: float, z: Span, overhang: float, roof: int, wall: int) -> Mesh:
     """A pitched roof, its ridge along x, between eaves `z[0]` and ridge `z[1]`."""
     x, y = half_x + overhang, half_y + overhang
-    corner = _rectangle(-x, x, -y, y, z[0])
+    corner = _rectangle((-x, x), (-y, y), z[0])
     ridge = np.array([[-x, 0.0, z[1]], [x, 0.0, z[1]]])
     slopes = [
         (corner[0], corner[1], ridge[1]),
@@ -132,42 +193,80 @@ def gable(
     return Mesh(np.array([*slopes, *ends, *under]), np.array(materials, dtype=np.uint8))
 
 
-def cylinder(
-    radius: float, z: tuple[float, float], side: int, corners: int = 7, top_radius: float = -1.0
-) -> Mesh:
+def _circle(corners: int, turn: float = 0.0) -> Float[np.ndarray, "c 2"]:
+    angles = turn + np.arange(corners) * (2 * math.pi / corners)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+
+def cylinder(radius: float, z: Span, side: int, corners: int = 7, top_radius: float = -1.0) -> Mesh:
     """An upright cylinder or cone frustum."""
-    angles = np.arange(corners) * (2 * math.pi / corners)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     rings = [
-        np.concatenate([circle * r, np.full((corners, 1), height)], axis=-1)
+        np.concatenate([_circle(corners) * r, np.full((corners, 1), height)], axis=-1)
         for r, height in zip((radius, radius if top_radius < 0 else top_radius), z, strict=True)
     ]
-    return _hull_of_rings(np.stack(rings), [side], side, side)
+    return hull(np.stack(rings), [side], (side, side))
+
+
+def drum(middle: Point, radius: float, half: float, side: int, lid: int, corners: int = 10) -> Mesh:
+    """A cylinder whose axis lies along y."""
+    circle = _circle(corners)
+    rings = [
+        np.stack([circle[:, 0] * radius, np.full(corners, y), circle[:, 1] * radius], axis=-1)
+        for y in (-half, half)
+    ]
+    return hull(np.stack(rings) + np.array(middle), [side], (lid, lid))
 
 
 def wheel(x: float, y: float, radius: float, width: float) -> Mesh:
-    """A wheel whose axle is along y, standing on the ground at (x, y)."""
-    upright = cylinder(radius, (-width / 2, width / 2), Material.RUBBER, corners=9)
-    lying = upright.triangles[..., [0, 2, 1]]
-    return Mesh(lying + np.array([x, y, radius]), upright.materials)
+    """A wheel whose axle is along y, standing on the ground at (x, y), with its rim."""
+    middle, rubber, rim = (x, y, radius), int(Material.RUBBER), int(Material.RIM)
+    return join(
+        [
+            drum(middle, radius, width / 2, rubber, rubber, 12),
+            drum(middle, 0.64 * radius, width / 2 + 0.006, rim, rim, 8),
+        ]
+    )
 
 
-def blob(radius: tuple[float, float, float], z: float, rng: np.random.Generator) -> Mesh:
+def arch(x: float, z: float, radius: float, side_y: float) -> Mesh:
+    """The dark opening above a wheel: a half disc standing at the flank `y = side_y`."""
+    angles = np.linspace(-0.12, math.pi + 0.12, 9)
+    rim = np.stack(
+        [x + radius * np.cos(angles), np.full(9, side_y), z + radius * np.sin(angles)], axis=-1
+    )
+    fan = np.stack([rim[:1].repeat(7, axis=0), rim[1:-1], rim[2:]], axis=1)
+    return Mesh(fan, np.full(7, int(Material.RUBBER), dtype=np.uint8))
+
+
+def beam(start: Point, end: Point, half: Span, material: int, corners: int = 4) -> Mesh:
+    """A straight limb between two points; `half`: its radius at either."""
+    a, b = np.array(start), np.array(end)
+    axis = (b - a) / max(float(np.linalg.norm(b - a)), 1e-9)
+    across = np.cross(axis, [0.0, 1.0, 0.0] if abs(axis[1]) < 0.9 else [1.0, 0.0, 0.0])
+    across /= np.linalg.norm(across)
+    circle = _circle(corners, math.pi / corners) @ np.stack([across, np.cross(axis, across)])
+    rings = np.stack([a + circle * half[0], b + circle * half[1]])
+    return hull(rings, [material], (material, material))
+
+
+def ball(middle: Point, radius: Point, bands: Sequence[int], around: int = 6) -> Mesh:
+    """An ellipsoid; `bands`: materials from its bottom upwards."""
+    polar = np.linspace(-0.5 * math.pi, 0.5 * math.pi, len(bands) + 1)
+    across = np.maximum(np.cos(polar), 0.25)[:, None, None]  # blunt ends
+    circle = np.broadcast_to(_circle(around, math.pi / around), (len(polar), around, 2))
+    up = np.broadcast_to(np.sin(polar)[:, None, None], (len(polar), around, 1))
+    rings = np.concatenate([circle * across, up], axis=-1) * np.array(radius) + np.array(middle)
+    return hull(rings, list(bands), (bands[0], bands[-1]))
+
+
+def blob(radius: Point, z: float, rng: np.random.Generator) -> Mesh:
     """A lumpy ellipsoid of leaves around height z."""
     around, up = 8, 5
-    polar = np.linspace(-0.5 * math.pi, 0.5 * math.pi, up + 1)[1:-1]
     rings = []
-    for angle in polar:
-        turn = np.arange(around) * (2 * math.pi / around) + float(rng.uniform(0.0, 0.5))
+    for angle in np.linspace(-0.5 * math.pi, 0.5 * math.pi, up + 1)[1:-1]:
+        circle = _circle(around, float(rng.uniform(0.0, 0.5))) * math.cos(angle)
+        ring = np.concatenate([circle, np.full((around, 1), math.sin(angle))], axis=-1)
         lumps = rng.uniform(0.8, 1.15, size=(around, 1))
-        ring = np.stack(
-            [
-                np.cos(turn) * np.cos(angle),
-                np.sin(turn) * np.cos(angle),
-                np.full(around, np.sin(angle)),
-            ],
-            axis=-1,
-        )
         rings.append(ring * lumps * np.array(radius) + np.array([0.0, 0.0, z]))
     leaves = int(Material.FOLIAGE)
-    return _hull_of_rings(np.stack(rings), [leaves] * (len(rings) - 1), leaves, leaves)
+    return hull(np.stack(rings), [leaves] * (len(rings) - 1), (leaves, leaves))

@@ -93,6 +93,37 @@ def covered(x, half_width, footprint):
 
 @kernel
 @no_type_check
+def detail(size, footprint):
+    """How much of detail of this size is left, 0 to 1, where pixels are that wide."""
+    return min(max(1.5 - footprint / size, 0.0), 1.0)
+
+
+@kernel
+@no_type_check
+def within(x, low, high, footprint):
+    """Share of a pixel centred at x that lies in [low, high]."""
+    return covered(x - 0.5 * (low + high), 0.5 * (high - low), footprint)
+
+
+@kernel
+@no_type_check
+def glyphs(u, v, height, seed, footprint):
+    """Coverage by a line of writing of that height along u, its foot at v = 0."""
+    if v < 0.0 or v >= height:
+        return 0.0
+    wide = 0.72 * height
+    letter = math.floor(u / wide)
+    if cell_hash(letter, 0, 11, seed) < 0.18:
+        return 0.0
+    dot = 4.0 * (u / wide - letter)
+    row = math.floor(5.0 * v / height)
+    ink = dot < 3.0 and cell_hash(4 * letter + math.floor(dot), row, 12, seed) < 0.62
+    left = detail(0.25 * height, footprint)
+    return left * ink + (1.0 - left) * 0.4
+
+
+@kernel
+@no_type_check
 def periodic(x, period):
     """Signed distance to the nearest multiple of `period`."""
     return x - period * math.floor(x / period + 0.5)

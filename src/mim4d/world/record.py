@@ -1,35 +1,36 @@
-"""One scene, recorded: images, sweeps, boxes and truth of every sample, and the tables' rows.
+"""One scene, recorded: every measurement's file and truth, boxes of every sample, the tables' rows.
 
 World axes are the scene's own (`layout`); `global` is world shifted by the layout's offset. Times
-are whole microseconds, and poses are taken at exactly those times.
+are whole microseconds from the scene's first sample, and poses are taken at exactly those times.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Int64
 from PIL import Image
 
-from mim4d.world.annotate import Box, annotate, visibility_level
-from mim4d.world.develop import develop
-from mim4d.world.layout import Layout, View, sample_layout
-from mim4d.world.rig import (
-    make_cameras,
-    make_lidar,
-    mounted,
-    rotation_about_z,
-    scan,
+from mim4d.world.annotate import annotate, within_reach
+from mim4d.world.can_bus import write_can_bus
+from mim4d.world.layout import Layout, sample_layout
+from mim4d.world.movers import track
+from mim4d.world.rig import Camera, make_cameras, make_lidar
+from mim4d.world.schedule import (
+    Measurement,
+    Recording,
+    camera_measurements,
+    lidar_measurements,
 )
-from mim4d.world.shading import shade
-from mim4d.world.surfaces import reflectance
-from mim4d.world.tables import SceneTables
-from mim4d.world.tracing import cast_rays, rotate
+from mim4d.world.sensors import Stage, Turn, turn_slices
+from mim4d.world.tables import Log, SceneTables
+from mim4d.world.town import Placement
+from mim4d.world.town_maps import write_scene_parts
+from mim4d.world.truth_files import save_distance, save_instances, save_motion, save_points
+from mim4d.world.visibility import silhouettes
 
-SIGHT_M = 600.0  # surfaces farther away melt into the sky
-TRUTH_REACH_M = 255.0
-TRUTH_STEPS_PER_M = 256
+LIDAR = "LIDAR_TOP"
+JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,8 @@ class SceneJob:
         world: What tells this world's tokens from others'.
         entropy: Seed of the scene.
         first_us: Timestamp of the first sample.
-        samples: Number of samples.
-        interval_us: Time between samples.
-        height: Of the images, pixels.
-        width: The same.
-        azimuths: LiDAR firings per turn and beam.
-        shadows: Whether the sun casts shadows.
+        place: Where it lies.
+        recording: What is measured when.
         folder: Root of the data set being written.
         rows: Folder for this scene's rows.
     """
@@ -55,169 +52,175 @@ class SceneJob:
     world: str
     entropy: tuple[int, ...]
     first_us: int
-    samples: int
-    interval_us: int
-    height: int
-    width: int
-    azimuths: int
-    shadows: bool
+    place: Placement
+    recording: Recording
     folder: Path
     rows: Path
 
+    @property
+    def log(self) -> Log:
+        """The drive it is cut from."""
+        return Log(self.name, self.world, self.first_us, self.place.location)
 
-def record_scene(job: SceneJob) -> tuple[int, int]:
-    """Record a scene; returns the numbers of its images and of its annotations."""
-    duration_s = (job.samples - 1) * job.interval_us * 1e-6
-    layout = sample_layout(np.random.SeedSequence(job.entropy), duration_s)
+
+@dataclass(frozen=True)
+class SceneCounts:
+    """What was recorded of a scene: key frames, images and sweeps of the LiDAR, boxes."""
+
+    samples: int
+    images: int
+    turns: int
+    annotations: int
+
+    def __add__(self, other: "SceneCounts") -> "SceneCounts":
+        return SceneCounts(
+            self.samples + other.samples,
+            self.images + other.images,
+            self.turns + other.turns,
+            self.annotations + other.annotations,
+        )
+
+
+def record_scene(job: SceneJob) -> SceneCounts:
+    """Record a scene."""
+    seeds = np.random.SeedSequence(job.entropy)
+    layout = sample_layout(seeds, job.recording.duration_s, job.place)
     recorder = _Recorder(job, layout)
-    for index in range(job.samples):
+    for index in range(job.recording.samples):
         recorder.record_sample(index)
-    recorder.tables.finish(f"{len(layout.movers)} moving, {len(layout.things)} standing objects")
-    recorder.tables.write(job.rows)
-    images = job.samples * len(recorder.cameras)
-    return images, len(recorder.tables.rows["sample_annotation"])
+    recorder.finish()
+    files = recorder.tables.rows["sample_data"]
+    turns = sum(row["fileformat"] == "pcd" for row in files)
+    boxes = len(recorder.tables.rows["sample_annotation"])
+    return SceneCounts(job.recording.samples, len(files) - turns, turns, boxes)
 
 
 class _Recorder:
     """The rig driving through one layout."""
 
     def __init__(self, job: SceneJob, layout: Layout) -> None:
-        self.job = job
-        self.layout = layout
-        self.standing = layout.standing_solid()
-        self.rows = np.stack([thing.row() for thing in layout.things])
-        self.cameras = make_cameras(job.height, job.width)
-        self.rays = [
-            camera.directions(job.height, job.width).reshape(-1, 3) for camera in self.cameras
-        ]
-        self.lidar = make_lidar(job.azimuths)
+        self.job, self.recording, self.layout = job, job.recording, layout
+        size = (job.recording.height, job.recording.width)
+        self.cameras = {camera.channel: camera for camera in make_cameras(*size)}
+        self.rays = {name: camera.directions(*size) for name, camera in self.cameras.items()}
+        self.lidar = make_lidar(job.recording.azimuths)
         self.lidar_rays = self.lidar.directions()
-        self.tables = SceneTables(job.name, job.world)
-        self.tables.add_calibration("LIDAR_TOP", self.lidar.ego_from_lidar, [])
-        for camera in self.cameras:
+        self.measurements = self._plan()
+        self.stage = Stage(layout, track(layout, self._moments()))
+        self.tables = SceneTables(job.log)
+        self.tables.add_calibration(LIDAR, self.lidar.ego_from_lidar, [])
+        for camera in self.cameras.values():
             intrinsics = camera.intrinsics.tolist()
             self.tables.add_calibration(camera.channel, camera.ego_from_camera, intrinsics)
 
+    def _plan(self) -> list[list[Measurement]]:
+        """Measurements of each sample, oldest first, the sweep of its key frame last."""
+        all_ = lidar_measurements(self.recording, LIDAR)
+        for camera in self.cameras.values():
+            all_ += camera_measurements(self.recording, camera.channel, camera.lead_turns)
+        plan: list[list[Measurement]] = [[] for _ in range(self.recording.samples)]
+        for measured in sorted(all_, key=lambda m: (m.channel == LIDAR and m.is_key, m.time_us)):
+            plan[measured.sample].append(measured)
+        return plan
+
+    def _times(self) -> list[int]:
+        """When files are stamped, and when turns of the LiDAR begin."""
+        times = [measured.time_us for sample in self.measurements for measured in sample]
+        turns = [m.time_us for sample in self.measurements for m in sample if m.channel == LIDAR]
+        return times + [time - self.recording.turn_us for time in turns]
+
+    def _moments(self) -> Int64[np.ndarray, " q"]:
+        """All times at which anything must be placed."""
+        slices = turn_slices(self.lidar, self.recording.turn_us)
+        turns = [m.time_us for sample in self.measurements for m in sample if m.channel == LIDAR]
+        inner = [time - part.age_us for time in turns for part in slices]
+        return np.unique(np.array(self._times() + inner, dtype=np.int64))
+
     def record_sample(self, index: int) -> None:
-        """Record the sweep and the images around one key frame."""
-        time_us = index * self.job.interval_us
-        sample = self.tables.add(
-            "sample",
-            index,
-            timestamp=self.job.first_us + time_us,
-            scene_token=self.tables.token("scene"),
-        )
-        self._record_sweep(sample, index, time_us)
-        for k in range(len(self.cameras)):
-            self._record_image(sample, index, k, time_us)
+        """Record what belongs to a sample, and its boxes."""
+        key_us = self.recording.turn_end_us(self.recording.key_turns()[index])
+        self.tables.add_sample(index, key_us)
+        stage = self.stage
+        poses = stage.bodies.poses(stage.mover_poses(key_us))
+        near = within_reach(stage.bodies, poses, stage.tracks.ego[stage.tracks.index(key_us)])
+        pixels = np.zeros((len(poses), 2), dtype=np.int64)
+        for measured in self.measurements[index]:
+            if measured.channel == LIDAR:
+                turn = self._record_turn(measured)
+            else:
+                shown = self._record_image(measured, near)
+                pixels += shown if measured.is_key else 0
+        speeds = np.linalg.norm(stage.tracks.velocities[:, stage.tracks.index(key_us)], axis=-1)
+        boxes = annotate(stage.bodies, poses, speeds, near, turn.points_world, pixels)
+        for box in boxes:
+            self.tables.add_annotation(index, box, self.layout.global_offset)
 
-    def _record_sweep(self, sample: str, index: int, time_us: int) -> None:
-        poses = self.layout.mover_poses(time_us * 1e-6)
-        moving = self.layout.moving_solid(poses)
-        world_from_lidar = self._world_from_ego(time_us) @ self.lidar.ego_from_lidar
-        origin = world_from_lidar[:3, 3]
-        directions = rotate(world_from_lidar[:3, :3], self.lidar_rays)
-        hits = cast_rays(self.standing, moving, origin, directions, SIGHT_M)
-        objects = np.concatenate([self.rows, self.layout.mover_rows(poses)])
-        seen = reflectance(
-            origin, directions, hits, self.standing, moving, objects, self.layout.ground
+    def _record_turn(self, measured: Measurement) -> Turn:
+        # Every measurement has noise of its own, whichever others are kept.
+        rng = np.random.default_rng((self.layout.seed, measured.time_us))
+        turn = self.stage.turn_lidar(
+            self.lidar, self.lidar_rays, measured.time_us, self.recording.turn_us, rng
         )
-        rng = np.random.default_rng((self.layout.seed, index))
-        points = scan(self.lidar, self.lidar_rays, hits.distance_m, seen, rng)
-        path = self._add_file(sample, index, "LIDAR_TOP", "pcd.bin", time_us, (0, 0))
-        points.tofile(path)
-        world_points = points[:, :3].astype(np.float64) @ world_from_lidar[:3, :3].T + origin
-        for box in annotate(
-            self.layout, time_us * 1e-6, origin, directions, hits.distance_m, world_points
-        ):
-            self._add_annotation(sample, index, box)
+        file = self._add_file(measured, "pcd.bin", (0, 0))
+        turn.points.tofile(self.job.folder / file)
+        save_points(self.job.folder, file, turn.instances, turn.ages_us)
+        return turn
 
-    def _record_image(self, sample: str, index: int, k: int, time_us: int) -> None:
-        camera, job = self.cameras[k], self.job
-        exposure_us = time_us - round(camera.lead_s * 1e6)
-        world_from_camera = self._world_from_ego(exposure_us) @ camera.ego_from_camera
-        origin, axis = world_from_camera[:3, 3], world_from_camera[:3, 2]
-        yaw = math.atan2(axis[1], axis[0])
-        view = View(float(origin[0]), float(origin[1]), yaw, camera.half_angle(job.width))
-        poses = self.layout.mover_poses(exposure_us * 1e-6)
-        moving = self.layout.moving_solid(poses, view)
-        directions = rotate(world_from_camera[:3, :3], self.rays[k])
-        hits = cast_rays(self.standing, moving, origin, directions, SIGHT_M)
-        linear = shade(
-            origin,
-            directions,
-            hits,
-            self.standing,
-            moving,
-            np.concatenate([self.rows, self.layout.mover_rows(poses)]),
-            self._footprints(origin, poses),
-            self.layout.ground,
-            self.layout.light,
-            1.0 / float(camera.intrinsics[0, 0]),
-            job.shadows,
+    def _record_image(
+        self, measured: Measurement, near: Bool[np.ndarray, " k"]
+    ) -> Int64[np.ndarray, "k 2"]:
+        """Record an image; returns the pixels of each near body's silhouette, see `silhouettes`."""
+        camera = self.cameras[measured.channel]
+        picture = self.stage.take_picture(
+            camera,
+            self.rays[measured.channel],
+            measured.time_us,
+            self._noise_seed(camera, measured.time_us),
+            self.recording.shadows,
         )
-        size = (job.height, job.width)
-        picture = develop(
-            linear.reshape(*size, 3), self.layout.light, self.layout.seed + 8 * index + k
-        )
-        path = self._add_file(sample, index, camera.channel, "jpg", exposure_us, size)
-        Image.fromarray(picture).save(path, quality=90)
-        truth = job.folder / "truth" / "distance" / path.relative_to(job.folder).with_suffix(".png")
-        _save_distance(truth, hits.distance_m.reshape(size))
-
-    def _world_from_ego(self, time_us: int) -> Float[np.ndarray, "4 4"]:
-        x, y, yaw = map(float, self.layout.ego.poses(np.array([time_us * 1e-6]))[0])
-        return mounted(x, y, 0.0, rotation_about_z(yaw))
-
-    def _add_file(
-        self,
-        sample: str,
-        index: int,
-        channel: str,
-        ending: str,
-        time_us: int,
-        size: tuple[int, int],
-    ) -> Path:
-        """Add a file's rows; returns where to write it."""
-        pose = self._world_from_ego(time_us)
-        pose[:2, 3] += self.layout.global_offset
-        time = self.job.first_us + time_us
-        return self.job.folder / self.tables.add_file(
-            sample, index, channel, ending, time, pose, size
+        size = (self.recording.height, self.recording.width)
+        file = self._add_file(measured, "jpg", size)
+        Image.fromarray(picture.pixels).save(self.job.folder / file, quality=JPEG_QUALITY)
+        save_distance(self.job.folder, file, picture.distance_m)
+        save_instances(self.job.folder, file, picture.instances)
+        if not measured.is_key:
+            return np.zeros((len(near), 2), dtype=np.int64)
+        poses = self.stage.bodies.poses(self.stage.mover_poses(measured.time_us))
+        return silhouettes(
+            self.stage.bodies, poses, near, picture.pixel_from_world, picture.instances
         )
 
-    def _add_annotation(self, sample: str, index: int, box: Box) -> None:
-        x, y = box.centre[:2] + self.layout.global_offset
-        self.tables.add_annotation(
-            sample,
-            index,
-            instance=box.instance,
-            category=box.category,
-            attribute=box.attribute,
-            visibility=visibility_level(box.visible),
-            centre=[float(x), float(y), float(box.centre[2])],
-            size_wlh=list(box.size_wlh),
-            rotation=rotation_about_z(box.yaw),
-            num_points=box.num_points,
+    def _noise_seed(self, camera: Camera, time_us: int) -> int:
+        seeds = (self.layout.seed, list(self.cameras).index(camera.channel), time_us + 1_000_000)
+        return int(np.random.SeedSequence(seeds).generate_state(1)[0])
+
+    def _add_file(self, measured: Measurement, ending: str, size: tuple[int, int]) -> Path:
+        """Add a file's rows; returns its path relative to the data set."""
+        tracks, (x, y) = self.stage.tracks, self.layout.global_offset.tolist()
+        ego = tracks.ego[tracks.index(measured.time_us)].tolist()
+        return self.tables.add_file(measured, ending, (x + ego[0], y + ego[1], ego[2]), size)
+
+    def finish(self) -> None:
+        """Write what belongs to the scene as a whole."""
+        job, layout, tables = self.job, self.layout, self.tables
+        tables.finish(f"{len(layout.movers)} moving, {len(layout.things)} standing objects")
+        tables.write(job.rows)
+        write_scene_parts(layout, job.place, (job.world, job.name), job.rows)
+        bodies, offset = self.stage.bodies, layout.global_offset
+        numbers = range(1, len(bodies.things) + 1)
+        save_motion(
+            job.folder / "truth" / "motion" / f"{job.name}.npz",
+            bodies,
+            self.stage.tracks.select(np.unique(self._times())),
+            job.first_us,
+            offset,
+            [tables.token("instance", k) if k in tables.instances else "" for k in numbers],
         )
-
-    def _footprints(
-        self, origin: Float[np.ndarray, "3"], poses: Float[np.ndarray, "k 3"]
-    ) -> Float[np.ndarray, "q 6"]:
-        """Vehicles within 50 m, as the ground's shading wants them."""
-        placed = [(thing, (thing.x, thing.y, thing.yaw)) for thing in self.layout.things]
-        placed += [(m.thing, pose) for m, pose in zip(self.layout.movers, poses, strict=True)]
-        rows = []
-        for thing, (x, y, yaw) in placed:
-            if not thing.category.startswith("vehicle"):
-                continue
-            if math.hypot(x - origin[0], y - origin[1]) < 50.0:
-                _, high = thing.mesh.extent
-                rows.append((x, y, math.cos(yaw), math.sin(yaw), high[0], high[1]))
-        return np.array(rows, dtype=np.float64).reshape(-1, 6)
-
-
-def _save_distance(path: Path, distance_m: Float32[np.ndarray, "h w"]) -> None:
-    """Write distances as 16-bit PNG in 1/256 m; 0 where nothing is hit within 255 m."""
-    steps = np.where(distance_m <= TRUTH_REACH_M, np.rint(distance_m * TRUTH_STEPS_PER_M), 0.0)
-    Image.fromarray(steps.astype(np.uint16)).save(path, compress_level=1)
+        write_can_bus(
+            job.folder / "can_bus",
+            job.name,
+            layout.ego,
+            self.recording.duration_s,
+            job.first_us,
+            offset,
+        )

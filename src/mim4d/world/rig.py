@@ -9,12 +9,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int64
 
-SWEEP_S = 0.05  # one turn of the LiDAR
-SWEEP_END_DEG = (
-    106.0  # azimuth (counter-clockwise from ahead) at which a turn ends; it turns clockwise
-)
+# Azimuth (counter-clockwise from ahead) at which a turn of the LiDAR ends; it turns clockwise.
+TURN_END_DEG = 106.0
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,14 @@ class Camera:
         channel: nuScenes name.
         ego_from_camera: Mounting.
         intrinsics: In pixels.
-        lead_s: Exposure comes this long before the time of the LiDAR's sweep.
+        lead_turns: The LiDAR passes the optical axis, and the camera is triggered, this share of
+            a turn before the turn's end.
     """
 
     channel: str
     ego_from_camera: Float[np.ndarray, "4 4"]
     intrinsics: Float[np.ndarray, "3 3"]
-    lead_s: float
+    lead_turns: float
 
     def half_angle(self, width: int) -> float:
         """Largest horizontal angle between the optical axis and a ray, radians."""
@@ -49,7 +48,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Lidar:
-    """The LiDAR: beams at fixed elevations, equally spaced azimuths.
+    """The LiDAR: beams at fixed elevations, equally spaced azimuths; turns clockwise.
 
     Attributes:
         ego_from_lidar: Mounting.
@@ -68,12 +67,18 @@ class Lidar:
     dropout: float = 0.04
 
     def directions(self) -> Float[np.ndarray, "r 3"]:
-        """Unit directions in lidar axes, beam after beam within each azimuth."""
+        """Unit directions in lidar axes in the order of firing: all beams, azimuth by azimuth."""
         elevation = np.deg2rad(np.linspace(-30.0, 10.0, self.beams))
-        azimuth = -np.arange(self.azimuths) * (2 * math.pi / self.azimuths)
+        mount = math.atan2(self.ego_from_lidar[1, 0], self.ego_from_lidar[0, 0])
+        end = math.radians(TURN_END_DEG) - mount
+        azimuth = end + 2 * math.pi * self.lead_turns()
         a, e = np.meshgrid(azimuth, elevation, indexing="ij")
         axes = [np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)]
         return np.stack(axes, axis=-1).reshape(-1, 3)
+
+    def lead_turns(self) -> Float[np.ndarray, " a"]:
+        """Share of a turn between the firing at each azimuth and the end of the turn."""
+        return np.arange(self.azimuths - 1, -1, -1) / self.azimuths
 
 
 def mounted(
@@ -108,7 +113,7 @@ def make_cameras(height: int, width: int) -> tuple[Camera, ...]:
             channel,
             mounted(x, y, z, _camera_rotation(math.radians(yaw), math.radians(pitch))),
             np.array([[f * width, 0, c * width], [0, f * width, 0.53 * height], [0, 0, 1.0]]),
-            ((yaw - SWEEP_END_DEG) % 360.0) / 360.0 * SWEEP_S,
+            ((yaw - TURN_END_DEG) % 360.0) / 360.0,
         )
         for channel, x, y, z, yaw, pitch, f, c in places
     )
@@ -147,27 +152,46 @@ def quaternion_wxyz(rotation: Float[np.ndarray, "3 3"]) -> list[float]:
     return [float(q) for q in sign * quaternion]
 
 
-def scan(
+def quaternion_about_z(yaw: float) -> list[float]:
+    """Unit quaternion w, x, y, z of a rotation about z; its first non-zero number is positive."""
+    half = math.remainder(yaw, 2 * math.pi) / 2
+    return [math.cos(half), 0.0, 0.0, math.sin(half)]
+
+
+@dataclass(frozen=True)
+class Echoes:
+    """What a LiDAR makes of its rays.
+
+    Attributes:
+        rays: Indices of the rays that return.
+        distance_m: Measured along each of them.
+        intensity: 0 to 255.
+    """
+
+    rays: Int64[np.ndarray, " p"]
+    distance_m: Float[np.ndarray, " p"]
+    intensity: Float[np.ndarray, " p"]
+
+
+def listen(
     lidar: Lidar,
-    directions: Float[np.ndarray, "r 3"],
     distance_m: Float32[np.ndarray, " r"],
     reflectance: Float[np.ndarray, " r"],
     rng: np.random.Generator,
-) -> Float32[np.ndarray, "p 5"]:
-    """Points a LiDAR reports: x, y, z in lidar axes, intensity (0 to 255), beam.
+) -> Echoes:
+    """What returns to the LiDAR, with range noise and drop-out.
 
     Args:
         lidar: Reach, noise, drop-out.
-        directions: `lidar.directions()`.
-        distance_m: True distance along each; beyond the reach where nothing is hit.
+        distance_m: True distance along each ray; beyond the reach where nothing is hit.
         reflectance: 0 to 1; dark or slanted surfaces far away may not return.
         rng: Source of noise and drop-out.
     """
-    measured = distance_m + rng.normal(0.0, lidar.noise_m, len(distance_m))
+    noise = rng.normal(0.0, lidar.noise_m, len(distance_m))
+    chance = rng.random(len(distance_m))
     strength = reflectance * np.exp(-distance_m / 60.0)
     lost = lidar.dropout + 0.7 * np.exp(-strength / 0.004)
-    kept = (distance_m < lidar.reach_m) & (rng.random(len(distance_m)) > lost)
-    points = directions[kept] * measured[kept, None]
-    intensity = np.clip(np.round(255.0 * reflectance[kept]), 0, 255)
-    beam = np.tile(np.arange(lidar.beams), lidar.azimuths)[kept]
-    return np.column_stack([points, intensity, beam]).astype(np.float32)
+    rays = np.flatnonzero((distance_m < lidar.reach_m) & (chance > lost))
+    measured = distance_m[rays] + noise[rays]
+    intensity = np.clip(np.round(255.0 * reflectance[rays]), 0, 255)
+    return Echoes(rays, measured, intensity)

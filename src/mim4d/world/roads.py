@@ -1,18 +1,18 @@
-"""Street plans: the roads of a scene, their cross-sections, and the route the ego car drives.
+"""Street plans: the roads of a scene, their cross-sections, and the ways along them.
 
 A road follows its centre line, the line between the two directions of traffic; traffic keeps right.
-From the centre outward: lanes, a parking strip or none, kerb, sidewalk. Every width, the bends,
-crossings and the ego car's lane are drawn from the generator given. World coordinates, metres,
-radians.
+From the centre outward: lanes, a parking strip or none, kerb, sidewalk. `network` draws plans.
+World coordinates, metres, radians.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world.curves import Curve, build_curve, turn_between
+from mim4d.world.curves import Curve
 
 # Columns of the table the ground kernels read, one row per road.
 (
@@ -31,7 +31,40 @@ from mim4d.world.curves import Curve, build_curve, turn_between
 ) = range(12)
 
 CORNER_RADIUS_M = 5.0  # of kerbs where roads meet
-LEAD_M = 60.0  # straight continuation of roads beyond what is built
+
+Turn = Literal["straight", "left", "right"]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Where the lines along a road end: at a junction, or at a crossing for walkers alone.
+
+    Attributes:
+        start_m: Station from which another road opens into this one.
+        end_m: Station up to which it does; `start_m` at a crossing between junctions.
+        zebra: Whether walkers cross here on zebra stripes, at both ends of a junction.
+        stop: Whether a stop line ends the lanes that lead here.
+    """
+
+    start_m: float
+    end_m: float
+    zebra: bool = False
+    stop: bool = False
+
+    @property
+    def between(self) -> bool:
+        """Whether this is a crossing between junctions."""
+        return self.end_m == self.start_m
+
+    @property
+    def stripes_m(self) -> tuple[float, float]:
+        """Nearest and farthest distance of the zebra stripes before `start_m`, after `end_m`."""
+        return (0.0, 2.0) if self.between else (0.7, 3.7)
+
+    @property
+    def stop_m(self) -> float:
+        """Distance of the middle of the stop line before `start_m` or after `end_m`."""
+        return self.stripes_m[1] + 1.1 if self.zebra else 0.8
 
 
 @dataclass(frozen=True)
@@ -49,8 +82,8 @@ class Road:
         centre_style: 0 dashed white, 1 double solid yellow, 2 dashed yellow, 3 solid white.
         edge_lines: Whether lines bound the outer lanes.
         bays: Whether parking bays are marked.
-        junction_m: Stations between which another road crosses (inf, inf if none does).
-        zebra: Whether the crossing has zebra stripes.
+        openings: Junctions and crossings along the road, by station.
+        reach_m: Stations between which there is a road (infinite: it goes on out of sight).
     """
 
     curve: Curve
@@ -63,8 +96,8 @@ class Road:
     centre_style: int
     edge_lines: bool
     bays: bool
-    junction_m: tuple[float, float] = (math.inf, math.inf)
-    zebra: bool = False
+    openings: tuple[Opening, ...] = ()
+    reach_m: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def left_edge_m(self) -> float:
@@ -80,6 +113,10 @@ class Road:
         """Centre of a lane: 0, 1, … count outward on the right, −1, −2, … on the left."""
         return -(lane + 0.5) * self.lane_width_m
 
+    def near_junction(self, station_m: float, gap_m: float) -> bool:
+        """Whether a junction or a crossing is closer to a station than `gap_m`."""
+        return any(o.start_m - gap_m < station_m < o.end_m + gap_m for o in self.openings)
+
     def beside(
         self, station_m: float, side: float, beyond_kerb_m: float
     ) -> tuple[float, float, float]:
@@ -92,7 +129,48 @@ class Road:
         """The row the ground kernels read."""
         edges = [self.left_edge_m, self.right_edge_m, self.sidewalk_m, self.lane_width_m]
         lanes = [self.lanes_left, self.lanes_right, self.centre_style, self.edge_lines, self.bays]
-        return np.array([*edges, *lanes, *self.junction_m, self.zebra], dtype=np.float64)
+        first = self.openings[0] if self.openings else Opening(math.inf, math.inf)
+        return np.array([*edges, *lanes, first.start_m, first.end_m, first.zebra], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Junction:
+    """Where two roads meet.
+
+    Attributes:
+        first: Index of the road that goes through.
+        first_m: Its station at the meeting of both centre lines.
+        second: Index of the road that crosses it, or begins here.
+        second_m: Its station there.
+        through: Whether the second road goes on beyond the first.
+    """
+
+    first: int
+    first_m: float
+    second: int
+    second_m: float
+    through: bool
+
+
+@dataclass(frozen=True)
+class LanePath:
+    """A way that traffic may take, in the direction it drives.
+
+    Attributes:
+        curve: Centre line of the lanes it follows, and of its turn.
+        span_m: Stations of the curve inside the furnished part of the streets.
+        stops_m: Stations of the stop lines along it, in order.
+        turn: Where it goes at its one turn; "straight" has none.
+        road: Index of the road it starts on.
+        kerbside: Whether it starts in the rightmost lane.
+    """
+
+    curve: Curve
+    span_m: tuple[float, float]
+    stops_m: tuple[float, ...]
+    turn: Turn
+    road: int
+    kerbside: bool
 
 
 @dataclass(frozen=True)
@@ -103,148 +181,25 @@ class StreetPlan:
         roads: The road the scene starts on comes first.
         route: Path of the ego car's reference point (station 0 at the scene's start).
         inside_m: Along each road, stations between which things are placed.
+        junctions: Where roads meet.
+        paths: Every way traffic may take: each lane straight on, and each turn at a junction.
+        crossings: Centre line of each crossing for walkers, from kerb to kerb.
     """
 
     roads: tuple[Road, ...]
     route: Curve
     inside_m: tuple[tuple[float, float], ...]
+    junctions: tuple[Junction, ...]
+    paths: tuple[LanePath, ...]
+    crossings: tuple[Curve, ...]
 
-
-def sample_plan(rng: np.random.Generator, travel_m: float, margin_m: float = 110.0) -> StreetPlan:
-    """Draw a street plan on which the ego car can drive `travel_m` metres.
-
-    Args:
-        rng: Source of every choice.
-        travel_m: Longest way the ego car may go from station 0.
-        margin_m: How far the street is furnished beyond both ends of that way.
-    """
-    kind = str(rng.choice(["plain", "cross", "left", "right"], p=[0.4, 0.26, 0.17, 0.17]))
-    crossing_m = None if kind == "plain" else float(rng.uniform(19.0, max(30.0, 0.8 * travel_m)))
-    if kind in ("left", "right"):
-        crossing_m = float(rng.uniform(15.5, 21.0) if kind == "left" else rng.uniform(17.5, 21.5))
-    main = _sample_main(rng, travel_m, margin_m, crossing_m)
-    wobble = float(rng.uniform(-0.35, 0.35))
-    lane = int(rng.integers(main.lanes_right))
-    span = (-margin_m, travel_m + margin_m)
-    if crossing_m is None:
-        route = _shifted(main.curve.offset(main.lane_lateral_m(lane) + wobble), main.curve)
-        return StreetPlan((main,), route, (span,))
-    side = {"left": 1.0, "right": -1.0}.get(kind, float(rng.choice([-1.0, 1.0])))
-    spread = 0.06 if kind == "right" else 0.22  # a sharp right turn would cut the kerb
-    main, other = _cross(rng, main, crossing_m, side, spread)
-    if kind == "cross":
-        route = _shifted(main.curve.offset(main.lane_lateral_m(lane) + wobble), main.curve)
-    else:
-        route = _turning_route(rng, main, other, side, wobble)
-    reach = margin_m + (travel_m if kind != "cross" else 0.0)
-    back = -margin_m if other.curve.pieces[0, 6] < 0 else 0.0
-    return StreetPlan((main, other), route, (span, (back, reach)))
-
-
-def _sample_section(rng: np.random.Generator, curve: Curve) -> Road:
-    one_way = rng.random() < 0.12
-    right = 2 if one_way or rng.random() < 0.3 else 1
-    strips = [float(rng.uniform(2.1, 2.5)) if rng.random() < 0.65 else 0.0 for _ in range(2)]
-    return Road(
-        curve=curve,
-        lane_width_m=float(rng.uniform(3.0, 3.8)),
-        lanes_right=right,
-        lanes_left=0 if one_way else (2 if right == 2 or rng.random() < 0.1 else 1),
-        parking_right_m=strips[0],
-        parking_left_m=strips[1],
-        sidewalk_m=float(rng.uniform(1.6, 4.5)),
-        centre_style=int(rng.integers(4)),
-        edge_lines=bool(rng.random() < 0.5),
-        bays=bool(rng.random() < 0.5),
-    )
-
-
-def _sample_main(
-    rng: np.random.Generator, travel_m: float, margin_m: float, crossing_m: float | None
-) -> Road:
-    """The first road; straight around a crossing. Its station 0 lies at the world's origin."""
-    ahead, behind = travel_m + margin_m, margin_m
-    bends: list[tuple[float, float]] = []
-    if crossing_m is not None:
-        bends = [(crossing_m + 45.0 + behind, 0.0)]
-    elif rng.random() < 0.3:
-        bends = [(ahead + behind, 0.0)]
-    heading, widest = 0.0, 1.2  # a road that never turns back cannot meet itself
-    while sum(length for length, _ in bends) < ahead + behind:
-        radius = float(rng.uniform(38.0, 160.0))
-        angle = min(float(rng.uniform(0.25, 0.9)), 80.0 / radius)
-        side = float(rng.choice([-1.0, 1.0]))
-        side = side if abs(heading + side * angle) < widest else -side
-        heading += side * angle
-        bends.append((radius * angle, side / radius))
-        bends.append((float(rng.uniform(5.0, 35.0)), 0.0))
-    if bends[0][1] and rng.random() < 0.5:
-        bends = bends[1:]
-    # The road begins `behind` metres before the origin: build it there, then move it into place.
-    pieces = [(LEAD_M, 0.0), *bends, (LEAD_M, 0.0)]
-    draft = build_curve((0.0, 0.0, 0.0), pieces)
-    curve = _with_origin(draft, LEAD_M + behind, float(rng.uniform(-math.pi, math.pi)))
-    return _sample_section(rng, curve)
-
-
-def _with_origin(curve: Curve, station_m: float, yaw: float) -> Curve:
-    """Move a curve so that the pose at a station is (0, 0, yaw) and stations count from it."""
-    x0, y0, yaw0 = curve.poses(np.array([station_m]))[0]
-    pieces = curve.pieces.copy()
-    turn = yaw - yaw0
-    x, y = pieces[:, 0] - x0, pieces[:, 1] - y0
-    pieces[:, 0] = x * math.cos(turn) - y * math.sin(turn)
-    pieces[:, 1] = x * math.sin(turn) + y * math.cos(turn)
-    pieces[:, 2] += turn
-    pieces[:, 5] -= station_m
-    return Curve(pieces)
-
-
-def _shifted(lane: Curve, centre: Curve) -> Curve:
-    """A parallel curve whose station 0 lies abreast of the centre line's."""
-    station, _ = lane.project(centre.poses(np.zeros(1))[:, :2])
-    pieces = lane.pieces.copy()
-    pieces[:, 5] -= station[0]
-    return Curve(pieces)
-
-
-def _cross(
-    rng: np.random.Generator, main: Road, crossing_m: float, side: float, spread: float
-) -> tuple[Road, Road]:
-    """A second road through station `crossing_m`, pointing left (side 1) or right (−1)."""
-    x, y, yaw = main.curve.poses(np.array([crossing_m]))[0]
-    heading = yaw + side * (math.pi / 2 + float(rng.uniform(-spread, spread)))
-    through = rng.random() < 0.75
-    start = (float(x), float(y), float(heading))
-    other = _sample_section(rng, build_curve(start, [(200.0, 0.0)], open_start=through))
-    if other.lanes_left == 0:  # two-way, so that a turn ends on the right side of any crossing
-        other = replace(other, lanes_left=1)
-    zebra = bool(rng.random() < 0.6)
-    skew = abs(math.sin(heading - yaw))
-    wide = max(other.left_edge_m, other.right_edge_m) / skew + 3.0
-    deep = max(main.left_edge_m, main.right_edge_m) / skew + 3.0
-    main = replace(main, junction_m=(crossing_m - wide, crossing_m + wide), zebra=zebra)
-    return main, replace(other, junction_m=(-deep if through else 0.0, deep), zebra=zebra)
-
-
-def _turning_route(
-    rng: np.random.Generator, main: Road, other: Road, side: float, wobble: float
-) -> Curve:
-    """Left turns leave the inner lane for the inner lane, right turns the outer for the outer."""
-    lane_in = 0 if side > 0 else main.lanes_right - 1
-    lane_out = 0 if side > 0 else other.lanes_right - 1
-    path_in = main.curve.offset(main.lane_lateral_m(lane_in) + wobble)
-    path_out = other.curve.offset(other.lane_lateral_m(lane_out) + wobble)
-    start = _shifted(path_in, main.curve).poses(np.zeros(1))[0]
-    end = path_out.poses(np.array([60.0]))[0]
-    if side > 0:
-        radius = float(rng.uniform(9.0, 13.0))
-    else:  # as wide as the lanes' distance from the rounded kerb allows
-        lanes = ((main, lane_in), (other, lane_out))
-        free = min(road.right_edge_m + road.lane_lateral_m(lane) for road, lane in lanes)
-        radius = float(rng.uniform(0.8, 0.95)) * (CORNER_RADIUS_M + min(free, 3.0) - abs(wobble))
-    return turn_between(_triple(start), _triple(end), radius)
-
-
-def _triple(pose: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
-    return float(pose[0]), float(pose[1]), float(pose[2])
+    @property
+    def extent_m(self) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+        """Least and largest x and y of the furnished streets, sidewalks included."""
+        low, high = np.full(2, np.inf), np.full(2, -np.inf)
+        for road, (start, end) in zip(self.roads, self.inside_m, strict=True):
+            points = road.curve.poses(np.linspace(start, end, 200))[:, :2]
+            reach = max(road.left_edge_m, road.right_edge_m) + road.sidewalk_m + 1.0
+            low = np.minimum(low, points.min(axis=0) - reach)
+            high = np.maximum(high, points.max(axis=0) + reach)
+        return low, high

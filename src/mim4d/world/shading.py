@@ -1,94 +1,80 @@
 """From first hits to light: shadow rays, surface colour, sun, sky, mirror images and haze.
 
-Colours are linear RGB. All arrays are per ray.
+Colours are linear RGB. World axes, metres; all arrays are per ray.
 """
 
 import math
 from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32, UInt8
 
-from mim4d.world.ground import GroundTable
+from mim4d.world.contact import make_contact, sky_share
 from mim4d.world.kernels import kernel
-from mim4d.world.lighting import Light, sky_colour
-from mim4d.world.noise import octave
-from mim4d.world.surfaces import resolve, surface
-from mim4d.world.tracing import Hits, Solid
+from mim4d.world.lighting import sky_colour
+from mim4d.world.meshes import Material
+from mim4d.world.noise import octave, value_noise
+from mim4d.world.surfaces import Rays, Seen, Snapshot, finish_of, resolve, scenery
+from mim4d.world.tracing import GROUND, NOTHING, Hits
 
 SHADOW_REACH_M = 150.0
+FOLIAGE, PAINT, LIVERY = int(Material.FOLIAGE), int(Material.PAINT), int(Material.LIVERY)
 
 
-def shade(
-    origin: Float[np.ndarray, "3"],
-    directions: Float32[np.ndarray, "r 3"],
-    hits: Hits,
-    standing: Solid,
-    moving: Solid,
-    objects: Float[np.ndarray, "k c"],
-    footprints: Float[np.ndarray, "q 6"],
-    ground: GroundTable,
-    light: Light,
-    pixel_angle: float,
-    shadows: bool,
-) -> Float32[np.ndarray, "r 3"]:
+def shade(rays: Rays, hits: Hits, snapshot: Snapshot, shadows: bool) -> Float32[np.ndarray, "r 3"]:
     """Linear RGB seen along each ray.
 
     Args:
-        origin: Camera centre in world axes, metres.
-        directions: Unit directions in world axes.
+        rays: Through the pixels' centres.
         hits: What `cast_rays` found along them.
-        standing: What stands.
-        moving: What moves, at this exposure.
-        objects: Rows of the object table (`materials`), at this exposure.
-        footprints: Vehicles near the camera: x, y, cos and sin of the yaw, half length, half width;
-            the ground under and beside them is darker (sky light does not reach it).
-        ground: The roads.
-        light: Sun and sky.
-        pixel_angle: Width of a pixel, radians.
+        snapshot: The world at this exposure.
         shadows: Trace a ray to the sun from every sunlit surface.
     """
-    normals, materials, things = resolve(directions, hits, standing, moving)
-    lit = np.ones(len(directions), dtype=np.uint8)
-    if shadows:
-        index, starts = _shadow_starts(
-            origin, directions, hits.distance_m, hits.kind, normals, light.sun_direction
-        )
-        suns = np.tile(light.sun_direction.astype(np.float32), (len(index), 1))
-        blocked = standing.blocks(starts, suns, SHADOW_REACH_M)
-        blocked |= moving.blocks(starts, suns, SHADOW_REACH_M)
-        lit[index[blocked]] = 0
+    seen = resolve(rays, hits, snapshot)
+    sky = snapshot.light.sky
+    if sum(sky.sun_colour) == 0.0:
+        lit = np.zeros(len(rays.directions), dtype=np.uint8)
+    elif shadows:
+        lit = _sunlit(rays, seen, snapshot)
+    else:
+        lit = np.ones(len(rays.directions), dtype=np.uint8)
     return _shade_kernel(
-        origin.astype(np.float64),
-        directions,
-        hits.distance_m,
-        hits.kind,
-        normals,
-        materials,
-        things,
+        (tuple(rays.origin.tolist()), rays.directions, rays.width_rad),
+        seen,
         lit,
-        objects,
-        footprints,
-        (ground.pieces, ground.first, ground.roads, ground.look),
-        light.values,
-        pixel_angle,
+        scenery(snapshot),
+        make_contact(snapshot.footprints, rays.origin),
+        sky,
     )
+
+
+def _sunlit(rays: Rays, seen: Seen, snapshot: Snapshot) -> UInt8[np.ndarray, " r"]:
+    """1 where nothing stands between the hit and the sun."""
+    sun = snapshot.light.sun_direction.astype(np.float32)
+    index, starts = _shadow_starts(rays.origin, rays.directions, seen, sun)
+    suns = np.tile(sun, (len(index), 1))
+    blocked = snapshot.standing.blocks(starts, suns, SHADOW_REACH_M)
+    blocked |= snapshot.moving.blocks(starts, suns, SHADOW_REACH_M)
+    lit = np.ones(len(rays.directions), dtype=np.uint8)
+    lit[index[blocked]] = 0
+    return lit
 
 
 @kernel
 @no_type_check
-def _shadow_starts(origin, directions, distance, kind, normals, sun):
+def _shadow_starts(origin, directions, seen, sun):
     """Indices of the hits that face the sun, and where their shadow rays start."""
-    count = 0
+    count, normals = 0, seen.normals
     index = np.empty(directions.shape[0], np.int32)
     starts = np.empty((directions.shape[0], 3), np.float32)
     for i in range(directions.shape[0]):
         facing = normals[i, 0] * sun[0] + normals[i, 1] * sun[1] + normals[i, 2] * sun[2]
-        if kind[i] == 0 or facing <= 0.0:
+        if seen.kind[i] == NOTHING or facing <= 0.0:
             continue
-        lift = 0.004 + 0.0002 * distance[i]
+        distance = seen.distance[i]
+        lift = 0.004 + 0.0002 * distance
         for c in range(3):
-            starts[count, c] = origin[c] + directions[i, c] * distance[i] + normals[i, c] * lift
+            starts[count, c] = origin[c] + directions[i, c] * distance + normals[i, c] * lift
         index[count] = i
         count += 1
     return index[:count], starts[:count]
@@ -96,91 +82,91 @@ def _shadow_starts(origin, directions, distance, kind, normals, sun):
 
 @kernel
 @no_type_check
-def _contact(x, y, footprints):
-    """Share of the sky's light that reaches the ground beside and under vehicles."""
-    light = 1.0
-    for k in range(footprints.shape[0]):
-        dx, dy = x - footprints[k, 0], y - footprints[k, 1]
-        along = abs(dx * footprints[k, 2] + dy * footprints[k, 3]) - footprints[k, 4]
-        across = abs(dy * footprints[k, 2] - dx * footprints[k, 3]) - footprints[k, 5]
-        outside = math.sqrt(max(along, 0.0) ** 2 + max(across, 0.0) ** 2)
-        if outside < 2.0:
-            inside = min(max(-max(along, across), 0.0), 0.6)
-            light = min(light, 1.0 - 0.6 * math.exp(-2.5 * outside) - 0.5 * inside)
-    return light
+def _surface_normal(seen, i, point, width):
+    """The normal that light meets: leaves point everywhere, a car's flanks are rounded."""
+    nx, ny, nz = float(seen.normals[i, 0]), float(seen.normals[i, 1]), float(seen.normals[i, 2])
+    material = seen.materials[i]
+    if seen.kind[i] == GROUND:
+        return nx, ny, nz
+    if material == FOLIAGE:
+        x, y, z = point
+        nx += 1.6 * octave(x, y, z, 0.3, 1, width)
+        ny += 1.6 * octave(x, y, z, 0.3, 2, width)
+        nz += 1.6 * octave(x, y, z, 0.3, 3, width)
+    elif material in (PAINT, LIVERY) and abs(nz) < 0.6:
+        nz += 0.35 * min(max(point[2] - 0.65, -0.5), 0.6)
+        shorter = 1.0 / math.sqrt(nx * nx + ny * ny + nz * nz)
+        nx, ny, nz = nx * shorter, ny * shorter, nz * shorter
+    return nx, ny, nz
 
 
 @kernel
 @no_type_check
-def _shade_kernel(
-    origin,
-    directions,
-    distance,
-    kind,
-    normals,
-    materials,
-    things,
-    lit,
-    objects,
-    footprints,
-    ground,
-    light,
-    pixel_angle,
-):
-    pieces, first, roads, look = ground
+def _mirrored(sky, rx, ry, rz, dome):
+    """What a mirror shows: sky, the houses and trees at its foot, or the street."""
+    skyline = 0.06 + 0.34 * value_noise(2.6 * rx, 2.6 * ry, 0.5, sky.seed)
+    share = min(max(0.5 + (rz - skyline) * 7.0, 0.0), 1.0)
+    tone = dome * (0.22 if rz > 0.0 else 0.16)
+    r, g, b = sky_colour(sky, rx, ry, max(rz, 0.03)) if share > 0.0 else (0.0, 0.0, 0.0)
+    return (
+        tone * sky.horizon[0] + (r - tone * sky.horizon[0]) * share,
+        tone * sky.horizon[1] + (g - tone * sky.horizon[1]) * share,
+        tone * sky.horizon[2] + (b - tone * sky.horizon[2]) * share,
+    )
+
+
+@kernel
+@no_type_check
+def _lamplight(sky, finish):
+    """What a surface gives off by itself."""
+    return (
+        finish.glow * finish.colour[0],
+        finish.glow * finish.colour[1],
+        finish.glow * finish.colour[2],
+    )
+
+
+@kernel
+@no_type_check
+def _shade_kernel(view, seen, lit, scenery, contact, sky):
+    origin, directions, width = view
     out = np.empty((directions.shape[0], 3), np.float32)
     for i in range(directions.shape[0]):
-        dx, dy, dz = float(directions[i, 0]), float(directions[i, 1]), float(directions[i, 2])
-        if kind[i] == 0:
-            out[i, 0], out[i, 1], out[i, 2] = sky_colour(light, dx, dy, dz)
+        d = (float(directions[i, 0]), float(directions[i, 1]), float(directions[i, 2]))
+        if seen.kind[i] == NOTHING:
+            out[i, 0], out[i, 1], out[i, 2] = sky_colour(sky, d[0], d[1], d[2])
             continue
-        t = float(distance[i])
-        x, y, z = origin[0] + dx * t, origin[1] + dy * t, origin[2] + dz * t
-        nx, ny, nz = float(normals[i, 0]), float(normals[i, 1]), float(normals[i, 2])
-        facing = max(-(nx * dx + ny * dy + nz * dz), 0.03)
-        r, g, b, gloss, leaves = surface(
-            x,
-            y,
-            z,
-            nx,
-            ny,
-            nz,
-            t * pixel_angle,
-            facing,
-            kind[i],
-            materials[i],
-            things[i],
-            objects,
-            pieces,
-            first,
-            roads,
-            look,
-        )
-        if kind[i] == 3:
-            sky = _contact(x, y, footprints) if t < 45.0 else 1.0
+        t = float(seen.distance[i])
+        point = (origin[0] + d[0] * t, origin[1] + d[1] * t, origin[2] + d[2] * t)
+        flat = seen.normals[i]
+        facing = max(-(flat[0] * d[0] + flat[1] * d[1] + flat[2] * d[2]), 0.03)
+        finish = finish_of(seen, scenery, i, point, (t * width, t * width / facing))
+        nx, ny, nz = _surface_normal(seen, i, point, t * width)
+        if seen.kind[i] == GROUND:
+            open_sky = sky_share(contact, point[0], point[1])
         else:
-            sky = 0.55 + 0.45 * min(z, 1.5) / 1.5  # near the ground less sky is seen
-        if leaves:  # they point everywhere
-            nx += 1.6 * octave(x, y, z, 0.3, 1, t * pixel_angle)
-            ny += 1.6 * octave(x, y, z, 0.3, 2, t * pixel_angle)
-            nz += 1.6 * octave(x, y, z, 0.3, 3, t * pixel_angle)
-        sun = max(nx * light[0] + ny * light[1] + nz * light[2], 0.0) * lit[i]
-        dome = light[15] * sky * (0.55 + 0.45 * nz)
-        bounce = 0.16 * (0.5 - 0.5 * nz)
-        r *= light[3] * (sun + bounce) + dome * (0.45 * light[6] + 0.55 * light[9])
-        g *= light[4] * (sun + bounce) + dome * (0.45 * light[7] + 0.55 * light[10])
-        b *= light[5] * (sun + bounce) + dome * (0.45 * light[8] + 0.55 * light[11])
-        if gloss > 0.02:
-            rx, ry, rz = dx + 2.0 * facing * nx, dy + 2.0 * facing * ny, dz + 2.0 * facing * nz
-            mirror = gloss * (0.06 + 0.6 * (1.0 - facing) ** 4 + (0.16 if gloss > 0.75 else 0.0))
-            sr, sg, sb = sky_colour(light, rx, ry, max(rz, -0.02))
-            low = min(max(0.35 - rz, 0.0) * 2.5, 0.8)  # other houses and trees hide the low sky
-            glint = max(rx * light[0] + ry * light[1] + rz * light[2], 0.0) ** 160 * 3.0 * lit[i]
-            r += mirror * (sr * (1.0 - low) + glint * light[3] - 0.5 * r)
-            g += mirror * (sg * (1.0 - low) + glint * light[4] - 0.5 * g)
-            b += mirror * (sb * (1.0 - low) + glint * light[5] - 0.5 * b)
-        haze = 1.0 - math.exp(-t * light[12])
-        out[i, 0] = max(r + (light[9] * 0.9 - r) * haze, 0.0)
-        out[i, 1] = max(g + (light[10] * 0.9 - g) * haze, 0.0)
-        out[i, 2] = max(b + (light[11] * 0.9 - b) * haze, 0.0)
+            open_sky = 0.55 + 0.45 * min(point[2], 1.5) / 1.5  # near the ground less sky is seen
+        sun = max(nx * sky.sun[0] + ny * sky.sun[1] + nz * sky.sun[2], 0.0) * lit[i]
+        sun += 0.08 - 0.08 * nz  # what the street throws back
+        dome = sky.strength * open_sky * (0.55 + 0.45 * nz)
+        r, g, b = finish.colour
+        er, eg, eb = _lamplight(sky, finish)
+        r *= sky.sun_colour[0] * sun + dome * (0.45 * sky.zenith[0] + 0.55 * sky.horizon[0])
+        g *= sky.sun_colour[1] * sun + dome * (0.45 * sky.zenith[1] + 0.55 * sky.horizon[1])
+        b *= sky.sun_colour[2] * sun + dome * (0.45 * sky.zenith[2] + 0.55 * sky.horizon[2])
+        if finish.gloss > 0.02:
+            across = max(-(nx * d[0] + ny * d[1] + nz * d[2]), 0.03)
+            rx, ry, rz = d[0] + 2 * across * nx, d[1] + 2 * across * ny, d[2] + 2 * across * nz
+            mirror = 0.06 + 0.6 * (1.0 - across) ** 4 + (0.16 if finish.gloss > 0.75 else 0.0)
+            mirror *= finish.gloss
+            sr, sg, sb = _mirrored(sky, rx, ry, rz, sky.strength)
+            glint = max(rx * sky.sun[0] + ry * sky.sun[1] + rz * sky.sun[2], 0.0)
+            glint = 3.0 * glint**160 * lit[i]
+            r += mirror * (sr + glint * sky.sun_colour[0] - 0.5 * r)
+            g += mirror * (sg + glint * sky.sun_colour[1] - 0.5 * g)
+            b += mirror * (sb + glint * sky.sun_colour[2] - 0.5 * b)
+        haze = 1.0 - math.exp(-t * sky.haze_per_m)
+        out[i, 0] = max(r + er + (sky.horizon[0] * 0.9 - r - er) * haze, 0.0)
+        out[i, 1] = max(g + eg + (sky.horizon[1] * 0.9 - g - eg) * haze, 0.0)
+        out[i, 2] = max(b + eb + (sky.horizon[2] * 0.9 - b - eb) * haze, 0.0)
     return out

@@ -32,16 +32,39 @@ class Solid:
         materials: UInt8[np.ndarray, " p"],
         objects: Int32[np.ndarray, " p"],
     ) -> None:
-        normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-        lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
-        keep = lengths[:, 0] > 1e-9
-        self.materials = materials[keep]
-        self.objects = objects[keep]
-        self.normals = (normals[keep] / lengths[keep]).astype(np.float32)
+        normals, keep = unit_normals(triangles)
+        self._fill(
+            triangles[keep].astype(np.float32),
+            normals[keep].astype(np.float32),
+            materials[keep],
+            objects[keep],
+        )
+
+    @classmethod
+    def of_faces(
+        cls,
+        triangles: Float32[np.ndarray, "p 3 3"],
+        normals: Float32[np.ndarray, "p 3"],
+        materials: UInt8[np.ndarray, " p"],
+        objects: Int32[np.ndarray, " p"],
+    ) -> "Solid":
+        """A solid whose triangles have an area and whose unit normals are known."""
+        solid = cls.__new__(cls)
+        solid._fill(triangles, normals, materials, objects)
+        return solid
+
+    def _fill(
+        self,
+        triangles: Float32[np.ndarray, "p 3 3"],
+        normals: Float32[np.ndarray, "p 3"],
+        materials: UInt8[np.ndarray, " p"],
+        objects: Int32[np.ndarray, " p"],
+    ) -> None:
+        self.normals, self.materials, self.objects = normals, materials, objects
+        self._empty = not len(triangles)
         self._scene = EmbreeScene()
-        self._empty = not keep.any()
         if not self._empty:
-            TriangleMesh(self._scene, np.ascontiguousarray(triangles[keep], dtype=np.float32))
+            TriangleMesh(self._scene, np.ascontiguousarray(triangles))
 
     def nearest(
         self,
@@ -86,25 +109,59 @@ class Hits:
     triangle: Int32[np.ndarray, " r"]
 
 
+def unit_normals(
+    triangles: Float[np.ndarray, "p 3 3"],
+) -> tuple[Float[np.ndarray, "p 3"], Bool[np.ndarray, " p"]]:
+    """Unit normals of triangles, and which triangles have an area (the others': not finite)."""
+    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    lengths = np.linalg.norm(normals, axis=-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return normals / lengths[:, None], lengths > 1e-9
+
+
 def cast_rays(
     standing: Solid,
     moving: Solid,
-    origin: Float[np.ndarray, "3"],
+    origin: Float[np.ndarray, "*r 3"],
     directions: Float32[np.ndarray, "r 3"],
     far_m: float,
 ) -> Hits:
-    """First hits, within `far_m`, of rays that leave `origin` (world axes, above the ground)."""
-    origins = np.tile(origin.astype(np.float32), (len(directions), 1))
-    ground = _ground_distance(float(origin[2]), directions, far_m)
-    nearer, still = standing.nearest(origins, directions, np.minimum(ground, far_m))
+    """First hits, within `far_m`, of rays in world axes.
+
+    Args:
+        standing: What stands.
+        moving: What moves, where it is.
+        origin: Where all rays leave, or where each does; above the ground.
+        directions: Unit directions.
+        far_m: Nothing farther is hit.
+    """
+    origins = np.ascontiguousarray(np.broadcast_to(origin, directions.shape), dtype=np.float32)
+    heights = np.broadcast_to(origin, directions.shape)[:, 2]
+    ground = _ground_kernel(heights, directions, far_m)
+    nearer, still = standing.nearest(origins, directions, ground)
     nearest, moved = moving.nearest(origins, directions, nearer)
-    kind = np.where(ground < far_m, np.uint8(GROUND), np.uint8(NOTHING))
-    kind[still >= 0] = STANDING
-    kind[moved >= 0] = MOVING
-    triangle = np.where(moved >= 0, moved, still)
-    distance = np.where(kind == GROUND, ground, nearest)
-    distance[kind == NOTHING] = MISS_M
-    return Hits(distance, kind, triangle)
+    return Hits(*_first_kernel(ground, nearest, still, moved, far_m))
+
+
+@kernel
+@no_type_check
+def _first_kernel(ground, nearest, still, moved, far_m):
+    """Distance, kind and triangle of what comes first."""
+    count = ground.shape[0]
+    distance = np.empty(count, np.float32)
+    kind = np.empty(count, np.uint8)
+    triangle = np.empty(count, np.int32)
+    for i in range(count):
+        triangle[i] = -1
+        if moved[i] >= 0:
+            kind[i], triangle[i], distance[i] = 2, moved[i], nearest[i]
+        elif still[i] >= 0:
+            kind[i], triangle[i], distance[i] = 1, still[i], nearest[i]
+        elif ground[i] < far_m:
+            kind[i], distance[i] = 3, ground[i]
+        else:
+            kind[i], distance[i] = 0, 1e9
+    return distance, kind, triangle
 
 
 def rotate(
@@ -125,18 +182,12 @@ def _rotate_kernel(rotation, directions):
     return out
 
 
-def _ground_distance(
-    height_m: float, directions: Float32[np.ndarray, "r 3"], far_m: float
-) -> Float32[np.ndarray, " r"]:
-    return _ground_kernel(height_m, directions, far_m)
-
-
 @kernel
 @no_type_check
-def _ground_kernel(height_m, directions, far_m):
+def _ground_kernel(heights_m, directions, far_m):
     out = np.empty(directions.shape[0], np.float32)
     for i in range(directions.shape[0]):
         down = -float(directions[i, 2])
-        distance = height_m / down if down > 1e-9 else math.inf
+        distance = heights_m[i] / down if down > 1e-9 else math.inf
         out[i] = distance if distance < far_m else far_m
     return out

@@ -1,201 +1,201 @@
-"""What moves: the ego car's motion along its route, other cars, trucks and walkers.
+"""What moves in a scene: the ego car, what shares the streets with it, and who may join them.
 
-A motion is a table of stations over time along a curve. A mover is taken only if, over the whole
-scene, it keeps clear of the ego car, of all other movers and of everything that stands.
-World coordinates, metres, seconds, radians.
+The ego car and the vehicle before it are decided first, then people on crossings, then vehicles
+lane by lane from the front to the back, each driving among those decided before it; people on
+sidewalks come last. Whoever would touch anything at any time is not admitted. World coordinates,
+metres, seconds, radians.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
-from mim4d.world import models
-from mim4d.world.colours import person_look, vehicle_look
+from mim4d.world.catalogue import Specimen
 from mim4d.world.curves import Curve
-from mim4d.world.roads import Road, StreetPlan
-from mim4d.world.site import Site, Thing, overlap, rectangle
+from mim4d.world.driving import (
+    STEP_S,
+    Bodies,
+    Driver,
+    Surroundings,
+    blocked_by,
+    follow,
+    set_off,
+    speed_limits,
+    starting_speed,
+)
+from mim4d.world.motion import Motion, Mover
+from mim4d.world.roads import StreetPlan
+from mim4d.world.signals import Signals, sample_signals
+from mim4d.world.site import Site, as_thing, half_size, meets, meets_in_time, rectangles
 
 EGO_HALF_M = (2.45, 0.98)  # half length and half width kept free around the ego car
 EGO_CENTRE_M = 1.4  # its middle lies ahead of its origin, the rear axle
-LOWEST_SPEED, HIGHEST_SPEED = 3.0, 12.0
+LOWEST_SPEED, HIGHEST_SPEED = 3.0, 12.0  # the ego car's wishes on a free road
+NOWHERE = (0.0, 0.0, 0.0)  # pose of a mover's shape: its motion says where it is
+Cruise = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Motion:
-    """Stations along a curve over time; `forward` −1 drives against the curve.
+class Traffic:
+    """Movers accepted so far, with their footprints at common times.
 
     Attributes:
-        curve: The path.
-        times_s: Knots, increasing.
-        stations_m: Station at each knot.
-        forward: 1 along the curve, −1 against it.
+        site: What stands, and the ground.
+        times_s: Knots of all motions, `STEP_S` apart.
+        signals: When stop lines are closed.
+        ego: The ego car's motion.
+        movers: Everything else that moves.
     """
 
-    curve: Curve
-    times_s: Float[np.ndarray, " q"]
-    stations_m: Float[np.ndarray, " q"]
-    forward: float = 1.0
+    def __init__(
+        self, site: Site, times_s: Float[np.ndarray, " q"], signals: Signals, ego: Motion
+    ) -> None:
+        """Begin with the ego car alone, its way clear of what stands."""
+        self.site, self.times_s, self.signals, self.ego = site, times_s, signals, ego
+        self.movers: list[Mover] = []
+        steps = len(times_s)
+        self._poses = np.zeros((64, steps, 3))  # doubled when full
+        self._corners = np.zeros((64, steps, 4, 2))
+        self._speeds = np.zeros((64, steps))
+        self._half = np.zeros((64, 2))
+        self._count = 0
+        poses = ego.poses(times_s)
+        ahead = EGO_CENTRE_M * np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
+        poses[:, :2] += ahead
+        self._add(poses, EGO_HALF_M, np.abs(ego.speeds(times_s)))
+        site.clear(self._corners[0])
 
-    def poses(self, times_s: Float[np.ndarray, " p"]) -> Float[np.ndarray, "p 3"]:
-        """x, y and yaw at each time."""
-        poses = self.curve.poses(np.interp(times_s, self.times_s, self.stations_m))
-        if self.forward < 0:
-            poses[:, 2] += math.pi
-        return poses
+    @property
+    def bodies(self) -> Bodies:
+        """Everything that moves so far, the ego car first."""
+        k = self._count
+        return Bodies(self._poses[:k], self._half[:k], self._speeds[:k])
+
+    def offer(self, movers: Sequence[Mover], gap_m: float, *, on_road: bool) -> bool:
+        """Take movers that belong together, unless one comes closer than `gap_m` to anything.
+
+        Args:
+            movers: Who asks to join, all or none; they keep clear of each other by any distance.
+            gap_m: To everybody else at any time (to what stands: a quarter of a metre at most).
+            on_road: Whether they have to stay between the kerbs.
+        """
+        swept: list[Float[np.ndarray, "q 4 2"]] = []
+        for mover in movers:
+            half = half_size(mover.thing.mesh)
+            corners = rectangles(mover.motion.poses(self.times_s), half)
+            if on_road and self.site.highest_beyond_kerb(corners[::2]) > -0.02:
+                return False
+            if meets(corners[::2], self.site.corners, min(gap_m, 0.25)):
+                return False
+            if meets_in_time(corners, self._corners[: self._count], gap_m):
+                return False
+            if swept and meets_in_time(corners, np.stack(swept), 0.0):
+                return False
+            swept.append(corners)
+        for mover in movers:
+            self.movers.append(mover)
+            speeds = np.abs(mover.motion.speeds(self.times_s))
+            self._add(mover.motion.poses(self.times_s), half_size(mover.thing.mesh), speeds)
+        return True
+
+    def _add(
+        self,
+        poses: Float[np.ndarray, "q 3"],
+        half: tuple[float, float],
+        speeds: Float[np.ndarray, " q"],
+    ) -> None:
+        k = self._count
+        if k == len(self._half):
+            self._poses, self._corners, self._speeds, self._half = (
+                np.concatenate([array, np.zeros_like(array)])
+                for array in (self._poses, self._corners, self._speeds, self._half)
+            )
+        self._poses[k], self._speeds[k], self._half[k] = poses, speeds, half
+        self._corners[k] = rectangles(poses, half)
+        self._count += 1
 
 
-@dataclass(frozen=True)
-class Mover:
-    """A moving object: its shape and look, and its motion."""
-
-    thing: Thing
-    motion: Motion
-
-
-def sample_cruise(rng: np.random.Generator) -> tuple[float, float, float, float]:
+def sample_cruise(rng: np.random.Generator) -> Cruise:
     """Mean speed, swing, and wave of the speed wished for along the route."""
     mean = float(rng.uniform(LOWEST_SPEED + 0.5, HIGHEST_SPEED - 0.5))
     swing = float(rng.uniform(0.0, 2.5))
     return mean, swing, float(rng.uniform(25.0, 70.0)), float(rng.uniform(0.0, 2 * math.pi))
 
 
+def begin_traffic(
+    site: Site,
+    plan: StreetPlan,
+    cruise: Cruise,
+    span_s: tuple[float, float],
+    rng: np.random.Generator,
+) -> Traffic:
+    """The ego car's drive, and the vehicle ahead of it if there is one.
+
+    Args:
+        site: What stands; the ego car's way is cleared.
+        plan: The streets.
+        cruise: What `sample_cruise` drew.
+        span_s: First and last time; the ego car is at station 0 of the route at time 0.
+        rng: Source of every choice.
+    """
+    times = span_s[0] + STEP_S * np.arange(math.ceil((span_s[1] - span_s[0]) / STEP_S) + 1)
+    signals = sample_signals(plan.paths, plan.route, float(times[-1] - times[0]), rng)
+    leader = None
+    if rng.random() < 0.55:
+        leader = _leader(site.stock.draw("car", rng), plan.route, signals, cruise, times, rng)
+    ego = drive(plan.route, cruise, times, signals, leader)
+    traffic = Traffic(site, times, signals, ego)
+    if leader is not None and not traffic.offer([leader], 0.5, on_road=True):
+        return Traffic(site, times, signals, drive(plan.route, cruise, times, signals, None))
+    return traffic
+
+
 def drive(
     route: Curve,
-    cruise: tuple[float, float, float, float],
-    start_s: float,
-    end_s: float,
+    cruise: Cruise,
+    times_s: Float[np.ndarray, " q"],
+    signals: Signals,
+    leader: Mover | None,
 ) -> Motion:
-    """The ego car's motion: the wished speed, slower in bends, with bounded acceleration.
-
-    Station 0 is reached at time 0; the motion covers `start_s` (≤ 0) to `end_s`.
-    """
-    step = 0.1
+    """The ego car's motion: the wished speed, slower in bends, behind a leader, at stop lines."""
     mean, swing, length, phase = cruise
-    stations = np.arange(
-        HIGHEST_SPEED * (start_s - 1.0), HIGHEST_SPEED * (end_s + 1.0) + step, step
+    driver = Driver(mean, 1.5, 2.0, 1.2)
+    reach = HIGHEST_SPEED * float(times_s[-1] - times_s[0]) + 30.0
+    limits = speed_limits(route, driver, (-20.0, reach), (swing, length, phase))
+    driver = replace(driver, speed_mps=mean + swing)
+    front = EGO_CENTRE_M + EGO_HALF_M[0]
+    blocked = np.zeros((0, len(times_s), 3))
+    if leader is not None:
+        blocked = blocked_by(route, _body(leader, times_s), EGO_HALF_M[1], 0.3)
+    around = Surroundings(blocked, signals.along(route))
+    speed = starting_speed(driver, limits, around, 0.0, front)
+    stations, speeds = follow(
+        driver, limits, around, (speed * float(times_s[0]), speed), front, len(times_s)
     )
-    wished = mean + swing * np.sin(2 * math.pi * stations / length + phase)
-    bend = np.abs(route.curvatures(stations))
-    wished = np.minimum(wished, np.sqrt(2.2 / np.maximum(bend, 1e-4)))
-    squared = np.clip(wished, LOWEST_SPEED, HIGHEST_SPEED) ** 2
-    for order in (range(1, len(stations)), range(len(stations) - 2, -1, -1)):
-        for i in order:  # accelerate by at most 1.5 m/s², brake by at most 2.2 m/s²
-            before, gain = (i - 1, 2 * 1.5 * step) if order.step > 0 else (i + 1, 2 * 2.2 * step)
-            squared[i] = min(squared[i], squared[before] + gain)
-    speed = np.sqrt(squared)
-    times = np.concatenate([[0.0], np.cumsum(step * 2 / (speed[1:] + speed[:-1]))])
-    times -= np.interp(0.0, stations, times)
-    return Motion(route, times, stations)
+    return Motion(route, times_s, stations, speeds)
 
 
-@dataclass
-class Traffic:
-    """Movers accepted so far, with their footprints at common times."""
-
-    site: Site
-    ego: Motion
-    times_s: Float[np.ndarray, " q"]
-
-    def __post_init__(self) -> None:
-        """Begin with the ego car alone, its way clear of what stands."""
-        poses = self.ego.poses(self.times_s)
-        ahead = EGO_CENTRE_M * np.stack([np.cos(poses[:, 2]), np.sin(poses[:, 2])], axis=-1)
-        poses[:, :2] += ahead
-        self.movers: list[Mover] = []
-        self._swept = [_swept(poses, *EGO_HALF_M)]
-        self.site.clear(self._swept[0])
-
-    def offer(self, mover: Mover, gap_m: float) -> bool:
-        """Take the mover unless it comes closer than `gap_m` to anything at any time."""
-        low, high = mover.thing.mesh.extent
-        half_x, half_y = float(max(-low[0], high[0])), float(max(-low[1], high[1]))
-        corners = _swept(mover.motion.poses(self.times_s), half_x, half_y)
-        others = np.stack(self._swept)
-        if (overlap(np.broadcast_to(corners, others.shape), others) > -gap_m).any():
-            return False
-        if not all(self.site.is_free(at, min(gap_m, 0.25)) for at in corners[::2]):
-            return False
-        self.movers.append(mover)
-        self._swept.append(corners)
-        return True
-
-
-def _swept(
-    poses: Float[np.ndarray, "q 3"], half_x: float, half_y: float
-) -> Float[np.ndarray, "q 4 2"]:
-    return np.stack([rectangle(pose[0], pose[1], pose[2], half_x, half_y) for pose in poses])
-
-
-def populate(traffic: Traffic, plan: StreetPlan, rng: np.random.Generator, reach_m: float) -> None:
-    """Offer cars that share the ego car's way, cars in all lanes, and walkers."""
-    density = float(rng.uniform(0.0, 1.0))
-    for gap in (float(rng.uniform(9.0, 32.0)), -float(rng.uniform(8.0, 25.0))):
-        if rng.random() < 0.25 + 0.5 * density:
-            stations = traffic.ego.stations_m + gap
-            motion = Motion(traffic.ego.curve, traffic.ego.times_s, stations)
-            traffic.offer(_vehicle(motion, rng), 1.0)
-    for road, span in zip(plan.roads, plan.inside_m, strict=True):
-        for lane in range(-road.lanes_left, road.lanes_right):
-            _fill_lane(traffic, road, lane, span, density, rng)
-        for side in (1.0, -1.0):
-            _fill_sidewalk(traffic, road, side, reach_m, rng)
-
-
-def _steady(
-    curve: Curve, station_m: float, speed: float, times_s: Float[np.ndarray, " q"]
-) -> Motion:
-    ends = np.array([times_s[0], times_s[-1]])
-    return Motion(curve, ends, station_m + speed * ends, 1.0 if speed >= 0 else -1.0)
-
-
-def _vehicle(motion: Motion, rng: np.random.Generator) -> Mover:
-    large = rng.random() < 0.12
-    mesh = models.truck(rng) if large else models.car(rng)
-    category = "vehicle.truck" if large else "vehicle.car"
-    seed = int(rng.integers(1 << 20))
-    return Mover(Thing(mesh, 0.0, 0.0, 0.0, vehicle_look(rng), seed, category), motion)
-
-
-def _fill_lane(
-    traffic: Traffic,
-    road: Road,
-    lane: int,
-    span: tuple[float, float],
-    density: float,
+def _leader(
+    shape: Specimen,
+    route: Curve,
+    signals: Signals,
+    cruise: Cruise,
+    times_s: Float[np.ndarray, " q"],
     rng: np.random.Generator,
-) -> None:
-    """Cars at one speed in one lane, so that none catches up with another."""
-    lateral = road.lane_lateral_m(lane)
-    path = road.curve.offset(lateral + float(rng.uniform(-0.25, 0.25)))
-    speed = float(rng.uniform(4.0, 12.0)) * (1.0 if lane >= 0 else -1.0)
-    origin, _ = path.project(road.curve.poses(np.zeros(1))[:, :2])
-    station = span[0] + float(rng.uniform(0.0, 20.0))
-    while station < span[1]:
-        if rng.random() < 0.15 + 0.75 * density:
-            start = float(origin[0]) + station
-            traffic.offer(_vehicle(_steady(path, start, speed, traffic.times_s), rng), 0.5)
-        station += float(rng.uniform(11.0, 45.0))
+) -> Mover:
+    """A car on the ego car's route, some way ahead, whose speed changes more than most."""
+    half = half_size(shape.mesh)[0]
+    driver = Driver(float(rng.uniform(0.7, 1.2)) * (cruise[0] + cruise[1]), 1.7, 2.0, 1.2)
+    wave = (float(rng.uniform(0.0, 3.0)), float(rng.uniform(30.0, 60.0)), float(rng.uniform(0, 6)))
+    start = EGO_CENTRE_M + EGO_HALF_M[0] + float(rng.uniform(6.0, 26.0)) + half
+    around = Surroundings(np.zeros((0, len(times_s), 3)), signals.along(route))
+    stations, speeds = set_off(route, driver, around, start, half, wave)
+    motion = Motion(route, times_s, stations, speeds, base_m=1.2 * half)
+    return Mover(as_thing(shape, NOWHERE, rng), motion)
 
 
-def _fill_sidewalk(
-    traffic: Traffic, road: Road, side: float, reach_m: float, rng: np.random.Generator
-) -> None:
-    edge = road.left_edge_m if side > 0 else road.right_edge_m
-    path = road.curve.offset(side * (edge + float(rng.uniform(0.8, 1.0)) * road.sidewalk_m * 0.75))
-    for _ in range(int(rng.integers(0, 6))):
-        speed = float(rng.choice([-1.0, 0.0, 1.0], p=[0.4, 0.2, 0.4])) * float(
-            rng.uniform(0.8, 1.7)
-        )
-        motion = _steady(path, float(rng.uniform(-30.0, reach_m)), speed, traffic.times_s)
-        thing = Thing(
-            models.pedestrian(rng),
-            0.0,
-            0.0,
-            0.0,
-            person_look(rng),
-            int(rng.integers(1 << 20)),
-            "human.pedestrian.adult",
-        )
-        traffic.offer(Mover(thing, motion), 0.1)
+def _body(mover: Mover, times_s: Float[np.ndarray, " q"]) -> Bodies:
+    poses, speeds = mover.motion.poses(times_s), np.abs(mover.motion.speeds(times_s))
+    return Bodies(poses[None], np.array([half_size(mover.thing.mesh)]), speeds[None])

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from mim4d.world.layout import sample_layout
+from mim4d.world.movers import Movers, PlacedMovers, track
+
+
+@pytest.fixture(scope="module")
+def layout():
+    return next(
+        drawn
+        for i in range(20)
+        if len((drawn := sample_layout(np.random.SeedSequence((1, 3, i)), 0.5)).movers) > 4
+    )
+
+
+def rays_towards(layout, poses, count, rng):
+    origin = np.array([0.0, 0.0, 1.5])
+    targets = np.column_stack([poses[rng.integers(0, len(poses), count), :2], np.full(count, 0.7)])
+    directions = targets + rng.normal(0.0, 0.8, (count, 3)) - origin
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    return np.tile(origin.astype(np.float32), (count, 1)), directions.astype(np.float32)
+
+
+def test_placed_movers_are_what_a_solid_of_moved_meshes_is(layout):
+    """The slow twin moves the triangles, ours moves the rays."""
+    poses, rng = layout.mover_poses(0.25), np.random.default_rng(0)
+    origins, directions = rays_towards(layout, poses, 4000, rng)
+    limits = rng.uniform(5.0, 200.0, 4000).astype(np.float32)
+    slow = layout.moving_solid(poses)
+    fast = PlacedMovers(Movers(layout), poses, np.ones(len(poses), dtype=np.bool_))
+    np.testing.assert_array_equal(fast.objects, slow.objects)
+    np.testing.assert_array_equal(fast.materials, slow.materials)
+    np.testing.assert_allclose(fast.normals, slow.normals, atol=1e-5)
+    (far, hit), (far_slow, hit_slow) = (
+        solid.nearest(origins, directions, limits) for solid in (fast, slow)
+    )
+    assert (hit_slow >= 0).sum() > 200
+    agree = (hit >= 0) == (hit_slow >= 0)
+    assert agree.mean() > 0.999  # rays that graze an edge may go either way
+    np.testing.assert_allclose(far[agree], far_slow[agree], atol=2e-3)
+    blocked, blocked_slow = (solid.blocks(origins, directions, 60.0) for solid in (fast, slow))
+    assert (blocked == blocked_slow).mean() > 0.999
+
+
+def test_movers_that_are_not_wanted_are_not_there(layout):
+    poses = layout.mover_poses(0.0)
+    origins, directions = rays_towards(layout, poses, 50, np.random.default_rng(1))
+    none = PlacedMovers(Movers(layout), poses, np.zeros(len(poses), dtype=np.bool_))
+    assert (none.nearest(origins, directions, np.full(50, 99.0, np.float32))[1] == -1).all()
+    assert not none.blocks(origins, directions, 99.0).any()
+
+
+def test_rows_are_those_of_the_layout(layout):
+    poses = layout.mover_poses(0.1)
+    np.testing.assert_allclose(Movers(layout).rows(poses), layout.mover_rows(poses))
+
+
+def test_tracks_are_motion_at_the_times(layout):
+    times = np.array([-50_000, 0, 120_000])
+    tracks = track(layout, times)
+    np.testing.assert_allclose(tracks.poses[:, 1], layout.mover_poses(0.0))
+    later = track(layout, times + 1000)
+    np.testing.assert_allclose(
+        (later.poses - tracks.poses)[..., :2] / 1e-3, tracks.velocities, atol=0.02
+    )
+    assert tracks.index(120_000) == 2
+    with pytest.raises(KeyError, match="none of those tracked"):
+        tracks.index(1)
+    np.testing.assert_array_equal(tracks.select(times[1:]).poses, tracks.poses[:, 1:])
