@@ -72,6 +72,12 @@ def test_tables_without_labels_and_fields_we_do_not_need(tiny: Path) -> None:
 # The cache
 
 
+def is_mapped(array: Any) -> bool:
+    while isinstance(array, np.ndarray) and not isinstance(array, np.memmap):
+        array = array.base
+    return isinstance(array, np.memmap)
+
+
 def test_second_opening_maps_the_cache_and_leaves_the_data_alone(
     tiny: Path, table_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,7 +87,7 @@ def test_second_opening_maps_the_cache_and_leaves_the_data_alone(
     assert len(list(table_cache.glob("nuscenes/*/columns.bin"))) == 1
     monkeypatch.setattr("mim4d.data.tables.read_tables", lambda folder: pytest.fail("read again"))
     tables = NuscenesTables.open(tiny)
-    assert isinstance(tables.column("sample_data", "timestamp_us"), np.memmap)
+    assert is_mapped(tables.column("sample_data", "timestamp_us"))
     assert len(list((table_cache / "nuscenes").iterdir())) == 1  # nothing temporary is left
 
 
@@ -111,7 +117,7 @@ def test_damaged_cache_is_rebuilt(
     damage(next(table_cache.glob("nuscenes/*/columns.bin")))
     tables = NuscenesTables.open(tiny)
     assert tables.column("sample_data", "timestamp_us").min() == 1_600_000_000_000_000 - 20_000
-    assert isinstance(NuscenesTables.open(tiny).column("sample", "scene"), np.memmap)
+    assert is_mapped(NuscenesTables.open(tiny).column("sample", "scene"))
     assert len(list((table_cache / "nuscenes").iterdir())) == 1
 
 
