@@ -98,7 +98,7 @@ def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:
     assert main([*argv, "--clips", "1", "--out", str(tmp_path / "pictures")]) == 0
     pictures = list((tmp_path / "pictures").iterdir())
     assert [picture.suffix for picture in pictures] == [".png"]
-    assert "val" in pictures[0].name
+    assert "scene-8000" in pictures[0].name
 
 
 def test_the_encoder_gives_volumes(folder: Path) -> None:
