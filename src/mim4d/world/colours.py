@@ -149,7 +149,7 @@ def facade_look(rng: np.random.Generator) -> Look:
     }[style]
     wall = _rgb(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
     tone = rng.uniform(0.2, 0.45) if rng.random() < 0.4 else rng.uniform(0.6, 0.9)
-    hue = rng.uniform(0.0, 0.1) if rng.random() < 0.75 else rng.uniform(0.3, 0.64)
-    trim = _rgb(hue, 0.05 + 0.4 * rng.random() ** 2, tone)
+    tint = rng.uniform(0.0, 0.1) if rng.random() < 0.75 else rng.uniform(0.3, 0.64)
+    trim = _rgb(tint, 0.05 + 0.4 * rng.random() ** 2, tone)
     form = [rng.uniform(2.0, 4.2), rng.uniform(2.7, 3.6), rng.uniform(0.32, 0.68), float(style)]
     return np.array([*wall, *trim, *form])
