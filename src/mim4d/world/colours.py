@@ -144,11 +144,12 @@ def facade_look(rng: np.random.Generator) -> Look:
         BRICK: ((0.0, 0.08), (0.25, 0.6), (0.4, 0.7)),
         CURTAIN_WALL: ((0.5, 0.65), (0.05, 0.25), (0.35, 0.7)),
         PANEL: ((0.02, 0.16), (0.02, 0.15), (0.45, 0.8)),
-        BOARDS: ((0.02, 0.65), (0.1, 0.45), (0.5, 0.9)),
+        BOARDS: ((0.02, 0.65), (0.08, 0.32), (0.5, 0.9)),
         SHEET: ((0.0, 0.65), (0.03, 0.35), (0.4, 0.8)),
     }[style]
     wall = _rgb(rng.uniform(*hue), rng.uniform(*saturation), rng.uniform(*value))
     tone = rng.uniform(0.2, 0.45) if rng.random() < 0.4 else rng.uniform(0.6, 0.9)
-    trim = _rgb(rng.uniform(0.0, 0.6), 0.05 + 0.4 * rng.random() ** 2, tone)
+    tint = rng.uniform(0.0, 0.1) if rng.random() < 0.75 else rng.uniform(0.3, 0.64)
+    trim = _rgb(tint, 0.05 + 0.4 * rng.random() ** 2, tone)
     form = [rng.uniform(2.0, 4.2), rng.uniform(2.7, 3.6), rng.uniform(0.32, 0.68), float(style)]
     return np.array([*wall, *trim, *form])
