@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 DEVKIT = "nuscenes-devkit>=1.2,<1.3"
+# Through descartes the devkit draws polygons as only Shapely 1.8 let it, whatever its own pins say.
+SHAPELY = "shapely==1.8.5.post1"
 SIDE_M = 60.0
 LAYERS = ("drivable_area", "ped_crossing", "walkway")
 
@@ -34,7 +36,9 @@ def devkit_python(environment: Path) -> Path:
     if not (environment / "ready").is_file():
         print(f"installing {DEVKIT} into {environment} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", DEVKIT], check=True)
+        install = [python, "-m", "pip", "install", "--quiet"]
+        subprocess.run([*install, DEVKIT], check=True)
+        subprocess.run([*install, "--no-deps", SHAPELY], check=True)
         (environment / "ready").touch()
     return python
 
