@@ -35,7 +35,7 @@ def build_optimizer(
             if parameter.requires_grad and (id(parameter) in of_backbone) == is_backbone
         ]
         groups += _decay_groups(members, config.lr * factor, config.weight_decay)
-    optimizer = AdamW(groups, betas=(0.9, config.beta_2))
+    optimizer = AdamW(groups, betas=(0.9, config.beta_2), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, config))
     return optimizer, schedule
 
