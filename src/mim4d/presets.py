@@ -40,8 +40,8 @@ def demo() -> RunConfig:
             hidden=16,
             sharpness_start_per_m=2.0,
         ),
-        loss=LossConfig(relative_distance_weight=1.0, depth_weight=2.0),
-        optim=OptimConfig(steps=1000, lr=4e-3, beta_2=0.99, warmup_steps=40),
+        loss=LossConfig(relative_distance_weight=1.0, depth_weight=4.0),
+        optim=OptimConfig(steps=1100, lr=4e-3, beta_2=0.99, warmup_steps=40),
     )
 
 
