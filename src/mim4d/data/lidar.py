@@ -35,10 +35,11 @@ class EgoBody:
     front_m: float = 4.0
     half_width_m: float = 1.1
 
-    def contains(self, points_ego: Float[Tensor, "p 3"]) -> Bool[Tensor, " p"]:
+    def contains(self, columns_ego: Float[np.ndarray, "3 p"]) -> Bool[np.ndarray, " p"]:
         """Points above, below or in the car."""
-        x, y = points_ego[:, 0], points_ego[:, 1]
-        return (x > self.rear_m) & (x < self.front_m) & (y.abs() < self.half_width_m)
+        x, y = columns_ego[:2]
+        inside = (x > self.rear_m) & (x < self.front_m) & (np.abs(y) < self.half_width_m)
+        return np.asarray(inside)
 
 
 def read_sweep(
@@ -85,10 +86,10 @@ def _kept(
 ) -> Int64[np.ndarray, " k"] | None:
     """Which points are finite and none of the car; None if not one is finite."""
     mount = ego_from_lidar.float()  # precise enough for what is dropped
-    points_ego = torch.addmm(mount[:3, 3:], mount[:3, :3], torch.from_numpy(columns)).T
+    points_ego = torch.addmm(mount[:3, 3:], mount[:3, :3], torch.from_numpy(columns)).numpy()
     # A product with a coordinate that is not finite is not finite either.
-    finite = np.isfinite(points_ego[:, 0].numpy())
-    return np.flatnonzero(finite & ~body.contains(points_ego).numpy()) if finite.any() else None
+    finite = np.isfinite(points_ego[0])
+    return np.flatnonzero(finite & ~body.contains(points_ego)) if finite.any() else None
 
 
 def _transform(
