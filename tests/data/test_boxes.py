@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mim4d.data.boxes import boxes_of_sample, velocities
+from mim4d.data.boxes import boxes_of_samples, velocities
 from mim4d.data.tables import NuscenesTables
 from mim4d.geometry.rigid import invert_rigid
 from tests.data.tiny_dataset import Rows, edit_table, yaw_quaternion
@@ -20,12 +20,14 @@ def test_boxes_in_ref_by_hand(tiny: Path) -> None:
     tables = NuscenesTables.open(tiny)
     anchor = tables.find("sample_data", "scene0-LIDAR_TOP-10")
     ref_from_global = invert_rigid(tables.global_from_ego(np.array([anchor])))[0]
-    boxes = boxes_of_sample(tables, tables.find("sample", "scene0-sample2"), ref_from_global)
+    sample = tables.find("sample", "scene0-sample2")
+    boxes = boxes_of_samples(tables, [-1, sample], ref_from_global)
     # The car is at (1000, 2002) and looks along +y: ref x = y - 2002, ref y = 1000 - x.
     expected = [
         [11.0, 2.0, 0.8, 4.0, 2.0, 1.6, 0.3, 3.0, 0.0],  # moves at 3 m/s along global +y
         [4.0, 2.0, 0.8, 4.0, 2.0, 1.6, 0.0, 0.0, 0.0],  # seen once
     ]
+    assert boxes.counts == (0, 2)
     torch.testing.assert_close(boxes.boxes_ref, torch.tensor(expected), atol=1e-5, rtol=0)
     assert boxes.valid_velocities.tolist() == [True, False]
     assert [tables.category_names[k] for k in boxes.classes.tolist()] == [
@@ -37,7 +39,7 @@ def test_boxes_in_ref_by_hand(tiny: Path) -> None:
 def test_sample_without_boxes(tiny: Path) -> None:
     edit_table(tiny, "sample_annotation", lambda rows: rows.clear())
     tables = NuscenesTables.open(tiny)
-    boxes = boxes_of_sample(tables, 0, torch.eye(4, dtype=torch.float64))
+    boxes = boxes_of_samples(tables, [0], torch.eye(4, dtype=torch.float64))
     assert boxes.boxes_ref.shape == (0, 9)
 
 

@@ -41,7 +41,7 @@ def test_rows_of_the_table(data: Path) -> None:
     assert times.ratio(DECODING) == 1
     text = str(times)
     assert "3 frames × 6 cameras, 160×90 to 64×32 pixels" in text
-    assert len(text.splitlines()) == (7 if importlib.util.find_spec("cv2") else 5)
+    assert len(text.splitlines()) == (8 if importlib.util.find_spec("cv2") else 6)
 
 
 def test_without_opencv(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,6 +54,16 @@ def test_without_opencv(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ratio_is_the_median_of_the_rounds() -> None:
     ways = {DECODING: Way((10.0, 20.0, 30.0), ()), READING: Way((11.0, 26.0, 90.0), ())}
     assert LoadTimes("", ways, True).ratio(READING) == pytest.approx(1.3)
+
+
+@pytest.mark.parametrize(("reading_ms", "verdict"), [(13.9, "reached"), (14.1, "missed")])
+def test_verdict_against_the_aim(reading_ms: float, verdict: str) -> None:
+    ways = {DECODING: Way((10.0,), (10.0,)), READING: Way((reading_ms,), (reading_ms,))}
+    last = str(LoadTimes("", ways, True)).splitlines()[-1]
+    assert last == (
+        f"reading the clip takes {reading_ms / 10:.2f} times bare decoding, "
+        f"at most 1.40 is the aim: {verdict}"
+    )
 
 
 def test_threads_are_given_back_and_nonsense_is_refused(

@@ -1,9 +1,10 @@
-"""Annotated boxes of a sample, expressed in `ref`.
+"""Annotated boxes of samples, expressed in `ref`.
 
 What enters are annotations in `global` (centre, quaternion, width-length-height); what leaves are
 rows of centre, length, width, height (metres), yaw (counter-clockwise from +x) and velocity (m/s).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,18 +23,25 @@ MAX_VELOCITY_STEP_S = 1.5
 
 @dataclass(frozen=True)
 class Boxes:
-    """The boxes of one sample; `classes` are rows of the data set's categories."""
+    """The boxes of samples, one sample's after the other's.
 
+    `counts` is how many each of the `t` samples has; `classes` are rows of the data set's
+    categories.
+    """
+
+    counts: tuple[int, ...]
     boxes_ref: Float[Tensor, "k 9"]
     valid_velocities: Bool[Tensor, " k"]
     classes: Int[Tensor, " k"]
 
 
-def boxes_of_sample(
-    tables: NuscenesTables, sample: int, ref_from_global: Float64[Tensor, "4 4"]
+def boxes_of_samples(
+    tables: NuscenesTables, samples: Sequence[int], ref_from_global: Float64[Tensor, "4 4"]
 ) -> Boxes:
-    """Boxes of a sample in `ref`; velocities that are not known are 0."""
-    rows = tables.annotations_of_sample(sample)
+    """Boxes of samples (-1: none) in `ref`; velocities that are not known are 0."""
+    none = np.zeros(0, np.int32)
+    rows_of = [tables.annotations_of_sample(s) if s >= 0 else none for s in samples]
+    rows = np.concatenate(rows_of)
     centre_global = torch.from_numpy(tables.column("sample_annotation", "translation_m")[rows])
     quaternion = torch.from_numpy(tables.column("sample_annotation", "rotation_wxyz")[rows])
     size_wlh = torch.from_numpy(tables.column("sample_annotation", "size_wlh_m")[rows])
@@ -50,7 +58,8 @@ def boxes_of_sample(
     )
     instances = tables.column("sample_annotation", "instance")[rows]
     classes = torch.from_numpy(tables.column("instance", "category")[instances]).long()
-    return Boxes(boxes_ref.float(), torch.from_numpy(valid), classes)
+    counts = tuple(len(rows) for rows in rows_of)
+    return Boxes(counts, boxes_ref.float(), torch.from_numpy(valid), classes)
 
 
 def velocities(

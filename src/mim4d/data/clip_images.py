@@ -77,6 +77,7 @@ class ImageReader:
             DataError: If a file is missing or wrong; it names the file and its record.
         """
         images = ClipImages.empty(rows.shape, self._image_hw, self._masks is not None)
+        sizes, target_from_stored = [], []
         for t, of_frame in enumerate(rows.tolist()):
             decoded = [
                 self._decode(row, draw) if row >= 0 else None
@@ -88,15 +89,18 @@ class ImageReader:
                     continue
                 image.write_to(images.levels[t, n])
                 shape = (image.stored_hw, self._image_hw)
-                images.sizes[t, n] = torch.tensor(image.placement.picture_hw(*shape))
-                images.intrinsics[t, n] = image.placement.target_from_stored(*shape)
+                sizes.append(image.placement.picture_hw(*shape))
+                target_from_stored.append(image.placement.target_from_stored(*shape))
                 # One mask serves all frames: their placement is the same, so must their size be.
                 if self._masks is not None and images.on_body is not None:
                     self._masks.check(n, image.stored_hw)
                     if t == np.argmax(rows[:, n] >= 0):
                         images.on_body[n] = self._masks.placed(n, image.placement, *shape)
-        stored = self._tables.intrinsics(rows[rows >= 0])
-        images.intrinsics[torch.from_numpy(rows >= 0)] @= stored
+        if sizes:
+            present = torch.from_numpy(rows >= 0)
+            images.sizes[present] = torch.tensor(sizes)
+            stored = self._tables.intrinsics(rows[rows >= 0])
+            images.intrinsics[present] = torch.stack(target_from_stored) @ stored
         return images
 
     def _decode(self, row: int, draw: ImageDraw) -> DecodedImage:

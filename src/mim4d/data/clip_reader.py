@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mim4d.data.augmentation import ImageDraw
 from mim4d.data.body_mask import BodyMasks
-from mim4d.data.boxes import boxes_of_sample
+from mim4d.data.boxes import boxes_of_samples
 from mim4d.data.clip import Clip
 from mim4d.data.clip_images import ImageReader
 from mim4d.data.lidar import EgoBody, read_sweep
@@ -43,6 +43,23 @@ class ClipPlan:
     anchors: Rows
     times_us: NDArray[np.int64]
     images: Rows
+
+
+@dataclass(frozen=True)
+class _Poses:
+    """Poses of a clip.
+
+    Attributes:
+        ref_from_global: From the log's coordinates to the car at the key frame.
+        ref_from_ego: The car at each frame's time.
+        ego_from_anchor: Mount of the sensor that gives each frame its time.
+        ref_from_camera: Each camera at its own exposure: the car's pose then, and the mount.
+    """
+
+    ref_from_global: Float64[Tensor, "4 4"]
+    ref_from_ego: Float64[Tensor, "t 4 4"]
+    ego_from_anchor: Float64[Tensor, "t 4 4"]
+    ref_from_camera: Float64[Tensor, "t n 4 4"]
 
 
 class ClipReader:
@@ -85,52 +102,46 @@ class ClipReader:
             DataError: If a file is missing or damaged; it names the file and its record.
         """
         key, tables = plan.key, self._tables
-        ref_from_global = invert_rigid(tables.global_from_ego(plan.anchors[key : key + 1]))[0]
+        poses = self._poses(plan)
         draws = draws or [ImageDraw()] * len(self._cameras)
         images = self._images.read(plan.images, draws)
-        ref_from_ego = self._ego_poses(plan, ref_from_global)
-        points, valid_points = _pad(self._read_points(plan, ref_from_ego))
-        boxes = [
-            boxes_of_sample(tables, sample, ref_from_global) if sample >= 0 else None
-            for sample in self._samples_of_frames(plan)
-        ]
-        boxes_ref, valid_boxes = _pad([b.boxes_ref if b else torch.zeros(0, 9) for b in boxes])
-        no_flags, no_classes = torch.zeros(0, dtype=torch.bool), torch.zeros(0, dtype=torch.long)
-        velocities, _ = _pad([b.valid_velocities if b else no_flags for b in boxes])
-        classes, _ = _pad([b.classes if b else no_classes for b in boxes], fill=-1)
+        sweeps = self._read_points(plan, poses)
+        points = torch.nn.utils.rnn.pad_sequence(sweeps, batch_first=True)
+        boxes = boxes_of_samples(tables, self._samples_of_frames(plan), poses.ref_from_global)
+        valid_boxes = _valid(boxes.counts)
         return Clip(
             images=images.levels[None],
             image_sizes=images.sizes[None],
             image_present=torch.from_numpy(plan.images >= 0)[None],
             intrinsics=images.intrinsics.float()[None],
-            ref_from_camera=self._camera_poses(plan, ref_from_global).float()[None],
+            ref_from_camera=poses.ref_from_camera.float()[None],
             image_times_s=self._image_times(plan)[None],
-            ref_from_ego=ref_from_ego.float()[None],
+            ref_from_ego=poses.ref_from_ego.float()[None],
             frame_times_s=_seconds(plan.times_us - plan.times_us[key])[None],
             frame_present=torch.from_numpy(plan.anchors >= 0)[None],
             key=key,
             points_ref=points[None],
-            valid_points=valid_points[None],
-            boxes_ref=boxes_ref[None],
+            valid_points=_valid([len(sweep) for sweep in sweeps])[None],
+            boxes_ref=_padded(boxes.boxes_ref, valid_boxes)[None],
             valid_boxes=valid_boxes[None],
-            valid_velocities=velocities[None],
-            box_classes=classes[None],
+            valid_velocities=_padded(boxes.valid_velocities, valid_boxes)[None],
+            box_classes=_padded(boxes.classes, valid_boxes, fill=-1)[None],
             camera_names=self._cameras,
             scene_names=(tables.scene(plan.scene).name,),
             key_tokens=(tables.sample(plan.sample).token,),
             on_body=None if images.on_body is None else images.on_body[None],
         )
 
-    def _read_points(self, plan: ClipPlan, ref_from_ego: Float64[Tensor, "t 4 4"]) -> list[Tensor]:
+    def _read_points(self, plan: ClipPlan, poses: _Poses) -> list[Tensor]:
         """Points of each frame in `ref`; none where the frame has no LiDAR of its own."""
         points = [torch.zeros(0, 3) for _ in plan.anchors]
-        mounts = self._tables.ego_from_sensor(np.maximum(plan.anchors, 0))
         for t in np.flatnonzero(plan.anchors >= 0).tolist():
             record = self._tables.sample_data(int(plan.anchors[t]))
             if record.channel == self._lidar:
                 path = self._tables.root / record.filename
                 where = f"sample_data {record.token}: "
-                points[t] = read_sweep(path, mounts[t], ref_from_ego[t], self._body, where)
+                mount, ref_from_ego = poses.ego_from_anchor[t], poses.ref_from_ego[t]
+                points[t] = read_sweep(path, mount, ref_from_ego, self._body, where)
         return points
 
     def _samples_of_frames(self, plan: ClipPlan) -> list[int]:
@@ -140,20 +151,23 @@ class ClipReader:
         samples = self._tables.column("sample_data", "sample")[rows]
         return [int(sample) for sample in np.where(is_sample, samples, -1)]
 
-    def _camera_poses(self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]) -> Tensor:
-        """`ref_from_camera`, `t n 4 4`: the car's pose at the exposure, then the camera's mount."""
-        rows = np.maximum(plan.images.ravel(), 0)
-        global_from_camera = self._tables.global_from_ego(rows) @ self._tables.ego_from_sensor(rows)
-        poses = (ref_from_global @ global_from_camera).view(*plan.images.shape, 4, 4)
-        return _identity_where(torch.from_numpy(plan.images < 0), poses)
-
-    def _ego_poses(
-        self, plan: ClipPlan, ref_from_global: Float64[Tensor, "4 4"]
-    ) -> Float64[Tensor, "t 4 4"]:
-        poses = ref_from_global @ self._tables.global_from_ego(np.maximum(plan.anchors, 0))
+    def _poses(self, plan: ClipPlan) -> _Poses:
+        """Every pose of the clip; the tables are asked once: a call costs more than its rows."""
+        t = len(plan.anchors)
+        rows = np.concatenate([plan.anchors, plan.images.ravel()])
+        global_from_ego = self._tables.global_from_ego(np.maximum(rows, 0))
+        ego_from_sensor = self._tables.ego_from_sensor(np.maximum(rows, 0))
+        ref_from_global = invert_rigid(global_from_ego[plan.key])
+        ref_from_ego = ref_from_global @ global_from_ego
+        ref_from_camera = (ref_from_ego[t:] @ ego_from_sensor[t:]).view(*plan.images.shape, 4, 4)
         # The product of a pose and its inverse is the identity but for rounding; make it exact.
-        is_key = torch.arange(len(plan.anchors)) == plan.key
-        return _identity_where(torch.from_numpy(plan.anchors < 0) | is_key, poses)
+        is_key = torch.arange(t) == plan.key
+        return _Poses(
+            ref_from_global,
+            _identity_where(torch.from_numpy(plan.anchors < 0) | is_key, ref_from_ego[:t]),
+            ego_from_sensor[:t],
+            _identity_where(torch.from_numpy(plan.images < 0), ref_from_camera),
+        )
 
     def _image_times(self, plan: ClipPlan) -> Tensor:
         times = self._tables.column("sample_data", "timestamp_us")[np.maximum(plan.images, 0)]
@@ -161,11 +175,16 @@ class ClipReader:
         return _seconds(times - plan.times_us[plan.key])
 
 
-def _pad(rows: list[Tensor], fill: int = 0) -> tuple[Tensor, Tensor]:
-    """Stack tensors of different lengths, and say what is not padding."""
-    lengths = torch.tensor([len(row) for row in rows])
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=fill)
-    return padded, torch.arange(padded.shape[1]) < lengths[:, None]
+def _valid(counts: Sequence[int]) -> Bool[Tensor, "t k"]:
+    """What is not padding where so many things of each frame are padded to the most."""
+    return torch.arange(max(counts)) < torch.tensor(counts)[:, None]
+
+
+def _padded(rows: Tensor, valid: Bool[Tensor, "t k"], fill: int = 0) -> Tensor:
+    """Things of all frames, one frame's after the other's, at the places that are valid."""
+    padded = rows.new_full((*valid.shape, *rows.shape[1:]), fill)
+    padded[valid] = rows
+    return padded
 
 
 def _identity_where(condition: Tensor, poses: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ the car's own returns.
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 from torch import Tensor
 
 from mim4d.errors import DataError, MissingFileError
@@ -34,10 +35,11 @@ class EgoBody:
     front_m: float = 4.0
     half_width_m: float = 1.1
 
-    def contains(self, points_ego: Float[Tensor, "p 3"]) -> Bool[Tensor, " p"]:
+    def contains(self, columns_ego: Float[np.ndarray, "3 p"]) -> Bool[np.ndarray, " p"]:
         """Points above, below or in the car."""
-        x, y = points_ego[:, 0], points_ego[:, 1]
-        return (x > self.rear_m) & (x < self.front_m) & (y.abs() < self.half_width_m)
+        x, y = columns_ego[:2]
+        inside = (x > self.rear_m) & (x < self.front_m) & (np.abs(y) < self.half_width_m)
+        return np.asarray(inside)
 
 
 def read_sweep(
@@ -61,31 +63,43 @@ def read_sweep(
     """
     if not path.is_file():
         raise MissingFileError(f"{where}LiDAR file {path} not found; was its archive extracted?")
-    content = bytearray(path.read_bytes())
+    content = path.read_bytes()
     if len(content) == 0 or len(content) % (4 * NUMBERS_PER_POINT):
         raise DataError(
             f"{where}LiDAR file {path} has {len(content)} bytes; expected a positive multiple of "
             f"{4 * NUMBERS_PER_POINT} (x, y, z, intensity, ring as float32): the file is empty, "
             "cut short or of another format; restore it"
         )
-    rows = torch.frombuffer(content, dtype=torch.float32).view(-1, NUMBERS_PER_POINT)
-    points_ego = _transform(ego_from_lidar.float(), rows)  # precise enough for what is dropped
-    # A product with a coordinate that is not finite is not finite either.
-    finite = points_ego[:, 0].isfinite()
-    if not finite.any():
+    rows = np.frombuffer(content, np.float32).reshape(-1, NUMBERS_PER_POINT)
+    # Each coordinate in one piece of memory: what follows is several times as fast.
+    columns = np.ascontiguousarray(rows[:, :3].T)
+    kept = _kept(columns, ego_from_lidar, body)
+    if kept is None:
         raise DataError(
-            f"{where}LiDAR file {path}: none of its {len(finite)} points is finite; restore it"
+            f"{where}LiDAR file {path}: none of its {len(rows)} points is finite; restore it"
         )
-    kept = (finite & ~body.contains(points_ego)).nonzero()[:, 0]
-    return _transform(target_from_ego @ ego_from_lidar, rows.index_select(0, kept)).float()
+    return _transform(target_from_ego @ ego_from_lidar, columns.take(kept, axis=1))
+
+
+def _kept(
+    columns: Float32[np.ndarray, "3 p"], ego_from_lidar: Float64[Tensor, "4 4"], body: EgoBody
+) -> Int64[np.ndarray, " k"] | None:
+    """Which points are finite and none of the car; None if not one is finite."""
+    mount = ego_from_lidar.float()  # precise enough for what is dropped
+    points_ego = torch.addmm(mount[:3, 3:], mount[:3, :3], torch.from_numpy(columns)).numpy()
+    # A product with a coordinate that is not finite is not finite either.
+    finite = np.isfinite(points_ego[0])
+    return np.flatnonzero(finite & ~body.contains(points_ego)) if finite.any() else None
 
 
 def _transform(
-    a_from_lidar: Float[Tensor, "4 4"], rows: Float32[Tensor, "p 5"]
-) -> Float[Tensor, "p 3"]:
-    """`transform_points` of x, y, z in the matrix's precision, three times as fast for thousands.
+    a_from_lidar: Float64[Tensor, "4 4"], columns: Float32[np.ndarray, "3 p"]
+) -> Float32[Tensor, "p 3"]:
+    """`transform_points` in float64, several times as fast for thousands: one product.
 
-    As one product; on the CPU, neither autocast nor TF32 rounds it.
+    With a fourth coordinate of 1, the product alone leaves the points as rows in one piece.
     """
-    columns = rows[:, :3].T.to(a_from_lidar.dtype, memory_format=torch.contiguous_format)
-    return torch.addmm(a_from_lidar[:3, 3:], a_from_lidar[:3, :3], columns).T
+    homogeneous = np.ones((4, columns.shape[1]))
+    homogeneous[:3] = columns
+    points = homogeneous.T @ a_from_lidar[:3].numpy().T
+    return torch.from_numpy(points.astype(np.float32))

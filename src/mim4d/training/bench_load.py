@@ -25,6 +25,8 @@ from mim4d.training.bench_data import write_bench_data
 
 DECODING = "decoding at reduced size (Pillow)"
 READING = "reading the clip"
+MAX_RATIO = 1.4
+"""Processor time that reading a clip may take, in times of bare decoding."""
 _OPENCV_DECODING = "decoding at reduced size (OpenCV)"
 _OPENCV = "OpenCV: decode, resize, normalise"
 _OPENCV_FLOAT = "OpenCV: decode, float, resize, normalise"
@@ -71,6 +73,11 @@ class LoadTimes:
             lines.append(
                 f"{name:<41}{median:>8.1f}{spread:>16}{wall:>10.1f}{self.ratio(name):>7.2f}"
             )
+        ratio = self.ratio(READING)
+        lines.append(
+            f"{READING} takes {ratio:.2f} times bare decoding, at most {MAX_RATIO:.2f} is the aim: "
+            + ("reached" if ratio <= MAX_RATIO else "missed")
+        )
         if not self.has_opencv:
             lines.append("OpenCV is not installed, its rows are left out: pip install mim4d[bench]")
         return "\n".join(lines)
