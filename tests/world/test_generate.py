@@ -15,7 +15,7 @@ from PIL import Image
 
 from mim4d.cli import main
 from mim4d.errors import DataError
-from mim4d.world.folder import TITLE, _put_in_place, scene_name
+from mim4d.world.folder import TITLE, _put_in_place, built_aside, scene_name
 from mim4d.world.generate import VERSION, generate_world
 from tests.world.conftest import SMALL, read_rows
 
@@ -100,13 +100,14 @@ def test_a_world_is_overwritten_when_asked(old, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
 
 
-def test_a_link_to_a_world_stays_and_leads_to_the_new_one(old, tmp_path):
-    link = tmp_path / "link"
-    link.symlink_to(old)
-    generate_world(link, scenes=1, held_out=0, workers=1, overwrite=True, **{**TINY, "seed": 8})
-    assert link.is_symlink()
-    assert "seed 8" in (old / "README.md").read_text()
+def test_a_link_to_a_world_stays_and_leads_to_the_new_one(tmp_path):
+    (tmp_path / "w").mkdir()
+    (tmp_path / "link").symlink_to("w")
+    with built_aside(tmp_path / "link") as partial:
+        (partial / "new").touch()
+    assert (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "w"]
+    assert [path.name for path in (tmp_path / "w").iterdir()] == ["new"]
 
 
 def test_an_earlier_world_that_cannot_be_removed_is_named(tmp_path, monkeypatch):

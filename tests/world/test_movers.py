@@ -1,19 +1,14 @@
 import numpy as np
 import pytest
 
-from mim4d.world.layout import sample_layout
 from mim4d.world.movers import Movers, PlacedMovers
 from mim4d.world.tracks import track
 from tests.reference.movers import mover_poses, mover_rows, moving_solid
 
 
 @pytest.fixture(scope="module")
-def layout():
-    return next(
-        drawn
-        for i in range(20)
-        if len((drawn := sample_layout(np.random.SeedSequence((1, 3, i)), 0.5)).movers) > 4
-    )
+def layout(layouts):
+    return next(drawn for drawn in layouts if len(drawn.movers) > 4)
 
 
 def rays_towards(layout, poses, count, rng):
