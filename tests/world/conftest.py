@@ -11,10 +11,14 @@ import pytest
 pytest.importorskip("numba", reason="the world needs pip install 'mim4d[world]'")
 pytest.importorskip("embreex", reason="the world needs pip install 'mim4d[world]'")
 
+from mim4d.world import layout as layout_module
 from mim4d.world.generate import VERSION, generate_world
+from mim4d.world.layout import Layout, sample_layout
+from mim4d.world.stock import Stock
 
 Row = dict[str, Any]
 SMALL = {"seed": 7, "samples_per_scene": 3, "image_hw": (48, 80), "lidar_azimuths": 540}
+LAYOUT_S, LAYOUTS = 4.0, 16
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("world") / "data"
     generate_world(out, scenes=1, held_out=1, workers=1, **SMALL)
     return out
+
+
+@pytest.fixture(scope="session")
+def layouts() -> list[Layout]:
+    """The first scenes of a stream, LAYOUT_S long; of one stock, which saves most shapes."""
+    shared = Stock(5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout_module, "Stock", lambda seed: shared)
+        seeds = [np.random.SeedSequence((1, 3, i)) for i in range(LAYOUTS)]
+        return [sample_layout(seed, LAYOUT_S) for seed in seeds]
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from mim4d.cli import main
 from mim4d.errors import DataError
-from mim4d.world.folder import TITLE, scene_name
+from mim4d.world.folder import TITLE, _put_in_place, built_aside, scene_name
 from mim4d.world.generate import VERSION, generate_world
 from tests.world.conftest import SMALL, read_rows
 
@@ -97,6 +98,37 @@ def test_a_world_is_overwritten_when_asked(old, tmp_path):
     assert "seed 8" in (old / "README.md").read_text()
     assert len(read_rows(old)["sample"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_a_link_to_a_world_stays_and_leads_to_the_new_one(tmp_path):
+    (tmp_path / "w").mkdir()
+    (tmp_path / "link").symlink_to("w")
+    with built_aside(tmp_path / "link") as partial:
+        (partial / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "w"]
+    assert [path.name for path in (tmp_path / "w").iterdir()] == ["new"]
+
+
+def test_an_earlier_world_that_cannot_be_removed_is_named(tmp_path, monkeypatch):
+    out = tmp_path / "w"
+    out.mkdir()
+
+    def refuse(path, ignore_errors=False):
+        raise PermissionError(f"{path} stays")
+
+    monkeypatch.setattr("mim4d.world.folder.shutil.rmtree", refuse)
+    with pytest.raises(DataError, match=r"new world is in place.* remove .*\.old yourself"):
+        _put_in_place(Path(tempfile.mkdtemp(dir=tmp_path, suffix=".partial")), out)
+
+
+def test_an_earlier_world_is_put_back_where_the_new_one_cannot_come(tmp_path):
+    out = tmp_path / "w"
+    out.mkdir()
+    (out / "kept").touch()
+    with pytest.raises(FileNotFoundError):
+        _put_in_place(tmp_path / ".gone.partial", out)
+    assert files(tmp_path) == [Path("w/kept")]
 
 
 @pytest.mark.parametrize("missing", ["README.md", VERSION])
@@ -200,8 +232,11 @@ def test_scene_names_are_four_digits_and_end():
         ({"seed": -1}, "seed=-1"),
         ({"samples_per_scene": 0}, "samples_per_scene=0"),
         ({"keyframe_interval_s": 0.0}, "keyframe_interval_s"),
+        ({"keyframe_interval_s": float("nan")}, "keyframe_interval_s=nan"),
         ({"image_hw": (8, 80)}, "image_hw"),
+        ({"image_hw": (100_000, 80)}, "image_hw=.*16 to 4096"),
         ({"lidar_azimuths": 0}, "lidar_azimuths"),
+        ({"lidar_azimuths": 10**9}, "lidar_azimuths"),
         ({"workers": 0}, "workers=0"),
         ({"scenes": 6001}, "6001 training scenes"),
         ({"camera_rate_hz": 1.0}, "camera_rate_hz=1.0: expected 2 to"),

@@ -8,7 +8,6 @@ import mim4d.world.kernels as kernels_module
 import mim4d.world.tracing as tracing_module
 from mim4d.world import curves, facades, ground, liveries, materials, noise, paint, spots
 from mim4d.world.colours import STYLE_SHARES
-from mim4d.world.layout import sample_layout
 from mim4d.world.meshes import Material
 
 
@@ -44,10 +43,9 @@ def finish_in_plain_python(h):
     return ((h >> 38) & 0xFFFFFF) * noise.UNIT
 
 
-def test_compiled_ground_equals_interpreted(monkeypatch):
+def test_compiled_ground_equals_interpreted(layouts, monkeypatch):
     """Also fails where a stale cache holds an older version of a called kernel."""
-    layout = sample_layout(np.random.SeedSequence((1, 0, 0)), 1.0)
-    table, rng = layout.ground, np.random.default_rng(0)
+    table, rng = layouts[0].ground, np.random.default_rng(0)
     points = np.concatenate([rng.uniform(-12.0, 12.0, (80, 2)), rng.uniform(-60.0, 60.0, (80, 2))])
     args = (table.pieces, table.first, table.roads, table.look)
     compiled = [ground.ground_albedo(*args, x, y, 0.01, 0.02) for x, y in points]

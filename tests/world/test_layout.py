@@ -1,16 +1,10 @@
 import numpy as np
-import pytest
 
-from mim4d.world.layout import Layout, View, sample_layout
-from mim4d.world.site import overlap, rectangle
+from mim4d.world.layout import View, sample_layout
+from mim4d.world.site import rectangle
 from mim4d.world.traffic import HIGHEST_SPEED
-
-DURATION_S = 4.0
-
-
-@pytest.fixture(scope="module")
-def layouts() -> list[Layout]:
-    return [sample_layout(np.random.SeedSequence((1, 3, i)), DURATION_S) for i in range(4)]
+from tests.reference.movers import mover_poses
+from tests.world.conftest import LAYOUT_S
 
 
 def footprint(mesh, pose):
@@ -19,7 +13,7 @@ def footprint(mesh, pose):
 
 
 def test_ego_moves_smoothly_along_its_heading(layouts):
-    times = np.arange(0.0, DURATION_S, 0.05)
+    times = np.arange(0.0, LAYOUT_S, 0.05)
     for layout in layouts:
         poses = layout.ego.poses(times)
         step = np.diff(poses[:, :2], axis=0)
@@ -34,21 +28,11 @@ def test_ego_moves_smoothly_along_its_heading(layouts):
         assert np.abs(apart[speed > 0.1]).max(initial=0.0) < 0.02
 
 
-def test_ego_drives_on_the_road_and_touches_nothing(layouts):
+def test_ego_drives_between_the_kerbs(layouts):
     for layout in layouts:
-        standing = np.stack(
-            [footprint(t.mesh, (t.x, t.y, t.yaw)) for t in layout.things if t.category]
-        )
-        for time in np.arange(0.0, DURATION_S, 0.25):
-            x, y, yaw = layout.ego.poses(np.array([time]))[0]
-            middle = (x + 1.4 * np.cos(yaw), y + 1.4 * np.sin(yaw), yaw)
-            car = rectangle(*middle, 2.4, 0.95)
+        for x, y, yaw in layout.ego.poses(np.arange(0.0, LAYOUT_S, 0.25)):
+            car = rectangle(x + 1.4 * np.cos(yaw), y + 1.4 * np.sin(yaw), yaw, 2.4, 0.95)
             assert layout.ground.beyond_kerb(car)[:, 0].max() < 0.0
-            others = [
-                footprint(m.thing.mesh, m.motion.poses(np.array([time]))[0]) for m in layout.movers
-            ]
-            every = np.concatenate([standing, np.stack(others)]) if others else standing
-            assert overlap(np.broadcast_to(car, every.shape), every).max() < 0.0
 
 
 def test_buildings_keep_off_roads_and_sidewalks(layouts):
@@ -66,19 +50,8 @@ def test_buildings_keep_off_roads_and_sidewalks(layouts):
                 assert (beyond[:, 0] > beyond[:, 1] - 0.8).all()  # canopies and eaves hang over
 
 
-def test_movers_never_meet(layouts):
-    for layout in layouts:
-        for time in (0.0, 2.0, DURATION_S):
-            at = [
-                footprint(m.thing.mesh, m.motion.poses(np.array([time]))[0]) for m in layout.movers
-            ]
-            for i in range(len(at)):
-                for j in range(i):
-                    assert overlap(at[i], at[j]) < 0.0
-
-
 def test_scenes_differ(layouts):
-    assert len({len(layout.things) for layout in layouts}) > 2
+    assert len({len(layout.things) for layout in layouts}) > len(layouts) // 2
     assert len({round(float(layout.light.sun_direction[2]), 3) for layout in layouts}) == len(
         layouts
     )
@@ -94,9 +67,9 @@ def test_view_keeps_what_is_ahead_and_close():
 
 
 def test_layout_depends_on_its_seed_only():
-    first, second = (sample_layout(np.random.SeedSequence((1, 3, 0)), 2.0) for _ in range(2))
+    first, second = (sample_layout(np.random.SeedSequence((1, 3, 0)), 0.5) for _ in range(2))
     np.testing.assert_array_equal(
         np.stack([thing.row() for thing in first.things]),
         np.stack([thing.row() for thing in second.things]),
     )
-    np.testing.assert_array_equal(first.mover_poses(1.0), second.mover_poses(1.0))
+    np.testing.assert_array_equal(mover_poses(first, 0.4), mover_poses(second, 0.4))

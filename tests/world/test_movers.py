@@ -1,18 +1,14 @@
 import numpy as np
 import pytest
 
-from mim4d.world.layout import sample_layout
 from mim4d.world.movers import Movers, PlacedMovers
 from mim4d.world.tracks import track
+from tests.reference.movers import mover_poses, mover_rows, moving_solid
 
 
 @pytest.fixture(scope="module")
-def layout():
-    return next(
-        drawn
-        for i in range(20)
-        if len((drawn := sample_layout(np.random.SeedSequence((1, 3, i)), 0.5)).movers) > 4
-    )
+def layout(layouts):
+    return next(drawn for drawn in layouts if len(drawn.movers) > 4)
 
 
 def rays_towards(layout, poses, count, rng):
@@ -25,10 +21,10 @@ def rays_towards(layout, poses, count, rng):
 
 def test_placed_movers_are_what_a_solid_of_moved_meshes_is(layout):
     """The slow twin moves the triangles, ours moves the rays."""
-    poses, rng = layout.mover_poses(0.25), np.random.default_rng(0)
+    poses, rng = mover_poses(layout, 0.25), np.random.default_rng(0)
     origins, directions = rays_towards(layout, poses, 4000, rng)
     limits = rng.uniform(5.0, 200.0, 4000).astype(np.float32)
-    slow = layout.moving_solid(poses)
+    slow = moving_solid(layout, poses)
     fast = PlacedMovers(Movers(layout), poses, np.ones(len(poses), dtype=np.bool_))
     np.testing.assert_array_equal(fast.objects, slow.objects)
     np.testing.assert_array_equal(fast.materials, slow.materials)
@@ -46,7 +42,7 @@ def test_placed_movers_are_what_a_solid_of_moved_meshes_is(layout):
 
 def test_neighbouring_rays_are_ruled_out_together_and_rightly(layout):
     """Rays of a camera, and rays to the sun from what it sees: bundles of them are narrow."""
-    poses = layout.mover_poses(0.25)
+    poses = mover_poses(layout, 0.25)
     nearest = poses[np.argmin(np.hypot(*poses[:, :2].T))]
     u, v = np.meshgrid(np.linspace(-0.6, 0.6, 300), np.linspace(-0.2, 0.2, 100))
     course = np.arctan2(nearest[1], nearest[0])
@@ -54,7 +50,7 @@ def test_neighbouring_rays_are_ruled_out_together_and_rightly(layout):
     rays = (rays / np.linalg.norm(rays, axis=1, keepdims=True)).astype(np.float32)
     origins = np.tile(np.array([0.0, 0.0, 1.5], np.float32), (len(rays), 1))
     limits = np.full(len(rays), 300.0, np.float32)
-    slow = layout.moving_solid(poses)
+    slow = moving_solid(layout, poses)
     fast = PlacedMovers(Movers(layout), poses, np.ones(len(poses), dtype=np.bool_))
     hit = fast.nearest(origins, rays, limits)[1]
     hit_slow = slow.nearest(origins, rays, limits)[1]
@@ -68,7 +64,7 @@ def test_neighbouring_rays_are_ruled_out_together_and_rightly(layout):
 
 
 def test_movers_that_are_not_wanted_are_not_there(layout):
-    poses = layout.mover_poses(0.0)
+    poses = mover_poses(layout, 0.0)
     origins, directions = rays_towards(layout, poses, 50, np.random.default_rng(1))
     none = PlacedMovers(Movers(layout), poses, np.zeros(len(poses), dtype=np.bool_))
     assert (none.nearest(origins, directions, np.full(50, 99.0, np.float32))[1] == -1).all()
@@ -76,14 +72,14 @@ def test_movers_that_are_not_wanted_are_not_there(layout):
 
 
 def test_rows_are_those_of_the_layout(layout):
-    poses = layout.mover_poses(0.1)
-    np.testing.assert_allclose(Movers(layout).rows(poses), layout.mover_rows(poses))
+    poses = mover_poses(layout, 0.1)
+    np.testing.assert_allclose(Movers(layout).rows(poses), mover_rows(layout, poses))
 
 
 def test_tracks_are_motion_at_the_times(layout):
     times = np.array([-50_000, 0, 120_000])
     tracks = track(layout, times)
-    np.testing.assert_allclose(tracks.poses[:, 1], layout.mover_poses(0.0))
+    np.testing.assert_allclose(tracks.poses[:, 1], mover_poses(layout, 0.0))
     later = track(layout, times + 1000)
     np.testing.assert_allclose(
         (later.poses - tracks.poses)[..., :2] / 1e-3, tracks.velocities, atol=0.02

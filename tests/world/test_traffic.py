@@ -1,29 +1,17 @@
 """Laws of what moves and what stands, over the first scenes of a stream."""
 
 import numpy as np
-import pytest
 
-from mim4d.world import layout as layout_module
 from mim4d.world.classes import CATEGORIES, DETECTION_CLASS
 from mim4d.world.driving import FIRMEST_START, HARDEST_BRAKE
-from mim4d.world.layout import Layout, sample_layout
+from mim4d.world.layout import Layout
 from mim4d.world.motion import Mover
 from mim4d.world.site import half_size, meets, meets_in_time, overlap, rectangles
-from mim4d.world.stock import Stock
 from mim4d.world.traffic import EGO_CENTRE_M, EGO_HALF_M, HIGHEST_SPEED
 from mim4d.world.walkers import on_foot
+from tests.world.conftest import LAYOUT_S, LAYOUTS
 
-DURATION_S, SCENES = 4.0, 24
-TIMES = np.arange(0.0, DURATION_S, 0.05)
-
-
-@pytest.fixture(scope="module")
-def layouts() -> list[Layout]:
-    shared = Stock(5)  # one stock for all scenes saves the building of most shapes
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout_module, "Stock", lambda seed: shared)
-        seeds = [np.random.SeedSequence((1, 3, i)) for i in range(SCENES)]
-        return [sample_layout(seed, DURATION_S) for seed in seeds]
+TIMES = np.arange(0.0, LAYOUT_S, 0.05)
 
 
 def vehicles(layout: Layout) -> list[Mover]:
@@ -96,7 +84,7 @@ def test_vehicles_drive_on_the_right(layouts):
 
 def test_vehicles_accelerate_and_brake_within_bounds(layouts):
     step = 0.02
-    times = np.arange(0.0, DURATION_S, step)
+    times = np.arange(0.0, LAYOUT_S, step)
     for layout in layouts:
         for motion in [layout.ego, *(m.motion for m in vehicles(layout))]:
             speeds = motion.speeds(times)
@@ -141,9 +129,9 @@ def test_every_detection_class_occurs_in_a_good_share_of_scenes(layouts):
         }
         for name in near:
             seen[name] += 1
-    assert min(seen.values()) >= SCENES / 3, seen
-    assert seen["car"] >= SCENES - 1
-    assert seen["pedestrian"] >= SCENES - 2
+    assert min(seen.values()) >= LAYOUTS / 3, seen
+    assert seen["car"] >= LAYOUTS - 1
+    assert seen["pedestrian"] >= LAYOUTS - 2
 
 
 def test_categories_are_known_and_riders_ride(layouts):

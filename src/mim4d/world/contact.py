@@ -29,6 +29,7 @@ def make_contact(footprints: Float[np.ndarray, "q 6"], origin: Float[np.ndarray,
     """Sort footprints (x, y, cos, sin, half length, half width) into a grid around the camera."""
     half = 0.5 * CELLS * CELL_M
     x, y = float(origin[0]) - half, float(origin[1]) - half
+    footprints = np.ascontiguousarray(footprints)  # one compiled kernel serves all orders
     return Contact(footprints, x, y, _sort(footprints, x, y))
 
 

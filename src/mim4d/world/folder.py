@@ -87,6 +87,7 @@ def built_aside(out: Path) -> Iterator[Path]:
     """
     partial: Path | None = None
     try:
+        out = out.resolve()  # a link stays, and what it leads to is replaced
         out.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".partial", dir=out.parent))
         partial.chmod(0o755)
@@ -110,8 +111,18 @@ def _put_in_place(partial: Path, out: Path) -> None:
         return
     old = partial.with_suffix(".old")
     out.rename(old)
-    partial.rename(out)
-    shutil.rmtree(old)
+    try:
+        partial.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+    try:
+        shutil.rmtree(old)
+    except OSError as error:
+        raise DataError(
+            f"{out}: the new world is in place, but not all of the earlier one could be removed "
+            f"({error}): remove {old} yourself"
+        ) from error
 
 
 def make_folders(root: Path, with_sweeps: bool) -> None:

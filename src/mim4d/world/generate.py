@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Generator
@@ -43,7 +44,8 @@ from mim4d.world.town_maps import write_town_maps
 TRAINING_STREAM, HELD_OUT_STREAM = 1, 2
 SPLITS: dict[int, Split] = {TRAINING_STREAM: "train", HELD_OUT_STREAM: "val"}
 EPOCH_US = {TRAINING_STREAM: 1_500_000_000_000_000, HELD_OUT_STREAM: 1_400_000_000_000_000}
-SMALLEST_IMAGE = 16
+SMALLEST_IMAGE, LARGEST_IMAGE = 16, 4096  # rows and columns
+MOST_AZIMUTHS = 100_000
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def generate_world(
     """
     started = time.monotonic()
     _check(scenes, held_out, seed, lidar_azimuths)
+    if not 0.1 <= keyframe_interval_s <= 10.0:
+        raise ValueError(f"keyframe_interval_s={keyframe_interval_s}: expected 0.1 to 10 seconds")
     recording = Recording(
         samples=samples_per_scene,
         interval_us=round(keyframe_interval_s * 1e6),
@@ -123,7 +127,7 @@ def generate_world(
         camera_hz=camera_rate_hz,
         lidar_hz=lidar_rate_hz,
     )
-    _check_recording(recording, keyframe_interval_s)
+    _check_recording(recording)
     check_target(out, overwrite)
     with built_aside(out) as partial:
         make_folders(partial, camera_rate_hz is not None or lidar_rate_hz is not None)
@@ -156,21 +160,19 @@ def _check(scenes: int, held_out: int, seed: int, azimuths: int) -> None:
         )
     if seed < 0:
         raise ValueError(f"seed={seed}: expected 0 or more")
-    if azimuths < 1:
-        raise ValueError(f"lidar_azimuths={azimuths}: expected at least 1")
+    if not 1 <= azimuths <= MOST_AZIMUTHS:
+        raise ValueError(f"lidar_azimuths={azimuths}: expected 1 to {MOST_AZIMUTHS}")
     for is_held_out, count in ((False, scenes), (True, held_out)):
         scene_name(is_held_out, max(count - 1, 0))
 
 
-def _check_recording(recording: Recording, interval_s: float) -> None:
+def _check_recording(recording: Recording) -> None:
     if recording.samples < 1:
         raise ValueError(f"samples_per_scene={recording.samples}: expected at least 1")
-    if not 0.1 <= interval_s <= 10.0:
-        raise ValueError(f"keyframe_interval_s={interval_s}: expected 0.1 to 10 seconds")
-    if min(recording.height, recording.width) < SMALLEST_IMAGE:
+    size = (recording.height, recording.width)
+    if not SMALLEST_IMAGE <= min(size) <= max(size) <= LARGEST_IMAGE:
         raise ValueError(
-            f"image_hw={(recording.height, recording.width)}: expected at least {SMALLEST_IMAGE} "
-            "rows and columns"
+            f"image_hw={size}: expected {SMALLEST_IMAGE} to {LARGEST_IMAGE} rows and columns"
         )
     recording.check()
 
@@ -216,7 +218,7 @@ def _run(jobs: list[SceneJob], workers: int) -> Generator[SceneCounts, None, Non
         return
     compile_kernels()
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn)
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_at_interrupt)
     try:
         futures = [pool.submit(record_scene, job) for job in jobs]
         for future in as_completed(futures):
@@ -228,6 +230,11 @@ def _run(jobs: list[SceneJob], workers: int) -> Generator[SceneCounts, None, Non
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_at_interrupt() -> None:
+    """Let Ctrl-C end a worker at once; by itself it would go on to the next scene."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def compile_kernels() -> None:

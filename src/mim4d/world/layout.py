@@ -14,13 +14,12 @@ from mim4d.world.fleet import populate
 from mim4d.world.furnish import furnish
 from mim4d.world.ground import GroundTable, make_ground
 from mim4d.world.lighting import Light, sample_light
-from mim4d.world.meshes import Mesh, join
+from mim4d.world.meshes import join
 from mim4d.world.motion import Motion, Mover
 from mim4d.world.network import sample_plan
 from mim4d.world.plots import sample_style
 from mim4d.world.roads import StreetPlan
-from mim4d.world.site import Site, Thing, object_row
-from mim4d.world.spots import OBJECT_COLUMNS
+from mim4d.world.site import Site, Thing
 from mim4d.world.stock import Stock
 from mim4d.world.town import Placement, placement
 from mim4d.world.tracing import Solid
@@ -74,47 +73,10 @@ class Layout:
 
     def standing_solid(self) -> Solid:
         """Everything that stands, ready to be traced."""
-        return _solid(
-            [
-                (thing.mesh.moved(thing.x, thing.y, 0.0, thing.yaw), row)
-                for row, thing in enumerate(self.things)
-            ]
-        )
-
-    def mover_poses(self, time_s: float) -> Float[np.ndarray, "k 3"]:
-        """x, y and yaw of each mover at a time."""
-        time = np.array([time_s])
-        poses = [mover.motion.poses(time)[0] for mover in self.movers]
-        return np.stack(poses) if poses else np.zeros((0, 3))
-
-    def mover_rows(self, poses: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "k c"]:
-        """The movers' rows of the object table."""
-        rows = [
-            object_row(pose[0], pose[1], pose[2], mover.thing.seed, mover.thing.look)
-            for mover, pose in zip(self.movers, poses, strict=True)
-        ]
-        return np.stack(rows) if rows else np.zeros((0, OBJECT_COLUMNS))
-
-    def moving_solid(self, poses: Float[np.ndarray, "k 3"], view: View | None = None) -> Solid:
-        """The movers at these poses; with a `view`, those that can show or cast a shadow in it."""
-        first = len(self.things)
-        return _solid(
-            [
-                (mover.thing.mesh.moved(pose[0], pose[1], 0.0, pose[2]), first + i)
-                for i, (mover, pose) in enumerate(zip(self.movers, poses, strict=True))
-                if view is None or view.concerns(pose[0], pose[1])
-            ]
-        )
-
-
-def _solid(placed: list[tuple[Mesh, int]]) -> Solid:
-    """Meshes in world axes, each with its object's row, as one solid."""
-    if not placed:
-        none = np.zeros(0, dtype=np.uint8)
-        return Solid(np.zeros((0, 3, 3)), none, none.astype(np.int32))
-    whole = join([mesh for mesh, _ in placed])
-    objects = [np.full(len(mesh.materials), row, dtype=np.int32) for mesh, row in placed]
-    return Solid(whole.triangles, whole.materials, np.concatenate(objects))
+        meshes = [thing.mesh.moved(thing.x, thing.y, 0.0, thing.yaw) for thing in self.things]
+        whole, sizes = join(meshes), [len(mesh.materials) for mesh in meshes]
+        objects = np.repeat(np.arange(len(meshes), dtype=np.int32), sizes)
+        return Solid(whole.triangles, whole.materials, objects)
 
 
 def sample_layout(

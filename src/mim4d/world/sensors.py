@@ -130,7 +130,7 @@ class Stage:
         """
         height, width = rays.shape[:2]
         world_from_camera = self.world_from_ego(time_us) @ camera.ego_from_camera
-        origin = world_from_camera[:3, 3]
+        origin = world_from_camera[:3, 3].copy()  # contiguous: one compiled kernel serves all
         poses = self.mover_poses(time_us)
         concerned = self._concern(world_from_camera, camera.half_angle(width), poses)
         moving = PlacedMovers(self._movers, poses, concerned)

@@ -136,7 +136,7 @@ def cast_rays(
         far_m: Nothing farther is hit.
     """
     origins = np.ascontiguousarray(np.broadcast_to(origin, directions.shape), dtype=np.float32)
-    heights = np.broadcast_to(origin, directions.shape)[:, 2]
+    heights = np.broadcast_to(origin, directions.shape)[:, 2].copy()
     ground = _ground_kernel(heights, directions, far_m)
     nearer, still = standing.nearest(origins, directions, ground)
     nearest, moved = moving.nearest(origins, directions, nearer)
