@@ -9,7 +9,8 @@ import pytest
 import mim4d
 from mim4d.build import build_dataset
 from mim4d.cli import main
-from mim4d.config import OptimConfig, config_to_json
+from mim4d.config import OptimConfig
+from mim4d.config_json import config_to_json
 from mim4d.training import bench
 from tests.toy import toy_config
 

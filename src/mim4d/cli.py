@@ -17,7 +17,8 @@ import tyro
 
 import mim4d
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import RunConfig, config_from_json, config_to_json
+from mim4d.config import RunConfig
+from mim4d.config_json import config_from_json, config_to_json
 from mim4d.options import (
     BenchLoad,
     BenchStep,

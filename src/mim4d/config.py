@@ -2,19 +2,14 @@
 
 Plain numbers only: this module imports no torch, so that `--help` answers at once. A run is a
 preset function of `presets.py` that returns a complete `RunConfig`; `build.py` is the one place
-that turns a config into objects. JSON in and out refuses unknown keys.
+that turns a config into objects. `config_json` writes and reads it.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import cattrs
 import tyro
-from cattrs.errors import ClassValidationError
-from cattrs.strategies import configure_union_passthrough
-from cattrs.v import format_exception
 
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
@@ -326,45 +321,3 @@ class RunConfig:
                 size,
                 f"a multiple of mask.patch_px ({self.mask.patch_px})",
             )
-
-
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    configure_union_passthrough(str | int | float | None, converter)
-    converter.register_structure_hook(Path, lambda value, _: Path(value))
-    converter.register_unstructure_hook(Path, str)
-    return converter
-
-
-def _reason(error: BaseException, kind: type | None) -> str:
-    """Our own messages name path, value and expectation; the library's are kept for the rest."""
-    if type(error) is ValueError and str(error).startswith("config "):
-        return str(error)
-    return format_exception(error, kind)
-
-
-def config_to_json(config: RunConfig) -> str:
-    """The config as indented JSON; `config_from_json` gives the equal config back."""
-    return json.dumps(_converter().unstructure(config), indent=2) + "\n"
-
-
-def config_from_json(text: str, where: str) -> RunConfig:
-    """Read a config.
-
-    Args:
-        text: What `config_to_json` wrote.
-        where: File the text comes from, for messages.
-
-    Raises:
-        ValueError: If the text is no JSON, has unknown keys or values of the wrong kind.
-    """
-    try:
-        values = json.loads(text)
-        if not isinstance(values, dict):
-            raise ValueError(f"{where}: not a run configuration: expected an object of options")
-        return _converter().structure(values, RunConfig)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: not valid JSON ({error})") from error
-    except ClassValidationError as error:
-        reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
-        raise ValueError(f"{where}: not a run configuration of this version: {reasons}") from error

@@ -94,7 +94,7 @@ class Evaluation:
                 f"{ROW_NAMES[name]:<26} {e.abs_rel:>8.3f} {ratio:>8.2f} {e.rmse:>8.2f} "
                 f"{e.delta_1:>8.3f}"
             )
-        where = "held-out" if self.held_out else "TRAINING (no held-out ones were found)"
+        where = "held-out" if self.held_out else "TRAINING"
         pixels = next(iter(self.rows.values())).num_pixels
         lines.append(
             f"{self.num_clips} clips of {len(self.scenes)} {where} scenes, {pixels} pixels, truth: "

@@ -7,7 +7,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from mim4d.build import build_model, build_video_encoder, without_weights_file
-from mim4d.config import RunConfig, config_from_json
+from mim4d.config import RunConfig
+from mim4d.config_json import config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.training.checkpoint import ENCODER_FILE, latest_checkpoint, load_checkpoint

@@ -17,7 +17,8 @@ import mim4d
 from mim4d.augment_config import AugmentConfig
 from mim4d.build import build_dataset
 from mim4d.cli import main
-from mim4d.config import OptimConfig, RunConfig, config_to_json
+from mim4d.config import OptimConfig, RunConfig
+from mim4d.config_json import config_to_json
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training import loop
 from mim4d.training.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint

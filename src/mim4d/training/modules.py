@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
-from mim4d.config import RunConfig, config_to_json
+from mim4d.config import RunConfig
+from mim4d.config_json import config_to_json
 from mim4d.data.clip import Clip
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses

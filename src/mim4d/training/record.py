@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import mim4d
-from mim4d.config import RunConfig, config_from_json, config_to_json
+from mim4d.config import RunConfig
+from mim4d.config_json import config_from_json, config_to_json
 from mim4d.files import write_text
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
