@@ -1,5 +1,6 @@
 import torch
 
+from mim4d.data.bev_transform import BevTransform
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.viz.wireframe import box_corners, box_segments, left_to_right, project_segments
 from tests.viz.clips import FOCAL, HEIGHT, WIDTH, camera_poses, make_clip, without_image
@@ -73,7 +74,23 @@ def test_cameras_read_like_a_panorama() -> None:
 
 def test_a_camera_straight_back_stays_last() -> None:
     for yaw in (175.0, 180.0, -175.0):
-        assert left_to_right(make_clip([yaw, 0.0, 90.0]))[-1] == 0
+        clip = make_clip([yaw, 0.0, 90.0])
+        assert left_to_right(clip)[-1] == 0
+        clip.intrinsics[..., 0, 0] *= -1
+        assert left_to_right(clip)[-1] == 0
+
+
+def test_mirrored_pictures_run_the_other_way() -> None:
+    """The left edge of a mirrored picture shows what lies to the right."""
+    clip = make_clip([55.0, 0.0, -55.0])
+    clip.intrinsics[..., 0, 0] *= -1
+    assert left_to_right(clip) == [2, 1, 0]
+    # Of a clip in which only some are mirrored no panorama can be made: the usual order.
+    clip.intrinsics[:, :, 0, 0, 0] *= -1
+    assert left_to_right(clip) == [0, 1, 2]
+    # A world mirrored from above changes yaws and fx together: the unchanged pixels stay in order.
+    mirror = BevTransform(flip_y=True)
+    assert left_to_right(mirror.apply(make_clip([55.0, 0.0, -55.0]))) == [0, 1, 2]
 
 
 def test_a_missing_image_does_not_move_its_camera() -> None:

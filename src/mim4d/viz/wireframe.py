@@ -93,11 +93,13 @@ def _clip_half_space(
 def left_to_right(clip: Clip) -> list[int]:
     """Cameras of a clip by viewing direction, so that neighbours touch as in a panorama.
 
-    It runs clockwise and is cut at the rear: front cameras in the middle, one that looks straight
-    back (within 20°) last.
+    It is cut at the rear: front cameras in the middle, one that looks straight back (within 20°)
+    last. It runs clockwise; where the pictures of all cameras are mirrored, the other way round.
     """
-    clockwise = torch.remainder(math.radians(160) - _viewing_yaw(clip), 2 * math.pi)
-    return clockwise.argsort(stable=True).tolist()
+    yaw = _viewing_yaw(clip)
+    mirrored = bool((clip.intrinsics[0, ..., 0, 0] < 0)[clip.image_present[0]].all())
+    along = torch.remainder(math.radians(160) + (yaw if mirrored else -yaw), 2 * math.pi)
+    return along.argsort(stable=True).tolist()
 
 
 def front_and_rear(clip: Clip) -> list[list[int]]:
