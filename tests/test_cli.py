@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mim4d.cli import COMMANDS, main
+from mim4d.cli import main
+from mim4d.commands import COMMANDS
 from mim4d.presets import PRESETS
 from tests.data.tiny_dataset import Rows, edit_table, write_tiny_dataset
 
