@@ -124,6 +124,11 @@ def test_flow_in_another_frame_is_turned(opened, motion):
     )
     quarter = torch.tensor([[0.0, 1, 0, 9], [-1, 0, 0, 9], [0, 0, 1, 9], [0, 0, 0, 1]])
     plain, _ = read_scene_flow(opened, row, motion, SIZE)
+    half = (SIZE[0], SIZE[1] // 2)
+    right, _ = read_scene_flow(
+        opened, row, motion, half, shown=lambda size: (size[1] // 2, 0, size[1], size[0])
+    )
+    assert torch.equal(right, plain[:, SIZE[1] // 2 :])
     turned, _ = read_scene_flow(opened, row, motion, SIZE, quarter)
     torch.testing.assert_close(turned[..., 0], plain[..., 1])
     torch.testing.assert_close(turned[..., 1], -plain[..., 0])

@@ -73,13 +73,15 @@ def read_distance(
     return torch.from_numpy(stored[np.ix_(rows, columns)].astype(np.float32)) / UNITS_PER_M
 
 
-def read_instances(root: Path, image_file: Path, lattice: tuple[int, int]) -> Int64[Tensor, "h w"]:
-    """Instance numbers at the centres of a lattice of cells that covers the image; 0 for none.
+def read_instances(
+    root: Path, image_file: Path, lattice: Size, shown: ShownBox = _whole
+) -> Int64[Tensor, "h w"]:
+    """Instance numbers at the centres of a lattice of cells, as `read_distance`; 0 for none.
 
     Args and errors as for `read_distance`; `SceneMotion` says what a number stands for.
     """
     stored = _read_png(root, "instance", image_file)
-    rows, columns = _lattice(lattice, stored.shape)
+    rows, columns = _lattice(lattice, stored.shape, shown)
     return torch.from_numpy(stored[np.ix_(rows, columns)].astype(np.int64))
 
 
@@ -100,8 +102,9 @@ def read_scene_flow(
     tables: NuscenesTables,
     row: int,
     motion: SceneMotion,
-    lattice: tuple[int, int],
+    lattice: Size,
     frame_from_global: Pose | None = None,
+    shown: ShownBox = _whole,
 ) -> tuple[Float[Tensor, "h w 3"], Bool[Tensor, "h w"]]:
     """Velocity of what each cell of a lattice over an image shows, and where anything is shown.
 
@@ -113,6 +116,7 @@ def read_scene_flow(
         motion: Of the image's scene, see `read_motion`.
         lattice: Rows and columns of the lattice.
         frame_from_global: Give velocities along this frame's axes (still relative to the ground).
+        shown: From the image's rows and columns to the part that is shown; by default all of it.
 
     Returns:
         Metres per second in `global` or along the frame's axes (zero where nothing is hit), and
@@ -123,9 +127,9 @@ def read_scene_flow(
     """
     record = tables.sample_data(row)
     file = Path(record.filename)
-    distance_m = read_distance(tables.root, file, lattice).numpy().astype(np.float64)
-    instances = read_instances(tables.root, file, lattice).numpy()
-    rows, columns = _lattice(lattice, (record.height_px, record.width_px))
+    distance_m = read_distance(tables.root, file, lattice, shown).numpy().astype(np.float64)
+    instances = read_instances(tables.root, file, lattice, shown).numpy()
+    rows, columns = _lattice(lattice, (record.height_px, record.width_px), shown)
     u, v = np.meshgrid(columns + 0.5, rows + 0.5)
     intrinsics = tables.intrinsics(np.array([row]))[0].numpy()
     rays = np.stack([u, v, np.ones_like(u)], axis=-1) @ np.linalg.inv(intrinsics).T
