@@ -177,3 +177,11 @@ def test_other_size_than_the_table(tmp_path: Path) -> None:
     message = refusal(ramp(tmp_path / "a.jpg", 60, 100), (90, 160))
     assert "100x60" in message
     assert "160x90" in message
+
+
+def test_a_table_without_sizes_says_nothing_and_a_negative_size_is_wrong(tmp_path: Path) -> None:
+    path = ramp(tmp_path / "a.jpg", 60, 100)
+    whole = partial(ImagePlacement.fitted, target_hw=(32, 64))
+    for known in ((0, 0), (60, 100), (0, 100)):
+        assert decode_image(path, (32, 64), whole, known).stored_hw == (60, 100)
+    assert "its table says -100x60" in refusal(path, (60, -100))

@@ -111,7 +111,8 @@ def _readable(path: Path, where: str) -> Iterator[None]:
 
 def _check(path: Path, image: Image.Image, expected_hw: Size, where: str) -> None:
     height, width = expected_hw
-    if height > 0 and width > 0 and image.size != (width, height):
+    found = (image.height, image.width)
+    if any(size not in (0, there) for size, there in zip(expected_hw, found, strict=True)):
         raise DataError(
             f"{where}image file {path} has {image.width}x{image.height} pixels, its table says "
             f"{width}x{height}; the calibration would not fit: restore the file or the table"
