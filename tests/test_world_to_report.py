@@ -1,6 +1,7 @@
 """The user's path on a small world: make, look, train, measure, draw, use."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,22 @@ def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:
     pictures = list((tmp_path / "pictures").iterdir())
     assert [picture.suffix for picture in pictures] == [".png"]
     assert "scene-8000" in pictures[0].name
+
+
+def test_training_scenes_are_drawn_and_measured_under_their_name(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = ["--data", str(folder / "world"), "--stride", "16", "--clips", "1", "--split", "train"]
+    drawn = [*asked, "--out", str(tmp_path / "pictures")]
+    assert main(["render", str(folder / "run"), *drawn]) == 0
+    assert "scenes that the run was trained on are drawn" in caplog.text
+    shutil.copytree(folder / "run", tmp_path / "run")
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run"), *asked]) == 0
+    assert "TRAINING scenes" in capsys.readouterr().out
 
 
 def test_the_encoder_gives_volumes(folder: Path) -> None:

@@ -77,7 +77,7 @@ class SceneChoice:
         else:
             scenes = [name for name in available if name in self.names]
             scenes += [name for name in self.names if name not in available]
-            split = Split(scenes, "all", f"{root}: {len(scenes)} scenes, by name")
+            split = Split(scenes, "all", f"{root}: scenes by name")
         if self.fraction == 1:
             return split
         part = fraction_of(split.scenes, self.fraction, self.seed)

@@ -123,16 +123,17 @@ def render_run(
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
     dataset = build_dataset(config, data, scenes, version)
-    held_out = not was_trained_on(run, data, [dataset.scene_name(i) for i in range(len(dataset))])
-    if not held_out:
-        logger.warning("%s has no scenes but those the run was trained on: these are drawn", data)
+    indices = spread(len(dataset), clips)
+    trained = [was_trained_on(run, data, [dataset.scene_name(i)]) for i in indices]
+    if any(trained):
+        logger.warning("%s: scenes that the run was trained on are drawn", data)
     view = EvaluatedView.of(config, stride)
     model = model.to(accelerator)
     paths = []
-    for index in spread(len(dataset), clips):
+    for index, seen in zip(indices, trained, strict=True):
         rendered = render_clip(model, config, dataset, index, view, accelerator)
         name = "".join(c if c.isalnum() or c in "-_" else "-" for c in dataset.scene_name(index))
-        title = f"{dataset.scene_name(index)} ({'held out' if held_out else 'not held out'})"
+        title = f"{dataset.scene_name(index)} ({'not held out' if seen else 'held out'})"
         canvas = draw_rendering(rendered, title, config.mask.ratio)
         paths.append(canvas.save(out / f"{index:04d}-{name}.png"))
     return paths

@@ -75,7 +75,7 @@ def _summary(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
     where = (
         "scenes it has never seen"
         if evaluation.held_out
-        else "scenes it was TRAINED on, because the data set names no held-out ones"
+        else "scenes, some of which it was TRAINED on"
     )
     sentences = "".join(
         f'<li class="{"met" if met else "missed"}">{escape(sentence)}</li>'
