@@ -12,10 +12,11 @@ from mim4d.data.clip import collate
 from mim4d.data.map_layers import rasterise
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.scene_maps import has_maps
+from mim4d.data.tables import NuscenesTables
 from mim4d.data.vector_map import VectorMap, centred
 from mim4d.errors import DataError, MissingFileError
 from tests.data.test_vector_map import pose
-from tests.data.tiny_dataset import edit_table
+from tests.data.tiny_dataset import Rows, edit_table
 from tests.data.tiny_map import MapBuilder, tiny_map
 
 
@@ -41,6 +42,20 @@ def test_no_map_unless_asked_for(tiny: Path) -> None:
     data = dataset(tiny, map_range_m=None)
     assert data[0].maps is None
     assert not has_maps(data.tables)
+
+
+def test_a_map_of_some_places_only_is_said_to_be_unused(
+    tiny: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny_map().write(tiny, "nowhere")
+
+    def elsewhere(rows: Rows) -> None:
+        rows.append({**rows[0], "token": "log1", "location": "elsewhere"})
+
+    edit_table(tiny, "log", elsewhere)
+    edit_table(tiny, "scene", lambda rows: rows[1].update(log_token="log1"))
+    assert not has_maps(NuscenesTables.open(tiny))
+    assert "no map of elsewhere: none is used" in caplog.text
 
 
 def test_maps_are_joined(tiny: Path) -> None:

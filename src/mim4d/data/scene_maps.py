@@ -1,5 +1,6 @@
 """The vector map of every scene: each location is opened once, however many scenes lie in it."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from mim4d.data.map_patch import Bounds, Length, MapPatch
 from mim4d.data.tables import NuscenesTables
 from mim4d.data.vector_map import REACH, VectorMap, centred, map_file
 from mim4d.errors import MissingFileError
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ def location_of(tables: NuscenesTables, scene: int) -> str:
 
 
 def has_maps(tables: NuscenesTables) -> bool:
-    """Whether every scene's location has a map file."""
-    scenes = range(len(tables.scene_names))
-    return all(map_file(tables.root, location_of(tables, s)).is_file() for s in scenes)
+    """Whether every scene's location has a map file; where only some have, the log says so."""
+    locations = {location_of(tables, scene) for scene in range(len(tables.scene_names))}
+    missing = sorted(p for p in locations if not map_file(tables.root, p).is_file())
+    if 0 < len(missing) < len(locations):
+        _LOGGER.warning("%s: no map of %s: none is used", tables.root, ", ".join(missing))
+    return not missing
