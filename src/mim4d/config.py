@@ -13,11 +13,11 @@ import tyro
 
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
+from mim4d.data.fit import Fit
 
 Vector3 = tuple[float, float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Fit = Literal["inside", "cover"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import tyro
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import Device, Fit, RunConfig
+from mim4d.config import Device, RunConfig
+from mim4d.data.fit import Fit
 from mim4d.data.map_names import MapLayer
 
 PathArgument = Annotated[Path, tyro.conf.Positional]

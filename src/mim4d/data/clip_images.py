@@ -16,8 +16,9 @@ from torch import Tensor
 
 from mim4d.data.augmentation import ImageDraw
 from mim4d.data.body_mask import BodyMasks
+from mim4d.data.fit import Fit
 from mim4d.data.images import DecodedImage, decode_image
-from mim4d.data.placement import Fit, ImagePlacement, Size
+from mim4d.data.placement import ImagePlacement, Size
 from mim4d.data.tables import NuscenesTables, Rows
 
 

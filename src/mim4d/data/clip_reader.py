@@ -18,8 +18,8 @@ from mim4d.data.body_mask import BodyMasks
 from mim4d.data.boxes import boxes_of_samples
 from mim4d.data.clip import Clip
 from mim4d.data.clip_images import ImageReader
+from mim4d.data.fit import Fit
 from mim4d.data.lidar import EgoBody, read_sweep
-from mim4d.data.placement import Fit
 from mim4d.data.tables import NuscenesTables, Rows
 from mim4d.geometry.rigid import invert_rigid
 

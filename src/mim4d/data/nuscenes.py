@@ -19,8 +19,9 @@ from mim4d.data.augmentation import ClipAugmentation, ClipChange, ClipRequest
 from mim4d.data.body_mask import BodyMasks
 from mim4d.data.clip import Clip
 from mim4d.data.clip_reader import ClipPlan, ClipReader
+from mim4d.data.fit import Fit
 from mim4d.data.lidar import EgoBody
-from mim4d.data.placement import Fit, ImagePlacement, Size
+from mim4d.data.placement import ImagePlacement, Size
 from mim4d.data.scene_maps import SceneMaps
 from mim4d.data.selection import (
     FRONT_CAMERA,

@@ -8,15 +8,14 @@ lies at the right and at the bottom only.
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from mim4d.data.fit import Fit
+
 Size = tuple[int, int]
-Fit = Literal["inside", "cover"]
-"""How a whole image meets its target: shown whole, with padding, or filling it, cropped."""
 
 
 @dataclass(frozen=True)
