@@ -15,7 +15,7 @@ from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
 from mim4d.models.masked_encoder import MaskedConvNeXt
 from mim4d.models.neck import FeaturePyramid
-from mim4d.models.temporal import TemporalDecoder
+from mim4d.models.temporal import FrameDecoder, MeanFrame, NearestFrame, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.model import MaskedVideoModel
@@ -67,23 +67,34 @@ def build_video_encoder(config: RunConfig) -> VideoEncoder:
     )
 
 
+def build_decoder(config: RunConfig) -> FrameDecoder:
+    """What rebuilds a dropped frame from the others: the method, or a baseline."""
+    temporal, shape_xyz = config.temporal, config.grid.shape_xyz
+    match temporal.decoder:
+        case "copy":
+            return NearestFrame()
+        case "mean":
+            return MeanFrame()
+        case "attention":
+            return TemporalDecoder(
+                config.lift.volume_channels,
+                shape_xyz[2],
+                width=temporal.width,
+                long_width=temporal.width // temporal.reduction,
+                short_heads=temporal.short_heads,
+                long_heads=temporal.long_heads,
+                num_points=temporal.points,
+                num_layers=temporal.layers,
+                short_ffn_width=2 * temporal.width,
+                long_ffn_width=2 * temporal.width // temporal.reduction,
+            )
+
+
 def build_model(config: RunConfig) -> MaskedVideoModel:
     """The whole pre-training model, with random weights (or `encoder.weights_file`)."""
-    temporal, render = config.temporal, config.render
+    render = config.render
     grid = build_grid(config.grid)
     channels = config.lift.volume_channels
-    decoder = TemporalDecoder(
-        channels,
-        grid.shape_xyz[2],
-        width=temporal.width,
-        long_width=temporal.width // temporal.reduction,
-        short_heads=temporal.short_heads,
-        long_heads=temporal.long_heads,
-        num_points=temporal.points,
-        num_layers=temporal.layers,
-        short_ffn_width=2 * temporal.width,
-        long_ffn_width=2 * temporal.width // temporal.reduction,
-    )
     field = SdfField(
         grid,
         channels,
@@ -101,7 +112,7 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
     )
     return MaskedVideoModel(
         build_video_encoder(config),
-        decoder,
+        build_decoder(config),
         renderer,
         mask_ratio=config.mask.ratio,
         patch_px=config.mask.patch_px,

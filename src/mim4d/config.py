@@ -152,6 +152,9 @@ class LiftConfig:
 class TemporalConfig:
     """The decoder that rebuilds the dropped frame."""
 
+    decoder: Literal["attention", "copy", "mean"] = "attention"
+    """`attention` is the method; `copy` (the nearest warped frame) and `mean` (of all warped
+    frames) learn nothing of their own and are there to compare with."""
     width: int = 64
     """Channels of the short branch."""
     reduction: int = 2

@@ -19,7 +19,7 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.models.masking import draw_patch_mask, hide_padding
-from mim4d.models.temporal import TemporalDecoder
+from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
 from mim4d.models.warp import warp_volume
 from mim4d.rendering.ray_choice import at_pixels, build_rays, choose_rays
@@ -113,7 +113,7 @@ class MaskedVideoModel(nn.Module):
     def __init__(
         self,
         encoder: VideoEncoder,
-        decoder: TemporalDecoder,
+        decoder: FrameDecoder,
         renderer: NeusRenderer,
         mask_ratio: float,
         patch_px: int,
