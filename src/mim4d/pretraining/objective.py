@@ -42,14 +42,16 @@ def pretraining_losses(
     `distance` and `predicted_distance` are mean absolute errors in metres.
     """
     direct = _terms(reconstruction.direct, choices.rays, choices.targets, weights)
-    predicted = _terms(
-        reconstruction.predicted,
-        reconstruction.predicted_rays,
-        reconstruction.predicted_targets,
-        weights,
-    )
-    loss = _weighted_sum(direct, weights) + weights.predicted * _weighted_sum(predicted, weights)
-    named = {f"predicted_{name}": value for name, value in predicted.items()}
+    loss, named = _weighted_sum(direct, weights), {}
+    if reconstruction.predicted is not None:
+        predicted = _terms(
+            reconstruction.predicted,
+            reconstruction.predicted_rays,
+            reconstruction.predicted_targets,
+            weights,
+        )
+        loss = loss + weights.predicted * _weighted_sum(predicted, weights)
+        named = {f"predicted_{name}": value for name, value in predicted.items()}
     if weights.depth > 0:
         named["depth"] = depth_cross_entropy(
             reconstruction.depth_probs.flatten(0, 2),
