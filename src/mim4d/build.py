@@ -13,9 +13,10 @@ from mim4d.data.splits import SceneChoice
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
+from mim4d.models.frame_baselines import MeanFrame, NearestFrame
 from mim4d.models.masked_encoder import MaskedConvNeXt
 from mim4d.models.neck import FeaturePyramid
-from mim4d.models.temporal import FrameDecoder, MeanFrame, NearestFrame, TemporalDecoder
+from mim4d.models.temporal import FrameDecoder, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.dropping import Dropping
