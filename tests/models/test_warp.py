@@ -60,7 +60,7 @@ def test_coordinates_are_transformed_exactly(grid, seed):
 
 
 def test_any_rigid_motion_is_exact_on_the_published_grid(seed):
-    """Any axis, up to half a turn, up to 20 m: 1e-5 of the largest coordinate, half a millimetre."""
+    """Any axis, up to half a turn and 20 m: within 1e-5 of the largest coordinate, 0.5 mm."""
     grid = VoxelGrid((-51.2, -51.2, -3.2), (51.2, 51.2, 4.8), (128, 128, 5))
     source = coordinate_volume(grid)
     for _ in range(4):
