@@ -21,6 +21,8 @@ from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.pretraining.photometric import Patch
+from mim4d.pretraining.photometric_terms import PhotometricOptions
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
 
@@ -137,6 +139,20 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         lidar_points=render.lidar_points,
         sky_fraction=render.sky_fraction,
         occlusion_cell_px=render.occlusion_cell_px,
+    )
+
+
+def build_comparison(config: RunConfig) -> PhotometricOptions | None:
+    """How the losses compare images; None if none of them does."""
+    options = config.photometric
+    if not config.loss.compares_images:
+        return None
+    return PhotometricOptions(
+        sources=options.sources,
+        downscale=options.downscale,
+        patch=Patch(options.patch_side, options.patch_step_px),
+        depths=options.sweep_depths,
+        temperature=options.temperature,
     )
 
 

@@ -284,6 +284,51 @@ class LossConfig:
     depth is learned through rendering alone."""
     predicted_weight: float = 1.0
     """Weight of the rebuilt frame's losses beside those of the direct volumes."""
+    photometric_weight: float = 0.0
+    """Photometric cost between images at the rendered distances (needs no LiDAR)."""
+    sweep_weight: float = 0.0
+    """How badly the weights along a ray explain a plane sweep through the other images."""
+    depth_sweep_weight: float = 0.0
+    """How badly the lifting's depth distributions explain the plane sweep."""
+    smoothness_weight: float = 0.0
+    """Edge-aware second-order smoothness of the lifting's expected inverse depth."""
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether some loss looks into other images of the clip."""
+        return max(self.photometric_weight, self.sweep_weight, self.depth_sweep_weight) > 0
+
+
+@dataclass(frozen=True)
+class PhotometricConfig:
+    """How images are compared by the losses that need no LiDAR."""
+
+    sources: int = 4
+    """Images each image is compared with: those of its clip that see most of what it sees."""
+    downscale: int = 2
+    """Images are averaged over so many pixels each way before they are compared."""
+    patch_side: int = 3
+    """Pixels along a side of the compared patches; odd, at least 3."""
+    patch_step_px: float = 2.0
+    """Distance between a patch's pixels, in pixels of the averaged images."""
+    sweep_depths: int = 40
+    """Depths of the plane sweep, in equal ratios over the range of the lifting's bins."""
+    temperature: float = 0.03
+    """Difference in cost (0 to 1) that a plane sweep takes for telling."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("sources", 1), ("downscale", 1), ("sweep_depths", 2)):
+            value = getattr(self, name)
+            require(value >= least, f"photometric.{name}", value, f"at least {least}")
+        require(
+            self.patch_side >= 3 and self.patch_side % 2 == 1,
+            "photometric.patch_side",
+            self.patch_side,
+            "an odd number, at least 3",
+        )
+        for name in ("patch_step_px", "temperature"):
+            value = getattr(self, name)
+            require(value > 0, f"photometric.{name}", value, "a positive number")
 
 
 @dataclass(frozen=True)
@@ -332,6 +377,7 @@ class RunConfig:
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     seed: int = 0
     """Seed of everything random; each step's draws depend on (seed, step, rank) alone."""

@@ -45,6 +45,25 @@ def demo() -> RunConfig:
     )
 
 
+def demo_no_lidar() -> RunConfig:
+    """The demo without LiDAR: distances come from what neighbouring frames and cameras see."""
+    config = demo()
+    return replace(
+        config,
+        preset="demo_no_lidar",
+        clip=replace(config.clip, lidar=None),
+        render=replace(config.render, use_lidar=False),
+        loss=LossConfig(
+            distance_weight=0.0,
+            photometric_weight=1.0,
+            sweep_weight=20.0,
+            depth_sweep_weight=40.0,
+            smoothness_weight=0.1,
+        ),
+        optim=replace(config.optim, steps=2500),
+    )
+
+
 def toy() -> RunConfig:
     """A model of a few thousand weights for tests and first steps: seconds, not accuracy."""
     return replace(
@@ -68,7 +87,11 @@ def toy() -> RunConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], RunConfig]] = {"demo": demo, "toy": toy}
+PRESETS: dict[str, Callable[[], RunConfig]] = {
+    "demo": demo,
+    "demo_no_lidar": demo_no_lidar,
+    "toy": toy,
+}
 
 
 def preset(name: str) -> RunConfig:

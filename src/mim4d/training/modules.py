@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
+from mim4d.build import build_comparison
 from mim4d.config import RunConfig
 from mim4d.config_json import config_to_json
 from mim4d.data.clip import Clip
@@ -30,6 +31,11 @@ class PretrainingModule(pl.LightningModule):
             eikonal=config.loss.eikonal_weight,
             predicted=config.loss.predicted_weight,
             depth=config.loss.depth_weight,
+            photometric=config.loss.photometric_weight,
+            sweep=config.loss.sweep_weight,
+            depth_sweep=config.loss.depth_sweep_weight,
+            smoothness=config.loss.smoothness_weight,
+            comparison=build_comparison(config),
         )
 
     def training_step(self, clip: Clip, batch_idx: int) -> dict[str, Tensor]:
@@ -51,7 +57,7 @@ class PretrainingModule(pl.LightningModule):
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
             bins = self.model.encoder.depth_head.bins
-            return pretraining_losses(reconstruction, choices, self.weights, bins)
+            return pretraining_losses(reconstruction, choices, clip, self.weights, bins)
 
     def configure_optimizers(self) -> Any:
         """AdamW and a schedule that is advanced at every optimiser step."""
