@@ -288,6 +288,9 @@ class LossConfig:
     """Photometric cost between images at the rendered distances (needs no LiDAR)."""
     sweep_weight: float = 0.0
     """How badly the weights along a ray explain a plane sweep through the other images."""
+    sweep_distance_weight: float = 0.0
+    """Relative error of the rendered distance against where the weights along the ray and the plane
+    sweep together put the surface."""
     depth_sweep_weight: float = 0.0
     """How badly the lifting's depth distributions explain the plane sweep."""
     smoothness_weight: float = 0.0
@@ -296,7 +299,8 @@ class LossConfig:
     @property
     def compares_images(self) -> bool:
         """Whether some loss looks into other images of the clip."""
-        return max(self.photometric_weight, self.sweep_weight, self.depth_sweep_weight) > 0
+        swept = max(self.sweep_weight, self.sweep_distance_weight, self.depth_sweep_weight)
+        return max(swept, self.photometric_weight) > 0
 
 
 @dataclass(frozen=True)
@@ -389,6 +393,14 @@ class RunConfig:
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         self.mask.check_dropped(self.clip.frames)
+        single = self.clip.frames == 1 and self.clip.cameras is not None
+        require(
+            not (single and len(self.clip.cameras or ()) == 1 and self.loss.compares_images),
+            "loss.photometric_weight, loss.sweep_weight, loss.sweep_distance_weight, "
+            "loss.depth_sweep_weight",
+            "above 0",
+            "0 for a single image (raise clip.frames or name more of clip.cameras)",
+        )
         for name in ("image_height", "image_width"):
             size = getattr(self.clip, name)
             require(

@@ -57,6 +57,7 @@ def demo_no_lidar() -> RunConfig:
             distance_weight=0.0,
             photometric_weight=1.0,
             sweep_weight=20.0,
+            sweep_distance_weight=3.0,
             depth_sweep_weight=40.0,
             smoothness_weight=0.1,
         ),

@@ -29,7 +29,7 @@ from mim4d.pretraining.photometric_terms import (
     images_of_frames,
     rendered_cost,
     swept_cell_cost,
-    swept_ray_cost,
+    swept_ray_terms,
 )
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
@@ -50,6 +50,7 @@ class LossWeights:
     depth: float
     photometric: float = 0.0
     sweep: float = 0.0
+    sweep_distance: float = 0.0
     depth_sweep: float = 0.0
     smoothness: float = 0.0
     comparison: PhotometricOptions | None = None
@@ -57,7 +58,7 @@ class LossWeights:
     @property
     def swept(self) -> bool:
         """Whether some term reads a plane sweep."""
-        return self.sweep > 0 or self.depth_sweep > 0
+        return max(self.sweep, self.sweep_distance, self.depth_sweep) > 0
 
 
 def pretraining_losses(
@@ -125,8 +126,10 @@ class _Terms:
             terms["eikonal"] = eikonal(by_clip(rendering.sdf_gradient), valid)
         if evidence is not None and self.weights.photometric > 0:
             terms["photometric"] = rendered_cost(rendering, evidence, self.clip.batch_size)
-        if evidence is not None and self.weights.sweep > 0:
-            terms["sweep"] = swept_ray_cost(rendering, rays.far, evidence, self.clip.batch_size)
+        if evidence is not None and max(self.weights.sweep, self.weights.sweep_distance) > 0:
+            terms["sweep"], terms["sweep_distance"] = swept_ray_terms(
+                rendering, rays.far, evidence, self.clip.batch_size
+            )
         return terms
 
     def of_cells(

@@ -16,10 +16,17 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import apply_linear
 from mim4d.models.depth_head import DepthBins
-from mim4d.pretraining.losses import inverse_depth_smoothness, masked_mean
+from mim4d.pretraining.losses import distance_relative, inverse_depth_smoothness, masked_mean
 from mim4d.pretraining.photometric import Patch, Sources, Views, patch_costs, static_costs
 from mim4d.pretraining.photometric_sources import choose_sources, clip_views
-from mim4d.pretraining.sweep import Sweep, cell_probs, explained, log_depths, sweep_depths
+from mim4d.pretraining.sweep import (
+    Sweep,
+    cell_probs,
+    explained,
+    likely_distance,
+    log_depths,
+    sweep_depths,
+)
 from mim4d.rendering.rays import RayTargets
 from mim4d.rendering.renderer import Rendering
 
@@ -88,7 +95,16 @@ def gather_evidence(
         options: How images are compared.
         bins: The sweep covers their range.
         swept: Whether to make the sweep.
+
+    Raises:
+        ValueError: If clips are single images.
     """
+    if clip.num_frames * clip.num_cameras == 1:
+        raise ValueError(
+            "photometric losses compare images, and these clips have one image each; raise "
+            "clip.frames, take more clip.cameras, or set loss.photometric_weight, "
+            "loss.sweep_weight, loss.sweep_distance_weight and loss.depth_sweep_weight to 0"
+        )
     views = clip_views(clip, options.downscale)
     sources = choose_sources(views, clip, options.sources)
     pixels = rearrange(targets.pixels, "f (n q) k -> (f n) q k", n=clip.num_cameras)
@@ -122,23 +138,28 @@ def rendered_cost(rendering: Rendering, evidence: RayEvidence, num_clips: int) -
     return masked_mean(_by_clip(costs, num_clips), _by_clip(valid, num_clips))
 
 
-def swept_ray_cost(
+def swept_ray_terms(
     rendering: Rendering, far: Float[Tensor, "f r"], evidence: RayEvidence, num_clips: int
-) -> Float[Tensor, ""]:
-    """How badly the weights along the rays explain the sweep; what is not stopped ends at `far`."""
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """How badly the weights along the rays explain the sweep, and the error of their distance.
+
+    The error is relative to where weights and sweep together put the surface. What is not stopped
+    ends at `far`.
+    """
     sweep = evidence.sweep
     assert sweep is not None, "evidence was gathered without a sweep"
-    shape = evidence.depth_per_m.shape
+    shape, temperature = evidence.depth_per_m.shape, evidence.options.temperature
     left = 1 - rendering.weights.sum(dim=-1, keepdim=True)
     probs = torch.cat([rendering.weights, left], dim=-1).reshape(*shape, -1)
     distances = torch.cat([rendering.sample_distances, far.unsqueeze(-1)], dim=-1)
-    depths = distances.reshape(*shape, -1) * evidence.depth_per_m.unsqueeze(-1)
-    return explained(
-        _by_clip(probs, num_clips),
-        _by_clip(sweep.costs_at(depths), num_clips),
-        _by_clip(sweep.counts & rendering.valid.reshape(shape), num_clips),
-        evidence.options.temperature,
-    )
+    distances = distances.reshape(*shape, -1)
+    costs = sweep.costs_at(distances * evidence.depth_per_m.unsqueeze(-1))
+    valid = _by_clip(sweep.counts & rendering.valid.reshape(shape), num_clips)
+    cost = explained(_by_clip(probs, num_clips), _by_clip(costs, num_clips), valid, temperature)
+    likely = likely_distance(probs, costs, distances, temperature)
+    rendered = rendering.distances.reshape(shape)
+    error = distance_relative(_by_clip(rendered, num_clips), _by_clip(likely, num_clips), valid)
+    return cost, error
 
 
 def swept_cell_cost(

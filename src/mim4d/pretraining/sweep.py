@@ -100,8 +100,36 @@ def explained(
         temperature: τ, in the unit of the costs.
     """
     least = costs.amin(dim=-1, keepdim=True)
-    mixture = (probs * ((least - costs) / temperature).exp()).sum(dim=-1)
+    mixture = _likely(probs, costs, temperature).sum(dim=-1)
     return masked_mean(least.squeeze(-1) - temperature * mixture.clamp(min=1e-6).log(), valid)
+
+
+@torch.no_grad()
+def likely_distance(
+    probs: Float[Tensor, "*b s"],
+    costs: Float[Tensor, "*b s"],
+    distances: Float[Tensor, "*b s"],
+    temperature: float,
+) -> Float[Tensor, " *b"]:
+    """Median distance of the distribution p_s exp(−cost_s / τ): what a ray and its sweep agree on.
+
+    Where the costs say nothing it is the median of the ray's own weights, which a little light that
+    passes the surface does not move, while it moves the expected distance far.
+
+    Args:
+        probs: Sum to 1 over s.
+        costs: See `explained`.
+        distances: Ascending over s.
+        temperature: τ, in the unit of the costs.
+    """
+    so_far = _likely(probs, costs, temperature).cumsum(dim=-1)
+    index = (so_far < so_far[..., -1:] / 2).sum(dim=-1, keepdim=True)
+    return distances.gather(-1, index.clamp(max=distances.shape[-1] - 1)).squeeze(-1)
+
+
+def _likely(probs: Tensor, costs: Tensor, temperature: float) -> Tensor:
+    """p_s exp((least cost − cost_s) / τ)."""
+    return probs * ((costs.amin(dim=-1, keepdim=True) - costs) / temperature).exp()
 
 
 def cell_probs(

@@ -33,6 +33,7 @@ class PretrainingModule(pl.LightningModule):
             depth=config.loss.depth_weight,
             photometric=config.loss.photometric_weight,
             sweep=config.loss.sweep_weight,
+            sweep_distance=config.loss.sweep_distance_weight,
             depth_sweep=config.loss.depth_sweep_weight,
             smoothness=config.loss.smoothness_weight,
             comparison=build_comparison(config),
