@@ -317,7 +317,7 @@ class PhotometricConfig:
     """Distance between a patch's pixels, in pixels of the averaged images."""
     sweep_depths: int = 40
     """Depths of the plane sweep, in equal ratios over the range of the lifting's bins."""
-    temperature: float = 0.03
+    temperature: float = 0.06
     """Difference in cost (0 to 1) that a plane sweep takes for telling."""
 
     def __post_init__(self) -> None:

@@ -55,13 +55,13 @@ def demo_no_lidar() -> RunConfig:
         render=replace(config.render, use_lidar=False),
         loss=LossConfig(
             distance_weight=0.0,
-            photometric_weight=1.0,
+            photometric_weight=5.0,
             sweep_weight=20.0,
             sweep_distance_weight=3.0,
             depth_sweep_weight=40.0,
-            smoothness_weight=0.1,
+            smoothness_weight=0.5,
         ),
-        optim=replace(config.optim, steps=2500),
+        optim=replace(config.optim, steps=2000),
     )
 
 
