@@ -194,6 +194,7 @@ def build_dataset(
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         on_bad_clip=on_bad_clip,
         body_masks=clip.body_masks,
+        sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
     )
 

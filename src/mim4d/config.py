@@ -43,6 +43,9 @@ class ClipConfig:
     body_masks: Path | None = None
     """Folder of CHANNEL.png, one per camera that sees its own car, non-zero where it does; there
     no rays are cast and no distance counts."""
+    sky_masks: Path | None = None
+    """Folder with a PNG for every image, at the image's path below the data set, non-zero on the
+    sky; there no rays are cast."""
 
     def __post_init__(self) -> None:
         require(self.frames >= 1, "clip.frames", self.frames, "at least 1")
