@@ -5,6 +5,7 @@ prove both the direct volumes and the rebuilt one by rendering them into the cam
 random arrives as `StepChoices`, so that a step can be repeated exactly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeVar
 
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, separate
 from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
@@ -22,6 +23,7 @@ from mim4d.models.masking import draw_patch_mask, hide_padding
 from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
 from mim4d.models.warp import warp_volume
+from mim4d.pretraining.joining import join
 from mim4d.rendering.ray_choice import at_pixels, build_rays, choose_rays
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
@@ -184,13 +186,21 @@ class MaskedVideoModel(nn.Module):
         others = torch.arange(num_frames - 1, device=dropped.device)
         return others + (others >= dropped.unsqueeze(1))
 
-    def draw_choices(self, clip: Clip, generator: torch.Generator) -> StepChoices:
-        """Draw everything random of one step.
+    def draw_choices(self, clip: Clip, generators: Sequence[torch.Generator]) -> StepChoices:
+        """Draw everything random of one step, clip by clip.
+
+        What is drawn for a clip depends on the clip and on its own generator alone, not on the
+        batch it is in.
 
         Args:
             clip: The batch.
-            generator: On the CPU, so that the choices do not depend on the device.
+            generators: One per clip, on the CPU, so that the choices do not depend on the device.
         """
+        clips = separate(clip)
+        return join([self._draw(c, g) for c, g in zip(clips, generators, strict=True)])
+
+    def _draw(self, clip: Clip, generator: torch.Generator) -> StepChoices:
+        """Draw for a single clip."""
         clip = self._draw_points(clip, generator)
         b, t, n = clip.images.shape[:3]
         device = clip.images.device
