@@ -23,7 +23,8 @@ def _model(frames: int, mask: MaskConfig) -> MaskedVideoModel:
 
 
 def _choices(model: MaskedVideoModel, clip: Clip) -> StepChoices:
-    return model.draw_choices(clip, torch.Generator().manual_seed(0))
+    generators = [torch.Generator().manual_seed(seed) for seed in range(clip.batch_size)]
+    return model.draw_choices(clip, generators)
 
 
 def _disturbed(clip: Clip, frame: int) -> Clip:

@@ -5,6 +5,7 @@ prove both the direct volumes and the rebuilt ones by rendering them into the ca
 random arrives as `StepChoices`, so that a step can be repeated exactly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, separate
 from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
@@ -23,6 +24,7 @@ from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
 from mim4d.models.warp import warp_volume
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
+from mim4d.pretraining.joining import join
 from mim4d.rendering.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
@@ -181,18 +183,27 @@ class MaskedVideoModel(nn.Module):
             valid = valid & present[:, :, None, None, None]
             return self.decoder(warped, valid, dt_s, present)
 
-    def draw_choices(self, clip: Clip, generator: torch.Generator) -> StepChoices:
-        """Draw everything random of one step.
+    def draw_choices(self, clip: Clip, generators: Sequence[torch.Generator]) -> StepChoices:
+        """Draw everything random of one step, clip by clip.
+
+        What is drawn for a clip depends on the clip and on its own generator alone, not on the
+        batch it is in.
 
         Args:
             clip: The batch.
-            generator: On the CPU, so that the choices do not depend on the device.
+            generators: One per clip, on the CPU, so that the choices do not depend on the device.
         """
+        clips = separate(clip)
+        return join([self._draw(c, g) for c, g in zip(clips, generators, strict=True)])
+
+    def _draw(self, clip: Clip, generator: torch.Generator) -> StepChoices:
+        """Draw for a single clip."""
         clip = self._draw_points(clip, generator)
         device = clip.images.device
         visible = self.masking.draw(clip.images.shape, generator).to(device)
         visible = hide_padding(visible, clip.image_sizes, self.masking.patch_px)
-        dropped = self._draw_dropped(clip, generator).to(device)
+        dropped = draw_dropped(self.dropping, clip.num_frames, clip.key, generator)
+        dropped = dropped.unsqueeze(0).to(device)
         rays, targets = self._draw_rays(clip, visible, generator)
         cell_depths, valid_cells = self._cell_depths(clip)
         draw_jitter = self.renderer.draw_jitter
@@ -206,13 +217,6 @@ class MaskedVideoModel(nn.Module):
             direct_jitter=draw_jitter(rays, generator),
             predicted_jitter=draw_jitter(take(rays, dropped.flatten()), generator),
         )
-
-    def _draw_dropped(self, clip: Clip, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        drawn = [
-            draw_dropped(self.dropping, clip.num_frames, clip.key, generator)
-            for _ in range(clip.batch_size)
-        ]
-        return torch.stack(drawn)
 
     def _draw_points(self, clip: Clip, generator: torch.Generator) -> Clip:
         """The clip with a random part of each sweep; a whole one holds far more than is looked at.
