@@ -259,11 +259,6 @@ class RunConfig:
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         self.mask.check_dropped(self.clip.frames)
-        for name in ("image_height", "image_width"):
-            size = getattr(self.clip, name)
-            require(
-                size % self.mask.patch_px == 0,
-                f"clip.{name}",
-                size,
-                f"a multiple of mask.patch_px ({self.mask.patch_px})",
-            )
+        clip = self.clip
+        on_hidden = self.render.rays_on == "hidden"
+        self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)
