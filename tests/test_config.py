@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mim4d.build import build_dropping
-from mim4d.config import ClipConfig, MaskConfig, RenderConfig, RunConfig
+from mim4d.config import ClipConfig, LossConfig, MaskConfig, RenderConfig, RunConfig
 from mim4d.rendering.ray_choice import RaysOn
 
 
@@ -70,6 +70,16 @@ def _masked(ratio: float, rays_on: RaysOn) -> RunConfig:
     clip = ClipConfig(image_height=64, image_width=96)
     render = RenderConfig(rays_on=rays_on)
     return RunConfig("toy", clip=clip, mask=MaskConfig(ratio), render=render)
+
+
+def test_losses_of_a_lidar_want_a_lidar() -> None:
+    clip = ClipConfig(lidar=None)
+    with pytest.raises(ValueError, match=r"clip\.lidar: .* loss\.distance_weight want .*None"):
+        RunConfig("toy", clip=clip)
+    loss = LossConfig(distance_weight=0, relative_distance_weight=1, depth_weight=1)
+    with pytest.raises(ValueError, match=r"loss\.relative_distance_weight and loss\.depth_weight"):
+        RunConfig("toy", clip=clip, loss=loss)
+    assert RunConfig("toy", clip=clip, loss=LossConfig(distance_weight=0)).clip.lidar is None
 
 
 def test_at_least_one_frame_is_dropped() -> None:
