@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import GridConfig, RunConfig
+from mim4d.config import GridConfig, LiftConfig, RunConfig
 from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
+from mim4d.models.lift import lift_by_lookup
+from mim4d.models.lift_splat import lift_by_splat
+from mim4d.models.lifting import Lifting
 from mim4d.models.masked_encoder import MaskedConvNeXt
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.temporal import FrameDecoder, MeanFrame, NearestFrame, TemporalDecoder
@@ -41,6 +44,11 @@ def build_depth_head(config: RunConfig) -> DepthHead:
             return AsppDepthHead(channels, bins)
 
 
+def choose_lifting(config: LiftConfig) -> Lifting:
+    """The lifting that the config names."""
+    return {"lookup": lift_by_lookup, "splat": lift_by_splat}[config.method]
+
+
 def build_video_encoder(config: RunConfig) -> VideoEncoder:
     """Clip to volumes: the part that pre-training leaves behind."""
     encoder, lift = config.encoder, config.lift
@@ -61,6 +69,7 @@ def build_video_encoder(config: RunConfig) -> VideoEncoder:
         FeaturePyramid(image_encoder.channels, channels, encoder.lift_levels),
         build_depth_head(config),
         VolumeConv(channels, lift.volume_channels),
+        choose_lifting(lift),
         build_grid(config.grid),
         lift.normalise,
         half_precision=config.precision == "bf16",

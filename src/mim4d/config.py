@@ -125,6 +125,9 @@ class EncoderConfig:
 class LiftConfig:
     """Image features to voxels."""
 
+    method: Literal["lookup", "splat"] = "lookup"
+    """`lookup`: each voxel asks the cameras that see it, so none stays empty. `splat`: each cell
+    and depth bin of the images falls into one voxel, so no probability is lost or counted twice."""
     num_bins: int = 48
     """Depth bins."""
     first_bin_m: float = 1.0
@@ -135,7 +138,7 @@ class LiftConfig:
     """`camera_aware` knows each cell's ray and starts at the road; `simple` (one 1×1 convolution)
     and `aspp` are the published ones."""
     normalise: Literal["sum", "mean"] = "mean"
-    """How the cameras that see one voxel are joined."""
+    """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
     volume_channels: int = 32
     """Channels of a voxel."""
 
