@@ -109,7 +109,7 @@ def build_decoder(config: RunConfig) -> FrameDecoder | None:
                 num_points=temporal.points,
                 num_layers=temporal.layers,
                 short_ffn_width=2 * temporal.width,
-                long_ffn_width=2 * temporal.width // temporal.reduction,
+                long_ffn_width=temporal.long_ffn_factor * (temporal.width // temporal.reduction),
             )
 
 
@@ -132,6 +132,7 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         field,
         num_samples=render.num_samples,
         num_importance=render.num_importance,
+        chunk_rays=render.chunk_rays,
     )
     return MaskedVideoModel(
         build_video_encoder(config),
@@ -146,6 +147,7 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         lidar_points=render.lidar_points,
         sky_fraction=render.sky_fraction,
         occlusion_cell_px=render.occlusion_cell_px,
+        direct_frames=render.direct_frames,
     )
 
 

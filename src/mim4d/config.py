@@ -205,9 +205,20 @@ class TemporalConfig:
     """Attention heads of the long branch."""
     points: int = 4
     """Sampling points per head."""
+    long_ffn_factor: int = 2
+    """Hidden channels of the long branch's feed-forward parts, as a multiple of its width (the
+    short branch's: twice its width)."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "reduction", "layers", "short_heads", "long_heads", "points"):
+        for name in (
+            "width",
+            "reduction",
+            "layers",
+            "short_heads",
+            "long_heads",
+            "points",
+            "long_ffn_factor",
+        ):
             value = getattr(self, name)
             require(value >= 1, f"temporal.{name}", value, "at least 1")
         long_width = self.width // self.reduction
@@ -241,6 +252,12 @@ class RenderConfig:
     """Evenly spread samples per ray."""
     num_importance: int = 16
     """Further samples per ray, drawn where the surface seems to be."""
+    chunk_rays: int | None = None
+    """Rays rendered at once in training, over all frames; what lies between is computed again for
+    the gradient. None keeps it all in memory: faster, if it fits."""
+    direct_frames: Literal["all", "dropped"] = "all"
+    """Frames whose own volumes are rendered beside the rebuilt ones: `all` lets every encoded image
+    teach; `dropped`, the published choice, costs less."""
     near_m: float = 1.0
     """Nearest sample, metres along the ray."""
     hidden: int = 32
@@ -261,6 +278,12 @@ class RenderConfig:
         for name in ("sdf_layers", "colour_layers"):
             value = getattr(self, name)
             require(value >= 2, f"render.{name}", value, "at least 2")
+        require(
+            self.chunk_rays is None or self.chunk_rays >= 1,
+            "render.chunk_rays",
+            self.chunk_rays,
+            "at least 1, or None",
+        )
         require(self.num_importance >= 0, "render.num_importance", self.num_importance, "0 or more")
         require(
             0 <= self.sky_fraction < 1,
