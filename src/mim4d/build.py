@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import GridConfig, LiftConfig, RunConfig
+from mim4d.config import GridConfig, LiftConfig, RenderConfig, RunConfig
 from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
@@ -18,12 +18,14 @@ from mim4d.models.lift import lift_by_lookup
 from mim4d.models.lift_splat import lift_by_splat
 from mim4d.models.lifting import Lifting
 from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.masking import PatchMasking
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.temporal import FrameDecoder, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
 
@@ -85,6 +87,19 @@ def build_dropping(config: RunConfig) -> Dropping:
     return Dropping(mask.dropped_frame, count, mask.dropped_together)
 
 
+def build_ray_sampling(config: RenderConfig) -> RaySampling:
+    """Which rays are rendered in training."""
+    return RaySampling(
+        config.rays_per_camera,
+        config.near_m,
+        config.use_lidar,
+        config.lidar_points,
+        config.sky_fraction,
+        config.occlusion_cell_px,
+        config.rays_on,
+    )
+
+
 def build_decoder(config: RunConfig) -> FrameDecoder | None:
     """What rebuilds a dropped frame from the others: the method, or a baseline.
 
@@ -115,7 +130,7 @@ def build_decoder(config: RunConfig) -> FrameDecoder | None:
 
 def build_model(config: RunConfig) -> MaskedVideoModel:
     """The whole pre-training model, with random weights (or `encoder.weights_file`)."""
-    render = config.render
+    render, mask = config.render, config.mask
     grid = build_grid(config.grid)
     channels = config.lift.volume_channels
     field = SdfField(
@@ -138,15 +153,9 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         build_video_encoder(config),
         build_decoder(config),
         renderer,
-        mask_ratio=config.mask.ratio,
-        patch_px=config.mask.patch_px,
-        dropping=build_dropping(config),
-        rays_per_camera=render.rays_per_camera,
-        near_m=render.near_m,
-        use_lidar=render.use_lidar,
-        lidar_points=render.lidar_points,
-        sky_fraction=render.sky_fraction,
-        occlusion_cell_px=render.occlusion_cell_px,
+        PatchMasking(mask.ratio, mask.patch_px, mask.shared_over_time),
+        build_dropping(config),
+        build_ray_sampling(render),
         direct_frames=render.direct_frames,
     )
 

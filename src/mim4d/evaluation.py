@@ -263,10 +263,10 @@ def predict_frame(
         visible: Patches the encoder may see; None shows all.
     """
     if visible is None:
-        rows, columns = (size // model.patch_px for size in clip.images.shape[-2:])
+        rows, columns = (size // model.masking.patch_px for size in clip.images.shape[-2:])
         shape = (*clip.images.shape[:3], rows, columns)
         visible = torch.ones(shape, dtype=torch.bool, device=clip.images.device)
-    volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.patch_px))
+    volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.masking.patch_px))
     rebuilt = model.rebuild(volumes, clip, torch.tensor([[view.frame]], device=volumes.device))
     rays = view.rays(clip)
     h, w = view.lattice

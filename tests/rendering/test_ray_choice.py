@@ -89,7 +89,7 @@ def test_no_ray_goes_through_the_car_itself(scene, seed):
     on_body = torch.zeros(2, 3, 48, 64, dtype=torch.bool)
     on_body[:, 0, 20:, 10:50] = True
     on_body[0, 1] = True  # this one sees nothing else
-    choice = choose(scene, seed, rays_per_camera=150, sky_fraction=0.25, on_body=on_body)
+    choice = choose(scene, seed, rays_per_camera=150, sky_fraction=0.25, excluded=on_body)
     exists = choice.exists.view(2, 3, 150)
     assert exists.all(dim=-1).tolist() == [[True, False, False], [True, True, True]]
     assert exists.any(dim=-1).tolist() == [[True, False, False], [True, True, True]]
