@@ -14,6 +14,7 @@ import tyro
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.data.fit import Fit
+from mim4d.encoder_config import EncoderConfig as EncoderConfig
 from mim4d.mask_config import MaskConfig as MaskConfig
 from mim4d.mask_config import TemporalConfig as TemporalConfig
 
@@ -73,35 +74,6 @@ class GridConfig:
     """Upper faces along x, y, z."""
     shape_xyz: tuple[int, int, int] = (64, 64, 8)
     """Number of voxels along x, y, z."""
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """The masked image encoder (a timm ConvNeXt) and its neck."""
-
-    name: str = "convnext_atto"
-    """timm name of a ConvNeXt."""
-    depths: tuple[int, int, int, int] | None = None
-    """Blocks per stage; None keeps the named model's own."""
-    widths: tuple[int, int, int, int] | None = None
-    """Channels per stage; None keeps the named model's own."""
-    weights_file: Path | None = None
-    """Local timm weights to start from; None starts from random weights."""
-    layer_scale_init: float = 1e-6
-    """Start of the residual scales; 1e-6 suits pre-trained weights, larger values short runs."""
-    init: Literal["timm", "fan_in"] = "timm"
-    """Random weights: timm's (std 0.02), or scaled by each layer's inputs, which suits narrow
-    models and short runs."""
-    drop_path_rate: float = 0.0
-    """Largest stochastic-depth rate."""
-    frozen_stages: int = 0
-    """Stages (stem included) that stay as they are."""
-    levels: tuple[int, ...] = (1, 2, 3)
-    """Stages whose maps enter the neck."""
-    neck_channels: int = 64
-    """Channels of the neck's output."""
-    lift_levels: int = 1
-    """How many of the neck's levels, finest first, are lifted."""
 
 
 @dataclass(frozen=True)

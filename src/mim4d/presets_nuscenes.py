@@ -44,6 +44,7 @@ def nuscenes_s_080() -> RunConfig:
             drop_path_rate=0.2,
             # Stem and first stage keep the weights of --encoder.weights-file, which is wanted.
             frozen_stages=1,
+            checkpoint_blocks=True,
             levels=(1, 2, 3),
             neck_channels=128,
             lift_levels=4,

@@ -19,7 +19,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
 from mim4d.models.lifting import LiftGeometry, Lifting, Normalise
-from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.masked_encoder import MaskedEncoder
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pixels import unit_colours
@@ -60,7 +60,7 @@ class VideoEncoder(nn.Module):
 
     def __init__(
         self,
-        image_encoder: MaskedConvNeXt,
+        image_encoder: MaskedEncoder,
         neck: FeaturePyramid,
         depth_head: DepthHead,
         volume_conv: VolumeConv,
