@@ -21,6 +21,8 @@ from mim4d.mask_config import TemporalConfig as TemporalConfig
 Vector3 = tuple[float, float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+_LIDAR_WEIGHTS = ("distance_weight", "relative_distance_weight", "depth_weight")
+"""Weights of the losses that a LiDAR's measurements enter."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ class ClipConfig:
 
     def __post_init__(self) -> None:
         require(self.frames >= 1, "clip.frames", self.frames, "at least 1")
-        require(-self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame")
+        require(
+            -self.frames <= self.key < self.frames,
+            "clip.key",
+            self.key,
+            f"the index of one of clip.frames ({self.frames}) frames",
+        )
         require(
             self.frame_interval_s is None or self.frame_interval_s > 0,
             "clip.frame_interval_s",
@@ -246,11 +253,14 @@ class RunConfig:
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         self.mask.check_dropped(self.clip.frames)
-        for name in ("image_height", "image_width"):
-            size = getattr(self.clip, name)
-            require(
-                size % self.mask.patch_px == 0,
-                f"clip.{name}",
-                size,
-                f"a multiple of mask.patch_px ({self.mask.patch_px})",
-            )
+        clip = self.clip
+        wanting = [name for name in _LIDAR_WEIGHTS if getattr(self.loss, name) > 0]
+        require(
+            clip.lidar is not None or not wanting,
+            "clip.lidar",
+            None,
+            f"a LiDAR channel while {' and '.join(f'loss.{name}' for name in wanting)} "
+            "want what it measures (set them to 0 to do without)",
+        )
+        on_hidden = self.render.rays_on == "hidden"
+        self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)

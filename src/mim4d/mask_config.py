@@ -40,6 +40,30 @@ class MaskConfig:
         )
         require(self.num_dropped >= 1, "mask.num_dropped", self.num_dropped, "at least 1")
 
+    def check_patches(self, image_height: int, image_width: int, rays_on_hidden: bool) -> None:
+        """Refuse a ratio that hides all patches of an image, or none where rays need some."""
+        for name, size in (("image_height", image_height), ("image_width", image_width)):
+            require(
+                size % self.patch_px == 0,
+                f"clip.{name}",
+                size,
+                f"a multiple of mask.patch_px ({self.patch_px})",
+            )
+        count = (image_height // self.patch_px) * (image_width // self.patch_px)
+        num_visible = round(count * (1 - self.ratio))
+        require(
+            num_visible >= 1,
+            "mask.ratio",
+            self.ratio,
+            f"a share that leaves one of an image's {count} patches visible",
+        )
+        require(
+            num_visible < count or not rays_on_hidden,
+            "mask.ratio",
+            self.ratio,
+            f"a share that hides one of an image's {count} patches, or render.rays_on 'everywhere'",
+        )
+
     def check_dropped(self, frames: int) -> None:
         """Refuse to drop more frames than a clip of so many has to offer."""
         if frames == 1:

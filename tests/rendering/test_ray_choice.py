@@ -103,6 +103,29 @@ def test_no_ray_goes_through_the_car_itself(scene, seed):
     assert counts[0][1:] == counts[1][1:]
 
 
+def test_what_is_excluded_still_hides_what_is_behind_it(seed):
+    """A wall point between two near ones is not seen, whether or not rays may go through these."""
+    intrinsics = torch.tensor([[[[100.0, 0, 32], [0, 100, 24], [0, 0, 1]]]])
+    distances, rows = torch.tensor([5.0, 30.0, 5.0]), torch.tensor([4.0, 20.0, 36.0])
+    points = torch.stack([torch.zeros(3), (rows - 24) / 100 * distances, distances], dim=-1)[None]
+    excluded = torch.zeros(1, 1, 48, 64, dtype=torch.bool)
+    excluded[..., :16, :] = excluded[..., 32:, :] = True
+    choice = choose_rays(
+        torch.tensor([[[48, 64]]]),
+        torch.ones(1, 1, dtype=torch.bool),
+        intrinsics,
+        torch.eye(4)[None, None],
+        points,
+        torch.ones(1, 3, dtype=torch.bool),
+        rays_per_camera=5,
+        generator=seed,
+        occlusion_cell_px=16,
+        excluded=excluded,
+    )
+    assert choice.exists.all()
+    assert not choice.valid_distances.any()
+
+
 def test_random_pixels_are_spread_evenly_over_the_free_ones(seed):
     free = torch.zeros(1, 2, 6, 8, dtype=torch.bool)
     free[0, 0, 2, 3:5] = free[0, 0, 5, 7] = free[0, 0, 0, 0] = True

@@ -198,9 +198,10 @@ def estimate_cost(
 def describe(config: RunConfig, clip: Clip, num_clips: int) -> str:
     """What will be trained on what, in a line."""
     _, t, n, _, h, w = clip.images.shape
+    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     return (
         f"{config.preset}: {config.optim.steps} steps of {config.optim.batch_size} clip(s), drawn "
-        f"from {num_clips}; a clip is {t} frames × {n} cameras at {h}×{w}"
+        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}"
     )
 
 
