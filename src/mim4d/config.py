@@ -14,6 +14,7 @@ import tyro
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.data.fit import Fit
+from mim4d.encoder_config import EncoderConfig as EncoderConfig
 from mim4d.mask_config import MaskConfig as MaskConfig
 from mim4d.mask_config import TemporalConfig as TemporalConfig
 
@@ -83,38 +84,12 @@ class GridConfig:
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
-    """The masked image encoder (a timm ConvNeXt) and its neck."""
-
-    name: str = "convnext_atto"
-    """timm name of a ConvNeXt."""
-    depths: tuple[int, int, int, int] | None = None
-    """Blocks per stage; None keeps the named model's own."""
-    widths: tuple[int, int, int, int] | None = None
-    """Channels per stage; None keeps the named model's own."""
-    weights_file: Path | None = None
-    """Local timm weights to start from; None starts from random weights."""
-    layer_scale_init: float = 1e-6
-    """Start of the residual scales; 1e-6 suits pre-trained weights, larger values short runs."""
-    init: Literal["timm", "fan_in"] = "timm"
-    """Random weights: timm's (std 0.02), or scaled by each layer's inputs, which suits narrow
-    models and short runs."""
-    drop_path_rate: float = 0.0
-    """Largest stochastic-depth rate."""
-    frozen_stages: int = 0
-    """Stages (stem included) that stay as they are."""
-    levels: tuple[int, ...] = (1, 2, 3)
-    """Stages whose maps enter the neck."""
-    neck_channels: int = 64
-    """Channels of the neck's output."""
-    lift_levels: int = 1
-    """How many of the neck's levels, finest first, are lifted."""
-
-
-@dataclass(frozen=True)
 class LiftConfig:
     """Image features to voxels."""
 
+    method: Literal["lookup", "splat"] = "lookup"
+    """`lookup`: each voxel asks the cameras that see it, so none stays empty. `splat`: each cell
+    and depth bin of the images falls into one voxel, so no probability is lost or counted twice."""
     num_bins: int = 48
     """Depth bins."""
     first_bin_m: float = 1.0
@@ -125,7 +100,7 @@ class LiftConfig:
     """`camera_aware` knows each cell's ray and starts at the road; `simple` (one 1×1 convolution)
     and `aspp` are the published ones."""
     normalise: Literal["sum", "mean"] = "mean"
-    """How the cameras that see one voxel are joined."""
+    """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
     volume_channels: int = 32
     """Channels of a voxel."""
 
@@ -158,6 +133,12 @@ class RenderConfig:
     """Evenly spread samples per ray."""
     num_importance: int = 16
     """Further samples per ray, drawn where the surface seems to be."""
+    chunk_rays: int | None = None
+    """Rays rendered at once in training, over all frames; what lies between is computed again for
+    the gradient. None keeps it all in memory: faster, if it fits."""
+    direct_frames: Literal["all", "dropped"] = "all"
+    """Frames whose own volumes are rendered beside the rebuilt ones: `all` lets every encoded image
+    teach; `dropped`, the published choice, costs less."""
     near_m: float = 1.0
     """Nearest sample, metres along the ray."""
     hidden: int = 32
@@ -178,6 +159,12 @@ class RenderConfig:
         for name in ("sdf_layers", "colour_layers"):
             value = getattr(self, name)
             require(value >= 2, f"render.{name}", value, "at least 2")
+        require(
+            self.chunk_rays is None or self.chunk_rays >= 1,
+            "render.chunk_rays",
+            self.chunk_rays,
+            "at least 1, or None",
+        )
         require(self.num_importance >= 0, "render.num_importance", self.num_importance, "0 or more")
         require(
             0 <= self.sky_fraction < 1,

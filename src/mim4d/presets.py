@@ -1,4 +1,7 @@
-"""Named runs: each preset is a function that returns a complete `RunConfig`."""
+"""Named runs: each preset is a function that returns a complete `RunConfig`.
+
+Those of the published models are in `presets_nuscenes.py`.
+"""
 
 import difflib
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from mim4d.config import (
     RunConfig,
     TemporalConfig,
 )
+from mim4d.presets_nuscenes import nuscenes_s_060, nuscenes_s_080
 
 
 def demo() -> RunConfig:
@@ -68,7 +72,12 @@ def toy() -> RunConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], RunConfig]] = {"demo": demo, "toy": toy}
+PRESETS: dict[str, Callable[[], RunConfig]] = {
+    "demo": demo,
+    "toy": toy,
+    "nuscenes_s_080": nuscenes_s_080,
+    "nuscenes_s_060": nuscenes_s_060,
+}
 
 
 def preset(name: str) -> RunConfig:

@@ -44,7 +44,13 @@ def pretraining_losses(
     frames were dropped.
     """
     num_clips = choices.visible.shape[0]
-    direct = _terms(reconstruction.direct, choices.rays, choices.targets, weights, num_clips)
+    direct = _terms(
+        reconstruction.direct,
+        reconstruction.direct_rays,
+        reconstruction.direct_targets,
+        weights,
+        num_clips,
+    )
     loss, named = _weighted_sum(direct, weights), {}
     if reconstruction.predicted is not None:
         predicted = _terms(
