@@ -25,7 +25,7 @@ class ClipConfig:
     """Which images make a clip, and at what size."""
 
     frames: int = 3
-    """Frames of a clip."""
+    """Frames of a clip; of a single one none is dropped, and nothing temporal is learned."""
     key: int = 1
     """Index of the key frame among the frames, oldest first; its ego frame is `ref`."""
     frame_interval_s: float | None = None
@@ -43,9 +43,12 @@ class ClipConfig:
     body_masks: Path | None = None
     """Folder of CHANNEL.png, one per camera that sees its own car, non-zero where it does; there
     no rays are cast and no distance counts."""
+    sky_masks: Path | None = None
+    """Folder with a PNG for every image, at the image's path below the data set, non-zero on the
+    sky; there no rays are cast."""
 
     def __post_init__(self) -> None:
-        require(self.frames >= 2, "clip.frames", self.frames, "at least 2 (one frame is dropped)")
+        require(self.frames >= 1, "clip.frames", self.frames, "at least 1")
         require(-self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame")
         require(
             self.frame_interval_s is None or self.frame_interval_s > 0,
@@ -80,7 +83,13 @@ class MaskConfig:
     """Side of a patch, pixels: the encoder's largest stride or a multiple of it."""
     dropped_frame: Literal["inner", "any", "key"] = "inner"
     """The frame that is dropped and rebuilt: one that has neighbours on both sides, any, or the
-    key frame."""
+    key frame (and, if more are dropped, any others beside it)."""
+    num_dropped: int = 1
+    """How many frames of a clip are dropped; the published recipe drops the key frame and another,
+    not together."""
+    dropped_together: bool = True
+    """Rebuild each dropped frame from the frames that are not dropped; otherwise from all others,
+    dropped ones too."""
 
     def __post_init__(self) -> None:
         require(0 <= self.ratio < 1, "mask.ratio", self.ratio, "a share in [0, 1)")
@@ -89,6 +98,32 @@ class MaskConfig:
             "mask.patch_px",
             self.patch_px,
             "a positive multiple of 32",
+        )
+        require(self.num_dropped >= 1, "mask.num_dropped", self.num_dropped, "at least 1")
+
+    def check_dropped(self, frames: int) -> None:
+        """Refuse to drop more frames than a clip of so many has to offer."""
+        if frames == 1:
+            return
+        require(
+            self.dropped_frame != "inner" or frames >= 3,
+            "clip.frames",
+            frames,
+            "at least 3 where mask.dropped_frame is 'inner' (choose 'any' or 'key')",
+        )
+        candidates = frames - 2 if self.dropped_frame == "inner" else frames
+        require(
+            self.num_dropped <= candidates,
+            "mask.num_dropped",
+            self.num_dropped,
+            f"at most {candidates} (mask.dropped_frame {self.dropped_frame!r} of clip.frames "
+            f"{frames})",
+        )
+        require(
+            self.num_dropped < frames or not self.dropped_together,
+            "mask.num_dropped",
+            self.num_dropped,
+            f"less than clip.frames ({frames}), or --mask.no-dropped-together",
         )
 
 
@@ -310,12 +345,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
-        require(
-            self.mask.dropped_frame != "inner" or self.clip.frames >= 3,
-            "clip.frames",
-            self.clip.frames,
-            "at least 3 where mask.dropped_frame is 'inner' (choose 'any' or 'key')",
-        )
+        self.mask.check_dropped(self.clip.frames)
         for name in ("image_height", "image_width"):
             size = getattr(self.clip, name)
             require(

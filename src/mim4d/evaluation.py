@@ -267,7 +267,7 @@ def predict_frame(
         shape = (*clip.images.shape[:3], rows, columns)
         visible = torch.ones(shape, dtype=torch.bool, device=clip.images.device)
     volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.patch_px))
-    rebuilt = model.rebuild(volumes, clip, torch.tensor([view.frame], device=volumes.device))
+    rebuilt = model.rebuild(volumes, clip, torch.tensor([[view.frame]], device=volumes.device))
     rays = view.rays(clip)
     h, w = view.lattice
 

@@ -25,6 +25,7 @@ def _choices(model: MaskedVideoModel, clip: Clip, seed: int) -> StepChoices:
 
 
 def _outputs(reconstruction: Reconstruction) -> list[Tensor]:
+    assert reconstruction.predicted is not None
     return [
         reconstruction.direct.colours,
         reconstruction.direct.distances,
@@ -101,7 +102,7 @@ def test_the_dropped_frame_is_rebuilt_without_its_own_images() -> None:
     clip = toy_clip(5)
     images = clip.images.clone()
     images[:, 1] = 0
-    dropped = torch.tensor([1])
+    dropped = torch.tensor([[1]])
     volumes = [model.encoder(c) for c in (clip, replace(clip, images=images))]
     assert not torch.equal(*volumes)
     rebuilt = [model.rebuild(v, clip, dropped) for v in volumes]

@@ -51,6 +51,7 @@ class Clip:
         key_tokens: Token of each clip's key sample.
         on_body: Where each camera sees the car that carries it, in every frame; None if not known.
         maps: The vector map around the car at each clip's key frame; None if it was not asked for.
+        in_sky: Where each image shows sky; None if not known.
     """
 
     images: UInt8[Tensor, "b t n 3 h w"]
@@ -74,6 +75,7 @@ class Clip:
     key_tokens: tuple[str, ...]
     on_body: Bool[Tensor, "b n h w"] | None = None
     maps: tuple[MapPatch, ...] | None = None
+    in_sky: Bool[Tensor, "b t n h w"] | None = None
 
     @property
     def batch_size(self) -> int:

@@ -40,19 +40,22 @@ def pretraining_losses(
     """Every term unweighted, by name, and their weighted sum as `loss`.
 
     Each is the mean over the clips of the batch of what the clip alone would give. `distance` and
-    `predicted_distance` are mean absolute errors in metres.
+    `predicted_distance` are mean absolute errors in metres. What is rebuilt is there only if
+    frames were dropped.
     """
     num_clips = choices.visible.shape[0]
     direct = _terms(reconstruction.direct, choices.rays, choices.targets, weights, num_clips)
-    predicted = _terms(
-        reconstruction.predicted,
-        reconstruction.predicted_rays,
-        reconstruction.predicted_targets,
-        weights,
-        num_clips,
-    )
-    loss = _weighted_sum(direct, weights) + weights.predicted * _weighted_sum(predicted, weights)
-    named = {f"predicted_{name}": value for name, value in predicted.items()}
+    loss, named = _weighted_sum(direct, weights), {}
+    if reconstruction.predicted is not None:
+        predicted = _terms(
+            reconstruction.predicted,
+            reconstruction.predicted_rays,
+            reconstruction.predicted_targets,
+            weights,
+            num_clips,
+        )
+        loss = loss + weights.predicted * _weighted_sum(predicted, weights)
+        named = {f"predicted_{name}": value for name, value in predicted.items()}
     if weights.depth > 0:
         named["depth"] = depth_cross_entropy(
             reconstruction.depth_probs,
