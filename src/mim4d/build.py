@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Literal
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import GridConfig, RunConfig
+from mim4d.config import GridConfig, RenderConfig, RunConfig
 from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
+from mim4d.models.frame_baselines import MeanFrame, NearestFrame
 from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.masking import PatchMasking
 from mim4d.models.neck import FeaturePyramid
-from mim4d.models.temporal import FrameDecoder, MeanFrame, NearestFrame, TemporalDecoder
+from mim4d.models.temporal import FrameDecoder, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
+from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
 
@@ -67,8 +71,33 @@ def build_video_encoder(config: RunConfig) -> VideoEncoder:
     )
 
 
-def build_decoder(config: RunConfig) -> FrameDecoder:
-    """What rebuilds a dropped frame from the others: the method, or a baseline."""
+def build_dropping(config: RunConfig) -> Dropping:
+    """Which frames are dropped; none of a clip of one frame."""
+    mask = config.mask
+    count = mask.num_dropped if config.clip.frames > 1 else 0
+    return Dropping(mask.dropped_frame, count, mask.dropped_together)
+
+
+def build_ray_sampling(config: RenderConfig) -> RaySampling:
+    """Which rays are rendered in training."""
+    return RaySampling(
+        config.rays_per_camera,
+        config.near_m,
+        config.use_lidar,
+        config.lidar_points,
+        config.sky_fraction,
+        config.occlusion_cell_px,
+        config.rays_on,
+    )
+
+
+def build_decoder(config: RunConfig) -> FrameDecoder | None:
+    """What rebuilds a dropped frame from the others: the method, or a baseline.
+
+    None for clips of one frame, of which none is dropped.
+    """
+    if config.clip.frames == 1:
+        return None
     temporal, shape_xyz = config.temporal, config.grid.shape_xyz
     match temporal.decoder:
         case "copy":
@@ -92,7 +121,7 @@ def build_decoder(config: RunConfig) -> FrameDecoder:
 
 def build_model(config: RunConfig) -> MaskedVideoModel:
     """The whole pre-training model, with random weights (or `encoder.weights_file`)."""
-    render = config.render
+    render, mask = config.render, config.mask
     grid = build_grid(config.grid)
     channels = config.lift.volume_channels
     field = SdfField(
@@ -114,15 +143,9 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         build_video_encoder(config),
         build_decoder(config),
         renderer,
-        mask_ratio=config.mask.ratio,
-        patch_px=config.mask.patch_px,
-        dropped_frame=config.mask.dropped_frame,
-        rays_per_camera=render.rays_per_camera,
-        near_m=render.near_m,
-        use_lidar=render.use_lidar,
-        lidar_points=render.lidar_points,
-        sky_fraction=render.sky_fraction,
-        occlusion_cell_px=render.occlusion_cell_px,
+        PatchMasking(mask.ratio, mask.patch_px, mask.shared_over_time),
+        build_dropping(config),
+        build_ray_sampling(render),
     )
 
 
@@ -180,6 +203,7 @@ def build_dataset(
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         on_bad_clip=on_bad_clip,
         body_masks=clip.body_masks,
+        sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
     )
 

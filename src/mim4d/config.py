@@ -14,10 +14,14 @@ import tyro
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.data.fit import Fit
+from mim4d.mask_config import MaskConfig as MaskConfig
+from mim4d.mask_config import TemporalConfig as TemporalConfig
 
 Vector3 = tuple[float, float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+_LIDAR_WEIGHTS = ("distance_weight", "relative_distance_weight", "depth_weight")
+"""Weights of the losses that a LiDAR's measurements enter."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class ClipConfig:
     """Which images make a clip, and at what size."""
 
     frames: int = 3
-    """Frames of a clip."""
+    """Frames of a clip; of a single one none is dropped, and nothing temporal is learned."""
     key: int = 1
     """Index of the key frame among the frames, oldest first; its ego frame is `ref`."""
     frame_interval_s: float | None = None
@@ -43,10 +47,18 @@ class ClipConfig:
     body_masks: Path | None = None
     """Folder of CHANNEL.png, one per camera that sees its own car, non-zero where it does; there
     no rays are cast and no distance counts."""
+    sky_masks: Path | None = None
+    """Folder with a PNG for every image, at the image's path below the data set, non-zero on the
+    sky; there no rays are cast."""
 
     def __post_init__(self) -> None:
-        require(self.frames >= 2, "clip.frames", self.frames, "at least 2 (one frame is dropped)")
-        require(-self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame")
+        require(self.frames >= 1, "clip.frames", self.frames, "at least 1")
+        require(
+            -self.frames <= self.key < self.frames,
+            "clip.key",
+            self.key,
+            f"the index of one of clip.frames ({self.frames}) frames",
+        )
         require(
             self.frame_interval_s is None or self.frame_interval_s > 0,
             "clip.frame_interval_s",
@@ -68,28 +80,6 @@ class GridConfig:
     """Upper faces along x, y, z."""
     shape_xyz: tuple[int, int, int] = (64, 64, 8)
     """Number of voxels along x, y, z."""
-
-
-@dataclass(frozen=True)
-class MaskConfig:
-    """Which part of the input is hidden."""
-
-    ratio: float = 0.3
-    """Share of image patches hidden, drawn anew for every image."""
-    patch_px: int = 32
-    """Side of a patch, pixels: the encoder's largest stride or a multiple of it."""
-    dropped_frame: Literal["inner", "any", "key"] = "inner"
-    """The frame that is dropped and rebuilt: one that has neighbours on both sides, any, or the
-    key frame."""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.ratio < 1, "mask.ratio", self.ratio, "a share in [0, 1)")
-        require(
-            self.patch_px > 0 and self.patch_px % 32 == 0,
-            "mask.patch_px",
-            self.patch_px,
-            "a positive multiple of 32",
-        )
 
 
 @dataclass(frozen=True)
@@ -149,48 +139,13 @@ class LiftConfig:
 
 
 @dataclass(frozen=True)
-class TemporalConfig:
-    """The decoder that rebuilds the dropped frame."""
-
-    decoder: Literal["attention", "copy", "mean"] = "attention"
-    """`attention` is the method; `copy` (the nearest warped frame) and `mean` (of all warped
-    frames) learn nothing of their own and are there to compare with."""
-    width: int = 64
-    """Channels of the short branch."""
-    reduction: int = 2
-    """The long branch has `width / reduction` channels."""
-    layers: int = 2
-    """Layers of each branch."""
-    short_heads: int = 4
-    """Attention heads of the short branch."""
-    long_heads: int = 2
-    """Attention heads of the long branch."""
-    points: int = 4
-    """Sampling points per head."""
-
-    def __post_init__(self) -> None:
-        for name in ("width", "reduction", "layers", "short_heads", "long_heads", "points"):
-            value = getattr(self, name)
-            require(value >= 1, f"temporal.{name}", value, "at least 1")
-        long_width = self.width // self.reduction
-        for width, heads, path in (
-            (self.width, self.short_heads, "temporal.short_heads"),
-            (long_width, self.long_heads, "temporal.long_heads"),
-        ):
-            require(
-                width >= 4 and width % 4 == 0 and width % heads == 0,
-                path,
-                heads,
-                f"a divisor of the branch's width ({width}), itself a multiple of 4",
-            )
-
-
-@dataclass(frozen=True)
 class RenderConfig:
     """Rays, the SDF field and NeuS."""
 
     rays_per_camera: int = 64
     """Rays per image in training."""
+    rays_on: Literal["everywhere", "hidden"] = "everywhere"
+    """Whether rays, LiDAR's too, go through all pixels, or through those of hidden patches only."""
     use_lidar: bool = True
     """Take rays through LiDAR returns first, and supervise their distance."""
     lidar_points: int = 8192
@@ -310,17 +265,15 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
+        self.mask.check_dropped(self.clip.frames)
+        clip = self.clip
+        wanting = [name for name in _LIDAR_WEIGHTS if getattr(self.loss, name) > 0]
         require(
-            self.mask.dropped_frame != "inner" or self.clip.frames >= 3,
-            "clip.frames",
-            self.clip.frames,
-            "at least 3 where mask.dropped_frame is 'inner' (choose 'any' or 'key')",
+            clip.lidar is not None or not wanting,
+            "clip.lidar",
+            None,
+            f"a LiDAR channel while {' and '.join(f'loss.{name}' for name in wanting)} "
+            "want what it measures (set them to 0 to do without)",
         )
-        for name in ("image_height", "image_width"):
-            size = getattr(self.clip, name)
-            require(
-                size % self.mask.patch_px == 0,
-                f"clip.{name}",
-                size,
-                f"a multiple of mask.patch_px ({self.mask.patch_px})",
-            )
+        on_hidden = self.render.rays_on == "hidden"
+        self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)

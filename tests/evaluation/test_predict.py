@@ -20,8 +20,8 @@ def test_both_volumes_are_rendered_for_every_camera() -> None:
 
 
 def test_a_clip_of_one_frame_has_nothing_to_rebuild() -> None:
-    config = toy_config()
-    view = EvaluatedView(0, (8, 12), toy_model(config).encoder.grid, near_m=1.0)
+    config = toy_config(frames=1)
+    view = EvaluatedView.of(config, stride=8)
     prediction = predict_frame(toy_model(config).eval(), toy_clip(1, frames=1), view)
     assert prediction.rebuilt is None
     assert prediction.direct.distances_m.shape == (3, 8, 12)

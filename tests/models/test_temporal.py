@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from mim4d.models.deformable_attention import DeformableAttention
+from mim4d.models.frame_baselines import valid_mean
 from mim4d.models.temporal import (
     TemporalDecoder,
     TemporalLayer,
     TimeEmbedding,
     nearest_sources,
     sine_position,
-    valid_mean,
 )
 from tests.conftest import assert_golden
 from tests.models.test_deformable_attention import perturbed
@@ -73,6 +73,27 @@ def test_starts_as_the_mean_of_the_valid_sources(seed):
         torch.testing.assert_close(result[b, c, z, y, x], expected)
 
 
+def test_starts_as_exactly_the_mean(seed):
+    warped, valid, dt_s, present = inputs(2, 3, seed)
+    present[0, 1] = False
+    counted = valid & present[:, :, None, None, None]
+    assert torch.equal(small_decoder()(warped, valid, dt_s, present), valid_mean(warped, counted))
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 7, 4), (5, 3, 4, 9), (1, 8, 2, 2)])
+@pytest.mark.parametrize("num_sources", [1, 4])
+def test_any_grid_channels_and_number_of_sources(seed, shape, num_sources):
+    c, z, y, x = shape
+    decoder = perturbed(TemporalDecoder(c, z, 16, 8), seed, scale=0.1)
+    for rows, columns in ((y, x), (y + 3, x + 1)):  # the same weights on another grid
+        warped = torch.randn(2, num_sources, c, z, rows, columns, generator=seed)
+        valid = torch.ones(2, num_sources, z, rows, columns, dtype=torch.bool)
+        dt_s = torch.rand(2, num_sources, generator=seed)
+        result = decoder(warped, valid, dt_s, torch.ones_like(dt_s, dtype=torch.bool))
+        assert result.shape == (2, c, z, rows, columns)
+        assert result.isfinite().all()
+
+
 def test_a_batch_is_its_clips(seed):
     decoder = small_decoder(seed)
     data = inputs(4, 3, seed)
@@ -92,6 +113,36 @@ def test_order_of_sources_does_not_matter(seed, num_sources):
     torch.testing.assert_close(
         decoder(*(tensor[:, order] for tensor in data)), expected, atol=1e-5, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("num_sources", [1, 2, 3])
+def test_the_place_in_the_list_says_nothing(seed, num_sources):
+    """Frames that do not exist move the others back in the list, and change nothing."""
+    decoder = small_decoder(seed)
+    data = inputs(2, num_sources, seed)
+    expected = decoder(*data)
+    for pad in (1, 2):
+        warped, valid, dt_s, _ = inputs(2, pad, seed)
+        absent = (warped, valid, dt_s, torch.zeros(2, pad, dtype=torch.bool))
+        longer = (torch.cat(pair, dim=1) for pair in zip(absent, data, strict=True))
+        torch.testing.assert_close(decoder(*longer), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_clip_with_only_a_past_reads_it_and_its_signed_seconds(seed):
+    decoder = small_decoder(seed)
+    warped, valid, _, present = inputs(1, 3, seed)
+    past = torch.tensor([[-1.5, -1.0, -0.5]])
+    result = decoder(warped, valid, past, present)
+    assert result.isfinite().all()
+    # Nearest first, in seconds: the same sources said to be later, or in the future, differ.
+    for other in (past - 0.5, -past):
+        assert (decoder(warped, valid, other, present) - result).abs().max() > 1e-3
+    with torch.no_grad():  # cut the long branch off
+        decoder.output_proj.weight[:, 16:] = 0
+    decoder.start_from_mean = False
+    decoder(warped.requires_grad_(), valid, past, present).square().sum().backward()
+    read = warped.grad[0].abs().flatten(1).sum(dim=1) > 0
+    assert read.tolist() == [False, False, True]
 
 
 def test_absent_sources_have_no_influence(seed):
@@ -174,13 +225,6 @@ def test_short_branch_reads_the_nearest_sources_only(seed):
     decoder(warped, valid, dt_s, present).square().sum().backward()
     read = warped.grad[0].abs().flatten(1).sum(dim=1) > 0
     assert read.tolist() == [False, False, True, True]
-
-
-def test_valid_mean_by_hand():
-    warped = torch.tensor([2.0, 4.0, 9.0]).view(1, 3, 1, 1, 1, 1)
-    valid = torch.tensor([True, True, False]).view(1, 3, 1, 1, 1)
-    assert valid_mean(warped, valid).item() == 3
-    assert valid_mean(warped, torch.zeros_like(valid)).item() == 0
 
 
 def test_time_embedding_tells_past_from_future():

@@ -18,12 +18,27 @@ VALID = torch.tensor([[True, False]])
 
 
 def test_masked_mean():
-    values = torch.tensor([1.0, float("nan"), 3.0], requires_grad=True)
-    mean = masked_mean(values, torch.tensor([True, False, True]))
+    values = torch.tensor([[1.0, float("nan"), 3.0]], requires_grad=True)
+    mean = masked_mean(values, torch.tensor([[True, False, True]]))
     mean.backward()
     assert mean.item() == 2.0
-    assert values.grad.tolist() == [0.5, 0.0, 0.5]
-    assert masked_mean(values, torch.zeros(3, dtype=torch.bool)).item() == 0.0
+    assert values.grad.tolist() == [[0.5, 0.0, 0.5]]
+    assert masked_mean(values, torch.zeros(1, 3, dtype=torch.bool)).item() == 0.0
+
+
+def test_masked_mean_counts_every_clip_once():
+    """Not every value once: (mean(1, 3) + 6 + nothing) / 3, where pooling would give 10 / 3."""
+    values = torch.tensor([[1.0, 3.0], [6.0, 9.0], [7.0, 8.0]], requires_grad=True)
+    valid = torch.tensor([[True, True], [True, False], [False, False]])
+    mean = masked_mean(values, valid)
+    mean.backward()
+    assert mean.item() == pytest.approx(8 / 3)
+    third = 1 / 3
+    expected = torch.tensor([[third / 2, third / 2], [third, 0.0], [0.0, 0.0]])
+    torch.testing.assert_close(values.grad, expected)
+    assert (
+        masked_mean(values.unflatten(1, (2, 1)), valid.unflatten(1, (2, 1))).item() == mean.item()
+    )
 
 
 def test_colour_and_distance_by_hand():

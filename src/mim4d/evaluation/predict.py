@@ -67,13 +67,13 @@ def frame_volumes(
         visible: Patches the encoder may see; None shows all.
     """
     if visible is None:
-        rows, columns = (size // model.patch_px for size in clip.images.shape[-2:])
+        rows, columns = (size // model.masking.patch_px for size in clip.images.shape[-2:])
         shape = (*clip.images.shape[:3], rows, columns)
         visible = torch.ones(shape, dtype=torch.bool, device=clip.images.device)
-    volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.patch_px))
+    volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.masking.patch_px))
     rebuilt = None
-    if clip.num_frames > 1:
-        rebuilt = model.rebuild(volumes, clip, torch.tensor([frame], device=volumes.device))
+    if model.decoder is not None and clip.num_frames > 1:
+        rebuilt = model.rebuild(volumes, clip, torch.tensor([[frame]], device=volumes.device))
     return FrameVolumes(volumes[:, frame], rebuilt)
 
 

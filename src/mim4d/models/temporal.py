@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mim4d.models.deformable_attention import DeformableAttention
+from mim4d.models.frame_baselines import MeanFrame, NearestFrame, valid_mean
 
 
 class TemporalLayer(nn.Module):
@@ -273,52 +274,6 @@ def nearest_sources(
     sides = torch.stack([present & (dt_s <= 0), present & (dt_s > 0)], dim=1)  # b 2 s
     away = dt_s.abs().unsqueeze(1).masked_fill(~sides, math.inf)
     return away.argmin(dim=-1), sides.any(dim=-1)
-
-
-def valid_mean(
-    warped: Float[Tensor, "b s c z y x"], valid: Bool[Tensor, "b s z y x"]
-) -> Float[Tensor, "b c z y x"]:
-    """Mean over the sources that are valid at each voxel; zero where none is."""
-    share = valid / valid.sum(dim=1, keepdim=True).clamp(min=1)
-    return (warped * share.unsqueeze(2)).sum(dim=1)
-
-
-class NearestFrame(nn.Module):
-    """Baseline: at each voxel the warped source that is nearest in time and valid there.
-
-    Of two sources equally far away the past one counts. It learns nothing; where no source is
-    valid the volume is zero.
-    """
-
-    def forward(
-        self,
-        warped: Float[Tensor, "b s c z y x"],
-        valid: Bool[Tensor, "b s z y x"],
-        dt_s: Float[Tensor, "b s"],
-        present: Bool[Tensor, "b s"],
-    ) -> Float[Tensor, "b c z y x"]:
-        """Copy; see `TemporalDecoder.forward` for the arguments."""
-        usable = valid & present[:, :, None, None, None]
-        # A future source counts as a hair farther, so that a tie goes to the past.
-        away = torch.where(dt_s > 0, dt_s * (1 + 1e-5), -dt_s)[:, :, None, None, None]
-        nearest = away.expand(usable.shape).masked_fill(~usable, math.inf).argmin(dim=1)
-        index = nearest[:, None, None].expand(-1, 1, warped.shape[2], -1, -1, -1)
-        copied = warped.gather(1, index).squeeze(1)
-        return copied * usable.any(dim=1).unsqueeze(1)
-
-
-class MeanFrame(nn.Module):
-    """Baseline: at each voxel the mean of the warped sources that are valid there."""
-
-    def forward(
-        self,
-        warped: Float[Tensor, "b s c z y x"],
-        valid: Bool[Tensor, "b s z y x"],
-        dt_s: Float[Tensor, "b s"],
-        present: Bool[Tensor, "b s"],
-    ) -> Float[Tensor, "b c z y x"]:
-        """Average; see `TemporalDecoder.forward` for the arguments."""
-        return valid_mean(warped, valid & present[:, :, None, None, None])
 
 
 FrameDecoder = TemporalDecoder | NearestFrame | MeanFrame

@@ -1,8 +1,9 @@
 """Losses of the rendering: each a function with an explicit validity mask, and a mean over it.
 
-All lengths are metres, so that a weight means the same in every configuration. A mean over nothing
-is zero (and has zero gradient). Colour and distance are the losses of MIM4D, arXiv 2403.08760; the
-others are coded in the released code and off there.
+All lengths are metres, so that a weight means the same in every configuration. The leading axis of
+every tensor counts the clips of the batch; a loss is the plain mean over clips of each clip's own
+masked mean, and a mean over nothing is zero (and has zero gradient). Colour and distance are the
+losses of MIM4D, arXiv 2403.08760; the others are coded in the released code and off there.
 """
 
 import torch
@@ -11,34 +12,41 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def masked_mean(values: Float[Tensor, "*b"], valid: Bool[Tensor, "*b"]) -> Float[Tensor, ""]:
-    """Mean of the valid values; 0 if there are none. Invalid values may be anything, also NaN."""
-    kept = torch.where(valid, values, torch.zeros_like(values))
-    return kept.sum() / valid.sum().clamp(min=1)
+def masked_mean(
+    values: Float[Tensor, " b *rest"], valid: Bool[Tensor, " b *rest"]
+) -> Float[Tensor, ""]:
+    """Mean over clips of the mean of each clip's valid values.
+
+    A clip without valid values counts as 0 and still counts: so a batch of two clips, two batches
+    of one, and two processes with one clip each all give the same loss and gradient. Invalid values
+    may be anything, also NaN.
+    """
+    kept = torch.where(valid, values, torch.zeros_like(values)).flatten(1)
+    return (kept.sum(dim=1) / valid.flatten(1).sum(dim=1).clamp(min=1)).mean()
 
 
 def colour_l1(
-    colours: Float[Tensor, "b r 3"],
-    target_colours: Float[Tensor, "b r 3"],
-    valid: Bool[Tensor, "b r"],
+    colours: Float[Tensor, "b *r 3"],
+    target_colours: Float[Tensor, "b *r 3"],
+    valid: Bool[Tensor, " b *r"],
 ) -> Float[Tensor, ""]:
     """Mean over rays and channels of |ĉ − c|."""
     return masked_mean((colours - target_colours).abs().mean(dim=-1), valid)
 
 
 def distance_l1(
-    distances: Float[Tensor, "b r"],
-    target_distances: Float[Tensor, "b r"],
-    valid: Bool[Tensor, "b r"],
+    distances: Float[Tensor, " b *r"],
+    target_distances: Float[Tensor, " b *r"],
+    valid: Bool[Tensor, " b *r"],
 ) -> Float[Tensor, ""]:
     """Mean over rays with a measurement of |d̂ − d|, metres."""
     return masked_mean((distances - target_distances).abs(), valid)
 
 
 def distance_relative(
-    distances: Float[Tensor, "b r"],
-    target_distances: Float[Tensor, "b r"],
-    valid: Bool[Tensor, "b r"],
+    distances: Float[Tensor, " b *r"],
+    target_distances: Float[Tensor, " b *r"],
+    valid: Bool[Tensor, " b *r"],
 ) -> Float[Tensor, ""]:
     """Mean over rays with a measurement of |d̂ − d| / d: one metre counts more at 3 m than at 50."""
     error = (distances - target_distances).abs() / target_distances.clamp(min=1e-3)
@@ -46,7 +54,7 @@ def distance_relative(
 
 
 def eikonal(
-    sdf_gradient: Float[Tensor, "b r s 3"], valid: Bool[Tensor, "b r"]
+    sdf_gradient: Float[Tensor, "b *r s 3"], valid: Bool[Tensor, " b *r"]
 ) -> Float[Tensor, ""]:
     """Mean over samples of (|∇sdf| − 1)²: a distance grows by one metre per metre."""
     # The norm's own derivative is not finite at zero.
@@ -55,10 +63,10 @@ def eikonal(
 
 
 def free_space(
-    sdf: Float[Tensor, "b r s"],
-    sample_distances: Float[Tensor, "b r s"],
-    target_distances: Float[Tensor, "b r"],
-    valid: Bool[Tensor, "b r"],
+    sdf: Float[Tensor, "b *r s"],
+    sample_distances: Float[Tensor, "b *r s"],
+    target_distances: Float[Tensor, " b *r"],
+    valid: Bool[Tensor, " b *r"],
     truncation_m: float,
 ) -> Float[Tensor, ""]:
     """Mean of relu(τ − sdf) over the samples that lie more than τ in front of the measured surface.
@@ -75,10 +83,10 @@ def free_space(
 
 
 def near_surface_sdf(
-    sdf: Float[Tensor, "b r s"],
-    sample_distances: Float[Tensor, "b r s"],
-    target_distances: Float[Tensor, "b r"],
-    valid: Bool[Tensor, "b r"],
+    sdf: Float[Tensor, "b *r s"],
+    sample_distances: Float[Tensor, "b *r s"],
+    target_distances: Float[Tensor, " b *r"],
+    valid: Bool[Tensor, " b *r"],
     truncation_m: float,
 ) -> Float[Tensor, ""]:
     """Mean of |d_sample + sdf − d| over the samples within τ of the measured surface, metres.
@@ -91,15 +99,17 @@ def near_surface_sdf(
     return masked_mean((sdf - offset).abs(), near)
 
 
-def sparse_points_sdf(sdf: Float[Tensor, "*b"], valid: Bool[Tensor, "*b"]) -> Float[Tensor, ""]:
+def sparse_points_sdf(
+    sdf: Float[Tensor, " b *p"], valid: Bool[Tensor, " b *p"]
+) -> Float[Tensor, ""]:
     """Mean of |sdf| at LiDAR points, which lie on surfaces, metres."""
     return masked_mean(sdf.abs(), valid)
 
 
 def depth_cross_entropy(
-    depth_probs: Float[Tensor, "m d h w"],
-    depths: Float[Tensor, "m h w"],
-    valid: Bool[Tensor, "m h w"],
+    depth_probs: Float[Tensor, "b *m d h w"],
+    depths: Float[Tensor, "b *m h w"],
+    valid: Bool[Tensor, "b *m h w"],
     first_bin_m: float,
     last_bin_m: float,
 ) -> Float[Tensor, ""]:
@@ -115,12 +125,13 @@ def depth_cross_entropy(
         first_bin_m: Centre of the first bin, metres.
         last_bin_m: Centre of the last bin, metres.
     """
-    position = (depths - first_bin_m) / (last_bin_m - first_bin_m) * (depth_probs.shape[1] - 1)
-    valid = valid & (position >= 0) & (position <= depth_probs.shape[1] - 1)
+    num_bins = depth_probs.shape[-3]
+    position = (depths - first_bin_m) / (last_bin_m - first_bin_m) * (num_bins - 1)
+    valid = valid & (position >= 0) & (position <= num_bins - 1)
     position = torch.where(valid, position, torch.zeros_like(position))
-    lower = position.floor().long().clamp(max=depth_probs.shape[1] - 2)
+    lower = position.floor().long().clamp(max=num_bins - 2)
     share = position - lower
     log_probs = depth_probs.clamp(min=1e-8).log()
-    near = log_probs.gather(1, lower.unsqueeze(1)).squeeze(1)
-    far = log_probs.gather(1, lower.unsqueeze(1) + 1).squeeze(1)
+    near = log_probs.gather(-3, lower.unsqueeze(-3)).squeeze(-3)
+    far = log_probs.gather(-3, lower.unsqueeze(-3) + 1).squeeze(-3)
     return masked_mean(-(1 - share) * near - share * far, valid)

@@ -39,22 +39,28 @@ def pretraining_losses(
 ) -> dict[str, Tensor]:
     """Every term unweighted, by name, and their weighted sum as `loss`.
 
-    `distance` and `predicted_distance` are mean absolute errors in metres.
+    Each is the mean over the clips of the batch of what the clip alone would give. `distance` and
+    `predicted_distance` are mean absolute errors in metres. What is rebuilt is there only if
+    frames were dropped.
     """
-    direct = _terms(reconstruction.direct, choices.rays, choices.targets, weights)
-    predicted = _terms(
-        reconstruction.predicted,
-        reconstruction.predicted_rays,
-        reconstruction.predicted_targets,
-        weights,
-    )
-    loss = _weighted_sum(direct, weights) + weights.predicted * _weighted_sum(predicted, weights)
-    named = {f"predicted_{name}": value for name, value in predicted.items()}
+    num_clips = choices.visible.shape[0]
+    direct = _terms(reconstruction.direct, choices.rays, choices.targets, weights, num_clips)
+    loss, named = _weighted_sum(direct, weights), {}
+    if reconstruction.predicted is not None:
+        predicted = _terms(
+            reconstruction.predicted,
+            reconstruction.predicted_rays,
+            reconstruction.predicted_targets,
+            weights,
+            num_clips,
+        )
+        loss = loss + weights.predicted * _weighted_sum(predicted, weights)
+        named = {f"predicted_{name}": value for name, value in predicted.items()}
     if weights.depth > 0:
         named["depth"] = depth_cross_entropy(
-            reconstruction.depth_probs.flatten(0, 2),
-            choices.cell_depths.flatten(0, 2),
-            choices.valid_cells.flatten(0, 2),
+            reconstruction.depth_probs,
+            choices.cell_depths,
+            choices.valid_cells,
             bins.first_m,
             bins.last_m,
         )
@@ -63,16 +69,23 @@ def pretraining_losses(
 
 
 def _terms(
-    rendering: Rendering, rays: Rays, targets: RayTargets, weights: LossWeights
+    rendering: Rendering, rays: Rays, targets: RayTargets, weights: LossWeights, num_clips: int
 ) -> dict[str, Tensor]:
-    measured = rays.valid & targets.valid_distances
+    """Terms of renderings whose leading axis joins the clips and their frames."""
+
+    def by_clip(values: Tensor) -> Tensor:
+        return values.unflatten(0, (num_clips, -1))
+
+    valid = by_clip(rays.valid)
+    measured = valid & by_clip(targets.valid_distances)
+    distances, measured_at = by_clip(rendering.distances), by_clip(targets.distances)
     terms = {
-        "colour": colour_l1(rendering.colours, targets.colours, rays.valid),
-        "distance": distance_l1(rendering.distances, targets.distances, measured),
-        "relative_distance": distance_relative(rendering.distances, targets.distances, measured),
+        "colour": colour_l1(by_clip(rendering.colours), by_clip(targets.colours), valid),
+        "distance": distance_l1(distances, measured_at, measured),
+        "relative_distance": distance_relative(distances, measured_at, measured),
     }
     if weights.eikonal > 0:
-        terms["eikonal"] = eikonal(rendering.sdf_gradient, rays.valid)
+        terms["eikonal"] = eikonal(by_clip(rendering.sdf_gradient), valid)
     return terms
 
 

@@ -42,7 +42,7 @@ from mim4d.training.record import (
     refuse_existing,
     truncate_metrics,
 )
-from mim4d.training.sampling import StepSampler
+from mim4d.training.sampling import StepSampler, StepShape
 
 logger = logging.getLogger(__name__)
 _TRAINING = SceneChoice("train")
@@ -131,7 +131,8 @@ def pretrain(
         logger.info("%s", describe_cost(estimate, config.optim.steps, accelerator, loading))
         create_run(run, config, data, names, overfit)
     optim = config.optim
-    sampler = StepSampler(num_clips, optim.batch_size, optim.steps, config.seed, first_step)
+    shape = StepShape(optim.batch_size)
+    sampler = StepSampler(num_clips, shape, optim.steps, config.seed, first_step)
     loader = build_loader(dataset, sampler, loading)
     _quiet_lightning()
     trainer = _trainer(config, run, accelerator, first_step, progress)
@@ -197,9 +198,10 @@ def estimate_cost(
 def describe(config: RunConfig, clip: Clip, num_clips: int) -> str:
     """What will be trained on what, in a line."""
     _, t, n, _, h, w = clip.images.shape
+    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     return (
         f"{config.preset}: {config.optim.steps} steps of {config.optim.batch_size} clip(s), drawn "
-        f"from {num_clips}; a clip is {t} frames × {n} cameras at {h}×{w}"
+        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}"
     )
 
 

@@ -13,11 +13,11 @@ from mim4d.data.clip import Clip
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
 from mim4d.training.optim import build_optimizer
-from mim4d.training.sampling import step_generator, step_seed
+from mim4d.training.sampling import StepShape, step_generators, step_seed
 
 
 class PretrainingModule(pl.LightningModule):
-    """Trains a `MaskedVideoModel`; everything random is drawn from (seed, step, rank)."""
+    """Trains a `MaskedVideoModel`; everything random is drawn from (seed, step, place)."""
 
     def __init__(self, model: MaskedVideoModel, config: RunConfig) -> None:
         super().__init__()
@@ -34,20 +34,29 @@ class PretrainingModule(pl.LightningModule):
 
     def training_step(self, clip: Clip, batch_idx: int) -> dict[str, Tensor]:
         """One step; `batch_idx` is not used, the optimiser step counts."""
-        step, rank = self.global_step, self.global_rank
+        step, shape = self.global_step, StepShape(clip.batch_size)
+        places = shape.places()
         # Drop path draws from torch's global state; it too must not depend on what ran before.
-        torch.manual_seed(step_seed(self.config.seed, step, rank))
-        losses = self.step_losses(clip, step, rank)
+        torch.manual_seed(step_seed(self.config.seed, step, places[0]))
+        losses = self.step_losses(clip, step, places)
         self.log_dict(
             {f"train/{name}": value.detach() for name, value in losses.items()},
             batch_size=clip.batch_size,
         )
         return losses
 
-    def step_losses(self, clip: Clip, step: int, rank: int = 0) -> dict[str, Tensor]:
-        """Losses of one step by name; `loss` is their weighted sum."""
+    def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
+        """Losses of one forward pass by name; `loss` is their weighted sum.
+
+        Args:
+            clip: The batch.
+            step: Optimiser step.
+            places: Of the batch's clips among all of the step; None where they are all.
+        """
+        places = range(clip.batch_size) if places is None else places
         with record_function("choose"):
-            choices = self.model.draw_choices(clip, step_generator(self.config.seed, step, rank))
+            generators = step_generators(self.config.seed, step, places)
+            choices = self.model.draw_choices(clip, generators)
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
             bins = self.model.encoder.depth_head.bins

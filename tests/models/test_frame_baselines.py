@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.models.temporal import MeanFrame, NearestFrame
+from mim4d.models.frame_baselines import MeanFrame, NearestFrame, valid_mean
 
 
 def sources() -> tuple[Tensor, Tensor]:
@@ -57,3 +57,10 @@ def test_the_mean_is_over_present_and_valid_sources() -> None:
     mean = MeanFrame()(warped, valid, torch.tensor([[-0.5, 0.1, 0.5]]), present)
     assert (mean[0, :, 0, 0, 0] == 1).all()
     assert (mean[0, :, 1, 1, 1] == 2).all()
+
+
+def test_valid_mean_by_hand() -> None:
+    warped = torch.tensor([2.0, 4.0, 9.0]).view(1, 3, 1, 1, 1, 1)
+    valid = torch.tensor([True, True, False]).view(1, 3, 1, 1, 1)
+    assert valid_mean(warped, valid).item() == 3
+    assert valid_mean(warped, torch.zeros_like(valid)).item() == 0
