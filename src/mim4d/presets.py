@@ -1,4 +1,7 @@
-"""Named runs: each preset is a function that returns a complete `RunConfig`."""
+"""Named runs: each preset is a function that returns a complete `RunConfig`.
+
+Those of the published models are in `presets_nuscenes.py`.
+"""
 
 import difflib
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from mim4d.config import (
     RunConfig,
     TemporalConfig,
 )
+from mim4d.presets_nuscenes import nuscenes_s_060, nuscenes_s_080
 
 
 def demo() -> RunConfig:
@@ -92,6 +96,8 @@ PRESETS: dict[str, Callable[[], RunConfig]] = {
     "demo": demo,
     "demo_no_lidar": demo_no_lidar,
     "toy": toy,
+    "nuscenes_s_080": nuscenes_s_080,
+    "nuscenes_s_060": nuscenes_s_060,
 }
 
 

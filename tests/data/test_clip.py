@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.data.clip import Clip, collate
+from mim4d.data.clip import Clip, collate, separate
 
 
 def make_clip(points: int = 3, boxes: int = 2, cameras: int = 2, value: float = 0.5) -> Clip:
@@ -47,6 +47,18 @@ def test_collate_keeps_each_clip_and_pads_the_shorter() -> None:
     torch.testing.assert_close(both.images[:1], short.images)
     torch.testing.assert_close(both.images[1:], long.images)
     torch.testing.assert_close(both.points_ref[1:], long.points_ref)
+
+
+def test_separate_is_the_inverse_of_collate() -> None:
+    """Padding between valid rows of a shorter sweep stays; that at the end of all is cut."""
+    clips = [make_clip(points=1, boxes=0), make_clip(points=3, boxes=2, value=0.25)]
+    clips[1].valid_points[0, 0, 1:] = False
+    again = separate(collate(clips))
+    for before, after in zip(clips, again, strict=True):
+        for field in dataclasses.fields(Clip):
+            a, b = getattr(before, field.name), getattr(after, field.name)
+            assert torch.equal(a, b) if isinstance(a, Tensor) else a == b, field.name
+    assert separate(clips[0])[0] is clips[0]
 
 
 def test_images_stay_colours_last_in_memory() -> None:

@@ -1,16 +1,17 @@
 """The whole model: batches, cameras, frames, gradients, and what may depend on what."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
 from mim4d.data.clip import Clip, collate
+from mim4d.encoder_config import EncoderConfig
 from mim4d.models.depth_head import DepthBins
+from mim4d.pretraining.joining import join
 from mim4d.pretraining.model import MaskedVideoModel, Reconstruction, StepChoices, take
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.rendering.rays import Rays, RayTargets
 from tests.toy import random_levels, toy_clip, toy_config, toy_model
 
 WEIGHTS = LossWeights(
@@ -20,22 +21,8 @@ BINS = DepthBins(12, 1.0, 45.0)
 
 
 def _choices(model: MaskedVideoModel, clip: Clip, seed: int) -> StepChoices:
-    return model.draw_choices(clip, torch.Generator().manual_seed(seed))
-
-
-def _join(first: StepChoices, second: StepChoices) -> StepChoices:
-    """The choices of two clips as those of one batch."""
-
-    def joined(name: str) -> object:
-        a, b = getattr(first, name), getattr(second, name)
-        if isinstance(a, list):
-            return [torch.cat(pair) for pair in zip(a, b, strict=True)]
-        if isinstance(a, Rays | RayTargets):
-            parts = {f.name: torch.cat([getattr(a, f.name), getattr(b, f.name)]) for f in fields(a)}
-            return type(a)(**parts)
-        return torch.cat([a, b])
-
-    return StepChoices(**{f.name: joined(f.name) for f in fields(StepChoices)})
+    seeds = range(seed, seed + clip.batch_size)
+    return model.draw_choices(clip, [torch.Generator().manual_seed(s) for s in seeds])
 
 
 def _outputs(reconstruction: Reconstruction) -> list[Tensor]:
@@ -65,7 +52,7 @@ def test_a_batch_of_two_equals_two_batches_of_one() -> None:
     clips = [toy_clip(seed) for seed in (1, 2)]
     choices = [_choices(model, clip, seed) for seed, clip in enumerate(clips)]
     alone = [_outputs(model(clip, c)) for clip, c in zip(clips, choices, strict=True)]
-    together = _outputs(model(collate(clips), _join(*choices)))
+    together = _outputs(model(collate(clips), join(choices)))
     for joint, first, second in zip(together, *alone, strict=True):
         # Batched products sum in another order than single ones; the rest is float32 rounding.
         torch.testing.assert_close(joint, torch.cat([first, second]), rtol=1e-4, atol=1e-4)
@@ -133,8 +120,17 @@ def test_no_mask_and_no_truth_leaks_into_the_forward_pass() -> None:
         assert torch.equal(a, b)
 
 
-def test_every_trainable_parameter_gets_a_gradient() -> None:
-    model = toy_model(toy_config())
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        EncoderConfig(depths=(1, 1, 1, 1), widths=(8, 16, 16, 16), layer_scale_init=0.1),
+        EncoderConfig(name="resnet18", depths=(1, 1, 1, 1), widths=(8, 16, 16, 16), init="fan_in"),
+        EncoderConfig(name="efficientnet_lite0", mask_token=True, checkpoint_blocks=True),
+    ],
+    ids=lambda encoder: encoder.name,
+)
+def test_every_trainable_parameter_gets_a_gradient(encoder: EncoderConfig) -> None:
+    model = toy_model(replace(toy_config(), encoder=replace(encoder, neck_channels=8)))
     # Some parts start at zero (depth logits, attention offsets, the decoder's output norm); one
     # nudge lets gradients through.
     with torch.no_grad():

@@ -23,7 +23,8 @@ def _model(frames: int, mask: MaskConfig) -> MaskedVideoModel:
 
 
 def _choices(model: MaskedVideoModel, clip: Clip) -> StepChoices:
-    return model.draw_choices(clip, torch.Generator().manual_seed(0))
+    generators = [torch.Generator().manual_seed(seed) for seed in range(clip.batch_size)]
+    return model.draw_choices(clip, generators)
 
 
 def _disturbed(clip: Clip, frame: int) -> Clip:
@@ -157,3 +158,22 @@ def _with_frames(clip: Clip, existing: list[int]) -> Clip:
         image_present=clip.image_present & present.unsqueeze(2),
         valid_points=clip.valid_points & present.unsqueeze(2),
     )
+
+
+def test_only_the_dropped_frames_own_volumes_may_be_rendered() -> None:
+    config = toy_config()
+    render = replace(config.render, direct_frames="dropped")
+    mask = replace(config.mask, dropped_frame="key", num_dropped=2, dropped_together=False)
+    models = [toy_model(replace(config, mask=mask, render=r)) for r in (config.render, render)]
+    clip = collate([toy_clip(1), toy_clip(2)])
+    generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
+    choices = models[0].draw_choices(clip, generators)
+    every, few = (model.eval()(clip, choices) for model in models)
+    assert len(every.direct.distances) == 6
+    assert len(few.direct.distances) == 4
+    frames = (torch.tensor([[0], [3]]) + choices.dropped).flatten()
+    torch.testing.assert_close(few.direct.distances, every.direct.distances[frames])
+    assert torch.equal(few.direct_rays.directions, choices.rays.directions[frames])
+    assert torch.equal(few.direct_targets.colours, choices.targets.colours[frames])
+    assert few.predicted is not None
+    torch.testing.assert_close(few.predicted.distances, every.predicted.distances)

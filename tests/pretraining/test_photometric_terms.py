@@ -20,8 +20,6 @@ from mim4d.pretraining.photometric_terms import (
     cell_smoothness,
     gather_evidence,
     images_of_frames,
-    rendered_cost,
-    swept_ray_terms,
 )
 from tests.toy import toy_clip, toy_config, toy_model
 
@@ -56,12 +54,12 @@ def _model() -> MaskedVideoModel:
 
 
 def _losses(model: MaskedVideoModel, clip: Clip, seed: int = 0) -> dict[str, Tensor]:
-    choices = model.draw_choices(clip, torch.Generator().manual_seed(seed))
+    choices = model.draw_choices(clip, [torch.Generator().manual_seed(seed)])
     return pretraining_losses(model(clip, choices), choices, clip, _weights(), BINS)
 
 
 def _evidence(model: MaskedVideoModel, clip: Clip) -> RayEvidence:
-    choices = model.draw_choices(clip, torch.Generator().manual_seed(0))
+    choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
     comparison = build_comparison(_config())
     assert comparison is not None
     return gather_evidence(clip, choices.targets, comparison, BINS, swept=True)
@@ -92,52 +90,6 @@ def test_every_term_is_there_and_teaches() -> None:
     torch.testing.assert_close(losses["loss"], summed)
 
 
-def test_a_batch_of_two_is_the_mean_of_two() -> None:
-    model, clips = _model(), [toy_clip(0), toy_clip(1)]
-    both = collate(clips)
-    choices = model.draw_choices(both, torch.Generator().manual_seed(0))
-    comparison = build_comparison(_config())
-    assert comparison is not None
-    evidence = gather_evidence(both, choices.targets, comparison, BINS, swept=True)
-    images = torch.arange(18).view(2, 9)
-    joined = rendered_and_swept(model, both, evidence, 2)
-    alone = [
-        rendered_and_swept(model, clip, evidence.take(rows), 1)
-        for clip, rows in zip(clips, images, strict=True)
-    ]
-    for whole, one, two in zip(joined, *alone, strict=True):
-        torch.testing.assert_close(whole, (one + two) / 2)
-
-
-def rendered_and_swept(
-    model: MaskedVideoModel, clip: Clip, evidence: RayEvidence, num_clips: int
-) -> tuple[Tensor, ...]:
-    """Terms of a made-up rendering that is the same whether clips are joined or not."""
-    from mim4d.rendering.renderer import Rendering
-
-    frames, rays = len(evidence.pixels) // 3, evidence.pixels.shape[1] * 3
-    shape = (frames, rays)
-    distances = evidence.pixels[..., 0].reshape(shape) / 4 + 2
-    samples = distances.unsqueeze(-1) * torch.tensor([0.5, 1.0, 1.5])
-    weights = torch.tensor([0.2, 0.5, 0.1]).expand(*shape, 3)
-    zeros = torch.zeros(*shape, 3)
-    rendering = Rendering(
-        zeros,
-        distances,
-        weights.sum(dim=-1),
-        weights,
-        samples,
-        zeros,
-        zeros.unsqueeze(-1).expand(*shape, 3, 3),
-        torch.ones(shape, dtype=torch.bool),
-    )
-    far = torch.full(shape, 40.0)
-    return (
-        rendered_cost(rendering, evidence, num_clips),
-        *swept_ray_terms(rendering, far, evidence, num_clips),
-    )
-
-
 def test_depth_along_the_ray() -> None:
     model, clip = _model(), toy_clip(0)
     evidence = _evidence(model, clip)
@@ -150,7 +102,7 @@ def test_depth_along_the_ray() -> None:
 def test_pixels_belong_to_their_images() -> None:
     """Colours looked up at the rays' pixels are the colours that the rays should see."""
     model, clip = _model(), toy_clip(0)
-    choices = model.draw_choices(clip, torch.Generator().manual_seed(0))
+    choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
     evidence = _evidence(model, clip)
     column, row = evidence.pixels.floor().long().unbind(-1)
     images = torch.arange(9)[:, None]

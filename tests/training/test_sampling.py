@@ -1,13 +1,16 @@
-"""The order of clips and their augmentation are functions of (seed, step, place, rank)."""
+"""The order of clips and their augmentation are functions of (seed, step, place)."""
+
+import pytest
 
 from mim4d.data.augmentation import ClipRequest
-from mim4d.training.sampling import StepSampler, step_seed
+from mim4d.training.sampling import StepSampler, StepShape, step_seed
 
 
 def _requests(
     first: int = 0, rank: int = 0, world_size: int = 1, seed: int = 3
 ) -> list[list[ClipRequest]]:
-    return list(StepSampler(5, 2, 10, seed, first_step=first, rank=rank, world_size=world_size))
+    shape = StepShape(2, world_size=world_size)
+    return list(StepSampler(5, shape, 10, seed, first_step=first, rank=rank))
 
 
 def _steps(first: int = 0, rank: int = 0, world_size: int = 1) -> list[list[int]]:
@@ -26,14 +29,34 @@ def test_a_resumed_sampler_goes_on_where_the_first_stopped() -> None:
     assert _requests(first=4) == _requests()[4:]
 
 
-def test_two_processes_share_the_stream_of_one_with_the_doubled_batch() -> None:
-    halves = zip(_steps(rank=0, world_size=2), _steps(rank=1, world_size=2), strict=True)
-    both = [a + b for a, b in halves]
-    assert both == [[r.index for r in batch] for batch in StepSampler(5, 4, 10, seed=3)]
+def _whole_steps(shape: StepShape, first: int = 0) -> list[list[ClipRequest]]:
+    """All clips of each step, in the order of their places."""
+    ranks = [list(StepSampler(5, shape, 10, 3, first, rank)) for rank in range(shape.world_size)]
+    batches = [batch for together in zip(*ranks, strict=True) for batch in together]
+    size = shape.accumulate * shape.world_size
+    groups = (batches[i : i + size] for i in range(0, len(batches), size))
+    return [[request for batch in group for request in batch] for group in groups]
 
 
-def test_seeds_of_neighbouring_steps_and_ranks_differ() -> None:
-    seeds = {step_seed(s, step, rank) for s in range(4) for step in range(50) for rank in range(4)}
+@pytest.mark.parametrize(
+    "shape", [StepShape(2, world_size=2), StepShape(1, 4), StepShape(1, 2, 2), StepShape(2, 2)]
+)
+def test_processes_and_micro_steps_share_the_stream_of_one_larger_batch(shape: StepShape) -> None:
+    """Clips and their augmentation alike, also after a resumption."""
+    assert shape.clips_per_step == 4
+    assert _whole_steps(shape) == _whole_steps(StepShape(4))
+    assert _whole_steps(shape, first=6) == _whole_steps(StepShape(4))[6:]
+    assert len(StepSampler(5, shape, 10, 3, first_step=6)) == 10 * shape.accumulate
+
+
+def test_places_count_all_clips_of_a_step() -> None:
+    shape = StepShape(batch_size=2, accumulate=3, world_size=2)
+    places = [list(shape.places(micro, rank)) for micro in range(3) for rank in range(2)]
+    assert places == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]
+
+
+def test_seeds_of_neighbouring_steps_and_places_differ() -> None:
+    seeds = {step_seed(s, step, i) for s in range(4) for step in range(50) for i in range(4)}
     assert len(seeds) == 4 * 50 * 4
 
 
@@ -42,5 +65,5 @@ def test_no_two_clips_are_augmented_alike() -> None:
     seeds = [request.seed for run in runs for batch in run for request in batch]
     assert len(set(seeds)) == len(seeds) == 2 * 2 * 10 * 2
     # Nor do they share a stream with what the model draws in the same step.
-    drawn = {step_seed(3, step, rank) for step in range(10) for rank in (0, 1)}
+    drawn = {step_seed(3, step, place) for step in range(10) for place in range(4)}
     assert not drawn & set(seeds)

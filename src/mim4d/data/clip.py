@@ -16,6 +16,10 @@ from torch import Tensor
 
 from mim4d.data.map_patch import MapPatch
 
+_OF_CLIPS = ("scene_names", "key_tokens", "maps")
+"""Fields that are no tensors and have an entry per clip."""
+_OF_BOXES = ("boxes_ref", "valid_boxes", "valid_velocities", "box_classes")
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -47,6 +51,7 @@ class Clip:
         key_tokens: Token of each clip's key sample.
         on_body: Where each camera sees the car that carries it, in every frame; None if not known.
         maps: The vector map around the car at each clip's key frame; None if it was not asked for.
+        in_sky: Where each image shows sky; None if not known.
     """
 
     images: UInt8[Tensor, "b t n 3 h w"]
@@ -70,6 +75,7 @@ class Clip:
     key_tokens: tuple[str, ...]
     on_body: Bool[Tensor, "b n h w"] | None = None
     maps: tuple[MapPatch, ...] | None = None
+    in_sky: Bool[Tensor, "b t n h w"] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -85,6 +91,11 @@ class Clip:
     def num_cameras(self) -> int:
         """Cameras per frame."""
         return self.images.shape[2]
+
+    @property
+    def frame_seen(self) -> Bool[Tensor, "b t"]:
+        """Frames that exist and have an image: the others say nothing of what they hold."""
+        return self.frame_present & self.image_present.any(dim=2)
 
     @property
     def num_bytes(self) -> int:
@@ -138,11 +149,40 @@ def collate(clips: Sequence[Clip]) -> Clip:
         values = [getattr(clip, field.name) for clip in clips]
         if isinstance(values[0], Tensor):
             joined[field.name] = _join(values, fill=-1 if field.name == "box_classes" else 0)
-        elif field.name in ("scene_names", "key_tokens") or (
-            field.name == "maps" and first.maps is not None
-        ):
+        elif field.name in _OF_CLIPS and values[0] is not None:
             joined[field.name] = tuple(item for items in values for item in items)
     return Clip(**joined)
+
+
+def separate(batch: Clip) -> list[Clip]:
+    """The clips of a batch, one by one, as they were before `collate` padded and joined them.
+
+    Views of the batch, but for what padding is cut off.
+    """
+    if batch.batch_size == 1:
+        return [batch]
+    return [_clip_of(batch, i) for i in range(batch.batch_size)]
+
+
+def _clip_of(batch: Clip, i: int) -> Clip:
+    num_points, num_boxes = _longest(batch.valid_points[i]), _longest(batch.valid_boxes[i])
+    lengths = {"points_ref": num_points, "valid_points": num_points}
+    lengths |= {name: num_boxes for name in _OF_BOXES}
+    values: dict[str, Any] = {}
+    for field in fields(Clip):
+        value = getattr(batch, field.name)
+        if isinstance(value, Tensor) or field.name in _OF_CLIPS:
+            value = value if value is None else value[i : i + 1]
+        if field.name in lengths:
+            value = value[:, :, : lengths[field.name]]
+        values[field.name] = value
+    return Clip(**values)
+
+
+def _longest(valid: Bool[Tensor, "t k"]) -> int:
+    """Length of the longest row without the padding at its end."""
+    columns = valid.any(dim=0).nonzero()
+    return int(columns[-1]) + 1 if len(columns) else 0
 
 
 def _join(tensors: Sequence[Tensor], fill: int) -> Tensor:

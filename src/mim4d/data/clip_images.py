@@ -1,4 +1,4 @@
-"""All images of a clip: files to levels at their places, with sizes, intrinsics and body masks.
+"""All images of a clip: files to levels at their places, with sizes, intrinsics and masks.
 
 What enters are rows of `sample_data`, by frame and camera; what leaves is padded to one size, with
 the intrinsics of the placed images, in pixels. A frame's files are decoded before the first of
@@ -19,6 +19,7 @@ from mim4d.data.body_mask import BodyMasks
 from mim4d.data.fit import Fit
 from mim4d.data.images import DecodedImage, decode_image
 from mim4d.data.placement import ImagePlacement, Size
+from mim4d.data.sky_mask import SkyMasks
 from mim4d.data.tables import NuscenesTables, Rows
 
 
@@ -31,21 +32,24 @@ class ClipImages:
         sizes: Rows and columns that are picture.
         intrinsics: Of the placed images, pixels.
         on_body: Where each camera sees the car itself; None if that is not known.
+        in_sky: Where each image shows sky; None if that is not known.
     """
 
     levels: UInt8[Tensor, "t n 3 h w"]
     sizes: Int[Tensor, "t n 2"]
     intrinsics: Float64[Tensor, "t n 3 3"]
     on_body: Bool[Tensor, "n h w"] | None
+    in_sky: Bool[Tensor, "t n h w"] | None
 
     @classmethod
-    def empty(cls, shape: Size, image_hw: Size, has_masks: bool) -> "ClipImages":
+    def empty(cls, shape: Size, image_hw: Size, has_bodies: bool, has_sky: bool) -> "ClipImages":
         """Nothing yet of so many frames and cameras; levels are not even zero."""
         return cls(
             torch.empty(*shape, *image_hw, 3, dtype=torch.uint8).movedim(-1, 2),
             torch.zeros(*shape, 2, dtype=torch.long),
             torch.eye(3, dtype=torch.float64).repeat(*shape, 1, 1),
-            torch.zeros(shape[1], *image_hw, dtype=torch.bool) if has_masks else None,
+            torch.zeros(shape[1], *image_hw, dtype=torch.bool) if has_bodies else None,
+            torch.zeros(*shape, *image_hw, dtype=torch.bool) if has_sky else None,
         )
 
 
@@ -56,16 +60,23 @@ class ImageReader:
         tables: The data set.
         image_hw: Rows and columns that images are fitted into.
         fit: Whether the whole image is shown, or the target filled.
-        masks: Where cameras see the car itself; None if it is not known.
+        bodies: Where cameras see the car itself; None if it is not known.
+        skies: Where images show sky; None if it is not known.
     """
 
     def __init__(
-        self, tables: NuscenesTables, image_hw: Size, fit: Fit, masks: BodyMasks | None
+        self,
+        tables: NuscenesTables,
+        image_hw: Size,
+        fit: Fit,
+        bodies: BodyMasks | None,
+        skies: SkyMasks | None,
     ) -> None:
         self._tables = tables
         self._image_hw = image_hw
         self._fit: Fit = fit
-        self._masks = masks
+        self._bodies = bodies
+        self._skies = skies
 
     def read(self, rows: Rows, draws: Sequence[ImageDraw]) -> ClipImages:
         """Every image of a clip, each camera's placed by its draw.
@@ -77,7 +88,8 @@ class ImageReader:
         Raises:
             DataError: If a file is missing or wrong; it names the file and its record.
         """
-        images = ClipImages.empty(rows.shape, self._image_hw, self._masks is not None)
+        has_masks = (self._bodies is not None, self._skies is not None)
+        images = ClipImages.empty(rows.shape, self._image_hw, *has_masks)
         sizes, target_from_stored = [], []
         for t, of_frame in enumerate(rows.tolist()):
             decoded = [
@@ -93,10 +105,13 @@ class ImageReader:
                 sizes.append(image.placement.picture_hw(*shape))
                 target_from_stored.append(image.placement.target_from_stored(*shape))
                 # One mask serves all frames: their placement is the same, so must their size be.
-                if self._masks is not None and images.on_body is not None:
-                    self._masks.check(n, image.stored_hw)
+                if self._bodies is not None and images.on_body is not None:
+                    self._bodies.check(n, image.stored_hw)
                     if t == np.argmax(rows[:, n] >= 0):
-                        images.on_body[n] = self._masks.placed(n, image.placement, *shape)
+                        images.on_body[n] = self._bodies.placed(n, image.placement, *shape)
+                if self._skies is not None and images.in_sky is not None:
+                    filename = self._tables.sample_data(int(rows[t, n])).filename
+                    images.in_sky[t, n] = self._skies.placed(filename, image.placement, *shape)
         if sizes:
             present = torch.from_numpy(rows >= 0)
             images.sizes[present] = torch.tensor(sizes)

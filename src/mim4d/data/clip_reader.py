@@ -20,6 +20,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.clip_images import ImageReader
 from mim4d.data.fit import Fit
 from mim4d.data.lidar import EgoBody, read_sweep
+from mim4d.data.sky_mask import SkyMasks
 from mim4d.data.tables import NuscenesTables, Rows
 from mim4d.geometry.rigid import invert_rigid
 
@@ -72,7 +73,8 @@ class ClipReader:
         image_hw: Rows and columns that images are fitted into.
         fit: Whether the whole image is shown, or the target filled.
         body: LiDAR points inside are returns of the car itself.
-        masks: Where cameras see the car itself; None if it is not known.
+        bodies: Where cameras see the car itself; None if it is not known.
+        skies: Where images show sky; None if it is not known.
     """
 
     def __init__(
@@ -83,12 +85,13 @@ class ClipReader:
         image_hw: tuple[int, int],
         fit: Fit,
         body: EgoBody,
-        masks: BodyMasks | None = None,
+        bodies: BodyMasks | None = None,
+        skies: SkyMasks | None = None,
     ) -> None:
         self._tables = tables
         self._cameras = cameras
         self._lidar = lidar
-        self._images = ImageReader(tables, image_hw, fit, masks)
+        self._images = ImageReader(tables, image_hw, fit, bodies, skies)
         self._body = body
 
     def read(self, plan: ClipPlan, draws: Sequence[ImageDraw] | None = None) -> Clip:
@@ -130,6 +133,7 @@ class ClipReader:
             scene_names=(tables.scene(plan.scene).name,),
             key_tokens=(tables.sample(plan.sample).token,),
             on_body=None if images.on_body is None else images.on_body[None],
+            in_sky=None if images.in_sky is None else images.in_sky[None],
         )
 
     def _read_points(self, plan: ClipPlan, poses: _Poses) -> list[Tensor]:

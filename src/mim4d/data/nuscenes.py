@@ -32,6 +32,7 @@ from mim4d.data.selection import (
     no_clip,
     refuse_distortion,
 )
+from mim4d.data.sky_mask import SkyMasks
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables import NuscenesTables
 from mim4d.data.timeline import ClipIndex, assign_nearest, index_clips
@@ -65,6 +66,7 @@ class NuscenesDataset(Dataset[Clip]):
             `num_skipped` and go on to the next index.
         body: LiDAR points inside are returns of the car itself.
         body_masks: Folder of `<CHANNEL>.png`, non-zero where a camera sees the car itself.
+        sky_masks: Folder of masks by image file, non-zero on the sky (see `SkyMasks`).
         augmentation: What clips that are asked for by a `ClipRequest` undergo.
         map_range_m: Length along x and width along y of the vector map around the car at the key
             frame, metres; None: read no map.
@@ -93,6 +95,7 @@ class NuscenesDataset(Dataset[Clip]):
         on_bad_clip: Literal["fail", "skip"] = "fail",
         body: EgoBody = _BODY,
         body_masks: Path | None = None,
+        sky_masks: Path | None = None,
         augmentation: ClipAugmentation = _NO_AUGMENTATION,
         map_range_m: tuple[float, float] | None = None,
         cache_dir: Path | None = None,
@@ -107,8 +110,11 @@ class NuscenesDataset(Dataset[Clip]):
         self.lidar = choose_lidar(self.tables, lidar)
         self._on_bad_clip = on_bad_clip
         self._augmentation = augmentation
-        masks = None if body_masks is None else BodyMasks(body_masks, self.cameras)
-        self._reader = ClipReader(self.tables, self.cameras, self.lidar, image_hw, fit, body, masks)
+        bodies = None if body_masks is None else BodyMasks(body_masks, self.cameras)
+        skies = None if sky_masks is None else SkyMasks(sky_masks)
+        self._reader = ClipReader(
+            self.tables, self.cameras, self.lidar, image_hw, fit, body, bodies, skies
+        )
         chosen = choose_scenes(self.tables, scenes)
         refuse_distortion(self.tables, self.cameras)
         self._maps = (
@@ -180,6 +186,11 @@ class NuscenesDataset(Dataset[Clip]):
         return int(self._skipped.sum())
 
     @property
+    def only_keyframes(self) -> bool:
+        """Whether clips are made of key frames alone, and no file of a sweep is needed."""
+        return self._spacing.interval_us is None
+
+    @property
     def category_names(self) -> tuple[str, ...]:
         """Names of the classes of boxes, by their index."""
         return self.tables.category_names
@@ -188,10 +199,14 @@ class NuscenesDataset(Dataset[Clip]):
         """Name of a clip's scene, without reading the clip."""
         return self.tables.scene(int(self._clips.scene[self._position(index)])).name
 
+    def plan(self, index: int) -> ClipPlan:
+        """The measurements of a clip, without reading any."""
+        return self._plan(self._position(index))
+
     def image_files(self, index: int) -> list[list[str | None]]:
         """Path of each image of a clip, relative to the data set, by frame and camera."""
         filenames = self.tables.column("sample_data", "filename")
-        images = self._plan(self._position(index)).images
+        images = self.plan(index).images
         return [[filenames[r].decode() if r >= 0 else None for r in row] for row in images.tolist()]
 
     def shown_box(self, stored_hw: Size) -> tuple[float, float, float, float]:

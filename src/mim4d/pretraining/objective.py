@@ -71,7 +71,8 @@ def pretraining_losses(
     """Every term unweighted, by name, and their weighted sum as `loss`.
 
     Each is the mean over the clips of the batch of what the clip alone would give. `distance` and
-    `predicted_distance` are mean absolute errors in metres.
+    `predicted_distance` are mean absolute errors in metres. What is rebuilt is there only if
+    frames were dropped.
 
     Args:
         reconstruction: What the model made of the batch.
@@ -84,15 +85,22 @@ def pretraining_losses(
     if weights.comparison is not None:
         evidence = gather_evidence(clip, choices.targets, weights.comparison, bins, weights.swept)
     terms = _Terms(weights, clip, bins)
-    direct = terms.of_rays(reconstruction.direct, choices.rays, choices.targets, evidence)
+    direct = terms.of_rays(
+        reconstruction.direct,
+        reconstruction.direct_rays,
+        reconstruction.direct_targets,
+        evidence and evidence.take(images_of_frames(clip, reconstruction.direct_frames)),
+    )
     cells = terms.of_cells(reconstruction.depth_probs, choices, evidence)
     loss = terms.weighted_sum(direct) + terms.weighted_sum(cells)
     predicted: dict[str, Tensor] = {}
     if reconstruction.predicted is not None:
-        if evidence is not None:
-            evidence = evidence.take(images_of_frames(clip, choices.dropped))
-        rays, targets = reconstruction.predicted_rays, reconstruction.predicted_targets
-        predicted = terms.of_rays(reconstruction.predicted, rays, targets, evidence)
+        predicted = terms.of_rays(
+            reconstruction.predicted,
+            reconstruction.predicted_rays,
+            reconstruction.predicted_targets,
+            evidence and evidence.take(images_of_frames(clip, choices.dropped)),
+        )
         loss = loss + weights.predicted * terms.weighted_sum(predicted)
     named = {f"predicted_{name}": value for name, value in predicted.items()}
     return {"loss": loss, **direct, **named, **cells}

@@ -1,10 +1,13 @@
-"""Which clips at which step, and how they are augmented: a function of (seed, step, rank) alone.
+"""Which clips at which step, and every draw for them: a function of (seed, step, place) alone.
 
-Because no state is kept, a run that resumes at step k sees exactly what an unbroken run would have
-seen, whatever the number of loader workers.
+A clip's place counts all clips of one optimiser step, over its micro-steps and processes: so one
+process with a batch of two, two processes, and two micro-steps draw the same. Because no state is
+kept, a run that resumes at step k sees exactly what an unbroken run would have seen, whatever the
+number of loader workers.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -13,18 +16,43 @@ from torch.utils.data import Sampler
 from mim4d.data.augmentation import ClipRequest
 
 _AUGMENTATION_STREAM = 2**21
-"""In the place of a rank: keeps the seeds of clips apart from those of steps."""
+"""Where a place would stand: keeps augmentation's seeds apart from those of the model's draws."""
 
 
-def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
-    """A CPU generator for one step of one process."""
-    return torch.Generator().manual_seed(step_seed(seed, step, rank))
+@dataclass(frozen=True)
+class StepShape:
+    """How the clips of one optimiser step are dealt out.
+
+    Attributes:
+        batch_size: Clips of one forward pass.
+        accumulate: Micro-steps, whose gradients are averaged.
+        world_size: Processes.
+    """
+
+    batch_size: int
+    accumulate: int = 1
+    world_size: int = 1
+
+    @property
+    def clips_per_step(self) -> int:
+        """The effective batch size."""
+        return self.batch_size * self.accumulate * self.world_size
+
+    def places(self, micro_step: int = 0, rank: int = 0) -> range:
+        """Places of the clips of one forward pass of one process among all of the step."""
+        first = (micro_step * self.world_size + rank) * self.batch_size
+        return range(first, first + self.batch_size)
 
 
-def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A well-mixed 63-bit number from seed, step and rank (SplitMix64's finaliser)."""
+def step_generators(seed: int, step: int, places: range) -> list[torch.Generator]:
+    """A CPU generator for each of these clips of a step."""
+    return [torch.Generator().manual_seed(step_seed(seed, step, place)) for place in places]
+
+
+def step_seed(seed: int, step: int, place: int = 0) -> int:
+    """A well-mixed 63-bit number from seed, step and place (SplitMix64's finaliser)."""
     value = (
-        seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + rank * 0x2545F4914F6CDD1D + 1
+        seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + place * 0x2545F4914F6CDD1D + 1
     ) % 2**64
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) % 2**64
@@ -33,7 +61,7 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
 
 @lru_cache(maxsize=2)
 def _permutation(seed: int, epoch: int, size: int) -> list[int]:
-    generator = torch.Generator().manual_seed(step_seed(seed, epoch, rank=2**20))
+    generator = torch.Generator().manual_seed(step_seed(seed, epoch, place=2**20))
     return torch.randperm(size, generator=generator).tolist()
 
 
@@ -44,42 +72,41 @@ def clip_index(position: int, num_clips: int, seed: int) -> int:
 
 
 class StepSampler(Sampler[list[ClipRequest]]):
-    """Batches of clips for steps `first_step` to `num_steps` − 1.
+    """Batches of clips for one process, for steps `first_step` to `num_steps` − 1.
 
     Each clip comes with the seed of its augmentation.
-    Its length is `num_steps`, also where a resumed run draws only the rest: that is how the trainer
-    counts.
+    Its length is that of all `num_steps`, also where a resumed run draws only the rest: that is how
+    the trainer counts.
     """
 
     def __init__(
         self,
         num_clips: int,
-        batch_size: int,
+        shape: StepShape,
         num_steps: int,
         seed: int,
         first_step: int = 0,
         rank: int = 0,
-        world_size: int = 1,
     ) -> None:
         self.num_clips = num_clips
-        self.batch_size = batch_size
+        self.shape = shape
         self.num_steps = num_steps
         self.seed = seed
         self.first_step = first_step
         self.rank = rank
-        self.world_size = world_size
 
     def __len__(self) -> int:
-        return self.num_steps
+        return self.num_steps * self.shape.accumulate
 
     def __iter__(self) -> Iterator[list[ClipRequest]]:
         for step in range(self.first_step, self.num_steps):
-            start = (step * self.world_size + self.rank) * self.batch_size
-            step_of_rank = step_seed(self.seed, step, self.rank)
-            yield [
-                ClipRequest(
-                    clip_index(start + place, self.num_clips, self.seed),
-                    step_seed(step_of_rank, place, _AUGMENTATION_STREAM),
-                )
-                for place in range(self.batch_size)
-            ]
+            for micro_step in range(self.shape.accumulate):
+                places = self.shape.places(micro_step, self.rank)
+                yield [self._request(step, place) for place in places]
+
+    def _request(self, step: int, place: int) -> ClipRequest:
+        position = step * self.shape.clips_per_step + place
+        return ClipRequest(
+            clip_index(position, self.num_clips, self.seed),
+            step_seed(step_seed(self.seed, step, place), 0, _AUGMENTATION_STREAM),
+        )
