@@ -1,0 +1,106 @@
+"""Distances learned without LiDAR, beside what needs no learning, over several seeds.
+
+Trains the preset `demo_no_lidar` with every seed into RUNS/free_sSEED, goes on with what was
+interrupted and keeps what is finished. Then measures held-out clips and prints one table: mean and
+standard deviation over seeds of every row, and of the ratios that say what the images taught.
+
+    mim4d world WORLD --scenes 64 --held-out 12 --image-size 96 160
+    python benchmarks/lidar_free.py --data WORLD --runs RUNS [--only-finished]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from mim4d.evaluation import Evaluation, evaluate_run
+from mim4d.evaluation.table import ROW_NAMES
+from mim4d.files import write_text
+from mim4d.training.checkpoint import ENCODER_FILE
+
+MEASURES = ("AbsRel, scaled", "AbsRel, metric", "RMSE m", "d<1.25")
+OWN, REFERENCES = "direct", ("untrained", "flat_ground", "pixel_mean", "pixel_median")
+Numbers = dict[str, list[float]]
+
+
+def train(run: Path, seed: int, options: argparse.Namespace) -> None:
+    """Train a run, or go on with it, in a process of its own."""
+    command = [sys.executable, "-m", "mim4d.cli", "pretrain", "demo_no_lidar"]
+    command += ["--data", str(options.data), "--out", str(run), "--seed", str(seed)]
+    if options.steps is not None:
+        command += ["--optim.steps", str(options.steps)]
+    if (run / "config.json").is_file():
+        command.append("--resume")
+    subprocess.run(command, check=True)
+
+
+def measure(run: Path, options: argparse.Namespace) -> tuple[Numbers, Evaluation]:
+    """The measures of every row of one run's evaluation."""
+    evaluation = evaluate_run(
+        run, options.data, stride=options.stride, max_clips=options.clips, save=False
+    )
+    numbers = {}
+    for name, row in evaluation.rows.items():
+        scaled = row.median_scaled.everywhere.over_pixels.abs_rel
+        numbers[name] = [scaled, row.errors.abs_rel, row.errors.rmse, row.errors.delta_1]
+    return numbers, evaluation
+
+
+def table(found: list[Numbers]) -> str:
+    """A Markdown table: every row by measure, then the run's AbsRel as a share of the others'."""
+    lines = ["| distance | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
+    for name in found[0]:
+        cells = _spread(np.array([numbers[name] for numbers in found]))
+        lines.append(f"| {ROW_NAMES[name]} | {' | '.join(cells)} |")
+    for other in REFERENCES:
+        if other in found[0]:
+            ratios = [np.divide(n[OWN][:2], n[other][:2]) for n in found]
+            cells = [*_spread(np.array(ratios)), "", ""]
+            lines.append(f"| {ROW_NAMES[OWN]} / {ROW_NAMES[other]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: np.ndarray) -> list[str]:
+    """Mean over the first axis (seeds) and, of several, standard deviation."""
+    if len(values) < 2:
+        return [f"{value:.3f}" for value in values[0]]
+    spreads = values.std(axis=0, ddof=1)
+    return [f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(axis=0), spreads, strict=True)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="data set with held-out scenes")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, help="optimiser steps; by default the preset's")
+    parser.add_argument("--only-finished", action="store_true", help="train nothing")
+    parser.add_argument("--stride", type=int, default=4, help="image pixels per evaluated pixel")
+    parser.add_argument("--clips", type=int, help="at most so many clips; by default all")
+    parser.add_argument("--json", type=Path, help="also write all numbers to this file")
+    options = parser.parse_args()
+    found: dict[int, Numbers] = {}
+    for seed in options.seeds:
+        run = options.runs / f"free_s{seed}"
+        if not (run / ENCODER_FILE).is_file():
+            if options.only_finished:
+                print(f"{run}: not finished, left out", file=sys.stderr)
+                continue
+            train(run, seed, options)
+        found[seed], evaluation = measure(run, options)
+        print(f"{run.name}: {found[seed]}", file=sys.stderr, flush=True)
+    if not found:
+        sys.exit(f"{options.runs}: no finished run")
+    print(table(list(found.values())))
+    print(f"\nSeeds {', '.join(map(str, found))}. {evaluation.note()}")
+    if options.json is not None:
+        write_text(
+            options.json, json.dumps({"measures": MEASURES, "seeds": found}, indent=2) + "\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
