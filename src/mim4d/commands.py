@@ -168,6 +168,8 @@ def evaluate(options: Evaluate) -> None:
         device=options.device,
     )
     print(evaluation.table())
+    if options.json is not None:
+        evaluation.save(options.json)
 
 
 def _scenes(
