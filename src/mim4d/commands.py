@@ -111,6 +111,7 @@ def pretrain(options: Pretrain) -> None:
         overfit=options.overfit,
         scenes=_scenes(options.split, options.scenes, options.scene_fraction, options.scene_seed),
         device=options.device,
+        devices=options.devices,
         workers=options.workers,
         skip_bad_clips=options.on_bad_clip == "skip",
     )

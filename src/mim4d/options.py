@@ -145,8 +145,11 @@ class Pretrain:
     """Seed that chooses the share of scenes."""
     device: Device = "auto"
     """Where to train."""
+    devices: int = 1
+    """Processes that train together, one per GPU (or on the CPU); each takes `optim.batch_size`
+    clips of its own."""
     workers: int | None = None
-    """Loader processes; by default chosen from the cores."""
+    """Loader processes of each training process; by default chosen from the cores."""
     on_bad_clip: Literal["fail", "skip"] = "fail"
     """What to do with a clip that cannot be read; skipped ones are counted and reported."""
 
