@@ -21,8 +21,13 @@ DEPTHS, WIDTHS = (1, 1, 2, 1), (16, 16, 24, 32)
 
 
 def build(name: str, **options: Any) -> MaskedEncoder:
-    """An encoder with small stages where the family has a choice."""
-    chosen = EncoderOptions(**({"out_stages": (0, 1, 2, 3)} | options))
+    """An encoder of small stages.
+
+    EfficientNets have no choice of widths; theirs end before the last stage, which holds most of
+    the weights, unless the options say otherwise.
+    """
+    stages = (0, 1, 2) if "efficientnet" in name else (0, 1, 2, 3)
+    chosen = EncoderOptions(**({"out_stages": stages} | options))
     if name.startswith("convnext"):
         return MaskedConvNeXt(name, chosen, DEPTHS, WIDTHS, layer_scale_init=1.0)
     if name.startswith("res"):

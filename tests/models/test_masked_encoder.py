@@ -33,12 +33,8 @@ from tests.reference.encoder import encode_efficientnet, encode_resnet, weighted
 def test_equals_its_slow_twin(name: str, mode: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
     images = images.double().requires_grad_()
-    is_resnet = name.startswith("res")
-    stages = (0, 1, 2, 3) if is_resnet else (0, 1, 2)  # the last is large, and like the third
-    encoder, other = (
-        perturbed(name, out_stages=stages).double().train(mode == "train") for _ in range(2)
-    )
-    twin: Any = encode_resnet if is_resnet else encode_efficientnet
+    encoder, other = (perturbed(name).double().train(mode == "train") for _ in range(2))
+    twin: Any = encode_resnet if name.startswith("res") else encode_efficientnet
     features, expected = encoder(images, visible), twin(other, images, visible)
     for a, b in zip(features, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-7)
@@ -82,19 +78,25 @@ def test_hidden_cells_are_zero_and_their_pixels_change_nothing(
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("name", [*ALL, "resnet50", "tf_efficientnet_b0"])
+@pytest.mark.parametrize("name", [*ALL, "resnet50"])
 def test_dense_and_fully_visible_equal_timm(
     name: str, training: bool, seed: torch.Generator
 ) -> None:
     images = batch(seed)[0].double()
-    encoder = perturbed(name).double().train(training)
-    twin = timm_twin(name).double()
-    unknown = twin.load_state_dict(encoder.state_dict(), strict=False)
+    # Once to the last stage of an EfficientNet, which is large.
+    stages = (0, 1, 2) if name == "efficientnet_b0" or training else (0, 1, 2, 3)
+    encoder = perturbed(name, out_stages=stages).double().train(training)
+    with torch.device("meta"):
+        twin = timm_twin(name)
+    weights = {key: value.clone() for key, value in encoder.state_dict().items()}
+    unknown = twin.load_state_dict(weights, strict=False, assign=True)
     assert all(key.startswith("out_norms.") for key in unknown.unexpected_keys)
-    assert all(key.startswith(("head.", "conv_head.", "bn2.")) for key in unknown.missing_keys)
     start = running(encoder)
     normalised = (images - encoder.mean) / encoder.std
-    expected = twin.train(training).forward_intermediates(normalised, intermediates_only=True)[-4:]
+    indices = range(len(twin.feature_info) - 4, len(twin.feature_info) - 4 + len(stages))
+    expected = twin.train(training).forward_intermediates(
+        normalised, indices=list(indices), stop_early=True, intermediates_only=True
+    )
     for mask in (None, torch.ones(2, 2, 3, dtype=torch.bool)):
         encoder.load_state_dict(start, strict=False)
         for norm, want, got in zip(encoder.out_norms, expected, encoder(images, mask), strict=True):
@@ -152,9 +154,9 @@ def test_half_precision_keeps_zeros_exact(name: str, seed: torch.Generator) -> N
 @pytest.mark.parametrize("name", ALL)
 def test_mask_tokens_fill_hidden_cells_and_no_others(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    encoder = perturbed(name, mask_token=True, out_stages=(1, 3)).eval()
-    plain = perturbed(name, out_stages=(1, 3)).eval()
-    plain.load_state_dict(encoder.state_dict(), strict=False)
+    encoder = perturbed(name, mask_token=True, out_stages=(0, 2)).eval()
+    plain = deepcopy(encoder)
+    plain.mask_tokens = nn.ParameterList()
     for token, with_token, without in zip(
         encoder.mask_tokens, encoder(images, visible), plain(images, visible), strict=True
     ):
@@ -169,7 +171,7 @@ def test_mask_tokens_fill_hidden_cells_and_no_others(name: str, seed: torch.Gene
 @pytest.mark.parametrize("name", [*ALL, "resnet50"])
 def test_stages_have_strides_4_to_32(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    encoder = perturbed(name).eval()
+    encoder = perturbed(name, out_stages=(0, 1, 2, 3)).eval()
     assert encoder.strides == (4, 8, 16, 32)
     for features in (encoder(images, visible), encoder(images)):
         shapes = [
@@ -188,7 +190,7 @@ def test_trainable_parameters_get_gradients_and_frozen_parts_stay(
     name: str, frozen_stages: int, seed: torch.Generator
 ) -> None:
     images, visible = batch(seed)
-    encoder = perturbed(name, frozen_stages=frozen_stages, mask_token=True).eval().train()
+    encoder = perturbed(name, frozen_stages=frozen_stages).eval().train()
     start = running(encoder)
     weighted_sum(encoder(images, visible)).backward()
     frozen = [p for p in encoder.parameters() if not p.requires_grad]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mim4d.data.clip import Clip, collate
+from mim4d.encoder_config import EncoderConfig
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.joining import join
 from mim4d.pretraining.model import MaskedVideoModel, Reconstruction, StepChoices, take
@@ -119,8 +120,17 @@ def test_no_mask_and_no_truth_leaks_into_the_forward_pass() -> None:
         assert torch.equal(a, b)
 
 
-def test_every_trainable_parameter_gets_a_gradient() -> None:
-    model = toy_model(toy_config())
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        EncoderConfig(depths=(1, 1, 1, 1), widths=(8, 16, 16, 16), layer_scale_init=0.1),
+        EncoderConfig(name="resnet18", depths=(1, 1, 1, 1), widths=(8, 16, 16, 16), init="fan_in"),
+        EncoderConfig(name="efficientnet_lite0", mask_token=True, checkpoint_blocks=True),
+    ],
+    ids=lambda encoder: encoder.name,
+)
+def test_every_trainable_parameter_gets_a_gradient(encoder: EncoderConfig) -> None:
+    model = toy_model(replace(toy_config(), encoder=replace(encoder, neck_channels=8)))
     # Some parts start at zero (depth logits, attention offsets, the decoder's output norm); one
     # nudge lets gradients through.
     with torch.no_grad():

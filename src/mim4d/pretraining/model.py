@@ -162,15 +162,15 @@ class MaskedVideoModel(nn.Module):
     def _rays_of_dropped(self, clip: Clip, choices: StepChoices) -> tuple[Rays, RayTargets]:
         """Rays and targets of the dropped frames, (b k) joined.
 
-        No ray is valid of a frame that does not exist, or that has no existing frame to be rebuilt
-        from: what the decoder says of it rests on nothing.
+        No ray is valid of a frame without images, or of one all of whose sources are without: what
+        the decoder says of it rests on nothing.
         """
         b = torch.arange(clip.batch_size, device=choices.dropped.device)[:, None]
         frames = self._joined_index(clip, choices.dropped)
         rays, targets = take(choices.rays, frames), take(choices.targets, frames)
         sources = source_frames(choices.dropped, clip.num_frames, self.dropping.together)
-        has_source = clip.frame_present[b.unsqueeze(-1), sources].any(dim=-1)
-        counts = (clip.frame_present[b, choices.dropped] & has_source).flatten()
+        has_source = clip.frame_seen[b.unsqueeze(-1), sources].any(dim=-1)
+        counts = (clip.frame_seen[b, choices.dropped] & has_source).flatten()
         return replace(rays, valid=rays.valid & counts.unsqueeze(1)), targets
 
     def rebuild(
@@ -197,7 +197,7 @@ class MaskedVideoModel(nn.Module):
                 source_from_target.flatten(0, 2),
                 self.encoder.grid,
             )
-            present = clip.frame_present[all_b, sources].flatten(0, 1)
+            present = clip.frame_seen[all_b, sources].flatten(0, 1)
             warped = rearrange(warped, "(m s) ... -> m s ...", m=len(present))
             valid = rearrange(valid, "(m s) ... -> m s ...", m=len(present))
             times = clip.frame_times_s
