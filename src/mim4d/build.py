@@ -30,6 +30,8 @@ from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.pretraining.photometric import Patch
+from mim4d.pretraining.photometric_terms import PhotometricOptions
 from mim4d.rendering.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
@@ -179,6 +181,20 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         build_dropping(config),
         build_ray_sampling(render),
         direct_frames=render.direct_frames,
+    )
+
+
+def build_comparison(config: RunConfig) -> PhotometricOptions | None:
+    """How the losses compare images; None if none of them does."""
+    options = config.photometric
+    if not config.loss.compares_images:
+        return None
+    return PhotometricOptions(
+        sources=options.sources,
+        downscale=options.downscale,
+        patch=Patch(options.patch_side, options.patch_step_px),
+        depths=options.sweep_depths,
+        temperature=options.temperature,
     )
 
 

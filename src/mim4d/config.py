@@ -15,6 +15,8 @@ from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.data.fit import Fit
 from mim4d.encoder_config import EncoderConfig as EncoderConfig
+from mim4d.loss_config import LossConfig as LossConfig
+from mim4d.loss_config import PhotometricConfig as PhotometricConfig
 from mim4d.mask_config import MaskConfig as MaskConfig
 from mim4d.mask_config import TemporalConfig as TemporalConfig
 
@@ -178,25 +180,6 @@ class RenderConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
-    """Weights of the losses; a weight of 0 leaves the loss out."""
-
-    colour_weight: float = 10.0
-    """Mean absolute colour error, colours in [0, 1]."""
-    distance_weight: float = 0.195
-    """Mean absolute distance error, per metre."""
-    relative_distance_weight: float = 0.0
-    """Mean relative distance error, |d̂ − d| / d: for what is near."""
-    eikonal_weight: float = 0.0
-    """Mean squared deviation of the SDF gradient's length from 1."""
-    depth_weight: float = 0.0
-    """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
-    depth is learned through rendering alone."""
-    predicted_weight: float = 1.0
-    """Weight of the rebuilt frame's losses beside those of the direct volumes."""
-
-
-@dataclass(frozen=True)
 class OptimConfig:
     """The optimiser and its schedule, by optimiser step."""
 
@@ -261,6 +244,7 @@ class RunConfig:
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     seed: int = 0
     """Seed of everything random; each step's draws depend on (seed, step, rank) alone."""
@@ -283,3 +267,5 @@ class RunConfig:
         )
         on_hidden = self.render.rays_on == "hidden"
         self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)
+        if clip.frames == 1 and clip.cameras is not None and len(clip.cameras) == 1:
+            self.loss.check_no_images_compared()

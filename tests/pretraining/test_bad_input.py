@@ -11,10 +11,25 @@ from mim4d.data.clip import Clip, collate
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel, Reconstruction, StepChoices
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
+from mim4d.pretraining.photometric import Patch
+from mim4d.pretraining.photometric_terms import PhotometricOptions
 from tests.toy import toy_clip, toy_config, toy_model
 
 WEIGHTS = LossWeights(
-    colour=10.0, distance=0.195, relative_distance=1.0, eikonal=0.1, predicted=1.0, depth=0.1
+    colour=10.0,
+    distance=0.195,
+    relative_distance=1.0,
+    eikonal=0.1,
+    predicted=1.0,
+    depth=0.1,
+    photometric=1.0,
+    sweep=1.0,
+    sweep_distance=1.0,
+    depth_sweep=1.0,
+    smoothness=1.0,
+    comparison=PhotometricOptions(
+        sources=3, downscale=2, patch=Patch(3, 1.0), depths=8, temperature=0.05
+    ),
 )
 BINS = DepthBins(12, 1.0, 45.0)
 
@@ -77,7 +92,7 @@ def _run(clip: Clip) -> tuple[MaskedVideoModel, StepChoices, Reconstruction, dic
         clip, [torch.Generator().manual_seed(i) for i in range(len(clip.images))]
     )
     reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     losses["loss"].backward()
     assert all(value.isfinite() for value in losses.values())
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
@@ -158,7 +173,7 @@ def test_no_visible_patch_at_all() -> None:
     model = toy_model(toy_config())
     choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
     choices = replace(choices, visible=torch.zeros_like(choices.visible))
-    losses = pretraining_losses(model(clip, choices), choices, WEIGHTS, BINS)
+    losses = pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)
     losses["loss"].backward()
     assert losses["loss"].isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())

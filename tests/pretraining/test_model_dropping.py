@@ -46,7 +46,7 @@ def test_several_dropped_frames_in_a_batch(together: bool) -> None:
     # Clip 2's second dropped frame is entry 2 · 2 + 1.
     frame = 2 * 4 + int(choices.dropped[2, 1])
     assert torch.equal(reconstruction.predicted_targets.colours[5], choices.targets.colours[frame])
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     losses["loss"].backward()
     assert torch.isfinite(losses["loss"])
 
@@ -85,7 +85,7 @@ def test_single_frames_have_direct_losses_alone() -> None:
     assert choices.dropped.shape == (1, 0)
     reconstruction = model(clip, choices)
     assert reconstruction.predicted is None
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     assert not any(name.startswith("predicted") for name in losses)
     assert losses["colour"] > 0
     expected = (
@@ -108,7 +108,7 @@ def test_every_parameter_of_a_single_frame_model_gets_a_gradient() -> None:
             parameter += 0.1 * torch.randn(parameter.shape)
     clip = toy_clip(3, frames=1)
     choices = _choices(model, clip)
-    pretraining_losses(model(clip, choices), choices, WEIGHTS, BINS)["loss"].backward()
+    pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)["loss"].backward()
     silent = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert silent == []
 
@@ -121,7 +121,7 @@ def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:
     assert choices.rays.valid[1].any()
     reconstruction = model(clip, choices)
     assert not reconstruction.predicted_rays.valid.any()
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     assert losses["predicted_colour"] == losses["predicted_distance"] == 0
     losses["loss"].backward()
     assert all(p.grad is None or not p.grad.any() for p in model.decoder.parameters())

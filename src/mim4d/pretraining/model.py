@@ -64,7 +64,8 @@ class Reconstruction:
 
     Attributes:
         direct: Renderings of frames' own volumes; the leading axis joins clips and frames.
-        direct_rays: Their rays: those of every frame, or of the dropped frames.
+        direct_frames: The frames of each clip that they are of: every one, or the dropped ones.
+        direct_rays: Their rays.
         direct_targets: Truth of these rays.
         predicted: Renderings of the rebuilt frames; the leading axis is (b k). None without any.
         predicted_rays: The rebuilt frames' rays, in the same order.
@@ -73,6 +74,7 @@ class Reconstruction:
     """
 
     direct: Rendering
+    direct_frames: Int[Tensor, "b f"]
     direct_rays: Rays
     direct_targets: RayTargets
     predicted: Rendering | None
@@ -139,8 +141,10 @@ class MaskedVideoModel(nn.Module):
         rays, targets = self._rays_of_dropped(clip, choices)
         own_rays, own_targets = choices.rays, choices.targets
         own_volumes, jitter = volumes.flatten(0, 1), choices.direct_jitter
+        own_frames = torch.arange(clip.num_frames, device=volumes.device)
+        own_frames = own_frames.expand(clip.batch_size, -1)
         if self.direct_frames == "dropped" and choices.dropped.shape[1] > 0:
-            frames = self._joined_index(clip, choices.dropped)
+            own_frames, frames = choices.dropped, self._joined_index(clip, choices.dropped)
             own_rays, own_targets = take(own_rays, frames), take(own_targets, frames)
             own_volumes, jitter = own_volumes[frames], [draw[frames] for draw in jitter]
         with record_function("render"):
@@ -150,7 +154,14 @@ class MaskedVideoModel(nn.Module):
             with record_function("render"):
                 predicted = self.renderer(predicted_volume, rays, choices.predicted_jitter)
         return Reconstruction(
-            direct, own_rays, own_targets, predicted, rays, targets, encoded.depth_probs
+            direct,
+            own_frames,
+            own_rays,
+            own_targets,
+            predicted,
+            rays,
+            targets,
+            encoded.depth_probs,
         )
 
     @staticmethod
