@@ -76,10 +76,10 @@ def test_losses_of_a_lidar_want_a_lidar() -> None:
     clip = ClipConfig(lidar=None)
     with pytest.raises(ValueError, match=r"clip\.lidar: .* loss\.distance_weight want .*None"):
         RunConfig("toy", clip=clip)
-    loss = LossConfig(distance_weight=0, relative_distance_weight=1, depth_weight=1)
+    loss = LossConfig(distance_weight=0.0, relative_distance_weight=1.0, depth_weight=1.0)
     with pytest.raises(ValueError, match=r"loss\.relative_distance_weight and loss\.depth_weight"):
         RunConfig("toy", clip=clip, loss=loss)
-    assert RunConfig("toy", clip=clip, loss=LossConfig(distance_weight=0)).clip.lidar is None
+    assert RunConfig("toy", clip=clip, loss=LossConfig(distance_weight=0.0)).clip.lidar is None
 
 
 def test_at_least_one_frame_is_dropped() -> None:

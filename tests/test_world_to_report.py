@@ -144,3 +144,15 @@ def test_bench_splits_the_step(folder: Path) -> None:
     assert all(times.stages_s[name] > 0 for name in named)
     assert 0.5 * times.step_s < sum(times.stages_s.values()) <= 1.05 * times.step_s
     assert "backward" in str(times)
+
+
+def test_bench_of_one_big_step_does_nothing_else(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["bench", "step", "toy", "--data", str(folder / "world"), "--steps", "1"]
+    assert main([*argv, "--warm-up", "0", "--no-stages"]) == 0
+    printed = capsys.readouterr().out
+    assert "GiB" in printed
+    assert not any(name in printed for name in bench.STAGES)
+    assert main([*argv, "--warm-up", "-1"]) == 2
+    assert "--warm-up -1: expected 0 or more" in capsys.readouterr().err

@@ -111,6 +111,7 @@ def pretrain(options: Pretrain) -> None:
         overfit=options.overfit,
         scenes=_scenes(options.split, options.scenes, options.scene_fraction, options.scene_seed),
         device=options.device,
+        devices=options.devices,
         workers=options.workers,
         skip_bad_clips=options.on_bad_clip == "skip",
     )
@@ -184,7 +185,16 @@ def bench_step(options: BenchStep) -> None:
     """`mim4d bench step`."""
     from mim4d.training.bench import bench_step as measure
 
-    print(measure(options.config, options.data, options.steps, options.version, options.device))
+    times = measure(
+        options.config,
+        options.data,
+        options.steps,
+        options.version,
+        options.device,
+        warm_up=options.warm_up,
+        stages=not options.no_stages,
+    )
+    print(times)
 
 
 def bench_load(options: BenchLoad) -> None:

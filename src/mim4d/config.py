@@ -14,6 +14,9 @@ import tyro
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.data.fit import Fit
+from mim4d.encoder_config import EncoderConfig as EncoderConfig
+from mim4d.loss_config import LossConfig as LossConfig
+from mim4d.loss_config import PhotometricConfig as PhotometricConfig
 from mim4d.mask_config import MaskConfig as MaskConfig
 from mim4d.mask_config import TemporalConfig as TemporalConfig
 
@@ -83,38 +86,12 @@ class GridConfig:
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
-    """The masked image encoder (a timm ConvNeXt) and its neck."""
-
-    name: str = "convnext_atto"
-    """timm name of a ConvNeXt."""
-    depths: tuple[int, int, int, int] | None = None
-    """Blocks per stage; None keeps the named model's own."""
-    widths: tuple[int, int, int, int] | None = None
-    """Channels per stage; None keeps the named model's own."""
-    weights_file: Path | None = None
-    """Local timm weights to start from; None starts from random weights."""
-    layer_scale_init: float = 1e-6
-    """Start of the residual scales; 1e-6 suits pre-trained weights, larger values short runs."""
-    init: Literal["timm", "fan_in"] = "timm"
-    """Random weights: timm's (std 0.02), or scaled by each layer's inputs, which suits narrow
-    models and short runs."""
-    drop_path_rate: float = 0.0
-    """Largest stochastic-depth rate."""
-    frozen_stages: int = 0
-    """Stages (stem included) that stay as they are."""
-    levels: tuple[int, ...] = (1, 2, 3)
-    """Stages whose maps enter the neck."""
-    neck_channels: int = 64
-    """Channels of the neck's output."""
-    lift_levels: int = 1
-    """How many of the neck's levels, finest first, are lifted."""
-
-
-@dataclass(frozen=True)
 class LiftConfig:
     """Image features to voxels."""
 
+    method: Literal["lookup", "splat"] = "lookup"
+    """`lookup`: each voxel asks the cameras that see it, so none stays empty. `splat`: each cell
+    and depth bin of the images falls into one voxel, so no probability is lost or counted twice."""
     num_bins: int = 48
     """Depth bins."""
     first_bin_m: float = 1.0
@@ -125,7 +102,7 @@ class LiftConfig:
     """`camera_aware` knows each cell's ray and starts at the road; `simple` (one 1×1 convolution)
     and `aspp` are the published ones."""
     normalise: Literal["sum", "mean"] = "mean"
-    """How the cameras that see one voxel are joined."""
+    """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
     volume_channels: int = 32
     """Channels of a voxel."""
 
@@ -158,6 +135,12 @@ class RenderConfig:
     """Evenly spread samples per ray."""
     num_importance: int = 16
     """Further samples per ray, drawn where the surface seems to be."""
+    chunk_rays: int | None = None
+    """Rays rendered at once in training, over all frames; what lies between is computed again for
+    the gradient. None keeps it all in memory: faster, if it fits."""
+    direct_frames: Literal["all", "dropped"] = "all"
+    """Frames whose own volumes are rendered beside the rebuilt ones: `all` lets every encoded image
+    teach; `dropped`, the published choice, costs less."""
     near_m: float = 1.0
     """Nearest sample, metres along the ray."""
     hidden: int = 32
@@ -178,6 +161,12 @@ class RenderConfig:
         for name in ("sdf_layers", "colour_layers"):
             value = getattr(self, name)
             require(value >= 2, f"render.{name}", value, "at least 2")
+        require(
+            self.chunk_rays is None or self.chunk_rays >= 1,
+            "render.chunk_rays",
+            self.chunk_rays,
+            "at least 1, or None",
+        )
         require(self.num_importance >= 0, "render.num_importance", self.num_importance, "0 or more")
         require(
             0 <= self.sky_fraction < 1,
@@ -191,34 +180,21 @@ class RenderConfig:
 
 
 @dataclass(frozen=True)
-class LossConfig:
-    """Weights of the losses; a weight of 0 leaves the loss out."""
-
-    colour_weight: float = 10.0
-    """Mean absolute colour error, colours in [0, 1]."""
-    distance_weight: float = 0.195
-    """Mean absolute distance error, per metre."""
-    relative_distance_weight: float = 0.0
-    """Mean relative distance error, |d̂ − d| / d: for what is near."""
-    eikonal_weight: float = 0.0
-    """Mean squared deviation of the SDF gradient's length from 1."""
-    depth_weight: float = 0.0
-    """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
-    depth is learned through rendering alone."""
-    predicted_weight: float = 1.0
-    """Weight of the rebuilt frame's losses beside those of the direct volumes."""
-
-
-@dataclass(frozen=True)
 class OptimConfig:
     """The optimiser and its schedule, by optimiser step."""
 
     steps: int = 400
     """Optimiser steps of the run."""
     batch_size: int = 1
-    """Clips per step and process."""
+    """Clips per forward pass and process."""
+    accumulate: int = 1
+    """Forward passes whose gradients are averaged for one optimiser step: a larger batch in the
+    same memory."""
     lr: float = 1e-3
     """Peak learning rate of everything but the backbone."""
+    lr_clips: int | None = None
+    """Clips per optimiser step, over all processes, that `lr` is meant for: with more or fewer it
+    is scaled in proportion. None takes `lr` as it is."""
     backbone_lr_factor: float = 1.0
     """The backbone's learning rate as a share of `lr`."""
     beta_2: float = 0.999
@@ -231,8 +207,21 @@ class OptimConfig:
     """Learning rate at the end as a share of the peak (cosine)."""
     clip_norm: float = 35.0
     """Largest gradient norm."""
+    ema_momentum: float | None = None
+    """Share of the new weights in an exponential moving average over the optimiser steps, which
+    evaluation and the exported encoder then use (larger shares first: the random start leaves no
+    trace). None averages nothing."""
 
     def __post_init__(self) -> None:
+        for name in ("accumulate", "lr_clips"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"optim.{name}", value, "at least 1")
+        require(
+            self.ema_momentum is None or 0 < self.ema_momentum <= 1,
+            "optim.ema_momentum",
+            self.ema_momentum,
+            "a share in (0, 1], or None",
+        )
         require(self.steps >= 1, "optim.steps", self.steps, "at least 1")
         require(self.batch_size >= 1, "optim.batch_size", self.batch_size, "at least 1")
         require(self.lr > 0, "optim.lr", self.lr, "a positive number")
@@ -255,6 +244,7 @@ class RunConfig:
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     seed: int = 0
     """Seed of everything random; each step's draws depend on (seed, step, rank) alone."""
@@ -277,3 +267,5 @@ class RunConfig:
         )
         on_hidden = self.render.rays_on == "hidden"
         self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)
+        if clip.frames == 1 and clip.cameras is not None and len(clip.cameras) == 1:
+            self.loss.check_no_images_compared()

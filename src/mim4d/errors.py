@@ -11,3 +11,7 @@ class DataError(ValueError):
 
 class MissingFileError(DataError, FileNotFoundError):
     """A folder or file of the data set does not exist."""
+
+
+class NonFiniteError(ValueError):
+    """A training step gave a loss or a gradient that is not finite."""

@@ -11,7 +11,7 @@ from mim4d.config import RunConfig
 from mim4d.config_json import config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.training.checkpoint import ENCODER_FILE, latest_checkpoint, load_checkpoint
+from mim4d.training.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
 from mim4d.training.record import read_config
 
 
@@ -40,8 +40,12 @@ def load_encoder(run: str | Path) -> VideoEncoder:
     return encoder.eval()
 
 
-def load_model(run: Path) -> tuple[MaskedVideoModel, RunConfig]:
+def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, RunConfig]:
     """The whole model of a run at its newest checkpoint, ready for evaluation.
+
+    Args:
+        run: Folder written by `mim4d pretrain`.
+        raw: Take the weights as trained also where the run has averaged ones.
 
     Raises:
         ValueError: If there is no checkpoint, or it belongs to another configuration.
@@ -58,9 +62,10 @@ def load_model(run: Path) -> tuple[MaskedVideoModel, RunConfig]:
             f"{config.preset!r}; put the checkpoint back into its own run folder"
         )
     model = build_model(without_weights_file(config))
-    weights = {
-        name.removeprefix("model."): value for name, value in checkpoint["state_dict"].items()
-    }
+    state = checkpoint["state_dict"]
+    if not raw:
+        state = checkpoint.get(AVERAGED, state)
+    weights = {name.removeprefix("model."): value for name, value in state.items()}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

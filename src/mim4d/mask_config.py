@@ -109,9 +109,13 @@ class TemporalConfig:
     """Attention heads of the long branch."""
     points: int = 4
     """Sampling points per head."""
+    long_ffn_factor: int = 2
+    """Hidden channels of the long branch's feed-forward parts, as a multiple of its width (the
+    short branch's: twice its width)."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "reduction", "layers", "short_heads", "long_heads", "points"):
+        sizes = ("width", "reduction", "layers", "short_heads", "long_heads", "points")
+        for name in (*sizes, "long_ffn_factor"):
             value = getattr(self, name)
             require(value >= 1, f"temporal.{name}", value, "at least 1")
         long_width = self.width // self.reduction

@@ -145,8 +145,11 @@ class Pretrain:
     """Seed that chooses the share of scenes."""
     device: Device = "auto"
     """Where to train."""
+    devices: int = 1
+    """Processes that train together, one per GPU (or on the CPU); each takes `optim.batch_size`
+    clips of its own."""
     workers: int | None = None
-    """Loader processes; by default chosen from the cores."""
+    """Loader processes of each training process; by default chosen from the cores."""
     on_bad_clip: Literal["fail", "skip"] = "fail"
     """What to do with a clip that cannot be read; skipped ones are counted and reported."""
 
@@ -201,13 +204,17 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class BenchStep:
-    """Time one training step, split by stage."""
+    """Time one training step, split by stage, and its peak memory."""
 
     data: Path
     """Data set."""
     config: PresetConfig
     steps: int = 5
-    """Measured steps, after two that are not."""
+    """Measured steps."""
+    warm_up: int = 2
+    """Steps before them that are not measured."""
+    no_stages: bool = False
+    """Do not split the time by stage, which takes as many steps again."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"

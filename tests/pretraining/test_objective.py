@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mim4d.data.clip import Clip, collate
+from mim4d.presets import preset
 from mim4d.pretraining.joining import join
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
@@ -14,7 +15,13 @@ from tests.toy import toy_clip, toy_config, toy_model
 
 def _module() -> PretrainingModule:
     config = toy_config()
-    loss = replace(config.loss, relative_distance_weight=1.0, eikonal_weight=0.1, depth_weight=1.0)
+    loss = replace(
+        preset("demo_no_lidar").loss,
+        distance_weight=0.195,
+        relative_distance_weight=1.0,
+        eikonal_weight=0.1,
+        depth_weight=1.0,
+    )
     config = replace(config, loss=loss)
     return PretrainingModule(toy_model(config), config)
 

@@ -38,15 +38,15 @@ class Machine:
     free_bytes: int
 
     @classmethod
-    def here(cls) -> "Machine":
-        """As it is now."""
+    def here(cls, processes: int = 1) -> "Machine":
+        """As it is now: the share of one of several training processes."""
         affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
         cores = len(affinity(0)) if affinity else os.cpu_count() or 1
         free = psutil.virtual_memory().available // 4
         shared = Path("/dev/shm")
         if shared.is_dir():
             free = min(free, psutil.disk_usage(str(shared)).free)
-        return cls(cores, free)
+        return cls(max(1, cores // processes), free // processes)
 
 
 @dataclass(frozen=True)

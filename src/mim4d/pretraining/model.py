@@ -7,7 +7,7 @@ random arrives as `StepChoices`, so that a step can be repeated exactly.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from einops import rearrange, repeat
@@ -63,7 +63,10 @@ class Reconstruction:
     """What one forward pass gives.
 
     Attributes:
-        direct: Renderings of every frame's own volume; the leading axis is (b t).
+        direct: Renderings of frames' own volumes; the leading axis joins clips and frames.
+        direct_frames: The frames of each clip that they are of: every one, or the dropped ones.
+        direct_rays: Their rays.
+        direct_targets: Truth of these rays.
         predicted: Renderings of the rebuilt frames; the leading axis is (b k). None without any.
         predicted_rays: The rebuilt frames' rays, in the same order.
         predicted_targets: Truth of these rays.
@@ -71,6 +74,9 @@ class Reconstruction:
     """
 
     direct: Rendering
+    direct_frames: Int[Tensor, "b f"]
+    direct_rays: Rays
+    direct_targets: RayTargets
     predicted: Rendering | None
     predicted_rays: Rays
     predicted_targets: RayTargets
@@ -105,6 +111,8 @@ class MaskedVideoModel(nn.Module):
         masking: Which patches are hidden.
         dropping: Which frames are dropped.
         sampling: Which rays are rendered.
+        direct_frames: Frames whose own volumes are rendered: all, or those dropped (all frames of
+            clips from which none is dropped).
     """
 
     def __init__(
@@ -115,6 +123,7 @@ class MaskedVideoModel(nn.Module):
         masking: PatchMasking,
         dropping: Dropping,
         sampling: RaySampling,
+        direct_frames: Literal["all", "dropped"] = "all",
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -123,32 +132,56 @@ class MaskedVideoModel(nn.Module):
         self.masking = masking
         self.dropping = dropping
         self.sampling = sampling
+        self.direct_frames = direct_frames
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
         encoded = self.encoder.encode(clip, choices.visible)
         volumes, predicted = encoded.volumes, None
         rays, targets = self._rays_of_dropped(clip, choices)
+        own_rays, own_targets = choices.rays, choices.targets
+        own_volumes, jitter = volumes.flatten(0, 1), choices.direct_jitter
+        own_frames = torch.arange(clip.num_frames, device=volumes.device)
+        own_frames = own_frames.expand(clip.batch_size, -1)
+        if self.direct_frames == "dropped" and choices.dropped.shape[1] > 0:
+            own_frames, frames = choices.dropped, self._joined_index(clip, choices.dropped)
+            own_rays, own_targets = take(own_rays, frames), take(own_targets, frames)
+            own_volumes, jitter = own_volumes[frames], [draw[frames] for draw in jitter]
         with record_function("render"):
-            direct = self.renderer(volumes.flatten(0, 1), choices.rays, choices.direct_jitter)
+            direct = self.renderer(own_volumes, own_rays, jitter)
         if choices.dropped.shape[1] > 0:
             predicted_volume = self.rebuild(volumes, clip, choices.dropped)
             with record_function("render"):
                 predicted = self.renderer(predicted_volume, rays, choices.predicted_jitter)
-        return Reconstruction(direct, predicted, rays, targets, encoded.depth_probs)
+        return Reconstruction(
+            direct,
+            own_frames,
+            own_rays,
+            own_targets,
+            predicted,
+            rays,
+            targets,
+            encoded.depth_probs,
+        )
+
+    @staticmethod
+    def _joined_index(clip: Clip, frames: Int[Tensor, "b k"]) -> Int[Tensor, " m"]:
+        """Places of some frames of each clip along the joined axis (b t)."""
+        clips = torch.arange(clip.batch_size, device=frames.device)[:, None]
+        return (clips * clip.num_frames + frames).flatten()
 
     def _rays_of_dropped(self, clip: Clip, choices: StepChoices) -> tuple[Rays, RayTargets]:
         """Rays and targets of the dropped frames, (b k) joined.
 
-        No ray is valid of a frame that does not exist, or that has no existing frame to be rebuilt
-        from: what the decoder says of it rests on nothing.
+        No ray is valid of a frame without images, or of one all of whose sources are without: what
+        the decoder says of it rests on nothing.
         """
         b = torch.arange(clip.batch_size, device=choices.dropped.device)[:, None]
-        frames = (b * clip.num_frames + choices.dropped).flatten()
+        frames = self._joined_index(clip, choices.dropped)
         rays, targets = take(choices.rays, frames), take(choices.targets, frames)
         sources = source_frames(choices.dropped, clip.num_frames, self.dropping.together)
-        has_source = clip.frame_present[b.unsqueeze(-1), sources].any(dim=-1)
-        counts = (clip.frame_present[b, choices.dropped] & has_source).flatten()
+        has_source = clip.frame_seen[b.unsqueeze(-1), sources].any(dim=-1)
+        counts = (clip.frame_seen[b, choices.dropped] & has_source).flatten()
         return replace(rays, valid=rays.valid & counts.unsqueeze(1)), targets
 
     def rebuild(
@@ -175,7 +208,7 @@ class MaskedVideoModel(nn.Module):
                 source_from_target.flatten(0, 2),
                 self.encoder.grid,
             )
-            present = clip.frame_present[all_b, sources].flatten(0, 1)
+            present = clip.frame_seen[all_b, sources].flatten(0, 1)
             warped = rearrange(warped, "(m s) ... -> m s ...", m=len(present))
             valid = rearrange(valid, "(m s) ... -> m s ...", m=len(present))
             times = clip.frame_times_s

@@ -86,7 +86,7 @@ def choose_rays(
 
     Args:
         image_sizes: Rows and columns of picture in each image, padding excluded.
-        image_present: Cameras without an image choose nothing.
+        image_present: Cameras without an image, or with one that is all padding, choose nothing.
         intrinsics: Pixels.
         ego_from_camera: Pose of each camera in the frame of the points.
         points_ego: LiDAR points of the target frame; may be none (`p` = 0).
@@ -104,6 +104,7 @@ def choose_rays(
         points_camera = transform_points(camera_from_ego, points_ego[:, None])  # b n p 3
         projected, depth = project(intrinsics, points_camera)
     distances = points_camera.norm(dim=-1)
+    image_present = image_present & (image_sizes > 0).all(dim=-1)
     columns_rows = image_sizes.flip(-1)[:, :, None]
     usable = ((projected >= 0) & (projected < columns_rows)).all(dim=-1) & (depth > 1e-5)
     usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)

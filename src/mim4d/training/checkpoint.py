@@ -14,6 +14,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from mim4d.files import replacing
 
 ENCODER_FILE = "encoder.safetensors"
+AVERAGED = "averaged_state_dict"
+"""Averaged weights in a checkpoint, named as those of `state_dict`, which stay the raw ones."""
 _KEPT = 2
 
 

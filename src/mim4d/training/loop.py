@@ -1,13 +1,8 @@
 """One pre-training run: data, model, estimate, training, what is left behind."""
 
 import logging
-import resource
 import signal
-import sys
-import time
 import warnings
-from copy import deepcopy
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -18,13 +13,14 @@ from torch.utils.data import DataLoader
 
 from mim4d.build import build_dataset, build_model
 from mim4d.config import Device, RunConfig
-from mim4d.data.clip import Clip, collate
-from mim4d.data.loader import LoadCost, Loading, Machine, build_loader, choose_loading
+from mim4d.data.clip import Clip
+from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.errors import DataError
 from mim4d.files import replacing
-from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress
+from mim4d.training.averaging import WeightAverage
+from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.checkpoint import (
     ENCODER_FILE,
     AtomicCheckpointIO,
@@ -32,8 +28,9 @@ from mim4d.training.checkpoint import (
     load_checkpoint,
 )
 from mim4d.training.devices import choose_accelerator
+from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
 from mim4d.training.modules import PretrainingModule
-from mim4d.training.optim import build_optimizer
+from mim4d.training.processes import Processes
 from mim4d.training.record import (
     config_differences,
     create_run,
@@ -42,31 +39,11 @@ from mim4d.training.record import (
     refuse_existing,
     truncate_metrics,
 )
-from mim4d.training.sampling import StepSampler, StepShape
+from mim4d.training.sampling import StepSampler
 
 logger = logging.getLogger(__name__)
 _TRAINING = SceneChoice("train")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a run will cost, measured on its own first clip.
-
-    Attributes:
-        step_s: One step, without loading.
-        load: What loading a batch costs.
-        peak_bytes: Largest memory.
-    """
-
-    step_s: float
-    load: LoadCost
-    peak_bytes: int
-
-    def seconds_per_step(self, workers: int) -> float:
-        """Without loader processes the step waits for its clips; they may also be too few."""
-        if workers == 0:
-            return self.step_s + self.load.load_s
-        return max(self.step_s, self.load.load_s / workers)
+_OTHER_PROCESS_GONE = ("Connection closed by peer", "Connection reset by peer")
 
 
 def pretrain(
@@ -79,6 +56,7 @@ def pretrain(
     overfit: int = 0,
     scenes: SceneChoice = _TRAINING,
     device: Device = "auto",
+    devices: int = 1,
     workers: int | None = None,
     skip_bad_clips: bool = False,
     progress: bool = True,
@@ -94,18 +72,23 @@ def pretrain(
         overfit: Train on only so many clips (0: on all).
         scenes: Scenes to train on.
         device: Where to train.
-        workers: Loader processes; None decides.
+        devices: Processes, one per device. With more than one, the running command is started
+            again for each of the others (see `Processes`).
+        workers: Loader processes of each process; None decides.
         skip_bad_clips: Skip, count and report clips that cannot be read instead of stopping.
         progress: Show a progress bar.
 
     Raises:
         ValueError: For anything wrong with the data, the configuration or the run folder.
+        NonFiniteError: If a step gives a loss or gradient that is not finite.
     """
     if overfit < 0 or (workers is not None and workers < 0):
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
+    accelerator = choose_accelerator(device)
+    processes = Processes.here(devices, accelerator)
     if resume:
-        _check_resumable(config, run, data, overfit)
-    else:
+        _check_resumable(config, run, data, overfit, processes)
+    elif processes.is_first:  # which has made it by the time the others come here
         refuse_existing(run)
     dataset = build_dataset(
         config, data, scenes, version, on_bad_clip="skip" if skip_bad_clips else "fail"
@@ -113,36 +96,66 @@ def pretrain(
     names = sorted({dataset.scene_name(i) for i in range(len(dataset))})
     num_clips = min(overfit, len(dataset)) if overfit else len(dataset)
     torch.manual_seed(config.seed)
-    module = PretrainingModule(build_model(config), config)
-    accelerator = choose_accelerator(device)
+    module = PretrainingModule(build_model(config), config, processes.world_size)
     checkpoint, first_step = None, 0
     if resume:
         _check_same_scenes(run, names)
         checkpoint = latest_checkpoint(run)
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
-        truncate_metrics(run / "metrics.jsonl", first_step)
-        cost = load_cost(dataset, config.optim.batch_size)[0]
-        loading = choose_loading(cost, Machine.here(), accelerator == "cuda", workers)
-        logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
+    if processes.is_first and not resume:
+        loading = _begin(module, dataset, num_clips, accelerator, processes, workers)
+        create_run(run, config, data, names, overfit, processes.world_size)
     else:
-        estimate, clip = estimate_cost(module, dataset, accelerator)
-        logger.info("%s", describe(config, clip, num_clips))
-        loading = choose_loading(estimate.load, Machine.here(), accelerator == "cuda", workers)
-        logger.info("%s", describe_cost(estimate, config.optim.steps, accelerator, loading))
-        create_run(run, config, data, names, overfit)
-    optim = config.optim
-    shape = StepShape(optim.batch_size)
-    sampler = StepSampler(num_clips, shape, optim.steps, config.seed, first_step)
+        cost = load_cost(dataset, config.optim.batch_size)[0]
+        machine = Machine.here(processes.devices)
+        loading = choose_loading(cost, machine, accelerator == "cuda", workers)
+    if processes.is_first and resume:
+        truncate_metrics(run / "metrics.jsonl", first_step)
+        logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
+    sampler = StepSampler(
+        num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank
+    )
     loader = build_loader(dataset, sampler, loading)
     _quiet_lightning()
-    trainer = _trainer(config, run, accelerator, first_step, progress)
+    callbacks = _callbacks(config, run, dataset, processes, progress)
+    trainer = _trainer(config, run, accelerator, first_step, processes, callbacks)
     _fit(trainer, module, loader, checkpoint)
-    if dataset.num_skipped:
-        logger.warning("%d clips could not be read and were skipped", dataset.num_skipped)
-    if trainer.is_global_zero:
-        weights = {k: v.contiguous() for k, v in module.model.encoder.state_dict().items()}
-        with replacing(run / ENCODER_FILE) as temporary:
-            save_file(weights, temporary)
+    if processes.is_first:
+        _export_encoder(module, callbacks, run)
+
+
+def _begin(
+    module: PretrainingModule,
+    dataset: NuscenesDataset,
+    num_clips: int,
+    accelerator: str,
+    processes: Processes,
+    workers: int | None,
+) -> Loading:
+    """Say what a new run will be and cost, and choose how to load for it."""
+    config = module.config
+    estimate, clip = estimate_cost(module, dataset, accelerator)
+    logger.info("%s", describe(config, clip, num_clips, processes.world_size))
+    machine = Machine.here(processes.devices)
+    loading = choose_loading(estimate.load, machine, accelerator == "cuda", workers)
+    logger.info("%s", describe_cost(estimate, config.optim, accelerator, loading))
+    return loading
+
+
+def _export_encoder(module: PretrainingModule, callbacks: list[pl.Callback], run: Path) -> None:
+    """Write what users exchange: the encoder, of averaged weights where there are any."""
+    state = module.state_dict()
+    for callback in callbacks:
+        if isinstance(callback, WeightAverage):
+            state = callback.average
+    prefix = "model.encoder."
+    weights = {
+        name.removeprefix(prefix): value.cpu().contiguous()
+        for name, value in state.items()
+        if name.startswith(prefix)
+    }
+    with replacing(run / ENCODER_FILE) as temporary:
+        save_file(weights, temporary)
 
 
 def _fit(
@@ -162,71 +175,15 @@ def _fit(
     except DataError as error:
         # From a loader process the message arrives inside a printed traceback.
         raise DataError(str(error).rsplit("Error: ", 1)[-1].strip()) from error
+    except RuntimeError as error:
+        if trainer.world_size > 1 and any(sign in str(error) for sign in _OTHER_PROCESS_GONE):
+            raise ValueError("another process of this run has stopped; it says why") from error
+        raise
 
 
-def load_cost(dataset: NuscenesDataset, batch_size: int) -> tuple[LoadCost, Clip]:
-    """Time the loading of the first clip, its file in the cache; a step's time is not known."""
-    dataset[0]  # the first reading warms the file cache
-    start = time.perf_counter()
-    clip = dataset[0]
-    load_s = batch_size * (time.perf_counter() - start)
-    return LoadCost(load_s, batch_size * clip.num_bytes, None), clip
-
-
-def estimate_cost(
-    module: PretrainingModule, dataset: NuscenesDataset, accelerator: str
-) -> tuple[Estimate, Clip]:
-    """Time two steps of a copy of the model on the first clip; nothing of the run is touched."""
-    size = module.config.optim.batch_size
-    cost, clip = load_cost(dataset, size)
-    probe = deepcopy(module).to(accelerator)
-    batch = collate([clip] * size).to(accelerator)
-    optimizer, _ = build_optimizer(
-        probe.model, probe.model.encoder.image_encoder, module.config.optim
-    )
-    seconds = 0.0
-    for _ in range(2):
-        start = time.perf_counter()
-        probe.step_losses(batch, step=0)["loss"].backward()
-        optimizer.step()
-        if accelerator == "cuda":
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
-    return Estimate(seconds, replace(cost, step_s=seconds), peak_bytes(accelerator)), clip
-
-
-def describe(config: RunConfig, clip: Clip, num_clips: int) -> str:
-    """What will be trained on what, in a line."""
-    _, t, n, _, h, w = clip.images.shape
-    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
-    return (
-        f"{config.preset}: {config.optim.steps} steps of {config.optim.batch_size} clip(s), drawn "
-        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}"
-    )
-
-
-def describe_cost(estimate: Estimate, steps: int, accelerator: str, loading: Loading) -> str:
-    """The estimate in a line."""
-    step_s = estimate.seconds_per_step(loading.workers)
-    minutes, seconds = divmod(round(step_s * steps), 60)
-    readers = f"by {loading.workers} processes" if loading.workers else "between the steps"
-    return (
-        f"about {step_s:.2f} s a step on {accelerator}, {minutes} min {seconds:02d} s in all, and "
-        f"{estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
-        f"{estimate.load.load_s:.2f} s {readers}"
-    )
-
-
-def peak_bytes(accelerator: str) -> int:
-    """Largest memory so far: of the process on a CPU, of the device elsewhere."""
-    if accelerator == "cuda":
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _check_resumable(config: RunConfig, run: Path, data: Path, overfit: int) -> None:
+def _check_resumable(
+    config: RunConfig, run: Path, data: Path, overfit: int, processes: Processes
+) -> None:
     """Refuse to continue a run with anything that would make it another run."""
     recorded = read_config(run)
     if recorded.preset != config.preset:
@@ -236,9 +193,11 @@ def _check_resumable(config: RunConfig, run: Path, data: Path, overfit: int) -> 
         )
     record = read_record(run)
     differences = config_differences(recorded, config)
-    for name, here in (("data", str(data.resolve())), ("overfit", overfit)):
-        if record[name] != here:
-            differences.append(f"{name} ({record[name]} / {here})")
+    given = {"data": str(data.resolve()), "overfit": overfit, "processes": processes.world_size}
+    for name, here in given.items():
+        there = record.get(name, 1)  # the number of processes was not always written down
+        if there != here:
+            differences.append(f"{name} ({there} / {here})")
     if differences:
         raise ValueError(
             f"{run}: was started with other options (there / here): {', '.join(differences)}; "
@@ -258,21 +217,37 @@ def _check_same_scenes(run: Path, names: list[str]) -> None:
         )
 
 
+def _callbacks(
+    config: RunConfig, run: Path, dataset: NuscenesDataset, processes: Processes, progress: bool
+) -> list[pl.Callback]:
+    """In the order in which they act after a step: what is saved must be up to date."""
+    callbacks: list[pl.Callback] = [SkippedClips(dataset)]
+    if config.optim.ema_momentum is not None:
+        callbacks.append(WeightAverage(config.optim.ema_momentum))
+    if processes.is_first:
+        callbacks.append(MetricsFile(run / "metrics.jsonl"))
+        callbacks += [Progress(f"pretrain {config.preset}")] * progress
+    return [*callbacks, Checkpoints(run, config.checkpoint_every)]
+
+
 def _trainer(
-    config: RunConfig, run: Path, accelerator: str, first_step: int, progress: bool
+    config: RunConfig,
+    run: Path,
+    accelerator: str,
+    first_step: int,
+    processes: Processes,
+    callbacks: list[pl.Callback],
 ) -> pl.Trainer:
-    callbacks: list[pl.Callback] = [
-        MetricsFile(run / "metrics.jsonl"),
-        Checkpoints(run, config.checkpoint_every),
-    ]
-    if progress:
-        callbacks.append(Progress(f"pretrain {config.preset}"))
     return pl.Trainer(
         accelerator=accelerator,
-        devices=1,
+        devices=processes.devices,
+        num_nodes=processes.nodes,
+        strategy="ddp" if processes.world_size > 1 else "auto",
+        use_distributed_sampler=False,  # ours knows the processes
         precision="32-true",  # the encoder runs its networks in half precision by itself
         max_steps=config.optim.steps,
         max_epochs=-1,
+        accumulate_grad_batches=config.optim.accumulate,
         gradient_clip_val=config.optim.clip_norm,
         logger=TensorBoardLogger(run, name="", version="tensorboard", purge_step=first_step),
         log_every_n_steps=1,

@@ -1,5 +1,10 @@
-"""A thin Lightning module around the plain model: draw, forward, losses, log."""
+"""A thin Lightning module around the plain model: draw, forward, losses, and their check.
 
+An optimiser step has one or more micro-steps, whose gradients are averaged; its outcome is known,
+and checked, before the weights change.
+"""
+
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -7,22 +12,38 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
+from mim4d.build import build_comparison
 from mim4d.config import RunConfig
 from mim4d.config_json import config_to_json
 from mim4d.data.clip import Clip
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
+from mim4d.training.guard import GRADIENT_NORM, StepBatches, check_finite
 from mim4d.training.optim import build_optimizer
 from mim4d.training.sampling import StepShape, step_generators, step_seed
 
 
 class PretrainingModule(pl.LightningModule):
-    """Trains a `MaskedVideoModel`; everything random is drawn from (seed, step, place)."""
+    """Trains a `MaskedVideoModel`; everything random is drawn from (seed, step, place).
 
-    def __init__(self, model: MaskedVideoModel, config: RunConfig) -> None:
+    Args:
+        model: What is trained.
+        config: Of the run.
+        world_size: Processes that train together.
+
+    Attributes:
+        outcome: Of the newest optimiser step: mean losses by name, over all micro-steps and
+            processes, and the gradient's norm before clipping.
+    """
+
+    def __init__(self, model: MaskedVideoModel, config: RunConfig, world_size: int = 1) -> None:
         super().__init__()
         self.model = model
         self.config = config
+        self.shape = StepShape(config.optim.batch_size, config.optim.accumulate, world_size)
+        self.outcome: dict[str, float] = {}
+        self._clips: list[Clip] = []
+        self._losses: list[dict[str, Tensor]] = []
         self.weights = LossWeights(
             colour=config.loss.colour_weight,
             distance=config.loss.distance_weight,
@@ -30,20 +51,26 @@ class PretrainingModule(pl.LightningModule):
             eikonal=config.loss.eikonal_weight,
             predicted=config.loss.predicted_weight,
             depth=config.loss.depth_weight,
+            photometric=config.loss.photometric_weight,
+            sweep=config.loss.sweep_weight,
+            sweep_distance=config.loss.sweep_distance_weight,
+            depth_sweep=config.loss.depth_sweep_weight,
+            smoothness=config.loss.smoothness_weight,
+            comparison=build_comparison(config),
         )
 
-    def training_step(self, clip: Clip, batch_idx: int) -> dict[str, Tensor]:
-        """One step; `batch_idx` is not used, the optimiser step counts."""
-        step, shape = self.global_step, StepShape(clip.batch_size)
-        places = shape.places()
+    def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
+        """The loss of one micro-step."""
+        step, micro_step = self.global_step, batch_idx % self.shape.accumulate
+        if micro_step == 0:
+            self._clips, self._losses = [], []
+        places = self.shape.places(micro_step, self.global_rank)
         # Drop path draws from torch's global state; it too must not depend on what ran before.
         torch.manual_seed(step_seed(self.config.seed, step, places[0]))
         losses = self.step_losses(clip, step, places)
-        self.log_dict(
-            {f"train/{name}": value.detach() for name, value in losses.items()},
-            batch_size=clip.batch_size,
-        )
-        return losses
+        self._clips.append(clip)
+        self._losses.append({name: value.detach() for name, value in losses.items()})
+        return losses["loss"]
 
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
         """Losses of one forward pass by name; `loss` is their weighted sum.
@@ -60,12 +87,44 @@ class PretrainingModule(pl.LightningModule):
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
             bins = self.model.encoder.depth_head.bins
-            return pretraining_losses(reconstruction, choices, self.weights, bins)
+            return pretraining_losses(reconstruction, choices, clip, self.weights, bins)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient's norm, and stop before the weights change if it is not finite.
+
+        Raises:
+            NonFiniteError: See `check_finite`.
+        """
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip_norm)
+        self.outcome = self._mean_over_processes(norm)
+        batches = StepBatches(
+            self.global_step, self.config.seed, self.global_rank, self._clips, self._losses
+        )
+        check_finite(self.outcome, batches, Path(self.trainer.default_root_dir))
+        self._clips = []
+
+    def _mean_over_processes(self, gradient_norm: Tensor) -> dict[str, float]:
+        """Mean losses of the step and its gradient's norm, in one transfer from the device."""
+        names = list(self._losses[0])
+        means = [
+            torch.stack([losses[name].float() for losses in self._losses]).mean() for name in names
+        ]
+        values = torch.stack([*means, gradient_norm.detach().to(means[0].device)])
+        values = self.trainer.strategy.reduce(values, reduce_op="mean")
+        return dict(zip([*names, GRADIENT_NORM], values.tolist(), strict=True))
 
     def configure_optimizers(self) -> Any:
         """AdamW and a schedule that is advanced at every optimiser step."""
         backbone = self.model.encoder.image_encoder
-        optimizer, schedule = build_optimizer(self.model, backbone, self.config.optim)
+        optimizer, schedule = build_optimizer(
+            self.model, backbone, self.config.optim, self.shape.clips_per_step
+        )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

@@ -22,10 +22,19 @@ def lr_factor(step: int, config: OptimConfig) -> float:
     return config.final_lr_factor + (1 - config.final_lr_factor) * cosine
 
 
+def peak_lr(config: OptimConfig, clips_per_step: int) -> float:
+    """Peak learning rate: `lr`, scaled linearly from `lr_clips` clips a step if that is given."""
+    return config.lr if config.lr_clips is None else config.lr * clips_per_step / config.lr_clips
+
+
 def build_optimizer(
-    model: nn.Module, backbone: nn.Module, config: OptimConfig
+    model: nn.Module, backbone: nn.Module, config: OptimConfig, clips_per_step: int = 1
 ) -> tuple[AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW in four groups: backbone or not × decayed (matrices) or not (vectors, scalars)."""
+    """AdamW in four groups: backbone or not × decayed (matrices) or not (vectors, scalars).
+
+    The published configuration decays vectors as well. What is frozen is in no group.
+    """
+    lr = peak_lr(config, clips_per_step)
     of_backbone = {id(parameter) for parameter in backbone.parameters()}
     groups = []
     for is_backbone, factor in ((True, config.backbone_lr_factor), (False, 1.0)):
@@ -34,7 +43,7 @@ def build_optimizer(
             for parameter in model.parameters()
             if parameter.requires_grad and (id(parameter) in of_backbone) == is_backbone
         ]
-        groups += _decay_groups(members, config.lr * factor, config.weight_decay)
+        groups += _decay_groups(members, lr * factor, config.weight_decay)
     optimizer = AdamW(groups, betas=(0.9, config.beta_2), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, config))
     return optimizer, schedule

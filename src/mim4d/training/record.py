@@ -35,7 +35,14 @@ def refuse_existing(run: Path) -> None:
         )
 
 
-def create_run(run: Path, config: RunConfig, data: Path, scenes: list[str], overfit: int) -> None:
+def create_run(
+    run: Path,
+    config: RunConfig,
+    data: Path,
+    scenes: list[str],
+    overfit: int,
+    num_processes: int = 1,
+) -> None:
     """Create the folder of a new run and write what is known before the first step."""
     commit, changes = _code_state()
     record = {
@@ -44,6 +51,7 @@ def create_run(run: Path, config: RunConfig, data: Path, scenes: list[str], over
         "data": str(data.resolve()),
         "training_scenes": scenes,
         "overfit": overfit,
+        "processes": num_processes,
         "seed": config.seed,
         "mim4d": mim4d.__version__,
         "commit": commit,

@@ -1,0 +1,108 @@
+"""What a run will cost, measured on its own first clip before anything of the run exists."""
+
+import resource
+import sys
+import time
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import torch
+
+from mim4d.config import OptimConfig, RunConfig
+from mim4d.data.clip import Clip, collate
+from mim4d.data.loader import LoadCost, Loading
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.training.modules import PretrainingModule
+from mim4d.training.sampling import StepShape
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will cost, measured on its own first clip.
+
+    Attributes:
+        step_s: One step, without loading.
+        load: What loading a batch costs.
+        peak_bytes: Largest memory.
+    """
+
+    step_s: float
+    load: LoadCost
+    peak_bytes: int
+
+    def seconds_per_step(self, workers: int) -> float:
+        """Without loader processes the step waits for its clips; they may also be too few."""
+        if workers == 0:
+            return self.step_s + self.load.load_s
+        return max(self.step_s, self.load.load_s / workers)
+
+
+def load_cost(dataset: NuscenesDataset, batch_size: int) -> tuple[LoadCost, Clip]:
+    """Time the loading of the first clip, its file in the cache; a step's time is not known."""
+    dataset[0]  # the first reading warms the file cache
+    start = time.perf_counter()
+    clip = dataset[0]
+    load_s = batch_size * (time.perf_counter() - start)
+    return LoadCost(load_s, batch_size * clip.num_bytes, None), clip
+
+
+def estimate_cost(
+    module: PretrainingModule, dataset: NuscenesDataset, accelerator: str
+) -> tuple[Estimate, Clip]:
+    """Time two steps of a copy of the model on the first clip; nothing of the run is touched."""
+    size = module.config.optim.batch_size
+    cost, clip = load_cost(dataset, size)
+    probe = deepcopy(module).to(accelerator)
+    batch = collate([clip] * size).to(accelerator)
+    optimizer = probe.configure_optimizers()["optimizer"]
+    seconds = 0.0
+    for _ in range(2):
+        start = time.perf_counter()
+        probe.step_losses(batch, step=0)["loss"].backward()
+        optimizer.step()
+        if accelerator == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    return Estimate(seconds, replace(cost, step_s=seconds), peak_bytes(accelerator)), clip
+
+
+def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1) -> str:
+    """What will be trained on what, in a line."""
+    _, t, n, _, h, w = clip.images.shape
+    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
+    optim = config.optim
+    shape = StepShape(optim.batch_size, optim.accumulate, world_size)
+    factors = [f"{optim.batch_size} clip(s)"]
+    factors += [f"{optim.accumulate} micro-steps"] * (optim.accumulate > 1)
+    factors += [f"{world_size} processes"] * (world_size > 1)
+    size = factors[0]
+    if len(factors) > 1:
+        size = f"{shape.clips_per_step} clips ({' × '.join(factors)})"
+    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
+    return (
+        f"{config.preset}: {optim.steps} steps of {size}, drawn "
+        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}"
+    )
+
+
+def describe_cost(
+    estimate: Estimate, optim: OptimConfig, accelerator: str, loading: Loading
+) -> str:
+    """The estimate in a line; with several processes that of each, were it alone."""
+    step_s = estimate.seconds_per_step(loading.workers) * optim.accumulate
+    minutes, seconds = divmod(round(step_s * optim.steps), 60)
+    readers = f"by {loading.workers} processes" if loading.workers else "between the steps"
+    return (
+        f"about {step_s:.2f} s a step on {accelerator}, {minutes} min {seconds:02d} s in all, and "
+        f"{estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
+        f"{estimate.load.load_s:.2f} s {readers}"
+    )
+
+
+def peak_bytes(accelerator: str) -> int:
+    """Largest memory so far: of the process on a CPU, of the device elsewhere."""
+    if accelerator == "cuda":
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts in KiB, macOS in bytes.
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,113 @@
+"""Stops a run whose loss or gradient is not finite, before the weights are touched.
+
+What enters are the clips and losses of one optimiser step of one process; what leaves is a file of
+plain tensors and an error that says what happened and what to do. Images cannot be the cause by
+themselves (they are whole numbers), LiDAR points, poses and intrinsics can.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mim4d.data.clip import Clip, collate
+from mim4d.errors import NonFiniteError
+from mim4d.files import replacing
+
+GRADIENT_NORM = "grad_norm"
+_KEPT_KINDS = (Tensor, int, str)
+
+
+@dataclass(frozen=True)
+class StepBatches:
+    """What one process computed in one optimiser step.
+
+    Attributes:
+        step: Optimiser step.
+        seed: Of the run.
+        rank: Number of the process.
+        clips: Batch of each micro-step.
+        losses: Losses of each micro-step by name.
+    """
+
+    step: int
+    seed: int
+    rank: int
+    clips: Sequence[Clip]
+    losses: Sequence[dict[str, Tensor]]
+
+
+def check_finite(outcome: dict[str, float], batches: StepBatches, run: Path) -> None:
+    """Pass if every value is finite; else save what this process computed and stop.
+
+    Args:
+        outcome: Mean losses over all micro-steps and processes and the gradient's norm: equal in
+            all processes, so that all stop together.
+        batches: This process's share of the step.
+        run: Run folder; the file is written under `nan/`.
+
+    Raises:
+        NonFiniteError: If a value is not finite.
+    """
+    bad = [name for name, value in outcome.items() if not math.isfinite(value)]
+    if not bad:
+        return
+    finite_losses = bad == [GRADIENT_NORM]
+    suspects = [
+        i
+        for i, losses in enumerate(batches.losses)
+        if finite_losses or not all(bool(torch.isfinite(value)) for value in losses.values())
+    ]
+    where = "another process, which says more"
+    if suspects:
+        path = run / "nan" / f"step-{batches.step:07d}-rank-{batches.rank}.pt"
+        _save(path, batches, suspects, outcome[GRADIENT_NORM])
+        tokens = [t for i in suspects for t in batches.clips[i].key_tokens]
+        scenes = [s for i in suspects for s in batches.clips[i].scene_names]
+        names = ", ".join(f"{s} {t}" for s, t in zip(scenes, tokens, strict=True))
+        where = f"{'clip' if len(tokens) == 1 else 'one of the clips'} {names}; saved as {path}"
+    raise NonFiniteError(
+        f"step {batches.step}: not finite: {', '.join(bad)}. It comes from {where}. The weights "
+        "were not touched and the checkpoints are good. Look at it with mim4d.training.guard."
+        "load_batch(FILE): NaN points or poses are the data set's, repair them and continue with "
+        "--resume; if the data are sound, start anew with a lower --optim.lr or --precision fp32"
+    )
+
+
+def load_batch(path: str | Path) -> tuple[Clip, dict[str, Any]]:
+    """The clips of a saved step, and its facts: step, seed, rank, losses, gradient norm.
+
+    Raises:
+        ValueError: If the file is not one that `check_finite` wrote.
+    """
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(saved, dict) or "clip" not in saved:
+        raise ValueError(f"{path}: not a batch that was saved because a step was not finite")
+    clip: dict[str, Any] = saved.pop("clip")
+    clip = {name: tuple(v) if isinstance(v, list) else v for name, v in clip.items()}
+    return Clip(**clip), saved
+
+
+def _save(path: Path, batches: StepBatches, suspects: list[int], gradient_norm: float) -> None:
+    """Plain tensors, numbers and texts only; maps are left out."""
+    clip = collate([batches.clips[i].to("cpu") for i in suspects])
+    facts: dict[str, Any] = {
+        "step": batches.step,
+        "seed": batches.seed,
+        "rank": batches.rank,
+        GRADIENT_NORM: gradient_norm,
+        "losses": [{k: v.item() for k, v in batches.losses[i].items()} for i in suspects],
+        "clip": {},
+    }
+    for field in fields(Clip):
+        value = getattr(clip, field.name)
+        if isinstance(value, _KEPT_KINDS):
+            facts["clip"][field.name] = value
+        elif field.name != "maps" and value is not None:
+            facts["clip"][field.name] = list(value)
+    with replacing(path) as temporary:
+        torch.save(facts, temporary)
