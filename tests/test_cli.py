@@ -1,5 +1,6 @@
 """The command line: quick help, clear mistakes, and nothing half written."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -248,6 +249,43 @@ def test_a_rig_without_the_usual_channels_is_used_by_naming_them(
     assert "MY_LIDAR_TOP" in text
     status, _ = _run([*argv, "--clip.lidar", "MY_LIDAR_TOP", "--workers", "0"], capsys)
     assert status == 0
+
+
+def _without_lidar(data: Path) -> None:
+    def keep(key: str, text: str) -> Callable[[Rows], object]:
+        return lambda rows: rows.__setitem__(slice(None), [r for r in rows if r[key] != text])
+
+    edit_table(data, "sensor", keep("channel", "LIDAR_TOP"))
+    edit_table(data, "calibrated_sensor", keep("token", "calib-LIDAR_TOP"))
+    edit_table(data, "sample_data", keep("calibrated_sensor_token", "calib-LIDAR_TOP"))
+
+
+def test_a_data_set_without_lidar_names_the_options_and_they_work(
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Single frames, to see in the same run that they are said and trained."""
+    caplog.set_level(logging.INFO)
+    _without_lidar(data)
+    out = tmp_path / "run"
+    argv = ["pretrain", "toy", "--data", str(data), "--out", str(out), "--optim.steps", "1"]
+    argv += ["--workers", "0", "--clip.frames", "1", "--clip.key", "0"]
+    status, text = _run(argv, capsys)
+    assert status == 2
+    assert "--clip.lidar" in text
+    assert "--loss.distance-weight" in text
+    assert not out.exists()
+    argv += ["--clip.lidar", "None"]
+    status, text = _run(argv, capsys)
+    assert status == 2
+    assert "clip.lidar" in text
+    assert "loss.distance_weight" in text
+    status, text = _run([*argv, "--loss.distance-weight", "0"], capsys)
+    assert status == 0
+    assert caplog.text.count("1 frame (none is dropped or rebuilt)") == 1
+    assert (out / "encoder.safetensors").is_file()
 
 
 def test_a_config_with_unknown_keys_is_refused(

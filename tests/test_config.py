@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mim4d.build import build_dropping
-from mim4d.config import ClipConfig, MaskConfig, RunConfig
+from mim4d.config import ClipConfig, LossConfig, MaskConfig, RenderConfig, RunConfig
+from mim4d.rendering.ray_choice import RaysOn
 
 
 def _run(frames: int, mask: MaskConfig) -> RunConfig:
@@ -48,6 +49,37 @@ def test_what_may_be_dropped() -> None:
 def test_single_frames_drop_none_whatever_the_mask_options_say() -> None:
     assert build_dropping(_run(1, MaskConfig())).count == 0
     assert build_dropping(_run(1, MaskConfig(dropped_frame="any", num_dropped=3))).count == 0
+
+
+@pytest.mark.parametrize(
+    ("ratio", "rays_on", "message"),
+    [
+        (0.95, "everywhere", r"mask\.ratio: expected a share that leaves one of an image's 6"),
+        (0.0, "hidden", r"mask\.ratio: expected a share that hides one .*render\.rays_on"),
+        (0.05, "hidden", r"hides one of an image's 6 patches.*got 0\.05"),
+    ],
+)
+def test_masks_that_hide_all_or_nothing(ratio: float, rays_on: RaysOn, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _masked(ratio, rays_on)
+    _masked(0.0, "everywhere")
+    _masked(0.3, "hidden")
+
+
+def _masked(ratio: float, rays_on: RaysOn) -> RunConfig:
+    clip = ClipConfig(image_height=64, image_width=96)
+    render = RenderConfig(rays_on=rays_on)
+    return RunConfig("toy", clip=clip, mask=MaskConfig(ratio), render=render)
+
+
+def test_losses_of_a_lidar_want_a_lidar() -> None:
+    clip = ClipConfig(lidar=None)
+    with pytest.raises(ValueError, match=r"clip\.lidar: .* loss\.distance_weight want .*None"):
+        RunConfig("toy", clip=clip)
+    loss = LossConfig(distance_weight=0.0, relative_distance_weight=1.0, depth_weight=1.0)
+    with pytest.raises(ValueError, match=r"loss\.relative_distance_weight and loss\.depth_weight"):
+        RunConfig("toy", clip=clip, loss=loss)
+    assert RunConfig("toy", clip=clip, loss=LossConfig(distance_weight=0.0)).clip.lidar is None
 
 
 def test_at_least_one_frame_is_dropped() -> None:

@@ -85,6 +85,7 @@ def test_evaluate_prints_and_saves_every_row(
     assert set(saved["rows"]) == {
         "pixel_mean",
         "pixel_median",
+        "flat_ground",
         "untrained",
         "untrained_rebuilt",
         "direct",
@@ -93,6 +94,16 @@ def test_evaluate_prints_and_saves_every_row(
     assert saved["held_out"]
     assert all(f"{row['abs_rel']:.3f}" in table for row in saved["rows"].values())
     assert len({row["num_pixels"] for row in saved["rows"].values()}) == 1
+    assert saved["moving_by"] == "exact scene flow"
+    for name, row in saved["rows"].items():
+        assert row["metric"]["everywhere"]["over_pixels"]["num_pixels"] == row["num_pixels"]
+        assert (
+            sum(e["num_pixels"] for e in row["metric"]["by_range"].values() if e)
+            == (row["num_pixels"])
+        )
+        seen_by_a_model = name in ("untrained", "untrained_rebuilt", "direct", "rebuilt")
+        assert (row["psnr_db"] is not None) == seen_by_a_model
+        assert (len(row["occupancy"]) == 2) == seen_by_a_model
 
 
 def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:
@@ -132,3 +143,15 @@ def test_bench_splits_the_step(folder: Path) -> None:
     assert all(times.stages_s[name] > 0 for name in named)
     assert 0.5 * times.step_s < sum(times.stages_s.values()) <= 1.05 * times.step_s
     assert "backward" in str(times)
+
+
+def test_bench_of_one_big_step_does_nothing_else(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["bench", "step", "toy", "--data", str(folder / "world"), "--steps", "1"]
+    assert main([*argv, "--warm-up", "0", "--no-stages"]) == 0
+    printed = capsys.readouterr().out
+    assert "GiB" in printed
+    assert not any(name in printed for name in bench.STAGES)
+    assert main([*argv, "--warm-up", "-1"]) == 2
+    assert "--warm-up -1: expected 0 or more" in capsys.readouterr().err

@@ -6,21 +6,33 @@ from pathlib import Path
 from typing import Literal
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import GridConfig, RunConfig
+from mim4d.config import GridConfig, LiftConfig, RenderConfig, RunConfig
 from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
+from mim4d.encoder_config import EncoderConfig
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
 from mim4d.models.frame_baselines import MeanFrame, NearestFrame
-from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.lift import lift_by_lookup
+from mim4d.models.lift_splat import lift_by_splat
+from mim4d.models.lifting import Lifting
+from mim4d.models.masked_convnext import MaskedConvNeXt
+from mim4d.models.masked_efficientnet import MaskedEfficientNet
+from mim4d.models.masked_encoder import EncoderOptions, MaskedEncoder
+from mim4d.models.masked_resnet import MaskedResNet
+from mim4d.models.masking import PatchMasking
 from mim4d.models.neck import FeaturePyramid
+from mim4d.models.pretrained_weights import lite0_imagenet, read_weights
 from mim4d.models.temporal import FrameDecoder, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.pretraining.photometric import Patch
+from mim4d.pretraining.photometric_terms import PhotometricOptions
+from mim4d.rendering.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
 
@@ -43,26 +55,49 @@ def build_depth_head(config: RunConfig) -> DepthHead:
             return AsppDepthHead(channels, bins)
 
 
+def choose_lifting(config: LiftConfig) -> Lifting:
+    """The lifting that the config names."""
+    return {"lookup": lift_by_lookup, "splat": lift_by_splat}[config.method]
+
+
+def build_image_encoder(config: EncoderConfig) -> MaskedEncoder:
+    """The masked image encoder that the config names, with the weights it starts from."""
+    weights = None
+    if config.weights_file is not None:
+        weights = read_weights(config.weights_file)
+    elif config.weights == "lite0_imagenet":
+        weights = lite0_imagenet()
+    options = EncoderOptions(
+        out_stages=config.levels,
+        drop_path_rate=config.drop_path_rate,
+        frozen_stages=config.frozen_stages,
+        norm_eval=config.norm_eval,
+        mask_token=config.mask_token,
+        checkpoint_blocks=config.checkpoint_blocks,
+        weights=weights,
+        init=config.init,
+    )
+    name, depths, widths = config.name, config.depths, config.widths
+    match config.family:
+        case "convnext":
+            return MaskedConvNeXt(name, options, depths, widths, config.layer_scale_init)
+        case "resnet":
+            return MaskedResNet(name, options, depths, widths)
+        case "efficientnet":
+            return MaskedEfficientNet(name, options)
+
+
 def build_video_encoder(config: RunConfig) -> VideoEncoder:
     """Clip to volumes: the part that pre-training leaves behind."""
     encoder, lift = config.encoder, config.lift
-    image_encoder = MaskedConvNeXt(
-        encoder.name,
-        out_stages=encoder.levels,
-        drop_path_rate=encoder.drop_path_rate,
-        frozen_stages=encoder.frozen_stages,
-        weights_file=encoder.weights_file,
-        depths=encoder.depths,
-        dims=encoder.widths,
-        layer_scale_init=encoder.layer_scale_init,
-        init=encoder.init,
-    )
+    image_encoder = build_image_encoder(encoder)
     channels = encoder.neck_channels
     return VideoEncoder(
         image_encoder,
         FeaturePyramid(image_encoder.channels, channels, encoder.lift_levels),
         build_depth_head(config),
         VolumeConv(channels, lift.volume_channels),
+        choose_lifting(lift),
         build_grid(config.grid),
         lift.normalise,
         half_precision=config.precision == "bf16",
@@ -74,6 +109,19 @@ def build_dropping(config: RunConfig) -> Dropping:
     mask = config.mask
     count = mask.num_dropped if config.clip.frames > 1 else 0
     return Dropping(mask.dropped_frame, count, mask.dropped_together)
+
+
+def build_ray_sampling(config: RenderConfig) -> RaySampling:
+    """Which rays are rendered in training."""
+    return RaySampling(
+        config.rays_per_camera,
+        config.near_m,
+        config.use_lidar,
+        config.lidar_points,
+        config.sky_fraction,
+        config.occlusion_cell_px,
+        config.rays_on,
+    )
 
 
 def build_decoder(config: RunConfig) -> FrameDecoder | None:
@@ -100,13 +148,13 @@ def build_decoder(config: RunConfig) -> FrameDecoder | None:
                 num_points=temporal.points,
                 num_layers=temporal.layers,
                 short_ffn_width=2 * temporal.width,
-                long_ffn_width=2 * temporal.width // temporal.reduction,
+                long_ffn_width=temporal.long_ffn_factor * (temporal.width // temporal.reduction),
             )
 
 
 def build_model(config: RunConfig) -> MaskedVideoModel:
-    """The whole pre-training model, with random weights (or `encoder.weights_file`)."""
-    render = config.render
+    """The whole pre-training model, with random weights (or those the config names)."""
+    render, mask = config.render, config.mask
     grid = build_grid(config.grid)
     channels = config.lift.volume_channels
     field = SdfField(
@@ -123,20 +171,30 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         field,
         num_samples=render.num_samples,
         num_importance=render.num_importance,
+        chunk_rays=render.chunk_rays,
     )
     return MaskedVideoModel(
         build_video_encoder(config),
         build_decoder(config),
         renderer,
-        mask_ratio=config.mask.ratio,
-        patch_px=config.mask.patch_px,
-        dropping=build_dropping(config),
-        rays_per_camera=render.rays_per_camera,
-        near_m=render.near_m,
-        use_lidar=render.use_lidar,
-        lidar_points=render.lidar_points,
-        sky_fraction=render.sky_fraction,
-        occlusion_cell_px=render.occlusion_cell_px,
+        PatchMasking(mask.ratio, mask.patch_px, mask.shared_over_time),
+        build_dropping(config),
+        build_ray_sampling(render),
+        direct_frames=render.direct_frames,
+    )
+
+
+def build_comparison(config: RunConfig) -> PhotometricOptions | None:
+    """How the losses compare images; None if none of them does."""
+    options = config.photometric
+    if not config.loss.compares_images:
+        return None
+    return PhotometricOptions(
+        sources=options.sources,
+        downscale=options.downscale,
+        patch=Patch(options.patch_side, options.patch_step_px),
+        depths=options.sweep_depths,
+        temperature=options.temperature,
     )
 
 
@@ -201,4 +259,5 @@ def build_dataset(
 
 def without_weights_file(config: RunConfig) -> RunConfig:
     """The same config for a model whose weights come from a checkpoint."""
-    return replace(config, encoder=replace(config.encoder, weights_file=None))
+    encoder = replace(config.encoder, weights_file=None, weights="random")
+    return replace(config, encoder=encoder)

@@ -184,7 +184,16 @@ def bench_step(options: BenchStep) -> None:
     """`mim4d bench step`."""
     from mim4d.training.bench import bench_step as measure
 
-    print(measure(options.config, options.data, options.steps, options.version, options.device))
+    times = measure(
+        options.config,
+        options.data,
+        options.steps,
+        options.version,
+        options.device,
+        warm_up=options.warm_up,
+        stages=not options.no_stages,
+    )
+    print(times)
 
 
 def bench_load(options: BenchLoad) -> None:

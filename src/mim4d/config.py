@@ -14,10 +14,17 @@ import tyro
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.data.fit import Fit
+from mim4d.encoder_config import EncoderConfig as EncoderConfig
+from mim4d.loss_config import LossConfig as LossConfig
+from mim4d.loss_config import PhotometricConfig as PhotometricConfig
+from mim4d.mask_config import MaskConfig as MaskConfig
+from mim4d.mask_config import TemporalConfig as TemporalConfig
 
 Vector3 = tuple[float, float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+_LIDAR_WEIGHTS = ("distance_weight", "relative_distance_weight", "depth_weight")
+"""Weights of the losses that a LiDAR's measurements enter."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,12 @@ class ClipConfig:
 
     def __post_init__(self) -> None:
         require(self.frames >= 1, "clip.frames", self.frames, "at least 1")
-        require(-self.frames <= self.key < self.frames, "clip.key", self.key, "an index of a frame")
+        require(
+            -self.frames <= self.key < self.frames,
+            "clip.key",
+            self.key,
+            f"the index of one of clip.frames ({self.frames}) frames",
+        )
         require(
             self.frame_interval_s is None or self.frame_interval_s > 0,
             "clip.frame_interval_s",
@@ -74,92 +86,12 @@ class GridConfig:
 
 
 @dataclass(frozen=True)
-class MaskConfig:
-    """Which part of the input is hidden."""
-
-    ratio: float = 0.3
-    """Share of image patches hidden, drawn anew for every image."""
-    patch_px: int = 32
-    """Side of a patch, pixels: the encoder's largest stride or a multiple of it."""
-    dropped_frame: Literal["inner", "any", "key"] = "inner"
-    """The frame that is dropped and rebuilt: one that has neighbours on both sides, any, or the
-    key frame (and, if more are dropped, any others beside it)."""
-    num_dropped: int = 1
-    """How many frames of a clip are dropped; the published recipe drops the key frame and another,
-    not together."""
-    dropped_together: bool = True
-    """Rebuild each dropped frame from the frames that are not dropped; otherwise from all others,
-    dropped ones too."""
-
-    def __post_init__(self) -> None:
-        require(0 <= self.ratio < 1, "mask.ratio", self.ratio, "a share in [0, 1)")
-        require(
-            self.patch_px > 0 and self.patch_px % 32 == 0,
-            "mask.patch_px",
-            self.patch_px,
-            "a positive multiple of 32",
-        )
-        require(self.num_dropped >= 1, "mask.num_dropped", self.num_dropped, "at least 1")
-
-    def check_dropped(self, frames: int) -> None:
-        """Refuse to drop more frames than a clip of so many has to offer."""
-        if frames == 1:
-            return
-        require(
-            self.dropped_frame != "inner" or frames >= 3,
-            "clip.frames",
-            frames,
-            "at least 3 where mask.dropped_frame is 'inner' (choose 'any' or 'key')",
-        )
-        candidates = frames - 2 if self.dropped_frame == "inner" else frames
-        require(
-            self.num_dropped <= candidates,
-            "mask.num_dropped",
-            self.num_dropped,
-            f"at most {candidates} (mask.dropped_frame {self.dropped_frame!r} of clip.frames "
-            f"{frames})",
-        )
-        require(
-            self.num_dropped < frames or not self.dropped_together,
-            "mask.num_dropped",
-            self.num_dropped,
-            f"less than clip.frames ({frames}), or --mask.no-dropped-together",
-        )
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """The masked image encoder (a timm ConvNeXt) and its neck."""
-
-    name: str = "convnext_atto"
-    """timm name of a ConvNeXt."""
-    depths: tuple[int, int, int, int] | None = None
-    """Blocks per stage; None keeps the named model's own."""
-    widths: tuple[int, int, int, int] | None = None
-    """Channels per stage; None keeps the named model's own."""
-    weights_file: Path | None = None
-    """Local timm weights to start from; None starts from random weights."""
-    layer_scale_init: float = 1e-6
-    """Start of the residual scales; 1e-6 suits pre-trained weights, larger values short runs."""
-    init: Literal["timm", "fan_in"] = "timm"
-    """Random weights: timm's (std 0.02), or scaled by each layer's inputs, which suits narrow
-    models and short runs."""
-    drop_path_rate: float = 0.0
-    """Largest stochastic-depth rate."""
-    frozen_stages: int = 0
-    """Stages (stem included) that stay as they are."""
-    levels: tuple[int, ...] = (1, 2, 3)
-    """Stages whose maps enter the neck."""
-    neck_channels: int = 64
-    """Channels of the neck's output."""
-    lift_levels: int = 1
-    """How many of the neck's levels, finest first, are lifted."""
-
-
-@dataclass(frozen=True)
 class LiftConfig:
     """Image features to voxels."""
 
+    method: Literal["lookup", "splat"] = "lookup"
+    """`lookup`: each voxel asks the cameras that see it, so none stays empty. `splat`: each cell
+    and depth bin of the images falls into one voxel, so no probability is lost or counted twice."""
     num_bins: int = 48
     """Depth bins."""
     first_bin_m: float = 1.0
@@ -170,7 +102,7 @@ class LiftConfig:
     """`camera_aware` knows each cell's ray and starts at the road; `simple` (one 1×1 convolution)
     and `aspp` are the published ones."""
     normalise: Literal["sum", "mean"] = "mean"
-    """How the cameras that see one voxel are joined."""
+    """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
     volume_channels: int = 32
     """Channels of a voxel."""
 
@@ -184,48 +116,13 @@ class LiftConfig:
 
 
 @dataclass(frozen=True)
-class TemporalConfig:
-    """The decoder that rebuilds the dropped frame."""
-
-    decoder: Literal["attention", "copy", "mean"] = "attention"
-    """`attention` is the method; `copy` (the nearest warped frame) and `mean` (of all warped
-    frames) learn nothing of their own and are there to compare with."""
-    width: int = 64
-    """Channels of the short branch."""
-    reduction: int = 2
-    """The long branch has `width / reduction` channels."""
-    layers: int = 2
-    """Layers of each branch."""
-    short_heads: int = 4
-    """Attention heads of the short branch."""
-    long_heads: int = 2
-    """Attention heads of the long branch."""
-    points: int = 4
-    """Sampling points per head."""
-
-    def __post_init__(self) -> None:
-        for name in ("width", "reduction", "layers", "short_heads", "long_heads", "points"):
-            value = getattr(self, name)
-            require(value >= 1, f"temporal.{name}", value, "at least 1")
-        long_width = self.width // self.reduction
-        for width, heads, path in (
-            (self.width, self.short_heads, "temporal.short_heads"),
-            (long_width, self.long_heads, "temporal.long_heads"),
-        ):
-            require(
-                width >= 4 and width % 4 == 0 and width % heads == 0,
-                path,
-                heads,
-                f"a divisor of the branch's width ({width}), itself a multiple of 4",
-            )
-
-
-@dataclass(frozen=True)
 class RenderConfig:
     """Rays, the SDF field and NeuS."""
 
     rays_per_camera: int = 64
     """Rays per image in training."""
+    rays_on: Literal["everywhere", "hidden"] = "everywhere"
+    """Whether rays, LiDAR's too, go through all pixels, or through those of hidden patches only."""
     use_lidar: bool = True
     """Take rays through LiDAR returns first, and supervise their distance."""
     lidar_points: int = 8192
@@ -238,6 +135,12 @@ class RenderConfig:
     """Evenly spread samples per ray."""
     num_importance: int = 16
     """Further samples per ray, drawn where the surface seems to be."""
+    chunk_rays: int | None = None
+    """Rays rendered at once in training, over all frames; what lies between is computed again for
+    the gradient. None keeps it all in memory: faster, if it fits."""
+    direct_frames: Literal["all", "dropped"] = "all"
+    """Frames whose own volumes are rendered beside the rebuilt ones: `all` lets every encoded image
+    teach; `dropped`, the published choice, costs less."""
     near_m: float = 1.0
     """Nearest sample, metres along the ray."""
     hidden: int = 32
@@ -258,6 +161,12 @@ class RenderConfig:
         for name in ("sdf_layers", "colour_layers"):
             value = getattr(self, name)
             require(value >= 2, f"render.{name}", value, "at least 2")
+        require(
+            self.chunk_rays is None or self.chunk_rays >= 1,
+            "render.chunk_rays",
+            self.chunk_rays,
+            "at least 1, or None",
+        )
         require(self.num_importance >= 0, "render.num_importance", self.num_importance, "0 or more")
         require(
             0 <= self.sky_fraction < 1,
@@ -268,25 +177,6 @@ class RenderConfig:
         for name in ("near_m", "sharpness_start_per_m"):
             value = getattr(self, name)
             require(value > 0, f"render.{name}", value, "a positive number")
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Weights of the losses; a weight of 0 leaves the loss out."""
-
-    colour_weight: float = 10.0
-    """Mean absolute colour error, colours in [0, 1]."""
-    distance_weight: float = 0.195
-    """Mean absolute distance error, per metre."""
-    relative_distance_weight: float = 0.0
-    """Mean relative distance error, |d̂ − d| / d: for what is near."""
-    eikonal_weight: float = 0.0
-    """Mean squared deviation of the SDF gradient's length from 1."""
-    depth_weight: float = 0.0
-    """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
-    depth is learned through rendering alone."""
-    predicted_weight: float = 1.0
-    """Weight of the rebuilt frame's losses beside those of the direct volumes."""
 
 
 @dataclass(frozen=True)
@@ -354,6 +244,7 @@ class RunConfig:
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     seed: int = 0
     """Seed of everything random; each step's draws depend on (seed, step, rank) alone."""
@@ -365,11 +256,16 @@ class RunConfig:
     def __post_init__(self) -> None:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         self.mask.check_dropped(self.clip.frames)
-        for name in ("image_height", "image_width"):
-            size = getattr(self.clip, name)
-            require(
-                size % self.mask.patch_px == 0,
-                f"clip.{name}",
-                size,
-                f"a multiple of mask.patch_px ({self.mask.patch_px})",
-            )
+        clip = self.clip
+        wanting = [name for name in _LIDAR_WEIGHTS if getattr(self.loss, name) > 0]
+        require(
+            clip.lidar is not None or not wanting,
+            "clip.lidar",
+            None,
+            f"a LiDAR channel while {' and '.join(f'loss.{name}' for name in wanting)} "
+            "want what it measures (set them to 0 to do without)",
+        )
+        on_hidden = self.render.rays_on == "hidden"
+        self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)
+        if clip.frames == 1 and clip.cameras is not None and len(clip.cameras) == 1:
+            self.loss.check_no_images_compared()

@@ -202,13 +202,17 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class BenchStep:
-    """Time one training step, split by stage."""
+    """Time one training step, split by stage, and its peak memory."""
 
     data: Path
     """Data set."""
     config: PresetConfig
     steps: int = 5
-    """Measured steps, after two that are not."""
+    """Measured steps."""
+    warm_up: int = 2
+    """Steps before them that are not measured."""
+    no_stages: bool = False
+    """Do not split the time by stage, which takes as many steps again."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"

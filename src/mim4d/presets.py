@@ -1,4 +1,7 @@
-"""Named runs: each preset is a function that returns a complete `RunConfig`."""
+"""Named runs: each preset is a function that returns a complete `RunConfig`.
+
+Those of the published models are in `presets_nuscenes.py`.
+"""
 
 import difflib
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from mim4d.config import (
     RunConfig,
     TemporalConfig,
 )
+from mim4d.presets_nuscenes import nuscenes_s_060, nuscenes_s_080
 
 
 def demo() -> RunConfig:
@@ -45,6 +49,26 @@ def demo() -> RunConfig:
     )
 
 
+def demo_no_lidar() -> RunConfig:
+    """The demo without LiDAR: distances come from what neighbouring frames and cameras see."""
+    config = demo()
+    return replace(
+        config,
+        preset="demo_no_lidar",
+        clip=replace(config.clip, lidar=None),
+        render=replace(config.render, use_lidar=False),
+        loss=LossConfig(
+            distance_weight=0.0,
+            photometric_weight=5.0,
+            sweep_weight=20.0,
+            sweep_distance_weight=3.0,
+            depth_sweep_weight=40.0,
+            smoothness_weight=0.5,
+        ),
+        optim=replace(config.optim, steps=2000),
+    )
+
+
 def toy() -> RunConfig:
     """A model of a few thousand weights for tests and first steps: seconds, not accuracy."""
     return replace(
@@ -68,7 +92,13 @@ def toy() -> RunConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], RunConfig]] = {"demo": demo, "toy": toy}
+PRESETS: dict[str, Callable[[], RunConfig]] = {
+    "demo": demo,
+    "demo_no_lidar": demo_no_lidar,
+    "toy": toy,
+    "nuscenes_s_080": nuscenes_s_080,
+    "nuscenes_s_060": nuscenes_s_060,
+}
 
 
 def preset(name: str) -> RunConfig:

@@ -12,7 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.metrics.distance import distance_errors
+from mim4d.metrics.distance import (
+    DistanceErrors,
+    aggregate,
+    distance_errors,
+    errors_of_sums,
+    pixel_errors,
+)
 
 NAMES = {"delta1": "delta_1", "delta2": "delta_2", "delta3": "delta_3"}
 
@@ -41,19 +47,64 @@ def _array(stored: dict[str, Any]) -> Tensor:
     return torch.from_numpy(array.astype(np.float64))
 
 
-@pytest.mark.parametrize("mode", ["metric", "scaled"])
+def test_an_even_number_of_pixels_has_the_mean_of_both_middle_ones_as_median() -> None:
+    truth, predicted = torch.tensor([[2.0, 4.0]]), torch.tensor([[1.0, 5.0]])
+    errors = pixel_errors(predicted, truth, truth > 0, median_scaled=True)
+    assert errors.scales.tolist() == [1.0]
+
+
+def test_a_part_of_an_image_is_scaled_like_the_whole() -> None:
+    """Scale 4 / 2 = 2: the second pixel's error is 0 on its own, |4 − 4| / 4 with the whole."""
+    truth, predicted = torch.tensor([[2.0, 4.0, 12.0]]), torch.tensor([[2.0, 2.0, 3.0]])
+    errors = pixel_errors(predicted, truth, truth > 0, median_scaled=True)
+    part = errors_of_sums(errors.sums(torch.tensor([[True, False, True]]))[0])
+    assert part is not None
+    assert part.abs_rel == pytest.approx((1.0 + 0.5) / 2)
+    assert part.num_pixels == 2
+
+
+@pytest.mark.parametrize("mode", ["metric", "median_scaled"])
 def test_stored_cases(golden_dir: Path, mode: str) -> None:
+    """Each image, and every way to join images."""
     case = json.loads((golden_dir / "metrics" / "depth.json").read_text())
     truth = _array(case["arrays"]["truth"])
     predicted = _array(case["arrays"]["prediction"])
-    expected = next(v for k, v in case["expected"].items() if k.endswith(mode))["per_image"]
-    for d, p, numbers in zip(truth, predicted, expected, strict=True):
-        errors = distance_errors(
-            p, d, torch.ones_like(d, dtype=torch.bool), median_scaled=mode == "scaled"
+    expected = case["expected"][mode]
+    everywhere = torch.ones_like(truth, dtype=torch.bool)
+    errors = pixel_errors(predicted, truth, everywhere, median_scaled=mode == "median_scaled")
+    scales = [None if math.isnan(scale) else scale for scale in errors.scales.tolist()]
+    assert scales == pytest.approx(expected["scale"], abs=1e-9)
+    sums = errors.sums()
+    assert sums[:, -1].tolist() == expected["valid_pixels"]
+    for row, numbers in zip(sums, expected["per_image"], strict=True):
+        _assert_equal(errors_of_sums(row), numbers)
+    cameras = [str(i % case["cameras"]) for i in range(len(truth))]
+    found = aggregate(sums, cameras)
+    assert found is not None
+    _assert_equal(found.mean_over_images, expected["mean_over_images"])
+    _assert_equal(found.mean_over_pixels_of_images, expected["mean_over_pixels_of_images"])
+    _assert_equal(found.mean_over_cameras, expected["mean_over_cameras"])
+    per_camera = expected["per_camera_mean_over_its_images"]
+    assert set(found.per_camera) == set(per_camera)
+    for camera, numbers in per_camera.items():
+        _assert_equal(found.per_camera[camera], numbers)
+    # Over pixels, means are the same and only roots differ.
+    for name in ("abs_rel", "sq_rel", "delta_1", "delta_2", "delta_3"):
+        one, other = (
+            getattr(e, name) for e in (found.over_pixels, found.mean_over_pixels_of_images)
         )
-        if numbers is None:
-            assert errors is None
-            continue
-        assert errors is not None
-        for name, value in numbers.items():
-            assert getattr(errors, NAMES.get(name, name)) == pytest.approx(value, abs=1e-9), name
+        assert one == pytest.approx(other, abs=1e-12)
+
+
+def _assert_equal(errors: DistanceErrors | None, numbers: dict[str, float] | None) -> None:
+    if numbers is None:
+        assert errors is None
+        return
+    assert errors is not None
+    assert len(numbers) == 7
+    for name, value in numbers.items():
+        assert getattr(errors, NAMES.get(name, name)) == pytest.approx(value, abs=1e-9), name
+
+
+def test_without_any_pixel_there_is_no_aggregate() -> None:
+    assert aggregate(torch.zeros(3, 8, dtype=torch.float64), ["a", "b", "a"]) is None

@@ -1,359 +1,323 @@
-import json
-import re
+"""Laws that every family of encoders obeys."""
+
 from collections.abc import Callable
-from pathlib import Path
+from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import pytest
-import timm
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 
-from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.masked_encoder import MaskedEncoder
 from mim4d.models.masking import draw_patch_mask, enlarge_mask
-from tests.conftest import GoldenFile, assert_golden
-from tests.reference.encoder import encode, weighted_sum
-
-TINY: dict[str, Any] = {
-    "depths": (1, 1, 2, 1),
-    "dims": (8, 12, 16, 24),
-    "layer_scale_init": 1.0,
-    "out_stages": (0, 1, 2, 3),
-}
-# conv_mlp, linear MLP, overlapping stem, overlapping stem with activation and another norm
-FAMILIES = ["convnext_atto", "convnext_tiny", "convnext_atto_ols", "convnext_zepto_rms_ols"]
-
-
-def tiny(name: str = "convnext_atto", **options: Any) -> MaskedConvNeXt:
-    """A small encoder with random biases and scales too, so that every parameter matters."""
-    encoder = MaskedConvNeXt(name, **(TINY | options))
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in encoder.parameters():
-            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-    return encoder.eval()
-
-
-def batch(seed: torch.Generator, m: int = 2) -> tuple[Tensor, Tensor]:
-    images = torch.rand(m, 3, 64, 96, generator=seed)
-    return images, draw_patch_mask((m,), (2, 3), 0.4, seed)
-
-
-def hidden_cells(visible: Tensor, feature: Tensor) -> Tensor:
-    return ~enlarge_mask(visible, feature.shape[-2] // visible.shape[-2])[:, None]
-
-
-# --- the authors' numbers ------------------------------------------------------------------------
-
-
-def our_name(official: str, out_stages: tuple[int, ...]) -> str:
-    """Name of an official backbone weight in `MaskedConvNeXt`."""
-    if match := re.fullmatch(r"norm(\d)\.(.*)", official):
-        return f"out_norms.{out_stages.index(int(match[1]))}.{match[2]}"
-    if match := re.fullmatch(r"mtoken(\d)", official):
-        return f"mask_tokens.{out_stages.index(int(match[1]))}"
-    name = official.replace("downsample_layers.0.", "stem.")
-    name = re.sub(r"downsample_layers\.(\d)\.", r"stages.\1.downsample.", name)
-    name = re.sub(r"stages\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2.", name)
-    return name.replace("dwconv", "conv_dw").replace("pwconv", "mlp.fc")
-
-
-@pytest.mark.parametrize("name", ["convnext_tiny", "convnext_atto"])
-@pytest.mark.parametrize(
-    "case", ["mask_convnext", "mask_convnext_learnable", "mask_convnext_last", "convnext_dense"]
+from tests.models.encoders import (
+    ALL,
+    WITH_BATCH_NORM,
+    batch,
+    batch_norms,
+    build,
+    hidden_positions,
+    perturbed,
+    running,
+    timm_twin,
 )
-def test_golden(golden: Callable[[str], GoldenFile], case: str, name: str) -> None:
-    file = golden(case)
-    config = json.loads(file.meta["config"])
-    stages = config["out_indices"]
-    stages = (stages,) if isinstance(stages, int) else tuple(stages)
-    encoder = MaskedConvNeXt(
-        name,
-        out_stages=stages,
-        drop_path_rate=config["drop_path_rate"],
-        frozen_stages=config["frozen_stages"],
-        mask_token=bool((config["mae_cfg"] or {}).get("learnable")),
-        depths=tuple(config["arch"]["depths"]),
-        dims=tuple(config["arch"]["channels"]),
-        mean=(0.0, 0.0, 0.0),  # the stored images are normalised already
-        std=(1.0, 1.0, 1.0),
-    ).eval()
-    shapes = {key: value.shape for key, value in encoder.state_dict().items()}
-    names = {key: our_name(key, stages) for key in file.part("weights")}
-    # As 1×1 convolutions the MLP matrices have two more axes of length 1; our tokens one less.
-    weights = {names[key]: value for key, value in file.part("weights").items()}
-    encoder.load_state_dict({key: value.reshape(shapes[key]) for key, value in weights.items()})
-    images = file.tensors["in.img"].requires_grad_()
-    mask = file.tensors.get("in.mask")
-    features = encoder(images, None if mask is None else mask[:, 0])
-    for stage, feature in zip(stages, features, strict=True):
-        assert_golden(feature, file.tensors[f"out.feat.{stage}"])
-    loss = sum(
-        ((f * file.tensors[f"in.cot.{s}"]).sum() for s, f in zip(stages, features, strict=True)),
-        torch.zeros(()),
-    )
-    assert_golden(loss, file.tensors["out.loss"])
+from tests.reference.encoder import encode_efficientnet, encode_resnet, weighted_sum
 
-    loss.backward()
-    parameters = dict(encoder.named_parameters())
-    frozen = {names[key] for key in config["frozen_parameters"]}
-    assert {key for key, p in parameters.items() if not p.requires_grad} == frozen
-    out = file.part("out")
-    assert images.grad is not None
-    assert_golden(images.grad, out["grad.in.img"])
-    norms = {names[k.removeprefix("gradnorm.")]: v for k, v in out.items() if "gradnorm." in k}
-    assert set(norms) == set(parameters) - frozen
-    largest = max(norms.values())
-    for key, norm in norms.items():
-        gradient = parameters[key].grad
-        assert gradient is not None
-        assert (gradient.norm() - norm).abs() <= 1e-4 * norm + 1e-7 * largest, key
-    for key, value in out.items():
-        if key.startswith("grad.weights."):
-            gradient = parameters[names[key.removeprefix("grad.weights.")]].grad
-            assert gradient is not None
-            assert_golden(gradient, value.reshape(gradient.shape))
+# --- slow twins: every layer masked, norms and pooling on gathered visible positions -------------
 
 
-# --- slow twin ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_equals_masking_after_every_layer(name: str, seed: torch.Generator) -> None:
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", *WITH_BATCH_NORM[1:]])
+def test_equals_its_slow_twin(name: str, mode: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    images.requires_grad_()
-    encoder = tiny(name)
-    inputs = [images, *encoder.parameters()]
-    features, expected = encoder(images, visible), encode(encoder, images, visible)
+    images = images.double().requires_grad_()
+    encoder, other = (perturbed(name).double().train(mode == "train") for _ in range(2))
+    twin: Any = encode_resnet if name.startswith("res") else encode_efficientnet
+    features, expected = encoder(images, visible), twin(other, images, visible)
     for a, b in zip(features, expected, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
-    gradients = torch.autograd.grad(weighted_sum(features), inputs)
-    for a, b in zip(gradients, torch.autograd.grad(weighted_sum(expected), inputs), strict=True):
-        # Sums over thousands of positions: compared with the largest entry of each gradient.
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * b.abs().max().item())
+        torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-7)
+    for key, value in running(other).items():
+        torch.testing.assert_close(running(encoder)[key], value, msg=key)
+    ours = torch.autograd.grad(weighted_sum(features), [images, *encoder.parameters()])
+    theirs = torch.autograd.grad(weighted_sum(expected), [images, *other.parameters()])
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
 
 
-# --- laws ----------------------------------------------------------------------------------------
+# --- the mask ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_hidden_cells_are_exactly_zero(name: str, seed: torch.Generator) -> None:
-    images, visible = batch(seed)
-    for feature in tiny(name)(images, visible):
-        hidden = hidden_cells(visible, feature).expand_as(feature)
-        assert (feature[hidden] == 0).all()
-        assert (feature[~hidden] != 0).float().mean() > 0.99
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_changing_hidden_pixels_changes_nothing(name: str, seed: torch.Generator) -> None:
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ALL)
+def test_hidden_cells_are_zero_and_their_pixels_change_nothing(
+    name: str, training: bool, seed: torch.Generator
+) -> None:
     images, visible = batch(seed)
     pixels = enlarge_mask(visible, 32)[:, None]
-    changed = torch.where(pixels, images, torch.rand(images.shape, generator=seed))
-    encoder = tiny(name)
-    assert not torch.equal(images, changed)
-    for before, after in zip(encoder(images, visible), encoder(changed, visible), strict=True):
-        assert torch.equal(before, after)
-    # The other way round: without the mask the same change does reach the features.
-    for before, after in zip(encoder(images), encoder(changed), strict=True):
-        assert not torch.equal(before, after)
+    changed = torch.where(pixels, images, 50 * torch.rand(images.shape, generator=seed))
+    encoder = perturbed(name, drop_path_rate=0.2).train(training)
+    start = running(encoder)
 
+    def encode(inputs: Tensor, mask: Tensor | None) -> tuple[list[Tensor], dict[str, Tensor]]:
+        encoder.load_state_dict(start, strict=False)
+        torch.manual_seed(3)  # of drop path
+        return encoder(inputs, mask), running(encoder)
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_dense_and_fully_visible_equal_timm(name: str, seed: torch.Generator) -> None:
-    images, _ = batch(seed)
-    encoder = tiny(name)
-    reference = timm.create_model(name, num_classes=0, depths=TINY["depths"], dims=TINY["dims"])
-    missing = reference.load_state_dict(encoder.state_dict(), strict=False).missing_keys
-    assert all(key.startswith("head.") for key in missing)
-    normalised = (images - encoder.mean) / encoder.std
-    expected = reference.eval().forward_intermediates(normalised, intermediates_only=True)[-4:]
-    dense = encoder(images)
-    shown = encoder(images, torch.ones(2, 2, 3, dtype=torch.bool))
-    for norm, want, a, b in zip(encoder.out_norms, expected, dense, shown, strict=True):
-        torch.testing.assert_close(a, norm(want), rtol=1e-5, atol=1e-6)
+    (before, statistics), (after, other) = encode(images, visible), encode(changed, visible)
+    for a, b in zip(before, after, strict=True):
         assert torch.equal(a, b)
+        hidden = hidden_positions(visible, a)
+        assert (a[hidden] == 0).all()
+        assert (a[~hidden] != 0).float().mean() > 0.99
+    assert all(torch.equal(statistics[key], other[key]) for key in statistics)
+    # The other way round: without the mask the same change does reach the features.
+    for a, b in zip(encode(images, None)[0], encode(changed, None)[0], strict=True):
+        assert not torch.equal(a, b)
 
 
-def test_a_batch_of_two_is_two_batches_of_one(seed: torch.Generator) -> None:
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", [*ALL, "resnet50"])
+def test_dense_and_fully_visible_equal_timm(
+    name: str, training: bool, seed: torch.Generator
+) -> None:
+    images = batch(seed)[0].double()
+    # Once to the last stage of an EfficientNet, which is large.
+    stages = (0, 1, 2) if name == "efficientnet_b0" or training else (0, 1, 2, 3)
+    encoder = perturbed(name, out_stages=stages).double().train(training)
+    with torch.device("meta"):
+        twin = timm_twin(name)
+    weights = {key: value.clone() for key, value in encoder.state_dict().items()}
+    unknown = twin.load_state_dict(weights, strict=False, assign=True)
+    assert all(key.startswith("out_norms.") for key in unknown.unexpected_keys)
+    start = running(encoder)
+    normalised = (images - encoder.mean) / encoder.std
+    indices = range(len(twin.feature_info) - 4, len(twin.feature_info) - 4 + len(stages))
+    expected = twin.train(training).forward_intermediates(
+        normalised, indices=list(indices), stop_early=True, intermediates_only=True
+    )
+    for mask in (None, torch.ones(2, 2, 3, dtype=torch.bool)):
+        encoder.load_state_dict(start, strict=False)
+        for norm, want, got in zip(encoder.out_norms, expected, encoder(images, mask), strict=True):
+            torch.testing.assert_close(got, norm(want), rtol=1e-7, atol=1e-7)
+        for key, value in running(encoder).items():
+            torch.testing.assert_close(value, twin.state_dict()[key], msg=key)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_image_without_any_visible_cell_is_harmless(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    encoder = tiny()
+    images, visible[1] = images.double(), False
+    encoder = perturbed(name).double()
+    features = encoder(images, visible)
+    weighted_sum(features).backward()
+    for feature in features:
+        assert feature.isfinite().all()
+        assert not feature[1].any()
+    for key, parameter in encoder.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+    encoder.zero_grad()
+    alone = encoder.eval()(images[:1], visible[:1])
+    for feature, single in zip(encoder(images, visible), alone, strict=True):
+        torch.testing.assert_close(feature[:1], single)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_batch_of_two_is_two_batches_of_one_with_norms_in_eval(
+    name: str, seed: torch.Generator
+) -> None:
+    images, visible = batch(seed)
+    images, encoder = images.double(), perturbed(name, norm_eval=True).double().train()
+    start = running(encoder)
     ones = [encoder(images[k : k + 1], visible[k : k + 1]) for k in range(2)]
     for level, both in enumerate(encoder(images, visible)):
         alone = torch.cat([features[level] for features in ones])
-        torch.testing.assert_close(both, alone, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(both, alone)
+    assert all(torch.equal(value, start[key]) for key, value in running(encoder).items())
 
 
-@pytest.mark.parametrize("out_stages", [(0,), (1, 2, 3), (2,), (3,)])
-@pytest.mark.parametrize("mask_token", [False, True])
-def test_every_trainable_parameter_gets_a_gradient(
-    out_stages: tuple[int, ...], mask_token: bool, seed: torch.Generator
-) -> None:
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0"])
+def test_half_precision_keeps_zeros_exact(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    encoder = tiny(out_stages=out_stages, mask_token=mask_token, frozen_stages=1)
-    weighted_sum(encoder(images, visible)).backward()
-    for key, parameter in encoder.named_parameters():
-        if parameter.requires_grad:
-            assert parameter.grad is not None, key
-            assert parameter.grad.abs().max() > 0, key
-        else:
-            assert key.startswith(("stem.", "stages.0.")), key
-            assert parameter.grad is None
-
-
-def test_channels_and_strides_describe_the_outputs(seed: torch.Generator) -> None:
-    images, visible = batch(seed)
-    encoder = tiny(out_stages=(1, 3))
-    assert encoder.channels == (12, 24)
-    assert encoder.strides == (8, 32)
-    assert [f.shape for f in encoder(images, visible)] == [(2, 12, 8, 12), (2, 24, 2, 3)]
-
-
-def test_small_patches_suit_an_encoder_of_small_stride(seed: torch.Generator) -> None:
-    images = torch.rand(1, 3, 32, 48, generator=seed)
-    visible = draw_patch_mask((1,), (2, 3), 0.5, seed)
-    (feature,) = tiny(out_stages=(2,))(images, visible)
-    assert feature.shape == (1, 16, 2, 3)
-    assert torch.equal(feature[0].abs().sum(dim=0) > 0, visible[0])
-
-
-def test_frozen_stages_stay_in_eval_mode() -> None:
-    encoder = tiny(frozen_stages=2, drop_path_rate=0.5)
-    assert encoder.train() is encoder
-    assert encoder.training
-    assert not any(
-        m.training for part in (encoder.stem, *encoder.stages[:2]) for m in part.modules()
-    )
-    assert all(module.training for part in encoder.stages[2:] for module in part.modules())
-    assert MaskedConvNeXt(**TINY, frozen_stages=1).stem.training is False
-    assert all(p.requires_grad for p in tiny(frozen_stages=0).parameters())
-
-
-def test_drop_path_acts_in_training_only(seed: torch.Generator) -> None:
-    images, visible = batch(seed, m=4)
-    encoder = tiny(drop_path_rate=0.9)
-    assert torch.equal(encoder(images, visible)[-1], encoder(images, visible)[-1])
-    torch.manual_seed(0)
-    first, second = (encoder.train()(images, visible)[-1] for _ in range(2))
-    assert not torch.equal(first, second)
-    assert (first[hidden_cells(visible, first).expand_as(first)] == 0).all()
-
-
-@pytest.mark.parametrize("name", ["convnext_atto", "convnext_tiny"])
-def test_bfloat16_autocast_keeps_zeros_exact(name: str, seed: torch.Generator) -> None:
-    images, visible = batch(seed)
-    encoder = tiny(name)
+    encoder = perturbed(name).eval()
     exact = encoder(images, visible)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         features = encoder(images, visible)
-    for feature, want in zip(features, exact, strict=True):
-        assert (feature[hidden_cells(visible, feature).expand_as(feature)] == 0).all()
-        # Eight bits of mantissa through a few layers of unit-variance features.
-        torch.testing.assert_close(feature.float(), want, rtol=0.1, atol=0.15)
+    for feature in features:
+        assert (feature[hidden_positions(visible, feature)] == 0).all()
+    # Eight bits of mantissa through the layers of the first stage.
+    assert (features[0].float() - exact[0]).square().mean() < 0.1**2 * exact[0].square().mean()
 
 
-def test_channels_last_is_kept(seed: torch.Generator) -> None:
+@pytest.mark.parametrize("name", ALL)
+def test_mask_tokens_fill_hidden_cells_and_no_others(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    encoder = tiny().to(memory_format=torch.channels_last)
-    for feature in encoder(images.contiguous(memory_format=torch.channels_last), visible):
-        assert feature.is_contiguous(memory_format=torch.channels_last)
+    encoder = perturbed(name, mask_token=True, out_stages=(0, 2)).eval()
+    plain = deepcopy(encoder)
+    plain.mask_tokens = nn.ParameterList()
+    for token, with_token, without in zip(
+        encoder.mask_tokens, encoder(images, visible), plain(images, visible), strict=True
+    ):
+        hidden = hidden_positions(visible, without)
+        assert torch.equal(with_token[~hidden], without[~hidden])
+        assert torch.equal(with_token[hidden], token.expand_as(with_token)[hidden])
 
 
-# --- weights and errors --------------------------------------------------------------------------
+# --- stages, freezing, gradients -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ["pth", "safetensors"])
-def test_weights_are_loaded_from_a_local_file(ending: str, tmp_path: Path) -> None:
-    model = timm.create_model(
-        "convnext_atto", num_classes=10, depths=TINY["depths"], dims=TINY["dims"]
+@pytest.mark.parametrize("name", [*ALL, "resnet50"])
+def test_stages_have_strides_4_to_32(name: str, seed: torch.Generator) -> None:
+    images, visible = batch(seed)
+    encoder = perturbed(name, out_stages=(0, 1, 2, 3)).eval()
+    assert encoder.strides == (4, 8, 16, 32)
+    for features in (encoder(images, visible), encoder(images)):
+        shapes = [
+            (2, c, 64 // s, 96 // s) for c, s in zip(encoder.channels, encoder.strides, strict=True)
+        ]
+        assert [feature.shape for feature in features] == shapes
+    some = build(name, out_stages=(1, 2))
+    assert some.channels == encoder.channels[1:3]
+    assert some.strides == (8, 16)
+    assert len(list(some.parameters())) < len(list(encoder.parameters()))
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("frozen_stages", [0, 2])
+def test_trainable_parameters_get_gradients_and_frozen_parts_stay(
+    name: str, frozen_stages: int, seed: torch.Generator
+) -> None:
+    images, visible = batch(seed)
+    encoder = perturbed(name, frozen_stages=frozen_stages).eval().train()
+    start = running(encoder)
+    weighted_sum(encoder(images, visible)).backward()
+    frozen = [p for p in encoder.parameters() if not p.requires_grad]
+    assert bool(frozen) == bool(frozen_stages)
+    for key, parameter in encoder.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, key
+            assert parameter.grad.any(), key
+        else:
+            assert parameter.grad is None
+    parts = encoder._parts()
+    still = set(chain.from_iterable(part.modules() for group in parts[:3] for part in group))
+    for norm in batch_norms(encoder):
+        assert norm.training is not (norm in still and frozen_stages > 0)
+    moved = {key for key, value in running(encoder).items() if not torch.equal(value, start[key])}
+    assert len(moved) == 3 * sum(norm.training for norm in batch_norms(encoder))
+
+
+# --- activation checkpointing --------------------------------------------------------------------
+
+
+def step(encoder: MaskedEncoder, images: Tensor, visible: Tensor | None) -> Any:
+    """All that a training step leaves behind."""
+    torch.manual_seed(5)  # of drop path
+    features = encoder.train()(images, visible)
+    weighted_sum(features).backward()
+    gradients = {key: p.grad for key, p in encoder.named_parameters()}
+    return features, gradients, running(encoder)
+
+
+def bytes_of_stages(encoder: MaskedEncoder, images: Tensor, visible: Tensor | None) -> int:
+    """Bytes that the stages keep for the backward pass, weights aside."""
+    weights = {parameter.data_ptr() for parameter in encoder.parameters()}
+
+    def kept_by(run: Callable[[], object]) -> int:
+        kept: dict[int, int] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in weights:
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with saved_tensors_hooks(pack, lambda tensor: tensor):
+            result = run()  # held, so that no address is used twice
+        del result
+        return sum(kept.values())
+
+    return kept_by(lambda: encoder(images, visible)) - kept_by(
+        lambda: encoder._run_stem(images, visible)
     )
-    file = tmp_path / f"weights.{ending}"
-    if ending == "pth":
-        torch.save(model.state_dict(), file)
-    else:
-        save_file(model.state_dict(), file)
-    encoder = MaskedConvNeXt(**TINY, weights_file=file)
-    loaded = encoder.state_dict()
-    for key, value in model.state_dict().items():
-        if not key.startswith("head."):
-            assert torch.equal(loaded[key], value), key
 
 
-def official_layout(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights as ConvNeXt's authors name and shape them (matrices, not 1×1 convolutions)."""
-    renamed = {}
-    for key, value in weights.items():
-        name = re.sub(r"^stages\.(\d)\.downsample", r"downsample_layers.\1", key)
-        name = name.replace("stem.", "downsample_layers.0.").replace(".blocks", "")
-        name = name.replace("conv_dw", "dwconv").replace("mlp.fc", "pwconv")
-        renamed[name] = value[..., 0, 0] if "pwconv" in name and value.ndim == 4 else value
-    return renamed
+@pytest.mark.parametrize("is_masked", [True, False])
+@pytest.mark.parametrize("name", ALL)
+def test_checkpointing_changes_memory_alone(
+    name: str, is_masked: bool, seed: torch.Generator
+) -> None:
+    images, visible = batch(seed)
+    mask = visible if is_masked else None
+    plain = perturbed(name, drop_path_rate=0.4)
+    encoder = perturbed(name, drop_path_rate=0.4, checkpoint_blocks=True)
+    fewer, many = (bytes_of_stages(deepcopy(e), images, mask) for e in (encoder, plain))
+    features, gradients, statistics = step(plain, images, mask)
+    again, same_gradients, same_statistics = step(encoder, images, mask)
+    for a, b in zip(features, again, strict=True):
+        assert torch.equal(a, b)
+    for key, gradient in gradients.items():
+        other = same_gradients[key]
+        assert (gradient is None and other is None) or torch.equal(gradient, other), key
+    for key, value in statistics.items():
+        assert torch.equal(value, same_statistics[key]), key
+    assert fewer < 0.6 * many
 
 
-def test_weights_in_the_original_layout(tmp_path: Path) -> None:
-    weights = {k: v for k, v in tiny().state_dict().items() if not k.startswith("out_norms")}
-    official = official_layout(weights)
-    assert official["stages.2.1.pwconv1.weight"].ndim == 2
-    torch.save({"model": official}, tmp_path / "official.pth")
-    loaded = MaskedConvNeXt(**TINY, weights_file=tmp_path / "official.pth").state_dict()
-    for key, value in weights.items():
-        assert torch.equal(loaded[key], value), key
+def test_drop_path_does_drop_under_checkpointing(seed: torch.Generator) -> None:
+    images, visible = batch(seed)
+    encoder = perturbed("resnet18", drop_path_rate=0.9, checkpoint_blocks=True).train()
+    torch.manual_seed(0)
+    first, second = (encoder(images, visible)[-1] for _ in range(2))
+    assert not torch.equal(first, second)
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth not found"):
-        MaskedConvNeXt(**TINY, weights_file=tmp_path / "nowhere.pth")
-    file = tmp_path / "other.safetensors"
-    save_file({"conv1.weight": torch.zeros(3), "head.norm.weight": torch.zeros(3)}, file)
-    with pytest.raises(ValueError, match=r"other\.safetensors"):
-        MaskedConvNeXt(**TINY, weights_file=file)
-    save_file({"fc.weight": torch.zeros(3, 3)}, file)
-    with pytest.raises(ValueError, match="does not fit"):
-        MaskedConvNeXt(**TINY, weights_file=file)
-    save_file({"conv1.weight": torch.zeros(3)}, file)
-    with pytest.raises(ValueError, match=r"lacks \d+ weights.*stem"):
-        MaskedConvNeXt(**TINY, weights_file=file)
+# --- start and refusals --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d"])
+def test_fan_in_starts_no_residual_branch_at_zero(name: str) -> None:
+    last = {"resnet18": "bn2", "resnext50_32x4d": "bn3"}[name]
+
+    def scales(encoder: nn.Module) -> set[float]:
+        found = [p for key, p in encoder.named_parameters() if key.endswith(f".{last}.weight")]
+        return set(torch.cat(found).tolist())
+
+    assert scales(build(name, init="timm")) == {0.0}
+    assert scales(build(name, init="fan_in")) == {1.0}
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet18", "convnextv2_atto", "convnext_ato", "convnext_atto.d2"]
+    ("name", "near"),
+    [
+        ("resnet19", "resnet18"),
+        ("resnet50d", "resnet50"),
+        ("resnet50_gn", "resnet50"),
+        ("efficientnet_b0_gn", "efficientnet_b0"),
+        ("tf_efficientnet_es", "tf_efficientnet_l2"),
+        ("tf_efficientnetv2_b0", "tf_efficientnet_b0"),
+        ("convnextv2_atto", "convnext_atto"),
+    ],
 )
-def test_other_models_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"is not supported.*expected one of.*convnext_atto"):
-        MaskedConvNeXt(name)
-    with pytest.raises(ValueError, match="did you mean convnext_atto"):
-        MaskedConvNeXt("convnext_ato")
-
-
-@pytest.mark.parametrize("out_stages", [(), (1, 1), (2, 1), (3, 4), (-1, 0)])
-def test_stages_that_do_not_exist_are_refused(out_stages: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="out_stages"):
-        MaskedConvNeXt(out_stages=out_stages)
-    with pytest.raises(ValueError, match="frozen_stages: expected 0 to 3"):
-        MaskedConvNeXt(out_stages=(1, 2), frozen_stages=4)
+def test_other_models_are_refused_with_the_nearest_names(name: str, near: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}' is not supported.*did you mean.*{near}"):
+        build(name)
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    encoder = tiny()
+    encoder = build("resnet18", out_stages=(1, 2, 3))
     with pytest.raises(ValueError, match=r"multiples of the stride 32, got 60 x 96"):
         encoder(torch.rand(1, 3, 60, 96))
     with pytest.raises(ValueError, match="16 pixels are no multiple"):
         encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 4, 6, dtype=torch.bool))
-    with pytest.raises(ValueError, match="2 x 2 cells do not cut"):
-        encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 2, 2, dtype=torch.bool))
 
 
-def test_fan_in_weights_let_every_block_count() -> None:
-    """timm's small weights leave the blocks of a narrow model close to the identity."""
-    torch.manual_seed(0)
-    tiny = {"depths": (1, 1, 1, 1), "dims": (16, 32, 64, 128), "layer_scale_init": 1.0}
-    images = torch.rand(2, 3, 64, 64)
-    changes = {}
-    for init in ("timm", "fan_in"):
-        model = MaskedConvNeXt("convnext_atto", **tiny, init=init).eval()
-        block = model.stages[0].blocks[0]
-        x = model.stem((images - model.mean) / model.std)
-        changes[init] = ((block(x) - x).std() / x.std()).item()
-    assert changes["timm"] < 0.02
-    assert changes["fan_in"] > 0.2
+def test_small_patches_suit_an_encoder_of_small_stride(seed: torch.Generator) -> None:
+    images = torch.rand(1, 3, 32, 48, generator=seed)
+    visible = draw_patch_mask((1,), (4, 6), 0.5, seed)
+    for name in WITH_BATCH_NORM:
+        (feature,) = perturbed(name, out_stages=(1,))(images, visible)
+        assert feature.shape[-2:] == (4, 6)
+        assert torch.equal(feature[0].abs().sum(dim=0) > 0, visible[0])

@@ -9,6 +9,7 @@ from mim4d.pretraining.losses import (
     distance_l1,
     eikonal,
     free_space,
+    inverse_depth_smoothness,
     masked_mean,
     near_surface_sdf,
     sparse_points_sdf,
@@ -91,3 +92,23 @@ def test_depth_cross_entropy_is_least_at_the_truth():
         for p in ([1e-3, 0.749, 0.25], [1e-3, 0.25, 0.749], [0.25, 0.749, 1e-3])
     ]
     assert at[0] == min(at)
+
+
+def test_smoothness_by_hand():
+    """Inverse depths of a slanted plane cost nothing; a bump costs, less so at a colour edge."""
+    column = torch.arange(4.0)
+    plane = (1 + 0.1 * column + 0.2 * torch.arange(3.0)[:, None])[None]
+    grey, all_valid = torch.full((1, 3, 3, 4), 0.5), torch.ones(1, 3, 4, dtype=torch.bool)
+    assert inverse_depth_smoothness(plane, grey, all_valid).item() == pytest.approx(0, abs=1e-6)
+
+    row = torch.tensor([1.0, 1.0, 4.0, 2.0])  # mean 2; second differences 3 and -5
+    bump = row.expand(1, 3, 4)
+    by_hand = (3 + 5) / 2 / 2
+    assert inverse_depth_smoothness(bump, grey, all_valid).item() == pytest.approx(by_hand / 2)
+    edge = grey.clone()
+    edge[..., 2] = 0.6  # second difference 0.1 and -0.2 of all channels
+    weighed = (3 * math.exp(-1) + 5 * math.exp(-2)) / 2 / 2
+    assert inverse_depth_smoothness(bump, edge, all_valid).item() == pytest.approx(weighed / 2)
+    partly = all_valid.clone()
+    partly[..., 0] = False  # mean of the rest 7/3; only 1, 4, 2 is left
+    assert inverse_depth_smoothness(bump, grey, partly).item() == pytest.approx(5 / (7 / 3) / 2)

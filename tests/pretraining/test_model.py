@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mim4d.data.clip import Clip, collate
+from mim4d.encoder_config import EncoderConfig
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.joining import join
 from mim4d.pretraining.model import MaskedVideoModel, Reconstruction, StepChoices, take
@@ -40,7 +41,7 @@ def test_any_batch_frames_cameras(batch: int, frames: int, cameras: int) -> None
     model = toy_model(config)
     clip = collate([toy_clip(i, frames, cameras) for i in range(batch)])
     choices = _choices(model, clip, seed=1)
-    losses = pretraining_losses(model(clip, choices), choices, WEIGHTS, BINS)
+    losses = pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)
     losses["loss"].backward()
     assert all(torch.isfinite(value) for value in losses.values())
     assert losses["distance"] > 0
@@ -69,7 +70,7 @@ def test_levels_in_any_memory_order_train_as_colours_would() -> None:
     colours = (clip.images.float() / 255)[0, frames, targets.camera_index, :, v, u]
     assert torch.equal(targets.colours, colours)
     one, other = (
-        pretraining_losses(model(c, choice), choice, WEIGHTS, BINS)
+        pretraining_losses(model(c, choice), choice, c, WEIGHTS, BINS)
         for c, choice in zip((clip, replace(clip, images=last)), choices, strict=True)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -119,8 +120,17 @@ def test_no_mask_and_no_truth_leaks_into_the_forward_pass() -> None:
         assert torch.equal(a, b)
 
 
-def test_every_trainable_parameter_gets_a_gradient() -> None:
-    model = toy_model(toy_config())
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        EncoderConfig(depths=(1, 1, 1, 1), widths=(8, 16, 16, 16), layer_scale_init=0.1),
+        EncoderConfig(name="resnet18", depths=(1, 1, 1, 1), widths=(8, 16, 16, 16), init="fan_in"),
+        EncoderConfig(name="efficientnet_lite0", mask_token=True, checkpoint_blocks=True),
+    ],
+    ids=lambda encoder: encoder.name,
+)
+def test_every_trainable_parameter_gets_a_gradient(encoder: EncoderConfig) -> None:
+    model = toy_model(replace(toy_config(), encoder=replace(encoder, neck_channels=8)))
     # Some parts start at zero (depth logits, attention offsets, the decoder's output norm); one
     # nudge lets gradients through.
     with torch.no_grad():
@@ -128,7 +138,7 @@ def test_every_trainable_parameter_gets_a_gradient() -> None:
             parameter += 0.1 * torch.randn(parameter.shape)
     clip = toy_clip(7)
     choices = _choices(model, clip, seed=0)
-    pretraining_losses(model(clip, choices), choices, WEIGHTS, BINS)["loss"].backward()
+    pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)["loss"].backward()
     silent = [
         name
         for name, parameter in model.named_parameters()
@@ -158,7 +168,7 @@ def test_absent_images_and_frames_are_harmless() -> None:
     choices = _choices(model, clip, seed=0)
     assert choices.rays.valid.unflatten(0, (1, 4))[:, 0].sum() == 0
     reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     assert torch.isfinite(losses["loss"])
 
 

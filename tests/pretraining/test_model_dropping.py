@@ -23,9 +23,8 @@ def _model(frames: int, mask: MaskConfig) -> MaskedVideoModel:
 
 
 def _choices(model: MaskedVideoModel, clip: Clip) -> StepChoices:
-    return model.draw_choices(
-        clip, [torch.Generator().manual_seed(i) for i in range(clip.batch_size)]
-    )
+    generators = [torch.Generator().manual_seed(seed) for seed in range(clip.batch_size)]
+    return model.draw_choices(clip, generators)
 
 
 def _disturbed(clip: Clip, frame: int) -> Clip:
@@ -47,7 +46,7 @@ def test_several_dropped_frames_in_a_batch(together: bool) -> None:
     # Clip 2's second dropped frame is entry 2 · 2 + 1.
     frame = 2 * 4 + int(choices.dropped[2, 1])
     assert torch.equal(reconstruction.predicted_targets.colours[5], choices.targets.colours[frame])
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     losses["loss"].backward()
     assert torch.isfinite(losses["loss"])
 
@@ -86,7 +85,7 @@ def test_single_frames_have_direct_losses_alone() -> None:
     assert choices.dropped.shape == (1, 0)
     reconstruction = model(clip, choices)
     assert reconstruction.predicted is None
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     assert not any(name.startswith("predicted") for name in losses)
     assert losses["colour"] > 0
     expected = (
@@ -109,7 +108,7 @@ def test_every_parameter_of_a_single_frame_model_gets_a_gradient() -> None:
             parameter += 0.1 * torch.randn(parameter.shape)
     clip = toy_clip(3, frames=1)
     choices = _choices(model, clip)
-    pretraining_losses(model(clip, choices), choices, WEIGHTS, BINS)["loss"].backward()
+    pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)["loss"].backward()
     silent = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
     assert silent == []
 
@@ -122,7 +121,7 @@ def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:
     assert choices.rays.valid[1].any()
     reconstruction = model(clip, choices)
     assert not reconstruction.predicted_rays.valid.any()
-    losses = pretraining_losses(reconstruction, choices, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
     assert losses["predicted_colour"] == losses["predicted_distance"] == 0
     losses["loss"].backward()
     assert all(p.grad is None or not p.grad.any() for p in model.decoder.parameters())
@@ -159,3 +158,22 @@ def _with_frames(clip: Clip, existing: list[int]) -> Clip:
         image_present=clip.image_present & present.unsqueeze(2),
         valid_points=clip.valid_points & present.unsqueeze(2),
     )
+
+
+def test_only_the_dropped_frames_own_volumes_may_be_rendered() -> None:
+    config = toy_config()
+    render = replace(config.render, direct_frames="dropped")
+    mask = replace(config.mask, dropped_frame="key", num_dropped=2, dropped_together=False)
+    models = [toy_model(replace(config, mask=mask, render=r)) for r in (config.render, render)]
+    clip = collate([toy_clip(1), toy_clip(2)])
+    generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
+    choices = models[0].draw_choices(clip, generators)
+    every, few = (model.eval()(clip, choices) for model in models)
+    assert len(every.direct.distances) == 6
+    assert len(few.direct.distances) == 4
+    frames = (torch.tensor([[0], [3]]) + choices.dropped).flatten()
+    torch.testing.assert_close(few.direct.distances, every.direct.distances[frames])
+    assert torch.equal(few.direct_rays.directions, choices.rays.directions[frames])
+    assert torch.equal(few.direct_targets.colours, choices.targets.colours[frames])
+    assert few.predicted is not None
+    torch.testing.assert_close(few.predicted.distances, every.predicted.distances)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mim4d.data.clip import Clip, collate
+from mim4d.presets import preset
 from mim4d.pretraining.joining import join
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
@@ -14,7 +15,13 @@ from tests.toy import toy_clip, toy_config, toy_model
 
 def _module() -> PretrainingModule:
     config = toy_config()
-    loss = replace(config.loss, relative_distance_weight=1.0, eikonal_weight=0.1, depth_weight=1.0)
+    loss = replace(
+        preset("demo_no_lidar").loss,
+        distance_weight=0.195,
+        relative_distance_weight=1.0,
+        eikonal_weight=0.1,
+        depth_weight=1.0,
+    )
     config = replace(config, loss=loss)
     return PretrainingModule(toy_model(config), config)
 
@@ -51,7 +58,8 @@ def test_a_batch_of_two_gives_the_mean_of_two_batches_of_one() -> None:
 def test_what_is_drawn_for_a_clip_depends_on_its_own_generator_alone() -> None:
     model, clips = toy_model(toy_config()), _clips()
     generators = [[torch.Generator().manual_seed(s) for s in (3, 4)] for _ in range(2)]
-    model.lidar_points = 50  # fewer than either clip has
+    # Fewer points than either clip has.
+    model.sampling = replace(model.sampling, lidar_points=50)
     both = model.draw_choices(collate(clips), generators[0])
     alone = [model.draw_choices(c, [g]) for c, g in zip(clips, generators[1], strict=True)]
     joined = join(alone)

@@ -89,7 +89,7 @@ def test_no_ray_goes_through_the_car_itself(scene, seed):
     on_body = torch.zeros(2, 3, 48, 64, dtype=torch.bool)
     on_body[:, 0, 20:, 10:50] = True
     on_body[0, 1] = True  # this one sees nothing else
-    choice = choose(scene, seed, rays_per_camera=150, sky_fraction=0.25, on_body=on_body)
+    choice = choose(scene, seed, rays_per_camera=150, sky_fraction=0.25, excluded=on_body)
     exists = choice.exists.view(2, 3, 150)
     assert exists.all(dim=-1).tolist() == [[True, False, False], [True, True, True]]
     assert exists.any(dim=-1).tolist() == [[True, False, False], [True, True, True]]
@@ -101,6 +101,29 @@ def test_no_ray_goes_through_the_car_itself(scene, seed):
     counts = [c.valid_distances.view(2, 3, 150)[1].sum(dim=-1).tolist() for c in (choice, free)]
     assert 0 < counts[0][0] < counts[1][0]
     assert counts[0][1:] == counts[1][1:]
+
+
+def test_what_is_excluded_still_hides_what_is_behind_it(seed):
+    """A wall point between two near ones is not seen, whether or not rays may go through these."""
+    intrinsics = torch.tensor([[[[100.0, 0, 32], [0, 100, 24], [0, 0, 1]]]])
+    distances, rows = torch.tensor([5.0, 30.0, 5.0]), torch.tensor([4.0, 20.0, 36.0])
+    points = torch.stack([torch.zeros(3), (rows - 24) / 100 * distances, distances], dim=-1)[None]
+    excluded = torch.zeros(1, 1, 48, 64, dtype=torch.bool)
+    excluded[..., :16, :] = excluded[..., 32:, :] = True
+    choice = choose_rays(
+        torch.tensor([[[48, 64]]]),
+        torch.ones(1, 1, dtype=torch.bool),
+        intrinsics,
+        torch.eye(4)[None, None],
+        points,
+        torch.ones(1, 3, dtype=torch.bool),
+        rays_per_camera=5,
+        generator=seed,
+        occlusion_cell_px=16,
+        excluded=excluded,
+    )
+    assert choice.exists.all()
+    assert not choice.valid_distances.any()
 
 
 def test_random_pixels_are_spread_evenly_over_the_free_ones(seed):

@@ -214,3 +214,43 @@ def test_golden_model(golden, mode):
     for name, parameter in renderer.field.named_parameters():
         assert_golden(parameter.grad, expected[name])
     assert_golden(volume.grad[0], t["out.train.grad.in.feature_volume"])
+
+
+@pytest.mark.parametrize("chunk_rays", [1, 10, 1000])
+def test_rendering_in_chunks_changes_no_value_and_no_gradient(seed, renderer, volume, chunk_rays):
+    rays = random_rays(seed)
+    jitter = renderer.draw_jitter(rays, seed)
+    volume.requires_grad_()
+    leaves = [volume, *renderer.field.parameters()]
+
+    def run():
+        out = renderer(volume, rays, jitter)
+        loss = out.distances.sum() + out.colours.square().sum() + out.sdf_gradient.square().sum()
+        return out, torch.autograd.grad(loss, leaves)
+
+    whole, expected = run()
+    renderer.chunk_rays = chunk_rays
+    state = torch.get_rng_state()
+    parts, gradients = run()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert_same(parts, whole)
+    for gradient, other in zip(gradients, expected, strict=True):
+        # The chunks' shares are added in another order.
+        torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-4 * other.abs().max().item())
+
+
+def test_chunks_keep_little_for_the_gradient(seed, renderer, volume):
+    rays = random_rays(seed, r=256)
+    volume.requires_grad_()
+
+    def kept_bytes():
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: kept.append(t.numel() * t.element_size()) or t, lambda t: t
+        ):
+            renderer(volume, rays)
+        return sum(kept)
+
+    whole = kept_bytes()
+    renderer.chunk_rays = 128
+    assert kept_bytes() < 0.05 * whole

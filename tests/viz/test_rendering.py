@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mim4d.evaluation import FramePrediction
+from mim4d.evaluation import FramePrediction, RenderedFrame
 from mim4d.viz.rendering import RenderedClip, abs_rel, draw_rendering, render_run
 from tests.viz.clips import make_clip
 
@@ -24,9 +24,8 @@ def rendered_clip(known: float) -> RenderedClip:
         clip=make_clip([0.0, 120.0, -120.0], frames=3),
         frame=1,
         visible=torch.rand(1, 3, N, 2, 4, generator=generator) > 0.3,
-        prediction=FramePrediction(colours, direct, colours, rebuilt),
-        masked_colours=colours,
-        masked_m=rebuilt,
+        prediction=FramePrediction(RenderedFrame(colours, direct), RenderedFrame(colours, rebuilt)),
+        masked=RenderedFrame(colours, rebuilt),
         truth=truth,
         truth_name="LiDAR",
         valid=torch.ones(N, H, W, dtype=torch.bool),
@@ -45,9 +44,11 @@ def test_dense_sparse_and_no_truth(tmp_path: Path, known: float) -> None:
 
 def test_abs_rel_of_known_errors() -> None:
     rendered = rendered_clip(0.5)
-    assert abs_rel(rendered.prediction.direct_m, rendered.truth) == pytest.approx(0.2)
-    assert abs_rel(rendered.prediction.rebuilt_m, rendered.truth) == pytest.approx(0.5)
-    assert math.isnan(abs_rel(rendered.masked_m, rendered_clip(0.0).truth))
+    direct, rebuilt = rendered.prediction.direct, rendered.prediction.rebuilt
+    assert rebuilt is not None
+    assert abs_rel(direct.distances_m, rendered.truth) == pytest.approx(0.2)
+    assert abs_rel(rebuilt.distances_m, rendered.truth) == pytest.approx(0.5)
+    assert math.isnan(abs_rel(rendered.masked.distances_m, rendered_clip(0.0).truth))
 
 
 def test_labels_carry_the_numbers() -> None:
@@ -66,6 +67,16 @@ def test_an_absent_camera_is_said_to_be_absent() -> None:
     )
     texts = [text.get_text() for axes in canvas.figure.axes for text in axes.texts]
     assert texts.count("no image") == 11
+
+
+def test_a_clip_of_one_frame_has_no_rows_of_a_rebuilt_one() -> None:
+    rendered = rendered_clip(1.0)
+    alone = replace(rendered, prediction=replace(rendered.prediction, rebuilt=None))
+    canvas = draw_rendering(alone, "title", 0.3)
+    words = "\n".join(text.get_text() for text in canvas.figure.texts)
+    assert "AbsRel 0.200" in words
+    assert "rebuilt frame" not in words
+    assert len(canvas.figure.axes) == 8 * 3 + 3  # rows of three cameras, and the colour bars
 
 
 def test_senseless_numbers_are_refused(tmp_path: Path) -> None:

@@ -6,23 +6,18 @@ import pytest
 from PIL import Image
 
 from mim4d.evaluation import Evaluation
-from mim4d.metrics.distance import DistanceErrors
 from mim4d.viz.page import Picture
 from mim4d.viz.report import verdict, write_report
+from tests.evaluation.rows import row
 from tests.viz.test_curves import write_metrics
-
-
-def errors(abs_rel: float) -> DistanceErrors:
-    return DistanceErrors(abs_rel, 1.0, 3.21, 0.3, 0.789, 0.9, 0.95, 12345)
-
 
 EVALUATION = Evaluation(
     rows={
-        "pixel_mean": errors(0.5),
-        "pixel_median": errors(0.4),
-        "untrained": errors(0.8),
-        "direct": errors(0.25),
-        "rebuilt": errors(0.44),
+        "pixel_mean": row(0.5),
+        "pixel_median": row(0.4),
+        "untrained": row(0.8, model=True),
+        "direct": row(0.25, model=True),
+        "rebuilt": row(0.44, model=True),
     },
     truth="exact distance",
     scenes=["scene-1", "scene-2"],
@@ -57,7 +52,19 @@ def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
 
 
 def test_it_holds_the_numbers_of_the_table(text: str) -> None:
-    for number in ("0.500", "0.400", "0.800", "0.250", "0.440", "3.21", "0.789", "12,345"):
+    for number in (
+        "0.500",
+        "0.400",
+        "0.800",
+        "0.250",
+        "0.440",
+        "3.21",
+        "0.789",
+        "17.2",
+        "0.456",
+        "0.875",
+        "12345",
+    ):
         assert number in text
     for fact in ("17", "mim4d demo &amp; more", "&lt;edges&gt;", "mim4d render RUN"):
         assert fact in text
@@ -67,5 +74,12 @@ def test_the_verdict_is_honest() -> None:
     # 0.25 / 0.4 = 0.625 meets 0.75; 0.44 / 0.4 = 1.1 is not below 1.
     assert [met for met, _ in verdict(EVALUATION)] == [True, False]
     assert "NOT met" in verdict(EVALUATION)[1][1]
-    rows = {**EVALUATION.rows, "direct": errors(0.31), "rebuilt": errors(0.39)}
+    rows = {**EVALUATION.rows, "direct": row(0.31), "rebuilt": row(0.39)}
     assert [met for met, _ in verdict(replace(EVALUATION, rows=rows))] == [False, True]
+
+
+def test_clips_of_one_frame_have_no_sentence_about_a_rebuilt_one() -> None:
+    rows = {name: each for name, each in EVALUATION.rows.items() if name != "rebuilt"}
+    sentences = verdict(replace(EVALUATION, rows=rows))
+    assert len(sentences) == 1
+    assert "direct volume" in sentences[0][1]

@@ -93,6 +93,11 @@ class Clip:
         return self.images.shape[2]
 
     @property
+    def frame_seen(self) -> Bool[Tensor, "b t"]:
+        """Frames that exist and have an image: the others say nothing of what they hold."""
+        return self.frame_present & self.image_present.any(dim=2)
+
+    @property
     def num_bytes(self) -> int:
         """Size of all tensors."""
         values = [getattr(self, field.name) for field in fields(self)]

@@ -186,6 +186,11 @@ class NuscenesDataset(Dataset[Clip]):
         return int(self._skipped.sum())
 
     @property
+    def only_keyframes(self) -> bool:
+        """Whether clips are made of key frames alone, and no file of a sweep is needed."""
+        return self._spacing.interval_us is None
+
+    @property
     def category_names(self) -> tuple[str, ...]:
         """Names of the classes of boxes, by their index."""
         return self.tables.category_names
@@ -194,10 +199,14 @@ class NuscenesDataset(Dataset[Clip]):
         """Name of a clip's scene, without reading the clip."""
         return self.tables.scene(int(self._clips.scene[self._position(index)])).name
 
+    def plan(self, index: int) -> ClipPlan:
+        """The measurements of a clip, without reading any."""
+        return self._plan(self._position(index))
+
     def image_files(self, index: int) -> list[list[str | None]]:
         """Path of each image of a clip, relative to the data set, by frame and camera."""
         filenames = self.tables.column("sample_data", "filename")
-        images = self._plan(self._position(index)).images
+        images = self.plan(index).images
         return [[filenames[r].decode() if r >= 0 else None for r in row] for row in images.tolist()]
 
     def shown_box(self, stored_hw: Size) -> tuple[float, float, float, float]:

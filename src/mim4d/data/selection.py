@@ -52,7 +52,9 @@ def choose_lidar(tables: NuscenesTables, wanted: str | None) -> str | None:
     if wanted is not None and wanted not in found:
         raise DataError(
             f"{tables.root / tables.version}: LiDAR {wanted} asked for; found: "
-            f"{', '.join(found) or 'none'}. Name one of these, or None to do without"
+            f"{', '.join(found) or 'none'}. Name one of these (--clip.lidar, --lidar to view), or "
+            "None to do without; training then wants --loss.distance-weight, "
+            "--loss.relative-distance-weight and --loss.depth-weight 0 as well"
         )
     return wanted
 

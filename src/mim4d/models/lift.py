@@ -1,4 +1,4 @@
-"""Lifting: image features and depth distributions → voxel features of the same frame.
+"""Lifting by lookup: every voxel asks the cameras for features and depth probabilities.
 
 Every voxel centre is projected into every camera of its frame; its value is the sum over the
 cameras of the image feature there (bilinear) times the probability that the pixel's depth is the
@@ -8,14 +8,13 @@ Backward projection of MIM4D, arXiv 2403.08760, after UVTR, arXiv 2206.00630.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-Normalise = Literal["sum", "mean"]
+from mim4d.geometry.rigid import invert_rigid
+from mim4d.models.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,38 @@ class VoxelLookup:
 
     uvd_unit: Float[Tensor, "m n v 3"]
     visible: Bool[Tensor, "m n v"]
+
+
+def lift_by_lookup(
+    features: list[Float[Tensor, "m n c _hf _wf"]],
+    depth_probs: list[Float[Tensor, "m n d _hf _wf"]],
+    geometry: LiftGeometry,
+    normalise: Normalise = "sum",
+) -> Float[Tensor, "m c z y x"]:
+    """Look every voxel centre up in the cameras that see it; see `Lifting`.
+
+    Args:
+        features: Image features, by level.
+        depth_probs: Probability of each depth bin at each feature cell, by level.
+        geometry: Of the same frames and cameras.
+        normalise: `sum` over cameras, or `mean`: divided by the number of cameras that see a voxel.
+    """
+    bins = geometry.bins
+    lookup = project_voxels(
+        geometry.grid.centres_ego.reshape(-1, 3).to(geometry.intrinsics.device),
+        invert_rigid(geometry.ego_from_camera),
+        geometry.intrinsics,
+        geometry.image_sizes,
+        geometry.padded_hw,
+        bins.first_m,
+        bins.last_m,
+        bins.num,
+    )
+    volumes = [
+        lift(level, probs, lookup, normalise)
+        for level, probs in zip(features, depth_probs, strict=True)
+    ]
+    return sum(volumes[1:], volumes[0]).unflatten(2, geometry.grid.shape_zyx)
 
 
 @torch.no_grad()
@@ -104,31 +135,27 @@ def lift(
         normalise: `sum` over cameras, or `mean`: divided by the number of cameras that see it.
 
     Returns:
-        Voxel features, float32, in the order of the lookup's points.
+        Voxel features, at least float32, in the order of the lookup's points.
     """
-    m, n, c, hf, wf = features.shape
+    n, hf, wf = features.shape[1], *features.shape[-2:]
     frame, voxel, camera = lookup.visible.transpose(1, 2).nonzero(as_tuple=True)
     u, v, depth = lookup.uvd_unit.float()[frame, camera, voxel].unbind(dim=-1)
-    # 32-bit indices: the backward pass sorts them.
     image = (frame * n + camera).int()
     weight_u, cell_u = _neighbours(u, wf)
     weight_v, cell_v = _neighbours(v, hf)
     corner_weight = (weight_v.unsqueeze(-1) * weight_u.unsqueeze(-2)).flatten(-2)  # k 4
     corner_cell = (cell_v.unsqueeze(-1) * wf + cell_u.unsqueeze(-2)).flatten(-2)  # k 4
 
-    prob = _interpolate_depth(depth_probs.float(), image, depth, corner_cell, corner_weight)
-    pixels = features.float().permute(0, 1, 3, 4, 2).reshape(-1, c)
-    visits = lookup.visible.sum(dim=1).flatten()
-    values = F.embedding_bag(
+    probs = full_precision(depth_probs)
+    prob = _interpolate_depth(probs, image, depth, corner_cell, corner_weight)
+    visits = lookup.visible.sum(dim=1)
+    volume = sum_into_voxels(
+        features,
         (image.unsqueeze(-1) * (hf * wf) + corner_cell).flatten(),
-        pixels,
-        offsets=((visits.cumsum(dim=0) - visits) * 4).int(),
-        mode="sum",
-        per_sample_weights=(corner_weight * prob.unsqueeze(-1)).flatten(),
+        (corner_weight * prob.unsqueeze(-1)).flatten(),
+        visits * 4,
     )
-    if normalise == "mean":
-        values = values / visits.clamp(min=1).unsqueeze(-1)
-    return values.unflatten(0, (m, -1)).transpose(1, 2)
+    return volume / visits.clamp(min=1).unsqueeze(1) if normalise == "mean" else volume
 
 
 def _interpolate_depth(

@@ -1,110 +1,90 @@
-"""The masked image encoder: a ConvNeXt that never sees the hidden cells.
+"""What all masked image encoders share: options, normalisation, outputs, freezing, checkpointing.
 
 Images `m 3 h w` (RGB in [0, 1]) and a mask `m hp wp` enter; a feature map per chosen stage leaves.
-timm supplies layers and weights, the forward pass is written out here and takes the mask as an
+timm supplies layers and weights; each family writes its forward pass out and takes the mask as an
 argument. Hidden cells are exactly zero at every stage, as in submanifold sparse convolution
 emulated by dense operations (SparK, arXiv 2301.03580; MIM4D, arXiv 2403.08760), so that changing
-hidden pixels changes no visible feature. Without a mask this is timm's dense ConvNeXt.
+hidden pixels changes no visible feature. Without a mask an encoder is timm's dense model.
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
 import timm
 import torch
 from jaxtyping import Bool, Float
-from timm.models.convnext import checkpoint_filter_fn
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mim4d.models.channel_norm import ChannelLayerNorm
-from mim4d.models.masking import enlarge_mask, patch_size_px
+from mim4d.models.hide import hide, visible_positions
+from mim4d.models.masking import patch_size_px
+from mim4d.models.pretrained_weights import PretrainedWeights, Renaming, load_weights
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+Rgb = tuple[float, float, float]
+# How a family runs a block: block, input, mask, and `track` of `masked_batch_norm`.
+RunBlock = Callable[[Any, Tensor, Tensor | None, bool], Tensor]
 
 
-class MaskedConvNeXt(nn.Module):
-    """ConvNeXt (first version) with masked, explicit stages and a norm per emitted stage.
+@dataclass(frozen=True)
+class EncoderOptions:
+    """What every family can be told.
 
-    Args:
-        name: A ConvNeXt of timm, e.g. `convnext_atto` or `convnext_small`. ConvNeXt-V2 is refused:
-            its response norm averages over hidden and visible cells alike.
-        out_stages: Stages (0 to 3, strides 4 to 32) whose features are returned, ascending; stages
-            after the last one are not built.
+    Attributes:
+        out_stages: Stages (0 to 3, strides 4, 8, 16, 32) whose features are returned, ascending;
+            stages after the last one are not built.
         drop_path_rate: Stochastic depth, rising linearly from 0 over the blocks.
         frozen_stages: 0 trains everything; k freezes the stem and the first k stages, without
             gradients and in eval mode (the released code has 1).
+        norm_eval: Batch norms stay in eval mode, as detectors have it: pre-trained running
+            statistics are used and kept, and a batch of two is two batches of one.
         mask_token: Put a learned vector per emitted stage into hidden cells instead of zero.
-        mean: Mean of the RGB normalisation, for colours in [0, 1].
+        checkpoint_blocks: Keep only each block's input for the backward pass and compute the rest
+            again: the same numbers for less memory and about a third more time.
+        mean: Mean of the RGB normalisation for colours in [0, 1]; None takes the named model's.
         std: Its standard deviation.
-        weights_file: Local weights (.pth or .safetensors), named as by timm or by ConvNeXt's
-            authors. Output norms are not in such files and start as the identity.
-        depths: Blocks per stage, if not timm's.
-        dims: Channels per stage, if not timm's.
-        layer_scale_init: Start value of the layer scales.
-        init: Random weights: `timm` keeps timm's (normal, std 0.02), which suits wide models and
-            long runs; `fan_in` scales every layer by its number of inputs, so that the residual
-            branches of narrow models count from the first step. `weights_file` overrides both.
+        weights: What to start from; None means random weights. Output norms and mask tokens are in
+            no such weights and start afresh.
+        init: Random weights: `timm` keeps timm's, which suit wide models and long runs; `fan_in`
+            scales every layer by its number of inputs and starts no residual branch at zero, so
+            that the branches of narrow models count from the first step.
+    """
+
+    out_stages: tuple[int, ...] = (1, 2, 3)
+    drop_path_rate: float = 0.0
+    frozen_stages: int = 0
+    norm_eval: bool = False
+    mask_token: bool = False
+    checkpoint_blocks: bool = False
+    mean: Rgb | None = None
+    std: Rgb | None = None
+    weights: PretrainedWeights | None = None
+    init: Literal["timm", "fan_in"] = "timm"
+
+
+class MaskedEncoder(nn.Module):
+    """Common part of the families; see `EncoderOptions` for what they share.
+
+    A family builds a timm model, keeps its layers under timm's own names, calls `_finish` and
+    writes out `_run_stem`, `_run_stage` and `_parts`.
 
     Raises:
-        ValueError: If the name is not supported, a stage does not exist, or the weights do not fit.
-        FileNotFoundError: If `weights_file` does not exist.
+        ValueError: If a stage does not exist.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self,
-        name: str = "convnext_atto",
-        out_stages: tuple[int, ...] = (1, 2, 3),
-        drop_path_rate: float = 0.0,
-        frozen_stages: int = 0,
-        mask_token: bool = False,
-        mean: tuple[float, float, float] = IMAGENET_MEAN,
-        std: tuple[float, float, float] = IMAGENET_STD,
-        weights_file: Path | None = None,
-        depths: tuple[int, int, int, int] | None = None,
-        dims: tuple[int, int, int, int] | None = None,
-        layer_scale_init: float = 1e-6,
-        init: Literal["timm", "fan_in"] = "timm",
-    ) -> None:
+    def __init__(self, options: EncoderOptions) -> None:
         super().__init__()
-        _check_name(name)
-        _check_stages(out_stages, frozen_stages)
-        options: dict[str, Any] = {"depths": depths, "dims": dims}
-        model: Any = timm.create_model(
-            name,
-            pretrained=False,
-            num_classes=0,
-            drop_path_rate=drop_path_rate,
-            ls_init_value=layer_scale_init,
-            **{key: value for key, value in options.items() if value is not None},
-        )
-        if weights_file is not None:
-            _load_weights(model, weights_file)
-        elif init == "fan_in":
-            model.apply(_init_by_fan_in)
-        self.out_stages = out_stages
-        self.frozen_stages = frozen_stages
-        self.stem: nn.Sequential = model.stem
-        self.stages = nn.ModuleList(model.stages[: out_stages[-1] + 1])
-        info = model.feature_info
-        self._channels = tuple(int(info[stage]["num_chs"]) for stage in out_stages)
-        self._strides = tuple(int(info[stage]["reduction"]) for stage in out_stages)
-        self.out_norms = nn.ModuleList(ChannelLayerNorm(channels) for channels in self.channels)
-        self.mask_tokens = nn.ParameterList(
-            nn.init.trunc_normal_(torch.empty(channels, 1, 1), std=0.02)
-            for channels in (self.channels if mask_token else ())
-        )
-        self.register_buffer("mean", torch.tensor(mean).reshape(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).reshape(3, 1, 1), persistent=False)
-        for module in self._frozen():
-            module.requires_grad_(False)
-        self.train()
+        _check_stages(options.out_stages, options.frozen_stages)
+        self.out_stages = options.out_stages
+        self.frozen_stages = options.frozen_stages
+        self.norm_eval = options.norm_eval
+        self.checkpoint_blocks = options.checkpoint_blocks
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -116,11 +96,15 @@ class MaskedConvNeXt(nn.Module):
         """Image pixels per cell of each returned map."""
         return self._strides
 
-    def train(self, mode: bool = True) -> "MaskedConvNeXt":
+    def train(self, mode: bool = True) -> "MaskedEncoder":
         """Switch between training and evaluation; frozen parts stay in evaluation."""
         super().train(mode)
         for module in self._frozen():
             module.eval()
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         return self
 
     def forward(
@@ -141,16 +125,57 @@ class MaskedConvNeXt(nn.Module):
             ValueError: If the image size is no multiple of the stride, or the mask does not fit.
         """
         self._check_shapes(images, visible)
-        x = _hide((images - self.mean) / self.std, visible)
-        # Overlapping stems look over the edge of a cell, so each of their layers is masked.
-        for layer in self.stem:
-            x = _hide(layer(x), visible)
+        x = self._run_stem(hide((images - self.mean) / self.std, visible), visible)
         features = []
-        for index, stage in enumerate(self.stages):
-            x = _run_stage(stage, x, visible)
+        for index in range(self.out_stages[-1] + 1):
+            x = self._run_stage(index, x, visible)
             if index in self.out_stages:
                 features.append(self._emit(self.out_stages.index(index), x, visible))
         return features
+
+    def _run_stem(
+        self, x: Float[Tensor, "m 3 h w"], visible: Bool[Tensor, "m hp wp"] | None
+    ) -> Tensor:
+        raise NotImplementedError
+
+    def _run_stage(
+        self, index: int, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None
+    ) -> Float[Tensor, "m c2 h2 w2"]:
+        raise NotImplementedError
+
+    def _parts(self) -> Sequence[Iterable[nn.Module]]:
+        """The modules of the stem, then those of each stage."""
+        raise NotImplementedError
+
+    def _finish(self, model: Any, options: EncoderOptions) -> None:
+        """Add outputs and normalisation once the layers are there, and freeze what is frozen."""
+        stages = [info for info in model.feature_info if info["reduction"] >= 4]
+        self._channels = tuple(int(stages[index]["num_chs"]) for index in self.out_stages)
+        self._strides = tuple(int(stages[index]["reduction"]) for index in self.out_stages)
+        self.out_norms = nn.ModuleList(ChannelLayerNorm(channels) for channels in self._channels)
+        self.mask_tokens = nn.ParameterList(
+            nn.init.trunc_normal_(torch.empty(channels, 1, 1), std=0.02)
+            for channels in (self._channels if options.mask_token else ())
+        )
+        for name, own in (("mean", options.mean), ("std", options.std)):
+            value = torch.tensor(model.pretrained_cfg[name] if own is None else own)
+            self.register_buffer(name, value.reshape(3, 1, 1), persistent=False)
+        for module in self._frozen():
+            module.requires_grad_(False)
+        self.train()
+
+    def _run_blocks(
+        self,
+        run: RunBlock,
+        blocks: Iterable[nn.Module],
+        x: Float[Tensor, "m c1 h1 w1"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+    ) -> Float[Tensor, "m c2 h2 w2"]:
+        """Run blocks one after the other."""
+        for block in blocks:
+            call = _BlockCall(run, block, visible)
+            x = checkpoint(call, x, use_reentrant=False) if self.checkpoint_blocks else call(x)
+        return x
 
     def _emit(
         self, output: int, x: Float[Tensor, "m c hf wf"], visible: Bool[Tensor, "m hp wp"] | None
@@ -158,14 +183,14 @@ class MaskedConvNeXt(nn.Module):
         """Normalise the map of one output; hidden cells become zero or the mask token."""
         normed: Tensor = self.out_norms[output](x)
         if visible is None or not self.mask_tokens:
-            return _hide(normed, visible)
+            return hide(normed, visible)
         token = self.mask_tokens[output].to(normed.dtype)
-        return torch.where(_cells(visible, normed), normed, token)
+        return torch.where(visible_positions(visible, normed), normed, token)
 
     def _frozen(self) -> Iterator[nn.Module]:
         if self.frozen_stages:
-            yield self.stem
-            yield from self.stages[: self.frozen_stages]
+            for part in self._parts()[: self.frozen_stages + 1]:
+                yield from part
 
     def _check_shapes(self, images: Tensor, visible: Tensor | None) -> None:
         stride, (h, w) = self.strides[-1], images.shape[-2:]
@@ -178,49 +203,53 @@ class MaskedConvNeXt(nn.Module):
             patch_size_px(images.shape, visible.shape, stride)
 
 
-def _run_stage(
-    stage: Any, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None
-) -> Float[Tensor, "m c2 h2 w2"]:
-    """Downsample, then add the blocks' residuals; hidden cells enter and leave as zeros.
+class _BlockCall:
+    """One block on one mask. Only the first call moves running statistics: the others repeat it."""
 
-    Masking the residual is enough. The downsampling patches never straddle two cells, and all that
-    follows a depthwise convolution acts on each position by itself: what it makes of a hidden cell
-    (biases, and what the 7×7 window carried in from neighbours) reaches no other cell before the
-    mask removes it. Values and gradients are those of masking after every single layer.
+    def __init__(
+        self, run: RunBlock, block: nn.Module, visible: Bool[Tensor, "m hp wp"] | None
+    ) -> None:
+        self.run, self.block, self.visible = run, block, visible
+        self.is_first = True
+
+    def __call__(self, x: Float[Tensor, "m c1 h1 w1"]) -> Float[Tensor, "m c2 h2 w2"]:
+        track, self.is_first = self.is_first, False
+        return self.run(self.block, x, self.visible, track)
+
+
+def create_timm_model(
+    name: str,
+    options: EncoderOptions,
+    parts: Sequence[str],
+    rename: Renaming | None = None,
+    **arguments: Any,
+) -> Any:
+    """A timm model without classifier, with the weights that the options want.
+
+    Args:
+        name: timm's name.
+        options: Of these `drop_path_rate`, `weights` and `init` are used here.
+        parts: Prefixes of the weights an encoder needs.
+        rename: Translates weights into timm's names.
+        arguments: For the model's constructor; None stands for timm's own choice.
     """
-    x = _hide(stage.downsample(x), visible)
-    for block in stage.blocks:
-        x = x + _hide(_residual(block, x), visible)
-    return x
+    given = {key: value for key, value in arguments.items() if value is not None}
+    model = timm.create_model(
+        name, pretrained=False, num_classes=0, drop_path_rate=options.drop_path_rate, **given
+    )
+    if options.weights is not None:
+        load_weights(model, options.weights, parts, rename)
+    elif options.init == "fan_in":
+        model.apply(_init_by_fan_in)
+    return model
 
 
-def _residual(block: Any, x: Float[Tensor, "m c hf wf"]) -> Float[Tensor, "m c hf wf"]:
-    """The residual branch of a timm ConvNeXt block: depthwise 7×7, norm, MLP, layer scale."""
-    y: Tensor = block.conv_dw(x)
-    if block.use_conv_mlp:  # 1×1 convolutions on channel-first maps (atto, femto, pico, nano)
-        y = block.mlp(block.norm(y))
-    else:  # the same formula as linear layers on channel-last maps
-        y = block.mlp(block.norm(y.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
-    if block.gamma is not None:
-        y = y * block.gamma[:, None, None]
-    dropped: Tensor = block.drop_path(y)
-    return dropped
+def check_name(name: str, supported: Sequence[str]) -> None:
+    """Refuse a name that is not supported.
 
-
-def _cells(visible: Bool[Tensor, "m hp wp"], x: Tensor) -> Bool[Tensor, "m 1 hf wf"]:
-    """The mask at the resolution of `x`."""
-    return enlarge_mask(visible, x.shape[-2] // visible.shape[-2])[:, None]
-
-
-def _hide(
-    x: Float[Tensor, "m c hf wf"], visible: Bool[Tensor, "m hp wp"] | None
-) -> Float[Tensor, "m c hf wf"]:
-    """Set hidden cells to zero; dtype and memory layout stay."""
-    return x if visible is None else x * _cells(visible, x)
-
-
-def _check_name(name: str) -> None:
-    supported = [n for n in timm.list_models("convnext_*") if not n.startswith("convnextv2")]
+    Raises:
+        ValueError: Naming the nearest supported names and all of them.
+    """
     if name not in supported:
         close = difflib.get_close_matches(name, supported, n=3, cutoff=0.5)
         hint = f" (did you mean {' or '.join(close)}?)" if close else ""
@@ -246,28 +275,3 @@ def _init_by_fan_in(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-
-
-def _load_weights(model: nn.Module, file: Path) -> None:
-    """Load stem and stages from a local file; a classifier head or its absence is ignored."""
-    if not file.is_file():
-        raise FileNotFoundError(f"encoder weights: file {file} not found")
-    to_timm_names: Callable[..., dict[str, Tensor]] = checkpoint_filter_fn
-    try:
-        state = timm.models.load_state_dict(str(file), weights_only=True)
-    except Exception as error:
-        raise ValueError(
-            f"encoder weights: {file} cannot be read ({type(error).__name__}); it is damaged or "
-            "holds more than tensors"
-        ) from error
-    try:
-        state = to_timm_names(state, model)
-        missing = model.load_state_dict(state, strict=False).missing_keys
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"encoder weights: {file} does not fit the model: {error}") from error
-    missing = [key for key in missing if key.startswith(("stem.", "stages."))]
-    if missing:
-        raise ValueError(
-            f"encoder weights: {file} lacks {len(missing)} weights of the model, the first being "
-            f"{missing[0]}; was it made for another model?"
-        )

@@ -2,11 +2,12 @@
 
 `visible` is True where a cell is shown (`b t n hp wp`, patches of `patch_px` pixels). Cells are
 drawn for every image on its own, so that the same place may be hidden in one camera or frame and
-shown in another (MIM4D, arXiv 2403.08760; 30 % of 32-pixel patches are hidden). Nothing here is
-global: a mask is an ordinary tensor that the caller passes on.
+shown in another (MIM4D, arXiv 2403.08760; 30 % of 32-pixel patches are hidden), or once for all
+frames of a camera. Nothing here is global: a mask is an ordinary tensor that the caller passes on.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -45,6 +46,31 @@ def draw_patch_mask(
     visible = torch.zeros(order.shape, dtype=torch.bool)
     visible.scatter_(1, order[:, :num_visible], True)
     return visible.reshape(*shape, hp, wp).to(device)
+
+
+@dataclass(frozen=True)
+class PatchMasking:
+    """How images are masked; see `MaskConfig`.
+
+    Attributes:
+        ratio: Share of hidden cells.
+        patch_px: Side of a cell, pixels.
+        shared_over_time: Whether all frames of a camera hide the same cells.
+    """
+
+    ratio: float
+    patch_px: int
+    shared_over_time: bool = False
+
+    def draw(
+        self, images_shape: Sequence[int], generator: torch.Generator
+    ) -> Bool[Tensor, "b t n hp wp"]:
+        """Draw the visible cells of images `b t n c h w`; see `draw_patch_mask`."""
+        b, t, n, _, h, w = images_shape
+        frames = 1 if self.shared_over_time else t
+        cells_hw = (h // self.patch_px, w // self.patch_px)
+        visible = draw_patch_mask((b, frames, n), cells_hw, self.ratio, generator)
+        return visible.expand(b, t, n, *cells_hw)
 
 
 def hide_padding(

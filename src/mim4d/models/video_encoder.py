@@ -18,8 +18,8 @@ from mim4d.geometry.rigid import compose, invert_rigid
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
-from mim4d.models.lift import Normalise, lift, project_voxels
-from mim4d.models.masked_encoder import MaskedConvNeXt
+from mim4d.models.lifting import LiftGeometry, Lifting, Normalise
+from mim4d.models.masked_encoder import MaskedEncoder
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pixels import unit_colours
@@ -51,18 +51,20 @@ class VideoEncoder(nn.Module):
         neck: Joins the scales.
         depth_head: Maps to projected features and a distribution over depth bins.
         volume_conv: Applied to every lifted volume.
+        lifting: Image features to voxels: `lift_by_lookup` or `lift_by_splat`.
         grid: The voxels, the same in every frame's ego axes.
-        normalise: How cameras that see the same voxel are joined.
+        normalise: How what several cameras say about one voxel is joined; see the lifting.
         half_precision: Run the networks, not the geometry, under bfloat16 autocast. Coordinates
             never pass through it: half precision moves far pixels by half a cell.
     """
 
     def __init__(
         self,
-        image_encoder: MaskedConvNeXt,
+        image_encoder: MaskedEncoder,
         neck: FeaturePyramid,
         depth_head: DepthHead,
         volume_conv: VolumeConv,
+        lifting: Lifting,
         grid: VoxelGrid,
         normalise: Normalise,
         half_precision: bool = False,
@@ -72,6 +74,7 @@ class VideoEncoder(nn.Module):
         self.neck = neck
         self.depth_head = depth_head
         self.volume_conv = volume_conv
+        self.lifting = lifting
         self.grid = grid
         self.normalise = normalise
         self.half_precision = half_precision
@@ -128,28 +131,20 @@ class VideoEncoder(nn.Module):
         ]
 
     def _lift(self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]) -> Tensor:
-        """Lift every level and add the levels up."""
-        bins = self.depth_head.bins
-        m, n = clip.batch_size * clip.num_frames, clip.num_cameras
-        lookup = project_voxels(
-            self.grid.centres_ego.reshape(-1, 3).to(clip.images.device),
-            invert_rigid(ego_from_camera(clip)).flatten(0, 1),
+        """Lift every frame by itself: frames are joined with the batch."""
+        geometry = LiftGeometry(
+            self.grid,
+            self.depth_head.bins,
+            ego_from_camera(clip).flatten(0, 1),
             clip.intrinsics.flatten(0, 1),
-            # An absent image has no picture, so no voxel falls into it.
+            # An absent image has no picture, so it says nothing about any voxel.
             (clip.image_sizes * clip.image_present.unsqueeze(-1)).flatten(0, 1),
             (clip.images.shape[-2], clip.images.shape[-1]),
-            bins.first_m,
-            bins.last_m,
-            bins.num,
         )
-        volumes = [
-            lift(
-                rearrange(level, "(m n) c h w -> m n c h w", m=m, n=n),
-                rearrange(probs, "(m n) d h w -> m n d h w", m=m, n=n),
-                lookup,
-                self.normalise,
-            )
-            for level, probs in zip(features, depth_probs, strict=True)
-        ]
-        z, y, x = self.grid.shape_zyx
-        return rearrange(sum(volumes[1:], volumes[0]), "m c (z y x) -> m c z y x", z=z, y=y, x=x)
+        n = clip.num_cameras
+        return self.lifting(
+            [rearrange(level, "(m n) c h w -> m n c h w", n=n) for level in features],
+            [rearrange(probs, "(m n) d h w -> m n d h w", n=n) for probs in depth_probs],
+            geometry,
+            self.normalise,
+        )

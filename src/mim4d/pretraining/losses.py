@@ -3,7 +3,8 @@
 All lengths are metres, so that a weight means the same in every configuration. The leading axis of
 every tensor counts the clips of the batch; a loss is the plain mean over clips of each clip's own
 masked mean, and a mean over nothing is zero (and has zero gradient). Colour and distance are the
-losses of MIM4D, arXiv 2403.08760; the others are coded in the released code and off there.
+losses of MIM4D, arXiv 2403.08760; smoothness serves training without LiDAR; the others are coded
+in the released code and off there.
 """
 
 import torch
@@ -135,3 +136,32 @@ def depth_cross_entropy(
     near = log_probs.gather(-3, lower.unsqueeze(-3)).squeeze(-3)
     far = log_probs.gather(-3, lower.unsqueeze(-3) + 1).squeeze(-3)
     return masked_mean(-(1 - share) * near - share * far, valid)
+
+
+def inverse_depth_smoothness(
+    inverse_depths: Float[Tensor, "b *m h w"],
+    colours: Float[Tensor, "b *m 3 h w"],
+    valid: Bool[Tensor, "b *m h w"],
+) -> Float[Tensor, ""]:
+    """Mean of |∂²δ| · exp(−|∂²I|), along rows and along columns; δ = inverse depth / its mean.
+
+    Edge-aware smoothness as in Monodepth2 (arXiv 1806.01260), but of second order: the inverse
+    depth of any plane is linear in the image, so that a road costs nothing, where the first order
+    would flatten it. Colour edges count as ten times their size in [0, 1].
+
+    Args:
+        inverse_depths: 1 / z, 1/metre.
+        colours: RGB in [0, 1] of the same cells.
+        valid: Cells that are picture; a difference counts if all three of its cells are.
+    """
+    mean = torch.where(valid, inverse_depths, 0.0).sum(dim=(-1, -2), keepdim=True)
+    mean = mean / valid.sum(dim=(-1, -2), keepdim=True).clamp(min=1)
+    normalised = inverse_depths / mean.clamp(min=1e-6)
+    terms = []
+    for axis in (-1, -2):
+        bend = normalised.diff(n=2, dim=axis).abs()
+        edge = colours.diff(n=2, dim=axis).abs().mean(dim=-3)
+        size = valid.shape[axis] - 2
+        counts = torch.stack([valid.narrow(axis, i, size) for i in range(3)]).all(dim=0)
+        terms.append(masked_mean(bend * (-10 * edge).exp(), counts))
+    return (terms[0] + terms[1]) / 2

@@ -7,7 +7,7 @@ random arrives as `StepChoices`, so that a step can be repeated exactly.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from einops import rearrange, repeat
@@ -19,13 +19,13 @@ from mim4d.data.clip import Clip, separate
 from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
-from mim4d.models.masking import draw_patch_mask, hide_padding
+from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
 from mim4d.models.warp import warp_volume
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
 from mim4d.pretraining.joining import join
-from mim4d.rendering.ray_choice import at_pixels, build_rays, choose_rays
+from mim4d.rendering.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
 
@@ -63,7 +63,10 @@ class Reconstruction:
     """What one forward pass gives.
 
     Attributes:
-        direct: Renderings of every frame's own volume; the leading axis is (b t).
+        direct: Renderings of frames' own volumes; the leading axis joins clips and frames.
+        direct_frames: The frames of each clip that they are of: every one, or the dropped ones.
+        direct_rays: Their rays.
+        direct_targets: Truth of these rays.
         predicted: Renderings of the rebuilt frames; the leading axis is (b k). None without any.
         predicted_rays: The rebuilt frames' rays, in the same order.
         predicted_targets: Truth of these rays.
@@ -71,6 +74,9 @@ class Reconstruction:
     """
 
     direct: Rendering
+    direct_frames: Int[Tensor, "b f"]
+    direct_rays: Rays
+    direct_targets: RayTargets
     predicted: Rendering | None
     predicted_rays: Rays
     predicted_targets: RayTargets
@@ -88,11 +94,11 @@ def frame_points_ego(clip: Clip) -> Float[Tensor, "m p 3"]:
     return transform_points(ego_from_ref, clip.points_ref).flatten(0, 1)
 
 
-def _on_body_of_frames(clip: Clip) -> Bool[Tensor, "m n h w"] | None:
+def _on_body_of_frames(
+    on_body: Bool[Tensor, "b n h w"], num_frames: int
+) -> Bool[Tensor, "m n h w"]:
     """Where cameras see their own car, frames joined with the batch."""
-    if clip.on_body is None:
-        return None
-    return repeat(clip.on_body, "b n h w -> (b t) n h w", t=clip.num_frames)
+    return repeat(on_body, "b n h w -> (b t) n h w", t=num_frames)
 
 
 class MaskedVideoModel(nn.Module):
@@ -102,15 +108,11 @@ class MaskedVideoModel(nn.Module):
         encoder: Clip to volumes.
         decoder: The other frames' volumes to a dropped frame's; None where none is dropped.
         renderer: Volume and rays to colour and distance.
-        mask_ratio: Share of patches hidden in each image.
-        patch_px: Side of a patch, pixels.
+        masking: Which patches are hidden.
         dropping: Which frames are dropped.
-        rays_per_camera: Rays per image and step.
-        near_m: Nearest sample of a ray, metres.
-        use_lidar: Take rays through LiDAR returns first, and supervise their distance.
-        lidar_points: Points of each sweep that a step looks at, drawn at random.
-        sky_fraction: Share of rows at the top where no pixel-only ray starts.
-        occlusion_cell_px: Cell size of the test that drops LiDAR points the camera cannot see.
+        sampling: Which rays are rendered.
+        direct_frames: Frames whose own volumes are rendered: all, or those dropped (all frames of
+            clips from which none is dropped).
     """
 
     def __init__(
@@ -118,55 +120,68 @@ class MaskedVideoModel(nn.Module):
         encoder: VideoEncoder,
         decoder: FrameDecoder | None,
         renderer: NeusRenderer,
-        mask_ratio: float,
-        patch_px: int,
+        masking: PatchMasking,
         dropping: Dropping,
-        rays_per_camera: int,
-        near_m: float,
-        use_lidar: bool,
-        lidar_points: int,
-        sky_fraction: float,
-        occlusion_cell_px: int | None,
+        sampling: RaySampling,
+        direct_frames: Literal["all", "dropped"] = "all",
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.renderer = renderer
-        self.mask_ratio = mask_ratio
-        self.patch_px = patch_px
+        self.masking = masking
         self.dropping = dropping
-        self.rays_per_camera = rays_per_camera
-        self.near_m = near_m
-        self.use_lidar = use_lidar
-        self.lidar_points = lidar_points
-        self.sky_fraction = sky_fraction
-        self.occlusion_cell_px = occlusion_cell_px
+        self.sampling = sampling
+        self.direct_frames = direct_frames
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
         encoded = self.encoder.encode(clip, choices.visible)
         volumes, predicted = encoded.volumes, None
         rays, targets = self._rays_of_dropped(clip, choices)
+        own_rays, own_targets = choices.rays, choices.targets
+        own_volumes, jitter = volumes.flatten(0, 1), choices.direct_jitter
+        own_frames = torch.arange(clip.num_frames, device=volumes.device)
+        own_frames = own_frames.expand(clip.batch_size, -1)
+        if self.direct_frames == "dropped" and choices.dropped.shape[1] > 0:
+            own_frames, frames = choices.dropped, self._joined_index(clip, choices.dropped)
+            own_rays, own_targets = take(own_rays, frames), take(own_targets, frames)
+            own_volumes, jitter = own_volumes[frames], [draw[frames] for draw in jitter]
         with record_function("render"):
-            direct = self.renderer(volumes.flatten(0, 1), choices.rays, choices.direct_jitter)
+            direct = self.renderer(own_volumes, own_rays, jitter)
         if choices.dropped.shape[1] > 0:
             predicted_volume = self.rebuild(volumes, clip, choices.dropped)
             with record_function("render"):
                 predicted = self.renderer(predicted_volume, rays, choices.predicted_jitter)
-        return Reconstruction(direct, predicted, rays, targets, encoded.depth_probs)
+        return Reconstruction(
+            direct,
+            own_frames,
+            own_rays,
+            own_targets,
+            predicted,
+            rays,
+            targets,
+            encoded.depth_probs,
+        )
+
+    @staticmethod
+    def _joined_index(clip: Clip, frames: Int[Tensor, "b k"]) -> Int[Tensor, " m"]:
+        """Places of some frames of each clip along the joined axis (b t)."""
+        clips = torch.arange(clip.batch_size, device=frames.device)[:, None]
+        return (clips * clip.num_frames + frames).flatten()
 
     def _rays_of_dropped(self, clip: Clip, choices: StepChoices) -> tuple[Rays, RayTargets]:
         """Rays and targets of the dropped frames, (b k) joined.
 
-        No ray is valid of a frame that does not exist, or that has no existing frame to be rebuilt
-        from: what the decoder says of it rests on nothing.
+        No ray is valid of a frame without images, or of one all of whose sources are without: what
+        the decoder says of it rests on nothing.
         """
         b = torch.arange(clip.batch_size, device=choices.dropped.device)[:, None]
-        frames = (b * clip.num_frames + choices.dropped).flatten()
+        frames = self._joined_index(clip, choices.dropped)
         rays, targets = take(choices.rays, frames), take(choices.targets, frames)
         sources = source_frames(choices.dropped, clip.num_frames, self.dropping.together)
-        has_source = clip.frame_present[b.unsqueeze(-1), sources].any(dim=-1)
-        counts = (clip.frame_present[b, choices.dropped] & has_source).flatten()
+        has_source = clip.frame_seen[b.unsqueeze(-1), sources].any(dim=-1)
+        counts = (clip.frame_seen[b, choices.dropped] & has_source).flatten()
         return replace(rays, valid=rays.valid & counts.unsqueeze(1)), targets
 
     def rebuild(
@@ -193,7 +208,7 @@ class MaskedVideoModel(nn.Module):
                 source_from_target.flatten(0, 2),
                 self.encoder.grid,
             )
-            present = clip.frame_present[all_b, sources].flatten(0, 1)
+            present = clip.frame_seen[all_b, sources].flatten(0, 1)
             warped = rearrange(warped, "(m s) ... -> m s ...", m=len(present))
             valid = rearrange(valid, "(m s) ... -> m s ...", m=len(present))
             times = clip.frame_times_s
@@ -217,19 +232,16 @@ class MaskedVideoModel(nn.Module):
     def _draw(self, clip: Clip, generator: torch.Generator) -> StepChoices:
         """Draw for a single clip."""
         clip = self._draw_points(clip, generator)
-        b, t, n = clip.images.shape[:3]
         device = clip.images.device
-        patches_hw = (
-            clip.images.shape[-2] // self.patch_px,
-            clip.images.shape[-1] // self.patch_px,
-        )
-        visible = draw_patch_mask((b, t, n), patches_hw, self.mask_ratio, generator, device)
-        dropped = draw_dropped(self.dropping, t, clip.key, generator).unsqueeze(0).to(device)
-        rays, targets = self._draw_rays(clip, generator)
+        visible = self.masking.draw(clip.images.shape, generator).to(device)
+        visible = hide_padding(visible, clip.image_sizes, self.masking.patch_px)
+        dropped = draw_dropped(self.dropping, clip.num_frames, clip.key, generator)
+        dropped = dropped.unsqueeze(0).to(device)
+        rays, targets = self._draw_rays(clip, visible, generator)
         cell_depths, valid_cells = self._cell_depths(clip)
         draw_jitter = self.renderer.draw_jitter
         return StepChoices(
-            visible=hide_padding(visible, clip.image_sizes, self.patch_px),
+            visible=visible,
             dropped=dropped,
             rays=rays,
             targets=targets,
@@ -245,14 +257,17 @@ class MaskedVideoModel(nn.Module):
         The same row numbers are kept in every sweep, which says nothing about where they point.
         """
         num_points = clip.points_ref.shape[2]
-        if num_points <= self.lidar_points:
+        if num_points <= self.sampling.lidar_points:
             return clip
-        kept = torch.randperm(num_points, generator=generator)[: self.lidar_points]
+        kept = torch.randperm(num_points, generator=generator)[: self.sampling.lidar_points]
         kept = kept.to(clip.points_ref.device)
         points, valid = clip.points_ref[:, :, kept], clip.valid_points[:, :, kept]
         return replace(clip, points_ref=points, valid_points=valid)
 
-    def _draw_rays(self, clip: Clip, generator: torch.Generator) -> tuple[Rays, RayTargets]:
+    def _draw_rays(
+        self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"], generator: torch.Generator
+    ) -> tuple[Rays, RayTargets]:
+        sampling = self.sampling
         intrinsics = clip.intrinsics.flatten(0, 1)
         poses = ego_from_camera(clip).flatten(0, 1)
         valid_points = clip.valid_points.flatten(0, 1)
@@ -262,16 +277,29 @@ class MaskedVideoModel(nn.Module):
             intrinsics,
             poses,
             frame_points_ego(clip),
-            valid_points if self.use_lidar else torch.zeros_like(valid_points),
-            rays_per_camera=self.rays_per_camera,
+            valid_points if sampling.use_lidar else torch.zeros_like(valid_points),
+            rays_per_camera=sampling.per_camera,
             generator=generator,
-            min_distance_m=self.near_m,
-            sky_fraction=self.sky_fraction,
-            occlusion_cell_px=self.occlusion_cell_px,
-            on_body=_on_body_of_frames(clip),
+            min_distance_m=sampling.near_m,
+            sky_fraction=sampling.sky_fraction,
+            occlusion_cell_px=sampling.occlusion_cell_px,
+            excluded=self._excluded_pixels(clip, visible),
         )
         images = clip.images.flatten(0, 1)
-        return build_rays(choice, images, intrinsics, poses, self.encoder.grid, self.near_m)
+        return build_rays(choice, images, intrinsics, poses, self.encoder.grid, sampling.near_m)
+
+    def _excluded_pixels(
+        self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"]
+    ) -> Bool[Tensor, "m n h w"] | None:
+        """Pixels without rays, frames joined with the batch; None if there are none."""
+        excluded = []
+        if clip.on_body is not None:
+            excluded.append(_on_body_of_frames(clip.on_body, clip.num_frames))
+        if clip.in_sky is not None:
+            excluded.append(clip.in_sky.flatten(0, 1))
+        if self.sampling.on == "hidden":
+            excluded.append(enlarge_mask(visible.flatten(0, 1), self.masking.patch_px))
+        return torch.stack(excluded).any(dim=0) if excluded else None
 
     def _cell_depths(self, clip: Clip) -> tuple[Tensor, Tensor]:
         """LiDAR depth in each cell of the finest feature map; no cell is valid without LiDAR."""
@@ -279,11 +307,13 @@ class MaskedVideoModel(nn.Module):
         stride = self.encoder.image_encoder.strides[0]
         points_ref = repeat(clip.points_ref, "b t p k -> (b t n) p k", n=n)
         camera_from_ref = invert_rigid(clip.ref_from_camera).flatten(0, 2)
-        usable = clip.valid_points.unsqueeze(2) & clip.image_present.unsqueeze(3) & self.use_lidar
+        usable = clip.valid_points.unsqueeze(2) & clip.image_present.unsqueeze(3)
+        usable = usable & self.sampling.use_lidar
         points_camera = transform_points(camera_from_ref, points_ref)
-        if (on_body := _on_body_of_frames(clip)) is not None:
+        if clip.on_body is not None:
+            on_body = _on_body_of_frames(clip.on_body, t).flatten(0, 1)
             pixels, _ = project(clip.intrinsics.flatten(0, 2), points_camera)
-            usable = usable & ~at_pixels(on_body.flatten(0, 1), pixels).view(b, t, n, -1)
+            usable = usable & ~at_pixels(on_body, pixels).view(b, t, n, -1)
         extent = torch.tensor([h, w], device=points_ref.device).expand(b * t * n, 2)
         depth, _, found = nearest_points(
             points_camera,

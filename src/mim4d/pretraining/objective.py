@@ -7,8 +7,10 @@ Both renderings, the direct volumes' and the rebuilt frame's, answer to the same
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from mim4d.data.clip import Clip
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.losses import (
     colour_l1,
@@ -18,13 +20,27 @@ from mim4d.pretraining.losses import (
     eikonal,
 )
 from mim4d.pretraining.model import Reconstruction, StepChoices
+from mim4d.pretraining.photometric_sources import clip_views
+from mim4d.pretraining.photometric_terms import (
+    PhotometricOptions,
+    RayEvidence,
+    cell_smoothness,
+    gather_evidence,
+    images_of_frames,
+    rendered_cost,
+    swept_cell_cost,
+    swept_ray_terms,
+)
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms; see `LossConfig`."""
+    """Weights of the terms; see `LossConfig`.
+
+    `comparison` says how the photometric terms compare images; None if none of them is asked for.
+    """
 
     colour: float
     distance: float
@@ -32,69 +48,117 @@ class LossWeights:
     eikonal: float
     predicted: float
     depth: float
+    photometric: float = 0.0
+    sweep: float = 0.0
+    sweep_distance: float = 0.0
+    depth_sweep: float = 0.0
+    smoothness: float = 0.0
+    comparison: PhotometricOptions | None = None
+
+    @property
+    def swept(self) -> bool:
+        """Whether some term reads a plane sweep."""
+        return max(self.sweep, self.sweep_distance, self.depth_sweep) > 0
 
 
 def pretraining_losses(
-    reconstruction: Reconstruction, choices: StepChoices, weights: LossWeights, bins: DepthBins
+    reconstruction: Reconstruction,
+    choices: StepChoices,
+    clip: Clip,
+    weights: LossWeights,
+    bins: DepthBins,
 ) -> dict[str, Tensor]:
     """Every term unweighted, by name, and their weighted sum as `loss`.
 
     Each is the mean over the clips of the batch of what the clip alone would give. `distance` and
     `predicted_distance` are mean absolute errors in metres. What is rebuilt is there only if
     frames were dropped.
+
+    Args:
+        reconstruction: What the model made of the batch.
+        choices: What was drawn for the step.
+        clip: The batch; the photometric terms compare its images.
+        weights: A term whose weight is 0 is left out, but for the errors of LiDAR rays.
+        bins: The depth head's.
     """
-    num_clips = choices.visible.shape[0]
-    direct = _terms(reconstruction.direct, choices.rays, choices.targets, weights, num_clips)
-    loss, named = _weighted_sum(direct, weights), {}
+    evidence = None
+    if weights.comparison is not None:
+        evidence = gather_evidence(clip, choices.targets, weights.comparison, bins, weights.swept)
+    terms = _Terms(weights, clip, bins)
+    direct = terms.of_rays(
+        reconstruction.direct,
+        reconstruction.direct_rays,
+        reconstruction.direct_targets,
+        evidence and evidence.take(images_of_frames(clip, reconstruction.direct_frames)),
+    )
+    cells = terms.of_cells(reconstruction.depth_probs, choices, evidence)
+    loss = terms.weighted_sum(direct) + terms.weighted_sum(cells)
+    predicted: dict[str, Tensor] = {}
     if reconstruction.predicted is not None:
-        predicted = _terms(
+        predicted = terms.of_rays(
             reconstruction.predicted,
             reconstruction.predicted_rays,
             reconstruction.predicted_targets,
-            weights,
-            num_clips,
+            evidence and evidence.take(images_of_frames(clip, choices.dropped)),
         )
-        loss = loss + weights.predicted * _weighted_sum(predicted, weights)
-        named = {f"predicted_{name}": value for name, value in predicted.items()}
-    if weights.depth > 0:
-        named["depth"] = depth_cross_entropy(
-            reconstruction.depth_probs,
-            choices.cell_depths,
-            choices.valid_cells,
-            bins.first_m,
-            bins.last_m,
-        )
-        loss = loss + weights.depth * named["depth"]
-    return {"loss": loss, **direct, **named}
+        loss = loss + weights.predicted * terms.weighted_sum(predicted)
+    named = {f"predicted_{name}": value for name, value in predicted.items()}
+    return {"loss": loss, **direct, **named, **cells}
 
 
-def _terms(
-    rendering: Rendering, rays: Rays, targets: RayTargets, weights: LossWeights, num_clips: int
-) -> dict[str, Tensor]:
-    """Terms of renderings whose leading axis joins the clips and their frames."""
+@dataclass(frozen=True)
+class _Terms:
+    """The terms of one step by name, unweighted."""
 
-    def by_clip(values: Tensor) -> Tensor:
-        return values.unflatten(0, (num_clips, -1))
+    weights: LossWeights
+    clip: Clip
+    bins: DepthBins
 
-    valid = by_clip(rays.valid)
-    measured = valid & by_clip(targets.valid_distances)
-    distances, measured_at = by_clip(rendering.distances), by_clip(targets.distances)
-    terms = {
-        "colour": colour_l1(by_clip(rendering.colours), by_clip(targets.colours), valid),
-        "distance": distance_l1(distances, measured_at, measured),
-        "relative_distance": distance_relative(distances, measured_at, measured),
-    }
-    if weights.eikonal > 0:
-        terms["eikonal"] = eikonal(by_clip(rendering.sdf_gradient), valid)
-    return terms
+    def of_rays(
+        self, rendering: Rendering, rays: Rays, targets: RayTargets, evidence: RayEvidence | None
+    ) -> dict[str, Tensor]:
+        """Terms of renderings whose leading axis joins the clips and their frames."""
 
+        def by_clip(values: Tensor) -> Tensor:
+            return values.unflatten(0, (self.clip.batch_size, -1))
 
-def _weighted_sum(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
-    factors = {
-        "colour": weights.colour,
-        "distance": weights.distance,
-        "relative_distance": weights.relative_distance,
-        "eikonal": weights.eikonal,
-    }
-    weighted = [factors[name] * term for name, term in terms.items()]
-    return torch.stack(weighted).sum()
+        valid = by_clip(rays.valid)
+        measured = valid & by_clip(targets.valid_distances)
+        distances, measured_at = by_clip(rendering.distances), by_clip(targets.distances)
+        terms = {
+            "colour": colour_l1(by_clip(rendering.colours), by_clip(targets.colours), valid),
+            "distance": distance_l1(distances, measured_at, measured),
+            "relative_distance": distance_relative(distances, measured_at, measured),
+        }
+        if self.weights.eikonal > 0:
+            terms["eikonal"] = eikonal(by_clip(rendering.sdf_gradient), valid)
+        if evidence is not None and self.weights.photometric > 0:
+            terms["photometric"] = rendered_cost(rendering, evidence, self.clip.batch_size)
+        if evidence is not None and max(self.weights.sweep, self.weights.sweep_distance) > 0:
+            terms["sweep"], terms["sweep_distance"] = swept_ray_terms(
+                rendering, rays.far, evidence, self.clip.batch_size
+            )
+        return terms
+
+    def of_cells(
+        self,
+        depth_probs: Float[Tensor, "b t n d hf wf"],
+        choices: StepChoices,
+        evidence: RayEvidence | None,
+    ) -> dict[str, Tensor]:
+        """Terms of the lifting's depth distributions."""
+        bins, terms = self.bins, {}
+        if self.weights.depth > 0:
+            terms["depth"] = depth_cross_entropy(
+                depth_probs, choices.cell_depths, choices.valid_cells, bins.first_m, bins.last_m
+            )
+        if evidence is not None and self.weights.depth_sweep > 0:
+            terms["depth_sweep"] = swept_cell_cost(depth_probs, evidence, bins)
+        if self.weights.smoothness > 0:
+            terms["smoothness"] = cell_smoothness(depth_probs, clip_views(self.clip), bins)
+        return terms
+
+    def weighted_sum(self, terms: dict[str, Tensor]) -> Tensor:
+        """Sum of the terms, each times the weight of the same name."""
+        weighted = [getattr(self.weights, name) * term for name, term in terms.items()]
+        return torch.stack(weighted).sum() if weighted else torch.zeros(())

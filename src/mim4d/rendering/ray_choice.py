@@ -8,6 +8,7 @@ MIM4D, arXiv 2403.08760, section 3.3.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,31 @@ from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.pixels import unit_colours
 from mim4d.rendering.rays import Rays, RayTargets, make_rays, rays_through_pixels
+
+RaysOn = Literal["everywhere", "hidden"]
+
+
+@dataclass(frozen=True)
+class RaySampling:
+    """Where the rays of a step go; see `RenderConfig`.
+
+    Attributes:
+        per_camera: Rays per image.
+        near_m: Nearest sample of a ray, and nearest LiDAR point that is used, metres.
+        use_lidar: Take rays through LiDAR returns first, and supervise their distance.
+        lidar_points: Points of each sweep that a step looks at, drawn at random.
+        sky_fraction: Share of rows at the top where no pixel-only ray starts.
+        occlusion_cell_px: Cell size of the test that drops LiDAR points the camera cannot see.
+        on: Whether rays go through any pixel, or through hidden patches only.
+    """
+
+    per_camera: int
+    near_m: float
+    use_lidar: bool
+    lidar_points: int
+    sky_fraction: float = 0.0
+    occlusion_cell_px: int | None = None
+    on: RaysOn = "everywhere"
 
 
 @dataclass(frozen=True)
@@ -54,13 +80,13 @@ def choose_rays(
     min_distance_m: float = 2.5,
     sky_fraction: float = 0.0,
     occlusion_cell_px: int | None = None,
-    on_body: Bool[Tensor, "b n h w"] | None = None,
+    excluded: Bool[Tensor, "b n h w"] | None = None,
 ) -> RayChoice:
     """Per camera, LiDAR points in its picture without repetition, then random pixels.
 
     Args:
         image_sizes: Rows and columns of picture in each image, padding excluded.
-        image_present: Cameras without an image choose nothing.
+        image_present: Cameras without an image, or with one that is all padding, choose nothing.
         intrinsics: Pixels.
         ego_from_camera: Pose of each camera in the frame of the points.
         points_ego: LiDAR points of the target frame; may be none (`p` = 0).
@@ -71,31 +97,32 @@ def choose_rays(
         sky_fraction: Share of the picture's rows, from the top, that random pixels avoid.
         occlusion_cell_px: Drop points that the LiDAR sees and the camera does not (see
             `hidden_points`), with cells of this size; None keeps all.
-        on_body: Pixels that show the car itself: no ray goes through them.
+        excluded: Pixels through which no ray goes; a camera that has no other gives no rays.
     """
     with torch.autocast(device_type=points_ego.device.type, enabled=False):
         camera_from_ego = invert_rigid(ego_from_camera)
         points_camera = transform_points(camera_from_ego, points_ego[:, None])  # b n p 3
         projected, depth = project(intrinsics, points_camera)
     distances = points_camera.norm(dim=-1)
+    image_present = image_present & (image_sizes > 0).all(dim=-1)
     columns_rows = image_sizes.flip(-1)[:, :, None]
     usable = ((projected >= 0) & (projected < columns_rows)).all(dim=-1) & (depth > 1e-5)
     usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)
-    if on_body is not None:
-        usable &= ~at_pixels(on_body, projected)
     if occlusion_cell_px is not None:
         usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px)
+    if excluded is not None:
+        usable &= ~at_pixels(excluded, projected)
 
     keys = torch.rand(usable.shape, generator=generator).to(points_ego.device)
     count = min(rays_per_camera, points_ego.shape[1])
     top = torch.where(usable, keys, -1.0).topk(count, dim=-1)
     from_point = F.pad(top.values >= 0, (0, rays_per_camera - count))
     order = F.pad(top.indices, (0, rays_per_camera - count))
-    if on_body is None:
+    if excluded is None:
         pixels = random_pixels(image_sizes, rays_per_camera, generator, sky_fraction)
         exists = image_present.unsqueeze(-1).expand(-1, -1, rays_per_camera)
     else:
-        free = free_pixels(image_sizes, on_body, sky_fraction)
+        free = free_pixels(image_sizes, excluded, sky_fraction)
         pixels, any_free = random_free_pixels(free, rays_per_camera, generator)
         exists = image_present.unsqueeze(-1) & (any_free.unsqueeze(-1) | from_point)
     chosen = torch.zeros_like(from_point, dtype=distances.dtype)
@@ -130,13 +157,13 @@ def random_pixels(
 
 
 def free_pixels(
-    image_sizes: Int[Tensor, "b n 2"], on_body: Bool[Tensor, "b n h w"], sky_fraction: float
+    image_sizes: Int[Tensor, "b n 2"], excluded: Bool[Tensor, "b n h w"], sky_fraction: float
 ) -> Bool[Tensor, "b n h w"]:
-    """Pixels of each picture below its `sky_fraction` that do not show the car itself."""
+    """Pixels of each picture below its `sky_fraction` that are not excluded."""
     rows, columns = image_sizes[..., None, None, 0], image_sizes[..., None, None, 1]
-    v = torch.arange(on_body.shape[-2], device=rows.device)[:, None]
-    u = torch.arange(on_body.shape[-1], device=rows.device)
-    return ~on_body & (v >= (rows * sky_fraction).floor()) & (v < rows) & (u < columns)
+    v = torch.arange(excluded.shape[-2], device=rows.device)[:, None]
+    u = torch.arange(excluded.shape[-1], device=rows.device)
+    return ~excluded & (v >= (rows * sky_fraction).floor()) & (v < rows) & (u < columns)
 
 
 def random_free_pixels(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mim4d.rendering.compositing import render_colour, render_distance, render_weights
 from mim4d.rendering.neus import alpha_from_sdf
@@ -64,6 +65,9 @@ class NeusRenderer(nn.Module):
         sample_at: Where in its section a sample lies. `start` is the released sampler as a whole
             (see `importance_edges`), kept for parity.
         alpha_epsilon: See `alpha_from_sdf`; 1e-5 is the released value.
+        chunk_rays: Render at most so many rays at once, over all volumes of a batch, and compute
+            again for the gradient what lies between: the same values for less memory and more
+            time. None renders all at once.
 
     Raises:
         ValueError: If `num_importance` is not a multiple of `importance_steps`.
@@ -79,6 +83,7 @@ class NeusRenderer(nn.Module):
         importance_sharpness_per_m: float = 1.25,
         sample_at: SampleAt = "middle",
         alpha_epsilon: float = 0.0,
+        chunk_rays: int | None = None,
     ) -> None:
         super().__init__()
         if importance_steps > 0 and num_importance % importance_steps:
@@ -93,6 +98,7 @@ class NeusRenderer(nn.Module):
         self.importance_sharpness_per_m = importance_sharpness_per_m
         self.sample_at: SampleAt = sample_at
         self.alpha_epsilon = alpha_epsilon
+        self.chunk_rays = chunk_rays
 
     def draw_jitter(self, rays: Rays, generator: torch.Generator) -> list[Float[Tensor, "b r"]]:
         """One random number in [0, 1) per ray for each sampling step, the same on any device."""
@@ -116,7 +122,34 @@ class NeusRenderer(nn.Module):
         """
         # One copy here instead of one per lookup: the lookups then read the voxels in place.
         volume = volume.contiguous(memory_format=torch.channels_last_3d)
-        edges = self.sample_edges(volume, rays, jitter)
+        b, r = rays.near.shape
+        chunk = r if self.chunk_rays is None else max(1, self.chunk_rays // b)
+        if chunk >= r:
+            return self._composite(volume, rays, self.sample_edges(volume, rays, jitter))
+        parts = []
+        for part, stretch in _chunks(rays, chunk):
+            drawn = None if jitter is None else [draw[:, stretch] for draw in jitter]
+            edges = self.sample_edges(volume, part, drawn)
+            # Nothing random happens in there, so there is no state to keep for the second time.
+            parts.append(
+                checkpoint(
+                    self._composite,
+                    volume,
+                    part,
+                    edges,
+                    use_reentrant=False,
+                    preserve_rng_state=False,
+                )
+            )
+        return _join(parts)
+
+    def _composite(
+        self,
+        volume: Float[Tensor, "b c z y x"],
+        rays: Rays,
+        edges: Float[Tensor, "b r e"],
+    ) -> Rendering:
+        """Ask the field in each section, and composite."""
         distances = sample_distances(edges, self.sample_at)
         samples = self.field(volume, _points(rays, distances), rays.directions)
         alpha = alpha_from_sdf(
@@ -185,16 +218,21 @@ def render_chunked(
 ) -> Rendering:
     """Evaluate many rays (whole images) without gradient, `chunk` rays of each clip at a time."""
     volume = volume.contiguous(memory_format=torch.channels_last_3d)
-    parts = [renderer(volume, part) for part in _chunks(rays, chunk)]
+    return _join([renderer(volume, part) for part, _ in _chunks(rays, chunk)])
+
+
+def _chunks(rays: Rays, chunk: int) -> Iterator[tuple[Rays, slice]]:
+    """`chunk` rays of each clip at a time, and which they are."""
+    for start in range(0, rays.near.shape[1], chunk):
+        part = slice(start, start + chunk)
+        yield Rays(**{f.name: getattr(rays, f.name)[:, part] for f in fields(Rays)}), part
+
+
+def _join(parts: list[Rendering]) -> Rendering:
+    """Renderings of the parts of a bundle of rays as one."""
     return Rendering(
         **{f.name: torch.cat([getattr(p, f.name) for p in parts], dim=1) for f in fields(Rendering)}
     )
-
-
-def _chunks(rays: Rays, chunk: int) -> Iterator[Rays]:
-    for start in range(0, rays.near.shape[1], chunk):
-        stop = start + chunk
-        yield Rays(**{f.name: getattr(rays, f.name)[:, start:stop] for f in fields(Rays)})
 
 
 def _points(rays: Rays, distances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r s 3"]:

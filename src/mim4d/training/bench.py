@@ -8,6 +8,7 @@ own cost, the same for every small operation, does not count as ours.
 import statistics
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -16,13 +17,14 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from mim4d.build import build_dataset, build_model
 from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip, collate
+from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, peak_bytes
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.optim import build_optimizer
 
 STAGES = ("choose", "encode", "lift", "decode", "render", "losses", "backward", "optimiser")
-_WARM_UP = 2
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class StepTimes:
         step_s: Median of the whole step without loading.
         fastest_s: Fastest step.
         slowest_s: Slowest step.
-        stages_s: By stage; they add up to `step_s` but for what lies between stages.
+        stages_s: By stage; they add up to `step_s` but for what lies between stages. Empty if not
+            asked for.
         peak_bytes: Largest memory of the process (CPU) or of the device.
         what: What was measured.
     """
@@ -63,26 +66,49 @@ class StepTimes:
 
 
 def bench_step(
-    config: RunConfig, data: Path, steps: int, version: str | None, device: Device
+    config: RunConfig,
+    data: Path,
+    steps: int,
+    version: str | None,
+    device: Device,
+    *,
+    warm_up: int = 2,
+    stages: bool = True,
 ) -> StepTimes:
-    """Measure `steps` training steps of a preset on the first clips of a data set."""
+    """Measure training steps of a preset on the first clips of a data set.
+
+    Args:
+        config: The preset.
+        data: Folder of the data set.
+        steps: How many steps are measured.
+        version: Version folder, where there are several.
+        device: Where to compute.
+        warm_up: Steps before them that are not measured; the first is slower and takes the memory
+            of the optimiser.
+        stages: Run as many steps again under the profiler, for the stages' shares.
+
+    Raises:
+        ValueError: If there is no step to measure.
+    """
     if steps < 1:
         raise ValueError(f"--steps {steps}: expected at least 1")
+    if warm_up < 0:
+        raise ValueError(f"--warm-up {warm_up}: expected 0 or more")
     accelerator = choose_accelerator(device)
     dataset = build_dataset(config, data, "train", version)
     size = config.optim.batch_size
-    dataset[0]  # the first reading also warms the file cache
+    indices = _whole_clips(dataset, size)  # the first reading also warms the file cache
     start = time.perf_counter()
-    clip = collate([dataset[i % len(dataset)] for i in range(size)])
+    clip = collate([dataset[i] for i in indices])
     load_s = time.perf_counter() - start
     torch.manual_seed(config.seed)
     module = PretrainingModule(build_model(config), config).to(accelerator)
     batch = clip.to(accelerator)
     optimizer, _ = build_optimizer(module.model, module.model.encoder.image_encoder, config.optim)
-    times = [_timed_step(module, batch, optimizer, step) for step in range(_WARM_UP + steps)]
-    times = times[_WARM_UP:]
+    times = [_timed_step(module, batch, optimizer, step) for step in range(warm_up + steps)]
+    times = times[warm_up:]
     peak = peak_bytes(accelerator)
-    shares = _stage_shares(module, batch, optimizer, steps)
+    shares = _stage_shares(module, batch, optimizer, steps) if stages else {}
     step_s = statistics.median(times)
     return StepTimes(
         load_s,
@@ -94,6 +120,17 @@ def bench_step(
         f"{describe(config, clip, len(dataset))}; {accelerator}, {config.precision}, "
         f"{torch.get_num_threads()} threads",
     )
+
+
+def _whole_clips(dataset: NuscenesDataset, count: int) -> list[int]:
+    """The first clips of which every frame exists, repeated if there are too few of them.
+
+    At the start of a scene, frames before the first do not exist.
+    """
+    looked_at = range(min(len(dataset), _LOOKED_AT))
+    whole = (i for i in looked_at if dataset[i].frame_present.all())
+    found = list(islice(whole, count)) or [0]
+    return [found[k % len(found)] for k in range(count)]
 
 
 def _timed_step(

@@ -69,6 +69,7 @@ def estimate_cost(
 def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1) -> str:
     """What will be trained on what, in a line."""
     _, t, n, _, h, w = clip.images.shape
+    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     optim = config.optim
     shape = StepShape(optim.batch_size, optim.accumulate, world_size)
     factors = [f"{optim.batch_size} clip(s)"]
@@ -77,9 +78,10 @@ def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1)
     size = factors[0]
     if len(factors) > 1:
         size = f"{shape.clips_per_step} clips ({' × '.join(factors)})"
+    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     return (
         f"{config.preset}: {optim.steps} steps of {size}, drawn "
-        f"from {num_clips}; a clip is {t} frames × {n} cameras at {h}×{w}"
+        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}"
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
+from mim4d.build import build_comparison
 from mim4d.config import RunConfig
 from mim4d.config_json import config_to_json
 from mim4d.data.clip import Clip
@@ -50,6 +51,12 @@ class PretrainingModule(pl.LightningModule):
             eikonal=config.loss.eikonal_weight,
             predicted=config.loss.predicted_weight,
             depth=config.loss.depth_weight,
+            photometric=config.loss.photometric_weight,
+            sweep=config.loss.sweep_weight,
+            sweep_distance=config.loss.sweep_distance_weight,
+            depth_sweep=config.loss.depth_sweep_weight,
+            smoothness=config.loss.smoothness_weight,
+            comparison=build_comparison(config),
         )
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
@@ -80,7 +87,7 @@ class PretrainingModule(pl.LightningModule):
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
             bins = self.model.encoder.depth_head.bins
-            return pretraining_losses(reconstruction, choices, self.weights, bins)
+            return pretraining_losses(reconstruction, choices, clip, self.weights, bins)
 
     def configure_gradient_clipping(
         self,

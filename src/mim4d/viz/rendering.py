@@ -19,13 +19,16 @@ from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
-from mim4d.data.truth import has_truth
 from mim4d.evaluation import (
     MAX_M,
     MIN_M,
     EvaluatedView,
     FramePrediction,
+    RenderedFrame,
+    TruthReader,
+    frame_volumes,
     predict_frame,
+    render_frame,
     spread,
 )
 from mim4d.loading import load_model
@@ -33,7 +36,6 @@ from mim4d.metrics.distance import distance_errors
 from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
 from mim4d.pixels import unit_colours
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.rendering.renderer import render_chunked
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.record import was_trained_on
 from mim4d.viz.canvas import (
@@ -70,8 +72,7 @@ class RenderedClip:
         frame: The frame that is rendered and, for the rebuilt volume, dropped.
         visible: A mask like those of training.
         prediction: With unmasked inputs.
-        masked_colours: Direct volume with only the visible patches as inputs.
-        masked_m: The same, distance along the ray, metres.
+        masked: Direct volume with only the visible patches as inputs.
         truth: True distance along the rays, metres; NaN where unknown or outside the grid.
         truth_name: What served as truth.
         valid: Rays that exist and cross the grid.
@@ -81,8 +82,7 @@ class RenderedClip:
     frame: int
     visible: Bool[Tensor, "b t n hp wp"]
     prediction: FramePrediction
-    masked_colours: Float[Tensor, "n h w 3"]
-    masked_m: Float[Tensor, "n h w"]
+    masked: RenderedFrame
     truth: Float[Tensor, "n h w"]
     truth_name: str
     valid: Bool[Tensor, "n h w"]
@@ -158,18 +158,17 @@ def render_clip(
     drawn = draw_patch_mask(tuple(clip.images.shape[:3]), patches, config.mask.ratio, generator)
     visible = hide_padding(drawn, clip.image_sizes, config.mask.patch_px)
     moved = clip.to(accelerator)
-    truth = view.truth(dataset, index, clip)
-    volumes = model.encoder(moved, visible.to(accelerator))
-    masked = render_chunked(model.renderer, volumes[:, view.frame], view.rays(moved))
+    reader = TruthReader(dataset, view)
+    truth = reader.distances(index, clip)
+    masked = frame_volumes(model, moved, view.frame, visible.to(accelerator)).direct
     return RenderedClip(
         clip=clip,
         frame=view.frame,
         visible=visible,
         prediction=predict_frame(model, moved, view),
-        masked_colours=masked.colours[0].cpu().unflatten(0, truth.shape),
-        masked_m=masked.distances[0].cpu().unflatten(0, truth.shape),
+        masked=render_frame(model, masked, moved, view),
         truth=truth,
-        truth_name="exact distance" if has_truth(dataset.tables.root) else "LiDAR",
+        truth_name=reader.name,
         valid=view.rays(clip).valid[0].unflatten(0, truth.shape),
     )
 
@@ -285,20 +284,30 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
     def error(distances: Tensor) -> _Values:
         return _Values((distances.float() - truth).abs() / truth, relative)
 
+    def colour(seen_through: RenderedFrame) -> _Colours:
+        return _Colours(seen_through.colours, lattice)
+
+    seen_by = {"direct volume": full.direct}
+    if full.rebuilt is not None:
+        seen_by["rebuilt frame"] = full.rebuilt
+    masked = rendered.masked.distances_m
     return [
         ("input", _Colours(images, sizes)),
-        ("direct volume:\ncolour", _Colours(full.direct_colours, lattice)),
-        ("rebuilt frame:\ncolour", _Colours(full.rebuilt_colours, lattice)),
+        *((f"{name}:\ncolour", colour(each)) for name, each in seen_by.items()),
         (f"truth:\n{rendered.truth_name}", _Values(truth, distance)),
-        ("direct volume:\ndistance", seen(full.direct_m)),
-        ("rebuilt frame:\ndistance", seen(full.rebuilt_m)),
-        (f"direct: error\nAbsRel {abs_rel(full.direct_m, truth):.3f}", error(full.direct_m)),
-        (f"rebuilt: error\nAbsRel {abs_rel(full.rebuilt_m, truth):.3f}", error(full.rebuilt_m)),
+        *((f"{name}:\ndistance", seen(each.distances_m)) for name, each in seen_by.items()),
+        *(
+            (
+                f"{name.split()[0]}: error\nAbsRel {abs_rel(each.distances_m, truth):.3f}",
+                error(each.distances_m),
+            )
+            for name, each in seen_by.items()
+        ),
         (f"masked input,\n{mask_ratio:.0%} hidden", _Colours(hidden, sizes)),
-        ("from masked input,\ndirect: colour", _Colours(rendered.masked_colours, lattice)),
+        ("from masked input,\ndirect: colour", colour(rendered.masked)),
         (
-            f"from masked input,\ndirect: distance\nAbsRel {abs_rel(rendered.masked_m, truth):.3f}",
-            seen(rendered.masked_m),
+            f"from masked input,\ndirect: distance\nAbsRel {abs_rel(masked, truth):.3f}",
+            seen(masked),
         ),
     ]
 
@@ -306,13 +315,15 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
 def _draw_words(canvas: Canvas, grid: PanelGrid, rendered: RenderedClip, title: str) -> None:
     clip, truth = rendered.clip, rendered.truth
     full = rendered.prediction
+    errors = f"direct {abs_rel(full.direct.distances_m, truth):.3f}"
+    if full.rebuilt is not None:
+        errors += f", rebuilt {abs_rel(full.rebuilt.distances_m, truth):.3f}"
     canvas.text(grid.left, 18, title, size_px=22, weight="bold")
     canvas.text(
         grid.left,
         50,
         f"key sample {clip.key_tokens[0]} · frame {rendered.frame + 1} of {clip.num_frames} · "
-        f"AbsRel of this clip: direct {abs_rel(full.direct_m, truth):.3f}, rebuilt "
-        f"{abs_rel(full.rebuilt_m, truth):.3f}",
+        f"AbsRel of this clip: {errors}",
         size_px=14.5,
         color=FAINT,
     )

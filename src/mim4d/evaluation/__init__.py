@@ -1,0 +1,39 @@
+"""How well a run measures distance, renders colour and knows free space on held-out clips.
+
+`run` does it, `view` says what is looked at, `truth` what is true of it, `predict` what the model
+says, `baselines` what needs no learning; `scores` and `table` make numbers and text of both.
+Definitions: docs/evaluation.md.
+"""
+
+from mim4d.evaluation.predict import (
+    FramePrediction,
+    RenderedFrame,
+    frame_volumes,
+    predict_frame,
+    render_frame,
+)
+from mim4d.evaluation.run import evaluate_run
+from mim4d.evaluation.scores import Row
+from mim4d.evaluation.table import BEAMS, COLUMNS, ROW_NAMES, Evaluation
+from mim4d.evaluation.truth import FrameTruth, TruthReader
+from mim4d.evaluation.view import MAX_M, MIN_M, EvaluatedView, spread
+
+__all__ = [
+    "BEAMS",
+    "COLUMNS",
+    "MAX_M",
+    "MIN_M",
+    "ROW_NAMES",
+    "EvaluatedView",
+    "Evaluation",
+    "FramePrediction",
+    "FrameTruth",
+    "RenderedFrame",
+    "Row",
+    "TruthReader",
+    "evaluate_run",
+    "frame_volumes",
+    "predict_frame",
+    "render_frame",
+    "spread",
+]

@@ -1,0 +1,60 @@
+"""Distances that need no learning: flat ground, and the usual distance at every pixel.
+
+Metres along the ray, in images of the lattice.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mim4d.data.clip import Clip
+from mim4d.data.splits import resolve_split
+from mim4d.data.truth import has_truth
+from mim4d.evaluation.truth import TruthReader
+from mim4d.evaluation.view import EvaluatedView, spread
+
+TRAINING_CLIPS = 512
+"""Most training clips that the usual distances are taken from, evenly spread."""
+
+
+def flat_ground(clip: Clip, view: EvaluatedView) -> Float[Tensor, "n h w"]:
+    """Distance of each ray to the plane z = 0 of the frame's ego axes, but no farther than `far`.
+
+    Rays that do not go down end where they leave the grid.
+    """
+    rays = view.rays(clip)
+    height, slope = rays.origins[0, :, 2], rays.directions[0, :, 2]
+    down = slope < -1e-6
+    to_ground = torch.where(down, -height / torch.where(down, slope, -1.0), torch.inf)
+    return view.images(to_ground.clamp(min=0).minimum(rays.far[0]))
+
+
+def usual_distances(training: TruthReader) -> dict[str, Float[Tensor, "n h w"]]:
+    """Mean and median distance of the training scenes at every pixel of every camera.
+
+    Only for data sets with exact distances and a list of splits: a mean over a few LiDAR points
+    per pixel, or over the evaluated scenes themselves, would say nothing.
+    """
+    dataset = training.dataset
+    tables = dataset.tables
+    split = resolve_split(tables.root, tables.version, tables.scene_names, "train")
+    if not has_truth(tables.root) or split.origin == "all":
+        return {}
+    indices = spread(len(dataset), TRAINING_CLIPS)
+    return pixel_constants(torch.stack([training.distances(i, dataset[i]) for i in indices]))
+
+
+def pixel_constants(seen: Float[Tensor, "k n h w"]) -> dict[str, Float[Tensor, "n h w"]]:
+    """Mean and median over `k` frames of each pixel of each camera, leaving out NaN.
+
+    A pixel that never counted gets its camera's constant.
+    """
+    cameras = seen.transpose(0, 1).flatten(1)
+    constants = {
+        "pixel_mean": (seen.nanmean(dim=0), cameras.nanmean(dim=1)),
+        "pixel_median": (seen.nanmedian(dim=0).values, cameras.nanmedian(dim=1).values),
+    }
+    return {
+        name: torch.where(by_pixel.isnan(), by_camera[:, None, None], by_pixel)
+        for name, (by_pixel, by_camera) in constants.items()
+    }

@@ -1,0 +1,111 @@
+"""What a model says about one frame: its own volume and the rebuilt one, both rendered.
+
+Inputs are unmasked unless a mask is given. Volumes lie in the frame's ego axes, distances are along
+the ray in metres: d̂ = Σw·d + (1 − Σw)·far.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mim4d.data.clip import Clip
+from mim4d.evaluation.view import EvaluatedView
+from mim4d.models.masking import hide_padding
+from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.renderer import render_chunked
+
+
+@dataclass(frozen=True)
+class RenderedFrame:
+    """One frame seen through one volume, per camera.
+
+    Attributes:
+        colours: RGB in [0, 1].
+        distances_m: Along the ray.
+    """
+
+    colours: Float[Tensor, "n h w 3"]
+    distances_m: Float[Tensor, "n h w"]
+
+
+@dataclass(frozen=True)
+class FramePrediction:
+    """One frame seen through both of its volumes.
+
+    Attributes:
+        direct: Through the volume of its own images.
+        rebuilt: Through the volume made of the other frames; None in a clip of one frame.
+    """
+
+    direct: RenderedFrame
+    rebuilt: RenderedFrame | None
+
+
+@dataclass(frozen=True)
+class FrameVolumes:
+    """The volumes of one frame, in its ego axes; `rebuilt` is None in a clip of one frame."""
+
+    direct: Float[Tensor, "1 c z y x"]
+    rebuilt: Float[Tensor, "1 c z y x"] | None
+
+
+@torch.no_grad()
+def frame_volumes(
+    model: MaskedVideoModel,
+    clip: Clip,
+    frame: int,
+    visible: Bool[Tensor, "b t n hp wp"] | None = None,
+) -> FrameVolumes:
+    """Encode a single clip (b = 1) and rebuild one of its frames.
+
+    Args:
+        model: In evaluation mode.
+        clip: On the model's device.
+        frame: The frame.
+        visible: Patches the encoder may see; None shows all.
+    """
+    if visible is None:
+        rows, columns = (size // model.masking.patch_px for size in clip.images.shape[-2:])
+        shape = (*clip.images.shape[:3], rows, columns)
+        visible = torch.ones(shape, dtype=torch.bool, device=clip.images.device)
+    volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.masking.patch_px))
+    rebuilt = None
+    if model.decoder is not None and clip.num_frames > 1:
+        rebuilt = model.rebuild(volumes, clip, torch.tensor([[frame]], device=volumes.device))
+    return FrameVolumes(volumes[:, frame], rebuilt)
+
+
+def render_frame(
+    model: MaskedVideoModel,
+    volume: Float[Tensor, "1 c z y x"],
+    clip: Clip,
+    view: EvaluatedView,
+) -> RenderedFrame:
+    """Render the lattice of rays through a volume of the view's frame; leaves on the CPU."""
+    rendering = render_chunked(model.renderer, volume, view.rays(clip))
+    return RenderedFrame(
+        view.images(rendering.colours[0].cpu()), view.images(rendering.distances[0].cpu())
+    )
+
+
+def predict_frame(
+    model: MaskedVideoModel,
+    clip: Clip,
+    view: EvaluatedView,
+    visible: Bool[Tensor, "b t n hp wp"] | None = None,
+) -> FramePrediction:
+    """Render one frame of a single clip from its own volume and from the rebuilt one.
+
+    Args:
+        model: In evaluation mode.
+        clip: One clip (b = 1) on the model's device.
+        view: The frame and the rays.
+        visible: Patches the encoder may see; None shows all.
+    """
+    volumes = frame_volumes(model, clip, view.frame, visible)
+    direct = render_frame(model, volumes.direct, clip, view)
+    if volumes.rebuilt is None:
+        return FramePrediction(direct, None)
+    return FramePrediction(direct, render_frame(model, volumes.rebuilt, clip, view))

@@ -1,0 +1,87 @@
+"""The part of the configuration that says what a run is taught by; see `config.py`."""
+
+from dataclasses import dataclass
+
+from mim4d.config_checks import require
+
+_COMPARING = (
+    "photometric_weight",
+    "sweep_weight",
+    "sweep_distance_weight",
+    "depth_sweep_weight",
+)
+"""Weights of the losses that compare images."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses; a weight of 0 leaves the loss out."""
+
+    colour_weight: float = 10.0
+    """Mean absolute colour error, colours in [0, 1]."""
+    distance_weight: float = 0.195
+    """Mean absolute distance error, per metre."""
+    relative_distance_weight: float = 0.0
+    """Mean relative distance error, |d̂ − d| / d: for what is near."""
+    eikonal_weight: float = 0.0
+    """Mean squared deviation of the SDF gradient's length from 1."""
+    depth_weight: float = 0.0
+    """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
+    depth is learned through rendering alone."""
+    predicted_weight: float = 1.0
+    """Weight of the rebuilt frame's losses beside those of the direct volumes."""
+    photometric_weight: float = 0.0
+    """Photometric cost between images at the rendered distances (needs no LiDAR)."""
+    sweep_weight: float = 0.0
+    """How badly the weights along a ray explain a plane sweep through the other images."""
+    sweep_distance_weight: float = 0.0
+    """Relative error of the rendered distance against where the weights along the ray and the plane
+    sweep together put the surface."""
+    depth_sweep_weight: float = 0.0
+    """How badly the lifting's depth distributions explain the plane sweep."""
+    smoothness_weight: float = 0.0
+    """Edge-aware second-order smoothness of the lifting's expected inverse depth."""
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether some loss looks into other images of the clip."""
+        return any(getattr(self, name) > 0 for name in _COMPARING)
+
+    def check_no_images_compared(self) -> None:
+        """Refuse the losses that compare images, for clips of a single one."""
+        for name in _COMPARING:
+            weight = getattr(self, name)
+            what = "0 for clips of one image (raise clip.frames or name more of clip.cameras)"
+            require(weight <= 0, f"loss.{name}", weight, what)
+
+
+@dataclass(frozen=True)
+class PhotometricConfig:
+    """How images are compared by the losses that need no LiDAR."""
+
+    sources: int = 4
+    """Images each image is compared with: those of its clip that see most of what it sees."""
+    downscale: int = 2
+    """Images are averaged over so many pixels each way before they are compared."""
+    patch_side: int = 3
+    """Pixels along a side of the compared patches; odd, at least 3."""
+    patch_step_px: float = 2.0
+    """Distance between a patch's pixels, in pixels of the averaged images."""
+    sweep_depths: int = 40
+    """Depths of the plane sweep, in equal ratios over the range of the lifting's bins."""
+    temperature: float = 0.06
+    """Difference in cost (0 to 1) that a plane sweep takes for telling."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("sources", 1), ("downscale", 1), ("sweep_depths", 2)):
+            value = getattr(self, name)
+            require(value >= least, f"photometric.{name}", value, f"at least {least}")
+        require(
+            self.patch_side >= 3 and self.patch_side % 2 == 1,
+            "photometric.patch_side",
+            self.patch_side,
+            "an odd number, at least 3",
+        )
+        for name in ("patch_step_px", "temperature"):
+            value = getattr(self, name)
+            require(value > 0, f"photometric.{name}", value, "a positive number")
