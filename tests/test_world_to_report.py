@@ -75,13 +75,14 @@ def test_view_draws_the_world(folder: Path, tmp_path: Path) -> None:
 
 
 def test_evaluate_prints_and_saves_every_row(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["evaluate", str(folder / "run"), "--data", str(folder / "world"), "--stride", "8"]
-    assert main(argv) == 0
+    assert main([*argv, "--json", str(tmp_path / "numbers.json")]) == 0
     table = capsys.readouterr().out
     assert "held-out" in table
     saved = json.loads((folder / "run" / "evaluation.json").read_text())
+    assert json.loads((tmp_path / "numbers.json").read_text()) == saved
     assert set(saved["rows"]) == {
         "pixel_mean",
         "pixel_median",

@@ -180,7 +180,7 @@ class Render:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure the distance error of a run on held-out scenes, beside its baselines."""
+    """Measure distance, colour and free space of a run on held-out scenes, beside its baselines."""
 
     run: PathArgument
     """Run folder."""
@@ -198,6 +198,8 @@ class Evaluate:
     """Version folder, where there are several."""
     device: Device = "auto"
     """Where to compute."""
+    json: Path | None = None
+    """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
 
 
 @dataclass(frozen=True)

@@ -165,3 +165,18 @@ def test_single_frames_of_overlapping_cameras_are_compared() -> None:
 def test_options_are_checked(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=rf"photometric\.{name}"):
         PhotometricConfig(**{name: value})  # type: ignore[arg-type]
+
+
+def test_direct_volumes_of_dropped_frames_alone_meet_their_own_evidence() -> None:
+    """The same renderings, given as direct and as rebuilt, have the same terms."""
+    config = _config()
+    config = replace(config, render=replace(config.render, direct_frames="dropped"))
+    model, clip = toy_model(config), collate([toy_clip(0), toy_clip(1)])
+    generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
+    choices = model.draw_choices(clip, generators)
+    out = model(clip, choices)
+    assert len(out.direct.distances) == 2
+    out = replace(out, predicted=out.direct)
+    losses = pretraining_losses(out, choices, clip, _weights(), BINS)
+    for name in ("colour", *TERMS):
+        torch.testing.assert_close(losses[name], losses[f"predicted_{name}"])

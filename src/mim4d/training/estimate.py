@@ -78,6 +78,7 @@ def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1)
     size = factors[0]
     if len(factors) > 1:
         size = f"{shape.clips_per_step} clips ({' × '.join(factors)})"
+    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     return (
         f"{config.preset}: {optim.steps} steps of {size}, drawn "
         f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}"

@@ -60,9 +60,10 @@ def write_report(
     curves = draw_curves(run, run / "curves.png")
     sections = [
         _summary(evaluation, facts),
-        "<h2>Distance error</h2>",
+        "<h2>Distance and colour</h2>",
         _table(evaluation),
         _explanation(evaluation),
+        *_beams(evaluation),
         "<h2>Training</h2>",
         figure(Picture(curves, CURVES_CAPTION)),
         "<h2>What the model sees</h2>",
@@ -97,25 +98,35 @@ def _summary(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
 
 
 def _table(evaluation: Evaluation) -> str:
-    rows = [_row("th", "", COLUMNS)]
-    rows += [
-        _row("td", ROW_NAMES[name], evaluation.cells(name), own=name in ("direct", "rebuilt"))
-        for name in evaluation.rows
+    rows = [_row(name, evaluation.cells(name)) for name in evaluation.rows]
+    return _html_table("", COLUMNS, rows)
+
+
+def _beams(evaluation: Evaluation) -> list[str]:
+    """The SDF along LiDAR beams, with its heading; nothing where it was not measured."""
+    if not evaluation.beam_rows:
+        return []
+    rows = [_row(name, evaluation.beam_cells(name)) for name in evaluation.beam_rows]
+    return [
+        "<h2>Free space and surfaces</h2>",
+        _html_table(BEAMS, evaluation.beam_columns, rows),
+        "<p class=note>Along the frame's LiDAR beams, where a camera looks, the first surface of "
+        "the signed distance lies at the measured distance (hit), before it (early) or beyond "
+        "(late), within so many metres; free is the share of places before the return that the "
+        "model leaves free.</p>",
     ]
-    tables = [rows]
-    if evaluation.beam_rows:
-        rows = [_row("th", BEAMS, evaluation.beam_columns)]
-        rows += [
-            _row("td", ROW_NAMES[n], evaluation.beam_cells(n), own=n in ("direct", "rebuilt"))
-            for n in evaluation.beam_rows
-        ]
-        tables.append(rows)
-    return "\n".join("<table>\n" + "\n".join(each) + "\n</table>" for each in tables)
 
 
-def _row(kind: str, name: str, cells: Sequence[str], own: bool = False) -> str:
-    numbers = "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in cells)
-    return f"<tr{' class=own' if own else ''}><th>{escape(name)}</th>{numbers}</tr>"
+def _html_table(corner: str, columns: Sequence[str], rows: Sequence[str]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    lines = [f"<tr><th>{escape(corner)}</th>{head}</tr>", *rows]
+    return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    own = " class=own" if name in ("direct", "rebuilt") else ""
+    numbers = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f"<tr{own}><th>{escape(ROW_NAMES[name])}</th>{numbers}</tr>"
 
 
 def _explanation(evaluation: Evaluation) -> str:
@@ -125,10 +136,7 @@ def _explanation(evaluation: Evaluation) -> str:
         "of pixels within a factor of 1.25. The upper rows, the baselines, need no training: the "
         "mean and median distance of the training scenes at each pixel of each camera, the "
         "distance to flat ground, and the model before its first step. PSNR and SSIM compare the "
-        "rendered colours with the image on the same lattice. LiDAR beams: where the first place "
-        "of a beam that the model takes for occupied lies, at the measured distance (hit), before "
-        "(early) or beyond (late); free is the share of the places before the return that the "
-        "model leaves free.</p>"
+        "rendered colours with the image on the same lattice of rays.</p>"
     )
 
 
