@@ -102,7 +102,7 @@ def pretrain(options: Pretrain) -> None:
     """`mim4d pretrain`."""
     from mim4d.training.loop import pretrain as run_pretraining
 
-    run_pretraining(
+    reports = run_pretraining(
         options.config,
         options.data,
         options.out,
@@ -115,7 +115,8 @@ def pretrain(options: Pretrain) -> None:
         workers=options.workers,
         skip_bad_clips=options.on_bad_clip == "skip",
     )
-    print(options.out)
+    if reports:
+        print(options.out)
 
 
 def render(options: Render) -> None:

@@ -6,7 +6,7 @@ themselves (they are whole numbers), LiDAR points, poses and intrinsics can.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,12 @@ class StepBatches:
     losses: Sequence[dict[str, Tensor]]
 
 
-def check_finite(outcome: dict[str, float], batches: StepBatches, run: Path) -> None:
+def check_finite(
+    outcome: dict[str, float],
+    batches: StepBatches,
+    run: Path,
+    gather: Callable[[str], list[str]] = lambda text: [text],
+) -> None:
     """Pass if every value is finite; else save what this process computed and stop.
 
     Args:
@@ -49,6 +54,7 @@ def check_finite(outcome: dict[str, float], batches: StepBatches, run: Path) -> 
             all processes, so that all stop together.
         batches: This process's share of the step.
         run: Run folder; the file is written under `nan/`.
+        gather: A text of this process to those of all.
 
     Raises:
         NonFiniteError: If a value is not finite.
@@ -56,30 +62,40 @@ def check_finite(outcome: dict[str, float], batches: StepBatches, run: Path) -> 
     bad = [name for name, value in outcome.items() if not math.isfinite(value)]
     if not bad:
         return
-    finite_losses = bad == [GRADIENT_NORM]
-    suspects = [
-        i
-        for i, losses in enumerate(batches.losses)
-        if finite_losses or not all(bool(torch.isfinite(value)) for value in losses.values())
-    ]
-    where = "another process, which says more"
-    if suspects:
-        path = run / "nan" / f"step-{batches.step:07d}-rank-{batches.rank}.pt"
-        _save(path, batches, suspects, outcome[GRADIENT_NORM])
-        tokens = [t for i in suspects for t in batches.clips[i].key_tokens]
-        scenes = [s for i in suspects for s in batches.clips[i].scene_names]
-        names = ", ".join(f"{s} {t}" for s, t in zip(scenes, tokens, strict=True))
-        where = f"{'clip' if len(tokens) == 1 else 'one of the clips'} {names}; saved as {path}"
+    found = _save_suspects(batches, run, only_gradient=bad == [GRADIENT_NORM])
+    where = "; ".join(text for text in gather(found) if text)
     raise NonFiniteError(
         f"step {batches.step}: not finite: {', '.join(bad)}. It comes from {where}. The weights "
-        "were not touched and the checkpoints are good. Look at it with mim4d.training.guard."
-        "load_batch(FILE): NaN points or poses are the data set's, repair them and continue with "
-        "--resume; if the data are sound, start anew with a lower --optim.lr or --precision fp32"
+        "were not touched and the checkpoints are good. Look at the clips with mim4d.training."
+        "guard.load_batch(FILE): where poses, intrinsics or points are not finite, repair the data "
+        "and continue with --resume; if the data are sound, start anew with a lower --optim.lr or "
+        "with --precision fp32"
     )
 
 
+def _save_suspects(batches: StepBatches, run: Path, only_gradient: bool) -> str:
+    """Save the micro-steps whose losses are not finite, and say which; "" if there are none.
+
+    Where only the gradient is not finite, any may be the cause.
+    """
+    suspects = [
+        i
+        for i, losses in enumerate(batches.losses)
+        if only_gradient or not all(bool(torch.isfinite(value)) for value in losses.values())
+    ]
+    if not suspects:
+        return ""
+    path = run / "nan" / f"step-{batches.step:07d}-rank-{batches.rank}.pt"
+    _save(path, batches, suspects)
+    clips = [batches.clips[i] for i in suspects]
+    scenes = [name for clip in clips for name in clip.scene_names]
+    tokens = [token for clip in clips for token in clip.key_tokens]
+    names = ", ".join(f"{s} {t}" for s, t in zip(scenes, tokens, strict=True))
+    return f"{'clip' if len(tokens) == 1 else 'one of the clips'} {names} (saved as {path})"
+
+
 def load_batch(path: str | Path) -> tuple[Clip, dict[str, Any]]:
-    """The clips of a saved step, and its facts: step, seed, rank, losses, gradient norm.
+    """The clips of a saved step, and its facts: step, seed, rank, losses.
 
     Raises:
         ValueError: If the file is not one that `check_finite` wrote.
@@ -92,14 +108,13 @@ def load_batch(path: str | Path) -> tuple[Clip, dict[str, Any]]:
     return Clip(**clip), saved
 
 
-def _save(path: Path, batches: StepBatches, suspects: list[int], gradient_norm: float) -> None:
+def _save(path: Path, batches: StepBatches, suspects: list[int]) -> None:
     """Plain tensors, numbers and texts only; maps are left out."""
     clip = collate([batches.clips[i].to("cpu") for i in suspects])
     facts: dict[str, Any] = {
         "step": batches.step,
         "seed": batches.seed,
         "rank": batches.rank,
-        GRADIENT_NORM: gradient_norm,
         "losses": [{k: v.item() for k, v in batches.losses[i].items()} for i in suspects],
         "clip": {},
     }

@@ -60,7 +60,7 @@ def pretrain(
     workers: int | None = None,
     skip_bad_clips: bool = False,
     progress: bool = True,
-) -> None:
+) -> bool:
     """Train and leave a run folder.
 
     Args:
@@ -78,6 +78,9 @@ def pretrain(
         skip_bad_clips: Skip, count and report clips that cannot be read instead of stopping.
         progress: Show a progress bar.
 
+    Returns:
+        Whether this is the first of the processes, the one that reports.
+
     Raises:
         ValueError: For anything wrong with the data, the configuration or the run folder.
         NonFiniteError: If a step gives a loss or gradient that is not finite.
@@ -86,6 +89,8 @@ def pretrain(
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
     accelerator = choose_accelerator(device)
     processes = Processes.here(devices, accelerator)
+    if not processes.is_first:
+        logging.getLogger("mim4d").setLevel(logging.WARNING)
     if resume:
         _check_resumable(config, run, data, overfit, processes)
     elif processes.is_first:  # which has made it by the time the others come here
@@ -122,6 +127,7 @@ def pretrain(
     _fit(trainer, module, loader, checkpoint)
     if processes.is_first:
         _export_encoder(module, callbacks, run)
+    return processes.is_first
 
 
 def _begin(
@@ -262,6 +268,8 @@ def _trainer(
 
 def _quiet_lightning() -> None:
     """Our own lines say what matters; Lightning's advice is for loaders that keep state."""
-    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("pytorch", "pytorch.utilities.rank_zero", "fabric.utilities.distributed"):
+        logging.getLogger(f"lightning.{name}").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="lightning.*")
+    # Of weights of 1 × 1 convolutions, whose strides mean nothing.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")

@@ -106,8 +106,17 @@ class PretrainingModule(pl.LightningModule):
         batches = StepBatches(
             self.global_step, self.config.seed, self.global_rank, self._clips, self._losses
         )
-        check_finite(self.outcome, batches, Path(self.trainer.default_root_dir))
+        run = Path(self.trainer.default_root_dir)
+        check_finite(self.outcome, batches, run, self._gather_texts)
         self._clips = []
+
+    def _gather_texts(self, text: str) -> list[str]:
+        """A text of each process, by rank; called by all of them."""
+        if self.shape.world_size == 1:
+            return [text]
+        texts = [""] * self.shape.world_size
+        torch.distributed.all_gather_object(texts, text)
+        return texts
 
     def _mean_over_processes(self, gradient_norm: Tensor) -> dict[str, float]:
         """Mean losses of the step and its gradient's norm, in one transfer from the device."""
