@@ -22,6 +22,11 @@ VARIANTS: dict[str, Callable[[RunConfig], RunConfig]] = {
     "toy": lambda c: c,
     "frozen stages": lambda c: replace(c, encoder=replace(c.encoder, frozen_stages=2)),
     "two lifted levels": lambda c: replace(c, encoder=replace(c.encoder, lift_levels=2)),
+    "mask token": lambda c: replace(c, encoder=replace(c.encoder, mask_token=True)),
+    "rays in chunks": lambda c: replace(c, render=replace(c.render, chunk_rays=50)),
+    "blocks computed again": lambda c: replace(
+        c, encoder=replace(c.encoder, checkpoint_blocks=True)
+    ),
     "copy": lambda c: replace(c, temporal=replace(c.temporal, decoder="copy")),
     "mean": lambda c: replace(c, temporal=replace(c.temporal, decoder="mean")),
     "simple depth head": lambda c: replace(c, lift=replace(c.lift, depth_head="simple")),
