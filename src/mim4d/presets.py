@@ -65,7 +65,7 @@ def demo_no_lidar() -> RunConfig:
             depth_sweep_weight=40.0,
             smoothness_weight=0.5,
         ),
-        optim=replace(config.optim, steps=2000),
+        optim=replace(config.optim, steps=1000),
     )
 
 
