@@ -23,8 +23,6 @@ from mim4d.mask_config import TemporalConfig as TemporalConfig
 Vector3 = tuple[float, float, float]
 Precision = Literal["fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-_LIDAR_WEIGHTS = ("distance_weight", "relative_distance_weight", "depth_weight")
-"""Weights of the losses that a LiDAR's measurements enter."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +255,7 @@ class RunConfig:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         self.mask.check_dropped(self.clip.frames)
         clip = self.clip
-        wanting = [name for name in _LIDAR_WEIGHTS if getattr(self.loss, name) > 0]
+        wanting = self.loss.lidar_weights
         require(
             clip.lidar is not None or not wanting,
             "clip.lidar",

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mim4d.config_checks import require
 
+_MEASURING = ("distance_weight", "relative_distance_weight", "depth_weight")
+"""Weights of the losses that a LiDAR's measurements enter."""
 _COMPARING = (
     "photometric_weight",
     "sweep_weight",
@@ -41,6 +43,11 @@ class LossConfig:
     """How badly the lifting's depth distributions explain the plane sweep."""
     smoothness_weight: float = 0.0
     """Edge-aware second-order smoothness of the lifting's expected inverse depth."""
+
+    @property
+    def lidar_weights(self) -> list[str]:
+        """Names of the weights above 0 whose losses want LiDAR."""
+        return [name for name in _MEASURING if getattr(self, name) > 0]
 
     @property
     def compares_images(self) -> bool:

@@ -81,8 +81,18 @@ def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1)
     frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     return (
         f"{config.preset}: {optim.steps} steps of {size}, drawn "
-        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}"
+        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}; distances are learned "
+        f"from {teachers(config)}"
     )
+
+
+def teachers(config: RunConfig) -> str:
+    """What teaches distances, in words."""
+    lidar = config.clip.lidar is not None and config.render.use_lidar
+    found = ["LiDAR"] if lidar and config.loss.lidar_weights else []
+    if config.loss.compares_images:
+        found.append("other images")
+    return " and ".join(found) or "colours alone, which takes long"
 
 
 def describe_cost(
