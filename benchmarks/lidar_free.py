@@ -10,31 +10,19 @@ standard deviation over seeds of every row, and of the ratios that say what the 
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+from runs_over_seeds import finished, spread, steps_option
 
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.evaluation.table import ROW_NAMES
 from mim4d.files import write_text
-from mim4d.training.checkpoint import ENCODER_FILE
 
 MEASURES = ("AbsRel, scaled", "AbsRel, metric", "RMSE m", "d<1.25")
 OWN, REFERENCES = "direct", ("untrained", "flat_ground", "pixel_mean", "pixel_median")
 Numbers = dict[str, list[float]]
-
-
-def train(run: Path, seed: int, options: argparse.Namespace) -> None:
-    """Train a run, or go on with it, in a process of its own."""
-    command = [sys.executable, "-m", "mim4d.cli", "pretrain", "demo_no_lidar"]
-    command += ["--data", str(options.data), "--out", str(run), "--seed", str(seed)]
-    if options.steps is not None:
-        command += ["--optim.steps", str(options.steps)]
-    if (run / "config.json").is_file():
-        command.append("--resume")
-    subprocess.run(command, check=True)
 
 
 def measure(run: Path, options: argparse.Namespace) -> tuple[Numbers, Evaluation]:
@@ -53,22 +41,14 @@ def table(found: list[Numbers]) -> str:
     """A Markdown table: every row by measure, then the run's AbsRel as a share of the others'."""
     lines = ["| distance | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
     for name in found[0]:
-        cells = _spread(np.array([numbers[name] for numbers in found]))
+        cells = [spread(v) for v in np.array([numbers[name] for numbers in found]).T]
         lines.append(f"| {ROW_NAMES[name]} | {' | '.join(cells)} |")
     for other in REFERENCES:
         if other in found[0]:
             ratios = [np.divide(n[OWN][:2], n[other][:2]) for n in found]
-            cells = [*_spread(np.array(ratios)), "", ""]
+            cells = [*map(spread, np.array(ratios).T), "", ""]
             lines.append(f"| {ROW_NAMES[OWN]} / {ROW_NAMES[other]} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _spread(values: np.ndarray) -> list[str]:
-    """Mean over the first axis (seeds) and, of several, standard deviation."""
-    if len(values) < 2:
-        return [f"{value:.3f}" for value in values[0]]
-    spreads = values.std(axis=0, ddof=1)
-    return [f"{m:.3f} ± {s:.3f}" for m, s in zip(values.mean(axis=0), spreads, strict=True)]
 
 
 def main() -> None:
@@ -85,11 +65,15 @@ def main() -> None:
     found: dict[int, Numbers] = {}
     for seed in options.seeds:
         run = options.runs / f"free_s{seed}"
-        if not (run / ENCODER_FILE).is_file():
-            if options.only_finished:
-                print(f"{run}: not finished, left out", file=sys.stderr)
-                continue
-            train(run, seed, options)
+        if not finished(
+            run,
+            "demo_no_lidar",
+            seed,
+            options.data,
+            options=steps_option(options.steps),
+            only_finished=options.only_finished,
+        ):
+            continue
         found[seed], evaluation = measure(run, options)
         print(f"{run.name}: {found[seed]}", file=sys.stderr, flush=True)
     if not found:

@@ -11,33 +11,20 @@ table: mean and standard deviation over seeds, and the ratio to each baseline of
 
 import argparse
 import json
-import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from runs_over_seeds import finished, spread, steps_option
 
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
-from mim4d.training.checkpoint import ENCODER_FILE
 
 METHOD, BASELINES = "attention", ("copy", "mean")
 DECODERS = (METHOD, *BASELINES)
 MEASURES = ("all rays", "moving objects", "all rays, scaled", "moving objects, scaled")
 Numbers = dict[str, float]
-
-
-def train(run: Path, decoder: str, seed: int, options: argparse.Namespace) -> None:
-    """Train a run, or go on with it, in a process of its own."""
-    command = [sys.executable, "-m", "mim4d.cli", "pretrain", "demo", "--data", str(options.data)]
-    command += ["--out", str(run), "--temporal.decoder", decoder, "--seed", str(seed)]
-    if options.steps is not None:
-        command += ["--optim.steps", str(options.steps)]
-    if (run / "config.json").is_file():
-        command.append("--resume")
-    subprocess.run(command, check=True)
 
 
 def measure(run: Path, options: argparse.Namespace) -> tuple[Numbers, Evaluation]:
@@ -61,26 +48,18 @@ def measure(run: Path, options: argparse.Namespace) -> tuple[Numbers, Evaluation
     return numbers, evaluation
 
 
-def spread(values: Iterable[float]) -> str:
-    """Mean and, of several, standard deviation."""
-    found = np.array(list(values))
-    if len(found) < 2:
-        return " ".join(f"{value:.3f}" for value in found) or "-"
-    return f"{found.mean():.3f} ± {found.std(ddof=1):.3f}"
-
-
 def table(found: dict[tuple[str, int], Numbers]) -> str:
     """A Markdown table: each decoder by measure, then ratios paired by seed."""
     lines = ["| AbsRel of the rebuilt frame | " + " | ".join(MEASURES) + " | seeds |"]
     lines.append("|---" * (len(MEASURES) + 2) + "|")
     for decoder in DECODERS:
         seeds = [seed for name, seed in found if name == decoder]
-        cells = [spread(found[decoder, seed][m] for seed in seeds) for m in MEASURES]
+        cells = [spread([found[decoder, seed][m] for seed in seeds]) for m in MEASURES]
         lines.append(f"| {decoder} | {' | '.join(cells)} | {_list(seeds)} |")
     for other in BASELINES:
         seeds = [seed for name, seed in found if name == METHOD and (other, seed) in found]
         cells = [
-            spread(found[METHOD, seed][m] / found[other, seed][m] for seed in seeds)
+            spread([found[METHOD, seed][m] / found[other, seed][m] for seed in seeds])
             for m in MEASURES
         ]
         lines.append(f"| {METHOD} / {other}, same seed | {' | '.join(cells)} | {_list(seeds)} |")
@@ -122,11 +101,16 @@ def main() -> None:
     for seed in options.seeds:
         for decoder in DECODERS:
             run = options.runs / f"{decoder}_s{seed}"
-            if not (run / ENCODER_FILE).is_file():
-                if options.only_finished:
-                    print(f"{run}: not finished, left out", file=sys.stderr)
-                    continue
-                train(run, decoder, seed, options)
+            changed = ["--temporal.decoder", decoder, *steps_option(options.steps)]
+            if not finished(
+                run,
+                "demo",
+                seed,
+                options.data,
+                options=changed,
+                only_finished=options.only_finished,
+            ):
+                continue
             numbers, evaluation = measure(run, options)
             found[decoder, seed] = numbers
             evaluations.append(evaluation)
