@@ -1,5 +1,7 @@
 """The published models at full size, built without memory: what they share with the release."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch import nn
 from mim4d.build import build_model
 from mim4d.presets import preset
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.training.loop import pretrain
 
 NAMES = ("nuscenes_s_080", "nuscenes_s_060")
 
@@ -97,3 +100,10 @@ def test_frames_and_targets(built: tuple[str, MaskedVideoModel]) -> None:
     assert config.clip.key == config.clip.frames - 1
     assert built[1].dropping.count == 2
     assert not built[1].dropping.together
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_random_weights_are_not_frozen(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"frozen_stages: expected 0 while .*weights-file.* got 1"):
+        pretrain(preset(name), tmp_path / "no_data", tmp_path / "run")
+    assert not (tmp_path / "run").exists()

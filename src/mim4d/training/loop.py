@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from mim4d.build import build_dataset, build_model
 from mim4d.config import Device, RunConfig
+from mim4d.config_checks import require
 from mim4d.data.clip import Clip
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
@@ -87,6 +88,7 @@ def pretrain(
     """
     if overfit < 0 or (workers is not None and workers < 0):
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
+    _check_start(config)
     accelerator = choose_accelerator(device)
     processes = Processes.here(devices, accelerator)
     if not processes.is_first:
@@ -185,6 +187,18 @@ def _fit(
         if trainer.world_size > 1 and any(sign in str(error) for sign in _OTHER_PROCESS_GONE):
             raise ValueError("another process of this run has stopped; it says why") from error
         raise
+
+
+def _check_start(config: RunConfig) -> None:
+    """Refuse to freeze weights that nothing has taught."""
+    encoder = config.encoder
+    taught = encoder.weights_file is not None or encoder.weights != "random"
+    require(
+        taught or encoder.frozen_stages == 0,
+        "encoder.frozen_stages",
+        encoder.frozen_stages,
+        "0 while the encoder starts from random weights, or --encoder.weights-file beside it",
+    )
 
 
 def _check_resumable(
