@@ -11,31 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.build import build_dataset
-from mim4d.config import Device, RunConfig
-from mim4d.data.clip import Clip
-from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation import (
     MAX_M,
-    MIN_M,
     EvaluatedView,
-    FramePrediction,
     RenderedFrame,
-    TruthReader,
-    frame_volumes,
-    predict_frame,
-    render_frame,
     spread,
 )
 from mim4d.loading import load_model
-from mim4d.metrics.distance import distance_errors
-from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding
+from mim4d.models.masking import enlarge_mask
 from mim4d.pixels import unit_colours
-from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.record import was_trained_on
 from mim4d.viz.canvas import (
@@ -49,6 +39,7 @@ from mim4d.viz.canvas import (
     show_nothing,
     show_values,
 )
+from mim4d.viz.rendered_clip import RenderedClip, abs_rel, render_clip
 from mim4d.viz.wireframe import left_to_right
 
 if TYPE_CHECKING:
@@ -56,36 +47,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MASK_SEED = 0
 _HELD_OUT = SceneChoice("val")
 _LEFT, _RIGHT, _TOP = 178, 96, 108
 _DENSE = 0.25
 """Share of known pixels from which a truth counts as an image, not as separate measurements."""
-
-
-@dataclass(frozen=True)
-class RenderedClip:
-    """Everything one picture shows.
-
-    Attributes:
-        clip: One clip (b = 1).
-        frame: The frame that is rendered and, for the rebuilt volume, dropped.
-        visible: A mask like those of training.
-        prediction: With unmasked inputs.
-        masked: Direct volume with only the visible patches as inputs.
-        truth: True distance along the rays, metres; NaN where unknown or outside the grid.
-        truth_name: What served as truth.
-        valid: Rays that exist and cross the grid.
-    """
-
-    clip: Clip
-    frame: int
-    visible: Bool[Tensor, "b t n hp wp"]
-    prediction: FramePrediction
-    masked: RenderedFrame
-    truth: Float[Tensor, "n h w"]
-    truth_name: str
-    valid: Bool[Tensor, "n h w"]
 
 
 def render_run(
@@ -137,46 +102,6 @@ def render_run(
         canvas = draw_rendering(rendered, title, config.mask.ratio)
         paths.append(canvas.save(out / f"{index:04d}-{name}.png"))
     return paths
-
-
-@torch.no_grad()
-def render_clip(
-    model: MaskedVideoModel,
-    config: RunConfig,
-    dataset: NuscenesDataset,
-    index: int,
-    view: EvaluatedView,
-    accelerator: str,
-) -> RenderedClip:
-    """Render one frame of a clip of the data set, with all of the inputs and with a part hidden."""
-    clip = dataset[index]
-    patches = (
-        clip.images.shape[-2] // config.mask.patch_px,
-        clip.images.shape[-1] // config.mask.patch_px,
-    )
-    generator = torch.Generator().manual_seed(MASK_SEED)
-    drawn = draw_patch_mask(tuple(clip.images.shape[:3]), patches, config.mask.ratio, generator)
-    visible = hide_padding(drawn, clip.image_sizes, config.mask.patch_px)
-    moved = clip.to(accelerator)
-    reader = TruthReader(dataset, view)
-    truth = reader.distances(index, clip)
-    masked = frame_volumes(model, moved, view.frame, visible.to(accelerator)).direct
-    return RenderedClip(
-        clip=clip,
-        frame=view.frame,
-        visible=visible,
-        prediction=predict_frame(model, moved, view),
-        masked=render_frame(model, masked, moved, view),
-        truth=truth,
-        truth_name=reader.name,
-        valid=view.rays(clip).valid[0].unflatten(0, truth.shape),
-    )
-
-
-def abs_rel(predicted: Float[Tensor, "n h w"], truth: Float[Tensor, "n h w"]) -> float:
-    """Mean relative error over the pixels with a truth; NaN if there is none."""
-    errors = distance_errors(predicted, truth, ~truth.isnan(), MIN_M, MAX_M)
-    return float("nan") if errors is None else errors.abs_rel
 
 
 def draw_rendering(rendered: RenderedClip, title: str, mask_ratio: float) -> Canvas:
