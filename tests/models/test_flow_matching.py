@@ -27,10 +27,10 @@ def fields(found):
 
 def test_lookup_at_flow_equals_loops(seed):
     maps = some_maps(seed)
-    flow = torch.randn(2, 3, 2, 6, 7, generator=seed) * 3
+    flow = torch.randn(2, 2, 2, 6, 7, generator=seed) * 3
     found = at_flow(maps, flow)
     for i in range(2):
-        for q in range(3):
+        for q in range(2):
             twin = found_loops(maps.values[i], maps.valid[i], maps.dt_s[i], flow[i, q])
             for ours, theirs in zip(fields(found), twin, strict=True):
                 torch.testing.assert_close(ours[i, q], theirs, atol=1e-4, rtol=1e-4)

@@ -16,17 +16,20 @@ CODE = torch.tensor([1.0, -0.5, 0.3, 0.8, -0.2, 0.6])
 """What the blob holds; the world around it is empty."""
 
 
-def blob(centre_xy, radius_m=2.0, code=CODE):
-    """A soft blob, 1 to 5 m high, at metres x, y."""
+def blob(centre_xy, radius_m=1.0):
+    """A soft blob, 1 to 5 m high, at metres x, y; about the size of a car."""
     away = GRID.centres_ego[..., :2] - torch.tensor(centre_xy)
     height = (GRID.centres_ego[..., 2] > 0.5).float()
     share = (-0.5 * (away.norm(dim=-1) / radius_m).square()).exp() * height
-    return code.view(-1, 1, 1, 1) * share
+    return CODE.view(-1, 1, 1, 1) * share
 
 
-def seen(times_s, objects):
+def seen(times_s, objects, radius_m=1.0):
     """Sources at these times of objects ((x, y), (vx, vy)) that are at x, y at time 0."""
-    volumes = [sum(blob((x + vx * t, y + vy * t)) for (x, y), (vx, vy) in objects) for t in times_s]
+    volumes = [
+        sum(blob((x + vx * t, y + vy * t), radius_m) for (x, y), (vx, vy) in objects)
+        for t in times_s
+    ]
     warped = torch.stack(volumes).unsqueeze(0)
     valid = torch.ones(1, len(times_s), *GRID.shape_zyx, dtype=torch.bool)
     return warped, valid, torch.tensor([times_s]), torch.ones(1, len(times_s), dtype=torch.bool)
@@ -40,7 +43,7 @@ def estimator(**search):
 def at(flow, x, y):
     """Velocity of the column at metres x, y."""
     column, row = (math.floor(v + 16) for v in (x, y))
-    return flow[0, :, 1, row, column]
+    return flow[0, :, 1, row, column].detach()
 
 
 @pytest.mark.parametrize("velocity", [(4.0, 0.0), (-3.0, 5.0), (0.0, -7.0)])
@@ -50,7 +53,7 @@ def at(flow, x, y):
 def test_a_blob_that_moves_is_found(velocity, times_s):
     flow = estimator()(*seen(times_s, [((1.0, -2.0), velocity)]))
     found, truth = at(flow, 1.0, -2.0), torch.tensor([*velocity, 0.0])
-    assert (found - truth).norm() < 0.25 * truth.norm(), found
+    assert (found - truth).norm() < 0.3 * truth.norm(), found
 
 
 @pytest.mark.parametrize("times_s", [(-0.5, 0.5), (-0.4, 0.7), (-1.0, -0.5, 0.5)])
@@ -183,8 +186,8 @@ def test_warped_mean_equals_loops(seed):
 
 
 def test_with_the_true_flow_all_sources_show_the_blob_in_its_place():
-    inputs = seen((-0.4, 0.6), [((1.0, -2.0), (5.0, -3.0))])
-    target = blob((1.0, -2.0)).unsqueeze(0)
+    inputs = seen((-0.4, 0.6), [((1.0, -2.0), (5.0, -3.0))], radius_m=2.0)
+    target = blob((1.0, -2.0), radius_m=2.0).unsqueeze(0)
     flow = torch.tensor([5.0, -3.0, 0.0]).view(1, 3, 1, 1, 1).expand(1, 3, *GRID.shape_zyx)
     centre = (slice(None), slice(None), slice(None), slice(10, 18), slice(13, 21))
     moved = flow_warped_mean(*inputs, flow, GRID)[centre]

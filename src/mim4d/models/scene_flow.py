@@ -152,9 +152,14 @@ class SceneFlow(nn.Module):
         for _ in range(search.refinements):
             step = step / 2
             flow = self._refined(moving, floor, flow, step)
-        found = at_flow(moving, flow.unsqueeze(1))
-        gain = box_mean(found.score(floor, search.penalty).squeeze(1), 3)
-        gain = gain - box_mean(still.score(floor, search.penalty), 3) - search.static_prior
+        found = at_flow(maps, flow.unsqueeze(1))
+        # Standing explains a cell only as far as its surroundings stand too: the middle of a slow,
+        # large object looks alike in all sources, its ends do not.
+        around = box_mean(changed, 5) / (box_mean(still.energy, 5) + floor[:, None, None])
+        standing = still.score(floor, search.penalty)
+        standing = standing - around * standing.clamp(min=0)
+        gain = found.score(floor, search.penalty).squeeze(1) - standing
+        gain = box_mean(gain, 3) - search.static_prior
         moves = torch.sigmoid(gain / search.temperature).unsqueeze(1)
         # A cell follows its neighbours as far as they have more to go by.
         weight = moves * found.energy / (found.energy + floor[:, None, None, None])
