@@ -17,16 +17,18 @@ from mim4d.models.masking import draw_patch_mask, enlarge_mask
 # Both kinds of blocks, grouped convolutions, squeeze-and-excitation, TensorFlow's padding.
 WITH_BATCH_NORM = ["resnet18", "resnext50_32x4d", "efficientnet_b0", "tf_efficientnet_lite0"]
 ALL = ["convnext_atto", *WITH_BATCH_NORM]
+# For laws that neither block shapes nor paddings bear on: a model of each family.
+FAMILIES = ["convnext_atto", "resnet18", "efficientnet_b0"]
 DEPTHS, WIDTHS = (1, 1, 2, 1), (16, 16, 24, 32)
 
 
 def build(name: str, **options: Any) -> MaskedEncoder:
     """An encoder of small stages.
 
-    EfficientNets have no choice of widths; theirs end before the last stage, which holds most of
-    the weights, unless the options say otherwise.
+    EfficientNets have no choice of widths; theirs end after the second stage, which has all kinds
+    of blocks in it and few of the weights, unless the options say otherwise.
     """
-    stages = (0, 1, 2) if "efficientnet" in name else (0, 1, 2, 3)
+    stages = (0, 1) if "efficientnet" in name else (0, 1, 2, 3)
     chosen = EncoderOptions(**({"out_stages": stages} | options))
     if name.startswith("convnext"):
         return MaskedConvNeXt(name, chosen, DEPTHS, WIDTHS, layer_scale_init=1.0)

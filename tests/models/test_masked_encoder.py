@@ -14,6 +14,7 @@ from mim4d.models.masked_encoder import MaskedEncoder
 from mim4d.models.masking import draw_patch_mask, enlarge_mask
 from tests.models.encoders import (
     ALL,
+    FAMILIES,
     WITH_BATCH_NORM,
     batch,
     batch_norms,
@@ -84,7 +85,8 @@ def test_dense_and_fully_visible_equal_timm(
 ) -> None:
     images = batch(seed)[0].double()
     # Once to the last stage of an EfficientNet, which is large.
-    stages = (0, 1, 2) if name == "efficientnet_b0" or training else (0, 1, 2, 3)
+    reaches_all = "efficientnet" not in name or (name == "efficientnet_b0" and not training)
+    stages = (0, 1, 2, 3) if reaches_all else (0, 1)
     encoder = perturbed(name, out_stages=stages).double().train(training)
     with torch.device("meta"):
         twin = timm_twin(name)
@@ -105,7 +107,7 @@ def test_dense_and_fully_visible_equal_timm(
             torch.testing.assert_close(value, twin.state_dict()[key], msg=key)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_an_image_without_any_visible_cell_is_harmless(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
     images, visible[1] = images.double(), False
@@ -124,7 +126,7 @@ def test_an_image_without_any_visible_cell_is_harmless(name: str, seed: torch.Ge
         torch.testing.assert_close(feature[:1], single)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_batch_of_two_is_two_batches_of_one_with_norms_in_eval(
     name: str, seed: torch.Generator
 ) -> None:
@@ -151,10 +153,10 @@ def test_half_precision_keeps_zeros_exact(name: str, seed: torch.Generator) -> N
     assert (features[0].float() - exact[0]).square().mean() < 0.1**2 * exact[0].square().mean()
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_mask_tokens_fill_hidden_cells_and_no_others(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    encoder = perturbed(name, mask_token=True, out_stages=(0, 2)).eval()
+    encoder = perturbed(name, mask_token=True, out_stages=(0, 1)).eval()
     plain = deepcopy(encoder)
     plain.mask_tokens = nn.ParameterList()
     for token, with_token, without in zip(
@@ -168,7 +170,7 @@ def test_mask_tokens_fill_hidden_cells_and_no_others(name: str, seed: torch.Gene
 # --- stages, freezing, gradients -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*ALL, "resnet50"])
+@pytest.mark.parametrize("name", [*FAMILIES, "resnet50"])
 def test_stages_have_strides_4_to_32(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
     encoder = perturbed(name, out_stages=(0, 1, 2, 3)).eval()
@@ -184,8 +186,8 @@ def test_stages_have_strides_4_to_32(name: str, seed: torch.Generator) -> None:
     assert len(list(some.parameters())) < len(list(encoder.parameters()))
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("frozen_stages", [0, 2])
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("frozen_stages", [0, 1])
 def test_trainable_parameters_get_gradients_and_frozen_parts_stay(
     name: str, frozen_stages: int, seed: torch.Generator
 ) -> None:
@@ -202,7 +204,7 @@ def test_trainable_parameters_get_gradients_and_frozen_parts_stay(
         else:
             assert parameter.grad is None
     parts = encoder._parts()
-    still = set(chain.from_iterable(part.modules() for group in parts[:3] for part in group))
+    still = set(chain.from_iterable(part.modules() for group in parts[:2] for part in group))
     for norm in batch_norms(encoder):
         assert norm.training is not (norm in still and frozen_stages > 0)
     moved = {key for key, value in running(encoder).items() if not torch.equal(value, start[key])}
@@ -245,7 +247,7 @@ def bytes_of_stages(encoder: MaskedEncoder, images: Tensor, visible: Tensor | No
 
 
 @pytest.mark.parametrize("is_masked", [True, False])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_checkpointing_changes_memory_alone(
     name: str, is_masked: bool, seed: torch.Generator
 ) -> None:
