@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 from einops import rearrange, repeat
@@ -8,16 +6,15 @@ from torch import nn
 from mim4d.geometry.camera import pixel_centres, unproject
 from mim4d.geometry.rigid import (
     invert_rigid,
-    rigid_from_rotation_translation,
-    rotation_from_yaw,
     transform_points,
 )
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lift import VoxelLookup, lift, project_voxels
 from tests.conftest import assert_golden
+from tests.models import lift_cases
 from tests.reference.lift import lift_loops
 
-GRID = VoxelGrid((-8.0, -8.0, -1.0), (8.0, 8.0, 3.0), (8, 8, 3))
+GRID = lift_cases.GRID
 POINTS = GRID.centres_ego.reshape(-1, 3)
 PADDED_HW = (24, 32)
 BINS = (1.0, 9.0, 5)
@@ -25,22 +22,8 @@ BINS = (1.0, 9.0, 5)
 
 def rig(m, n, padded_hw=PADDED_HW):
     """n cameras around the car, a little different in every frame."""
-    camera_axes = torch.tensor([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-    height, width = padded_hw
-    intrinsics = torch.tensor(
-        [[0.7 * width, 0, width / 2], [0, 0.7 * width, height / 2], [0, 0, 1]]
-    )
-    poses = [
-        rigid_from_rotation_translation(
-            rotation_from_yaw(torch.tensor(2 * math.pi * k / n + 0.1 * f)) @ camera_axes,
-            torch.tensor([0.1 * k, 0.2, 1.0]),
-        )
-        for f in range(m)
-        for k in range(n)
-    ]
-    camera_from_ego = invert_rigid(torch.stack(poses)).unflatten(0, (m, n))
-    sizes = torch.tensor([[[height - 4 - f, width - 3] for _ in range(n)] for f in range(m)])
-    return camera_from_ego, intrinsics.expand(m, n, 3, 3).contiguous(), sizes
+    geometry = lift_cases.rig(m, n, padded_hw)
+    return invert_rigid(geometry.ego_from_camera), geometry.intrinsics, geometry.image_sizes
 
 
 def maps(m, n, seed, c=3, cells=(3, 4)):

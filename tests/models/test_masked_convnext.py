@@ -183,15 +183,6 @@ def test_dense_and_fully_visible_equal_timm(name: str, seed: torch.Generator) ->
         assert torch.equal(a, b)
 
 
-def test_a_batch_of_two_is_two_batches_of_one(seed: torch.Generator) -> None:
-    images, visible = batch(seed)
-    encoder = tiny()
-    ones = [encoder(images[k : k + 1], visible[k : k + 1]) for k in range(2)]
-    for level, both in enumerate(encoder(images, visible)):
-        alone = torch.cat([features[level] for features in ones])
-        torch.testing.assert_close(both, alone, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("out_stages", [(0,), (1, 2, 3), (2,), (3,)])
 @pytest.mark.parametrize("mask_token", [False, True])
 def test_every_trainable_parameter_gets_a_gradient(
@@ -207,22 +198,6 @@ def test_every_trainable_parameter_gets_a_gradient(
         else:
             assert key.startswith(("stem.", "stages.0.")), key
             assert parameter.grad is None
-
-
-def test_channels_and_strides_describe_the_outputs(seed: torch.Generator) -> None:
-    images, visible = batch(seed)
-    encoder = tiny(out_stages=(1, 3))
-    assert encoder.channels == (12, 24)
-    assert encoder.strides == (8, 32)
-    assert [f.shape for f in encoder(images, visible)] == [(2, 12, 8, 12), (2, 24, 2, 3)]
-
-
-def test_small_patches_suit_an_encoder_of_small_stride(seed: torch.Generator) -> None:
-    images = torch.rand(1, 3, 32, 48, generator=seed)
-    visible = draw_patch_mask((1,), (2, 3), 0.5, seed)
-    (feature,) = tiny(out_stages=(2,))(images, visible)
-    assert feature.shape == (1, 16, 2, 3)
-    assert torch.equal(feature[0].abs().sum(dim=0) > 0, visible[0])
 
 
 def test_frozen_stages_stay_in_eval_mode() -> None:
@@ -337,16 +312,6 @@ def test_stages_that_do_not_exist_are_refused(out_stages: tuple[int, ...]) -> No
         tiny(out_stages=out_stages)
     with pytest.raises(ValueError, match="frozen_stages: expected 0 to 3"):
         tiny(out_stages=(1, 2), frozen_stages=4)
-
-
-def test_shapes_that_do_not_fit_are_refused() -> None:
-    encoder = tiny()
-    with pytest.raises(ValueError, match=r"multiples of the stride 32, got 60 x 96"):
-        encoder(torch.rand(1, 3, 60, 96))
-    with pytest.raises(ValueError, match="16 pixels are no multiple"):
-        encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 4, 6, dtype=torch.bool))
-    with pytest.raises(ValueError, match="2 x 2 cells do not cut"):
-        encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 2, 2, dtype=torch.bool))
 
 
 def test_fan_in_weights_let_every_block_count() -> None:

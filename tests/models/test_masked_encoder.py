@@ -314,12 +314,14 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         encoder(torch.rand(1, 3, 60, 96))
     with pytest.raises(ValueError, match="16 pixels are no multiple"):
         encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 4, 6, dtype=torch.bool))
+    with pytest.raises(ValueError, match="2 x 2 cells do not cut"):
+        encoder(torch.rand(1, 3, 64, 96), torch.ones(1, 2, 2, dtype=torch.bool))
 
 
 def test_small_patches_suit_an_encoder_of_small_stride(seed: torch.Generator) -> None:
     images = torch.rand(1, 3, 32, 48, generator=seed)
     visible = draw_patch_mask((1,), (4, 6), 0.5, seed)
-    for name in WITH_BATCH_NORM:
+    for name in FAMILIES:
         (feature,) = perturbed(name, out_stages=(1,))(images, visible)
         assert feature.shape[-2:] == (4, 6)
         assert torch.equal(feature[0].abs().sum(dim=0) > 0, visible[0])

@@ -100,19 +100,6 @@ def test_single_frames_have_direct_losses_alone() -> None:
         model.rebuild(model.encoder(clip), clip, torch.tensor([[0]]))
 
 
-def test_every_parameter_of_a_single_frame_model_gets_a_gradient() -> None:
-    config = replace(toy_config(3), clip=replace(toy_config(3).clip, frames=1, key=0))
-    model = toy_model(config)
-    with torch.no_grad():
-        for parameter in model.encoder.depth_head.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape)
-    clip = toy_clip(3, frames=1)
-    choices = _choices(model, clip)
-    pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)["loss"].backward()
-    silent = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    assert silent == []
-
-
 def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:
     """And once: the released code counts its direct losses twice."""
     model = _model(3, MaskConfig(dropped_frame="key"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.config import ClipConfig, LossConfig, RunConfig
+from mim4d.config import ClipConfig, EncoderConfig, LossConfig, RunConfig
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
 
@@ -22,6 +22,22 @@ VARIANTS: dict[str, Callable[[RunConfig], RunConfig]] = {
     "toy": lambda c: c,
     "frozen stages": lambda c: replace(c, encoder=replace(c.encoder, frozen_stages=2)),
     "two lifted levels": lambda c: replace(c, encoder=replace(c.encoder, lift_levels=2)),
+    "resnet": lambda c: replace(
+        c,
+        encoder=EncoderConfig(
+            "resnet18", (1, 1, 1, 1), (8, 16, 16, 16), init="fan_in", neck_channels=8
+        ),
+    ),
+    "efficientnet": lambda c: replace(
+        c,
+        encoder=EncoderConfig(
+            "efficientnet_lite0",
+            mask_token=True,
+            checkpoint_blocks=True,
+            levels=(1,),
+            neck_channels=8,
+        ),
+    ),
     "mask token": lambda c: replace(c, encoder=replace(c.encoder, mask_token=True)),
     "rays in chunks": lambda c: replace(c, render=replace(c.render, chunk_rays=50)),
     "blocks computed again": lambda c: replace(

@@ -37,16 +37,6 @@ _AUGMENT = AugmentConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny")
-
-
-@pytest.fixture(autouse=True)
-def table_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MIM4D_CACHE", str(tmp_path / "cache"))
-
-
 def _config(steps: int = 6, **changes: Any) -> RunConfig:
     config = replace(toy_config(), optim=OptimConfig(steps=steps, warmup_steps=1), **changes)
     return replace(config, checkpoint_every=3)

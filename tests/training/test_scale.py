@@ -24,20 +24,9 @@ from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
 from mim4d.training.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.training.guard import load_batch
-from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 
 _AUGMENT = AugmentConfig(image_scale=(0.9, 1.2), image_flip=0.5, brightness=0.2)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny")
-
-
-@pytest.fixture(autouse=True)
-def table_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MIM4D_CACHE", str(tmp_path / "cache"))
 
 
 def _config(**optim: Any) -> RunConfig:
