@@ -1,11 +1,19 @@
 """Values that do not fit are refused, with the path of the option to change."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mim4d.build import build_dropping
-from mim4d.config import ClipConfig, LossConfig, MaskConfig, RenderConfig, RunConfig
+from mim4d.config import (
+    ClipConfig,
+    LossConfig,
+    MaskConfig,
+    PhotometricConfig,
+    RenderConfig,
+    RunConfig,
+)
 from mim4d.rendering.ray_choice import RaysOn
 
 
@@ -80,6 +88,49 @@ def test_losses_of_a_lidar_want_a_lidar() -> None:
     with pytest.raises(ValueError, match=r"loss\.relative_distance_weight and loss\.depth_weight"):
         RunConfig("toy", clip=clip, loss=loss)
     assert RunConfig("toy", clip=clip, loss=LossConfig(distance_weight=0.0)).clip.lidar is None
+    unused = RenderConfig(use_lidar=False)
+    with pytest.raises(
+        ValueError, match=r"render\.use_lidar: expected True while loss\.distance_w"
+    ):
+        RunConfig("toy", render=unused)
+    config = RunConfig("toy", render=unused, loss=LossConfig(distance_weight=0.0))
+    assert not config.render.use_lidar
+
+
+@pytest.mark.parametrize(
+    ("part", "option", "value", "expected"),
+    [
+        ("lift", "num_bins", 1, "at least 2"),
+        ("lift", "volume_channels", 0, "at least 1"),
+        ("loss", "colour_weight", -1.0, "0 or more"),
+        ("loss", "smoothness_weight", float("nan"), "0 or more"),
+        ("encoder", "levels", (3, 1), "ascending stages among 0 to 3"),
+        ("encoder", "levels", (2, 2), "ascending stages"),
+        ("encoder", "levels", (), "ascending stages"),
+        ("encoder", "levels", (4,), "ascending stages"),
+        ("encoder", "frozen_stages", 5, "0 to 4"),
+        ("encoder", "frozen_stages", -1, "0 to 4"),
+        ("encoder", "depths", (0, 1, 1, 1), "at least 1 each"),
+        ("encoder", "widths", (8, 8, 8, 0), "at least 1 each"),
+        ("encoder", "neck_channels", 0, "at least 1"),
+        ("encoder", "lift_levels", 0, "at least 1"),
+        ("encoder", "drop_path_rate", 1.0, r"a share in \[0, 1\)"),
+    ],
+)
+def test_sizes_and_weights_that_make_no_model(
+    part: str, option: str, value: Any, expected: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"config {part}\.{option}: expected .*{expected}"):
+        replace(getattr(RunConfig("toy"), part), **{option: value})
+
+
+def test_averaged_pixels_fill_the_images() -> None:
+    clip, blocks = ClipConfig(image_height=64, image_width=96), PhotometricConfig(downscale=3)
+    with pytest.raises(
+        ValueError, match=r"photometric\.downscale: .*clip\.image_height \(64\), got 3"
+    ):
+        RunConfig("toy", clip=clip, photometric=blocks, loss=LossConfig(photometric_weight=1.0))
+    assert RunConfig("toy", clip=clip, photometric=blocks)  # no images are compared
 
 
 def test_at_least_one_frame_is_dropped() -> None:

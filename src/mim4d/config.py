@@ -111,6 +111,9 @@ class LiftConfig:
             self.first_bin_m,
             f"between 0 and last_bin_m ({self.last_bin_m})",
         )
+        for name, least in (("num_bins", 2), ("volume_channels", 1)):
+            value = getattr(self, name)
+            require(value >= least, f"lift.{name}", value, f"at least {least}")
 
 
 @dataclass(frozen=True)
@@ -255,15 +258,22 @@ class RunConfig:
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")
         self.mask.check_dropped(self.clip.frames)
         clip = self.clip
-        wanting = self.loss.lidar_weights
-        require(
-            clip.lidar is not None or not wanting,
-            "clip.lidar",
-            None,
-            f"a LiDAR channel while {' and '.join(f'loss.{name}' for name in wanting)} "
-            "want what it measures (set them to 0 to do without)",
-        )
+        self._check_lidar()
         on_hidden = self.render.rays_on == "hidden"
         self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)
+        if self.loss.compares_images:
+            self.photometric.check_images(clip.image_height, clip.image_width)
         if clip.frames == 1 and clip.cameras is not None and len(clip.cameras) == 1:
             self.loss.check_no_images_compared()
+
+    def _check_lidar(self) -> None:
+        """Refuse losses that want LiDAR where there is none, or where it is not used."""
+        wanting = self.loss.lidar_weights
+        want = (
+            f"while {' and '.join(f'loss.{name}' for name in wanting)} "
+            "want what it measures (set them to 0 to do without)"
+        )
+        lidar = self.clip.lidar
+        require(lidar is not None or not wanting, "clip.lidar", lidar, f"a LiDAR channel {want}")
+        use = self.render.use_lidar
+        require(use or not wanting, "render.use_lidar", use, f"True {want}")

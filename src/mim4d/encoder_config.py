@@ -77,11 +77,29 @@ class EncoderConfig:
             found, default = getattr(self, option), defaults[option]
             expected = f"{default}: {self.name} ({self.family}) knows no such thing"
             require(found == default, f"encoder.{option}", found, expected)
+        self._check_sizes()
         if self.weights == "lite0_imagenet":
             expected = f"{LITE0_NAME}, which encoder.weights lite0_imagenet belong to"
             require(self.name == LITE0_NAME, "encoder.name", self.name, expected)
             expected = "None beside encoder.weights lite0_imagenet"
             require(self.weights_file is None, "encoder.weights_file", self.weights_file, expected)
+
+    def _check_sizes(self) -> None:
+        """Refuse stages that do not exist, and parts without channels or blocks."""
+        stages = sorted(set(self.levels) & {0, 1, 2, 3})
+        levels = "ascending stages among 0 to 3"
+        require(bool(stages) and stages == list(self.levels), "encoder.levels", self.levels, levels)
+        frozen = f"0 to {stages[-1] + 1} (all stages up to the last of encoder.levels)"
+        in_range = 0 <= self.frozen_stages <= stages[-1] + 1
+        require(in_range, "encoder.frozen_stages", self.frozen_stages, frozen)
+        for name in ("depths", "widths"):
+            sizes = getattr(self, name)
+            require(sizes is None or min(sizes) >= 1, f"encoder.{name}", sizes, "at least 1 each")
+        for name in ("neck_channels", "lift_levels"):
+            value = getattr(self, name)
+            require(value >= 1, f"encoder.{name}", value, "at least 1")
+        rate = self.drop_path_rate
+        require(0 <= rate < 1, "encoder.drop_path_rate", rate, "a share in [0, 1)")
 
 
 def _not_in_family(family: EncoderFamily) -> tuple[str, ...]:

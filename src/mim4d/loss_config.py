@@ -1,6 +1,7 @@
 """The part of the configuration that says what a run is taught by; see `config.py`."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 from mim4d.config_checks import require
 
@@ -43,6 +44,11 @@ class LossConfig:
     """How badly the lifting's depth distributions explain the plane sweep."""
     smoothness_weight: float = 0.0
     """Edge-aware second-order smoothness of the lifting's expected inverse depth."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            require(0 <= value < math.inf, f"loss.{field.name}", value, "a number, 0 or more")
 
     @property
     def lidar_weights(self) -> list[str]:
@@ -92,3 +98,13 @@ class PhotometricConfig:
         for name in ("patch_step_px", "temperature"):
             value = getattr(self, name)
             require(value > 0, f"photometric.{name}", value, "a positive number")
+
+    def check_images(self, image_height: int, image_width: int) -> None:
+        """Refuse to average over blocks of pixels that do not fill an image."""
+        for name, size in (("image_height", image_height), ("image_width", image_width)):
+            require(
+                size % self.downscale == 0,
+                "photometric.downscale",
+                self.downscale,
+                f"a divisor of clip.{name} ({size})",
+            )

@@ -174,7 +174,11 @@ def test_absent_images_and_frames_are_harmless() -> None:
 
 def test_without_lidar_no_ray_has_a_distance() -> None:
     config = toy_config()
-    config = replace(config, render=replace(config.render, use_lidar=False))
+    config = replace(
+        config,
+        render=replace(config.render, use_lidar=False),
+        loss=replace(config.loss, distance_weight=0.0),
+    )
     model = toy_model(config)
     choices = _choices(model, toy_clip(10), seed=0)
     assert not choices.targets.valid_distances.any()

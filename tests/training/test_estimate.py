@@ -23,10 +23,6 @@ def _without_sweep(config: RunConfig) -> RunConfig:
             "LiDAR and other images",
         ),
         (_without_sweep(preset("demo_no_lidar")), "colours alone, which takes long"),
-        (
-            replace(preset("demo"), render=replace(preset("demo").render, use_lidar=False)),
-            "colours alone, which takes long",
-        ),
     ],
 )
 def test_what_teaches_distances(config: RunConfig, said: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.config import ClipConfig, RunConfig
+from mim4d.config import ClipConfig, LossConfig, RunConfig
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
 
@@ -32,7 +32,9 @@ VARIANTS: dict[str, Callable[[RunConfig], RunConfig]] = {
     "simple depth head": lambda c: replace(c, lift=replace(c.lift, depth_head="simple")),
     "aspp depth head": lambda c: replace(c, lift=replace(c.lift, depth_head="aspp")),
     "no importance samples": lambda c: replace(c, render=replace(c.render, num_importance=0)),
-    "no lidar": lambda c: replace(c, render=replace(c.render, use_lidar=False)),
+    "no lidar": lambda c: replace(
+        c, render=replace(c.render, use_lidar=False), loss=LossConfig(distance_weight=0.0)
+    ),
     "single frame": _single_frame,
 }
 

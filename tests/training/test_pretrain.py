@@ -15,7 +15,7 @@ import torch
 
 import mim4d
 from mim4d.augment_config import AugmentConfig
-from mim4d.build import build_dataset
+from mim4d.build import build_dataset, build_image_encoder
 from mim4d.cli import main
 from mim4d.config import OptimConfig, RunConfig
 from mim4d.config_json import config_to_json
@@ -193,6 +193,25 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_again(
             _pretrain(_config(), data, tmp_path / "run")
     assert latest_checkpoint(tmp_path / "run") is None
     assert _pretrain(_config(), data, tmp_path / "run", resume=True) == _metrics(unbroken)
+
+
+def test_a_resumed_run_does_not_want_the_weights_it_started_from(
+    data: Path, tmp_path: Path
+) -> None:
+    """They are in its checkpoint; without one the run does start from them, and says so."""
+    config = _config(steps=2)
+    weights = tmp_path / "weights.pth"
+    torch.save(build_image_encoder(config.encoder).state_dict(), weights)
+    config = replace(config, encoder=replace(config.encoder, weights_file=weights))
+    config = replace(config, checkpoint_every=1)
+    unbroken = _pretrain(config, data, tmp_path / "run")
+    weights.unlink()
+    checkpoint_path(tmp_path / "run", 2).unlink()
+    assert _pretrain(config, data, tmp_path / "run", resume=True) == unbroken
+    for step in (1, 2):
+        checkpoint_path(tmp_path / "run", step).unlink()
+    with pytest.raises(FileNotFoundError, match=r"weights\.pth not found"):
+        _pretrain(config, data, tmp_path / "run", resume=True)
 
 
 def test_a_process_killed_for_good_resumes_exactly(

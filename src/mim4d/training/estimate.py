@@ -88,8 +88,7 @@ def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1)
 
 def teachers(config: RunConfig) -> str:
     """What teaches distances, in words."""
-    lidar = config.clip.lidar is not None and config.render.use_lidar
-    found = ["LiDAR"] if lidar and config.loss.lidar_weights else []
+    found = ["LiDAR"] if config.loss.lidar_weights else []
     if config.loss.compares_images:
         found.append("other images")
     return " and ".join(found) or "colours alone, which takes long"

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from mim4d.build import build_dataset, build_model
+from mim4d.build import build_dataset, build_model, without_weights_file
 from mim4d.config import Device, RunConfig
 from mim4d.config_checks import require
 from mim4d.data.clip import Clip
@@ -102,13 +102,14 @@ def pretrain(
     )
     names = sorted({dataset.scene_name(i) for i in range(len(dataset))})
     num_clips = min(overfit, len(dataset)) if overfit else len(dataset)
-    torch.manual_seed(config.seed)
-    module = PretrainingModule(build_model(config), config, processes.world_size)
     checkpoint, first_step = None, 0
     if resume:
         _check_same_scenes(run, names)
         checkpoint = latest_checkpoint(run)
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
+    torch.manual_seed(config.seed)
+    start = without_weights_file(config) if checkpoint else config
+    module = PretrainingModule(build_model(start), config, processes.world_size)
     if processes.is_first and not resume:
         loading = _begin(module, dataset, num_clips, accelerator, processes, workers)
         create_run(run, config, data, names, overfit, processes.world_size)
