@@ -9,7 +9,9 @@ from torch import Tensor
 
 from mim4d.data.alignment import depth_edges
 from mim4d.data.clip import Clip
-from mim4d.evaluation import lidar_distance
+from mim4d.data.frame_sweep import FrameSweep
+from mim4d.evaluation import EvaluatedView
+from mim4d.evaluation.truth import lidar_distance
 from mim4d.geometry.camera import project, unproject
 from mim4d.geometry.rigid import invert_rigid
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -127,9 +129,11 @@ def test_rays_of_cells_and_the_head_that_knows_them(clip: Clip, mirrored: Clip) 
 
 
 def test_lidar_in_the_cells_of_an_image(clip: Clip, mirrored: Clip) -> None:
-    expected = lidar_distance(clip, 1, (8, 12))
+    view = EvaluatedView(frame=1, lattice=(8, 12), grid=GRID, near_m=1.0)
+    sweep = FrameSweep(clip.points_ref[0, 1], torch.zeros(3))
+    expected = lidar_distance(sweep, clip, view)
     assert (expected > 0).sum() > 50
-    torch.testing.assert_close(lidar_distance(mirrored, 1, (8, 12)), expected.flip(-1))
+    torch.testing.assert_close(lidar_distance(sweep, mirrored, view), expected.flip(-1))
 
 
 def test_segments_of_boxes(clip: Clip, mirrored: Clip, seed: torch.Generator) -> None:
