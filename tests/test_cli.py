@@ -60,6 +60,14 @@ def test_overview_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert all(name in text for name in COMMANDS)
 
 
+def test_presets_are_listed_in_a_column(capsys: pytest.CaptureFixture[str]) -> None:
+    _, text = _run(["pretrain", "--help"], capsys)
+    listed = [line for line in text.splitlines() if line.startswith("  ")]
+    assert [line.split()[0] for line in listed] == list(PRESETS)
+    assert len({line.index(line.split()[1], 2 + len(line.split()[0])) for line in listed}) == 1
+    assert max(map(len, listed)) <= 100
+
+
 PRETRAIN_TOY = ["pretrain", "toy", "--data", "x", "--out", "y"]
 
 

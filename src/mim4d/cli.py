@@ -125,8 +125,9 @@ def _first_line(options: type[Any]) -> str:
 def _preset_usage(name: str, command: Command) -> str:
     lines = [f"usage: mim4d {name} PRESET [OPTIONS]", "", (command.options.__doc__ or "").strip()]
     lines += ["", "PRESET is a name, or a JSON file that `mim4d show-config` wrote:", ""]
+    width = max(map(len, PRESETS))
     for key, function in PRESETS.items():
-        lines.append(f"  {key:<8} {(function.__doc__ or '').strip().splitlines()[0]}")
+        lines.append(f"  {key:<{width}}  {(function.__doc__ or '').strip().splitlines()[0]}")
     lines += ["", f"`mim4d {name} PRESET --help` lists every option with the preset's values."]
     return "\n".join(lines)
 

@@ -50,7 +50,7 @@ def demo() -> RunConfig:
 
 
 def demo_no_lidar() -> RunConfig:
-    """The demo without LiDAR: distances come from what neighbouring frames and cameras see."""
+    """The demo without LiDAR: other frames and cameras teach the distances."""
     config = demo()
     return replace(
         config,

@@ -26,7 +26,7 @@ _CLIPS = 8  # of one optimiser step
 
 
 def nuscenes_s_080() -> RunConfig:
-    """ConvNeXt-S, three frames, 128×128×5 voxels of 0.8 m, lookup, 2048 rays an image.
+    """The published 0.8 m grid: ConvNeXt-S, 3 frames, 128×128×5 voxels, lookup.
 
     The released file says ConvNeXt-B, but its checkpoint and its fine-tuning are ConvNeXt-S.
     """
@@ -88,7 +88,7 @@ def nuscenes_s_080() -> RunConfig:
 
 
 def nuscenes_s_060() -> RunConfig:
-    """ConvNeXt-S, four frames, 180×180×5 voxels of 0.6 m, splat of one level, 512 rays an image."""
+    """The published 0.6 m grid: ConvNeXt-S, 4 frames, 180×180×5 voxels, splat."""
     base = nuscenes_s_080()
     return replace(
         base,

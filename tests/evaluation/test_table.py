@@ -37,6 +37,13 @@ def test_the_table_compares_with_the_best_row_that_needs_no_training() -> None:
     assert beams.split()[2:] == ["0.875", "0.500", "0.200", "0.300", "0.500", "0.200", "0.300"]
 
 
+def test_no_line_is_longer_than_the_table_and_one_is_no_plural() -> None:
+    table = Evaluation(ROWS, "exact distance", ["a"], 1, held_out=True).table()
+    lines = table.splitlines()
+    assert max(map(len, lines)) == len(lines[0])
+    assert "1 clip of 1 held-out scene, " in table
+
+
 def test_flat_ground_may_be_the_best() -> None:
     rows = {**ROWS, "flat_ground": row(0.2)}
     assert Evaluation(rows, "LiDAR", ["a"], 3, held_out=True).baseline == pytest.approx(0.2)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from mim4d.evaluation import EvaluatedView, spread
@@ -25,6 +26,12 @@ def test_the_view_looks_at_the_key_frame_if_that_is_dropped() -> None:
     config = replace(config, mask=replace(config.mask, dropped_frame="key"))
     config = replace(config, clip=replace(config.clip, key=-1))
     assert EvaluatedView.of(config, stride=4).frame == 4
+
+
+def test_a_lattice_without_rays_is_refused() -> None:
+    assert EvaluatedView.of(toy_config(), stride=64).lattice == (1, 1)
+    with pytest.raises(ValueError, match="--stride 65: larger than the images of this run, 64×96"):
+        EvaluatedView.of(toy_config(), stride=65)
 
 
 def test_colours_are_those_of_the_pixel_under_each_ray() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mim4d.config import ClipConfig, EncoderConfig, LossConfig, RunConfig
+from mim4d.presets import demo_no_lidar
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
 
@@ -102,3 +103,29 @@ def test_a_step_in_half_precision_is_close_to_one_in_full() -> None:
         assert half[name].item() == pytest.approx(value.item(), rel=0.02), name
     assert torch.cosine_similarity(gradient, rounded, dim=0) > 0.99
     assert not torch.equal(gradient, rounded)
+
+
+def _without_lidar(config: RunConfig) -> RunConfig:
+    loss = replace(
+        demo_no_lidar().loss, photometric_weight=1.0, sweep_weight=1.0, sweep_distance_weight=1.0
+    )
+    return replace(config, loss=loss, render=replace(config.render, use_lidar=False))
+
+
+@pytest.mark.parametrize("with_lidar", [True, False])
+@pytest.mark.parametrize("part", ["encoder.image_encoder", "encoder.depth_head", "decoder"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e30])
+def test_a_model_gone_wild_gives_a_loss_that_is_not_finite_and_no_other_error(
+    part: str, value: float, with_lidar: bool
+) -> None:
+    """What is not finite must arrive at the loss, where the run is stopped and the clips saved:
+    as an index on the way it would end in an error about indices."""
+    config = toy_config() if with_lidar else _without_lidar(toy_config())
+    module = PretrainingModule(toy_model(config), config)
+    with torch.no_grad():
+        for parameter in module.model.get_submodule(part).parameters():
+            parameter.fill_(value)
+    losses = module.step_losses(toy_clip(7), step=0)
+    losses["loss"].backward()
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    assert not all(bool(each.isfinite().all()) for each in [losses["loss"], *gradients])

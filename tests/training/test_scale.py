@@ -171,6 +171,7 @@ def test_a_step_that_is_not_finite_stops_before_the_weights(
     assert "step 2: not finite: loss, colour, grad_norm" in text
     assert str(path) in text
     assert "Traceback" not in text
+    assert text.splitlines()[-1].startswith("mim4d: error: step 2")  # not behind the progress bar
     clip, facts = load_batch(path)
     # Only the second of the step's two clips.
     assert clip.batch_size == 1

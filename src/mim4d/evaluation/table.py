@@ -1,6 +1,7 @@
 """The result of an evaluation: rows of numbers, the table for a person, and the JSON file."""
 
 import json
+import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ class Evaluation:
             lines += ["", _line(BEAMS, self.beam_columns, 9)]
             lines.append("-" * len(lines[-1]))
             lines += [_line(ROW_NAMES[name], self.beam_cells(name), 9) for name in self.beam_rows]
-        return "\n".join([*lines, "", self.note()])
+        return "\n".join([*lines, "", *textwrap.wrap(self.note(), len(lines[1]))])
 
     @property
     def beam_rows(self) -> list[str]:
@@ -98,7 +99,7 @@ class Evaluation:
         row = next(iter(self.rows.values()))
         moving = 0 if row.metric.moving is None else row.metric.moving.num_pixels
         return (
-            f"{self.num_clips} clips of {len(self.scenes)} {where} scenes, "
+            f"{_count(self.num_clips, 'clip')} of {_count(len(self.scenes), f'{where} scene')}, "
             f"{row.errors.num_pixels} pixels, truth: {self.truth}; all pixels weigh the same. "
             "'/ best': share of the best row that needs no training. 'scaled': AbsRel after "
             "scaling each image by its medians. 'moving': AbsRel of the "
@@ -115,6 +116,10 @@ class Evaluation:
 
 def _line(name: str, cells: tuple[str, ...], width: int = 8) -> str:
     return f"{name:<26}" + "".join(f" {cell:>{width}}" for cell in cells)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _number(value: float | None, digits: int) -> str:

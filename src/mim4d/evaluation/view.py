@@ -48,8 +48,17 @@ class EvaluatedView:
 
     @classmethod
     def of(cls, config: RunConfig, stride: int) -> "EvaluatedView":
-        """The key frame if that is what is dropped in training, else the middle one."""
+        """The key frame if that is what is dropped in training, else the middle one.
+
+        Raises:
+            ValueError: If the lattice has no rays.
+        """
         clip = config.clip
+        if stride > min(clip.image_height, clip.image_width):
+            raise ValueError(
+                f"--stride {stride}: larger than the images of this run, "
+                f"{clip.image_height}×{clip.image_width}"
+            )
         key = config.mask.dropped_frame == "key"
         return cls(
             clip.key % clip.frames if key else clip.frames // 2,

@@ -43,7 +43,7 @@ class Sweep:
         per_log = last / (self.depths[-1] / self.depths[0]).log()
         position = ((depths / self.depths[0]).clamp(min=1e-6).log() * per_log).clamp(0, last)
         lower = position.floor().clamp(max=last - 1)
-        index = lower.long()
+        index = lower.nan_to_num().long()  # a depth of NaN costs NaN, and is no index
         near, far = self.costs.gather(-1, index), self.costs.gather(-1, index + 1)
         return near + (position - lower) * (far - near)
 

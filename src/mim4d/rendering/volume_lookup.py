@@ -63,7 +63,8 @@ def _corners(
     centred = grid.to_grid(points_ego.detach()) - 0.5  # voxel centres at whole numbers
     batch = torch.arange(points_ego.shape[0], device=centred.device, dtype=torch.int32)
     row = batch.repeat_interleave(points_ego.shape[1]).view(1, 1, 1, -1)
-    lower = centred.floor().flatten(0, 1).T  # 3 m
+    # NaN is no index: such a point reads some row, with weights of NaN that arrive at the loss.
+    lower = centred.floor().flatten(0, 1).T.nan_to_num()  # 3 m
     fraction = centred.flatten(0, 1).T - lower
     shape = centred.new_tensor(grid.shape_xyz).view(3, 1, 1)
     index = torch.stack([lower, lower + 1], dim=1)  # 3 2 m

@@ -66,6 +66,13 @@ class Progress(StepCallback):
         """Close the bar."""
         self.bar.close()
 
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar, so that what went wrong stands below it on a line of its own."""
+        if self.bar is not None:
+            self.bar.close()
+
 
 class MetricsFile(StepCallback):
     """Appends one JSON line per optimiser step: step, mean losses, learning rate, seconds.
