@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("timm").setLevel(logging.WARNING)
     logging.getLogger("mim4d").setLevel(logging.DEBUG if debug else logging.INFO)
     try:
         return _dispatch(arguments)

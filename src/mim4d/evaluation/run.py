@@ -5,6 +5,7 @@ rebuilt volumes are rendered along a regular lattice of rays through all cameras
 LiDAR beams. Baselines that need no learning stand beside. Metres.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.build import build_dataset
-from mim4d.config import Device
+from mim4d.config import Device, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.baselines import flat_ground, usual_distances
@@ -27,6 +28,7 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.record import was_trained_on
 
+logger = logging.getLogger(__name__)
 _HELD_OUT = SceneChoice("val")
 
 
@@ -66,8 +68,7 @@ def evaluate_run(
     reader = TruthReader(build_dataset(config, data, scenes, version), view)
     models, constants = {("direct", "rebuilt"): model.to(accelerator)}, {}
     if baselines:
-        untrained = untrained_model(config).to(accelerator)
-        models["untrained", "untrained_rebuilt"] = untrained
+        models |= _untrained(config, accelerator)
         training = TruthReader(build_dataset(config, data, "train", version), view)
         constants = usual_distances(training)
     scoring = Scoring(models, constants, view, baselines)
@@ -84,6 +85,16 @@ def evaluate_run(
     if save:
         evaluation.save(run / "evaluation.json")
     return evaluation
+
+
+def _untrained(config: RunConfig, accelerator: str) -> dict[tuple[str, str], MaskedVideoModel]:
+    """The model before its first step, by rows; none, and that said, if its weights are gone."""
+    try:
+        model = untrained_model(config)
+    except (FileNotFoundError, ImportError) as error:
+        logger.warning("no rows of the untrained model: %s", error)
+        return {}
+    return {("untrained", "untrained_rebuilt"): model.to(accelerator)}
 
 
 class Scoring:
