@@ -70,7 +70,7 @@ def demo_no_lidar() -> RunConfig:
 
 
 def toy() -> RunConfig:
-    """A model of a few thousand weights for tests and first steps: seconds, not accuracy."""
+    """A few thousand weights, for tests and first steps: seconds, not accuracy."""
     return replace(
         demo(),
         preset="toy",
