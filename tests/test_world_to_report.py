@@ -128,7 +128,7 @@ def test_training_scenes_are_drawn_and_measured_under_their_name(
     shutil.copytree(folder / "run", tmp_path / "run")
     capsys.readouterr()
     assert main(["evaluate", str(tmp_path / "run"), *asked]) == 0
-    assert "TRAINING scenes" in capsys.readouterr().out
+    assert "1 clip of 1 TRAINING scene," in capsys.readouterr().out
 
 
 def test_the_encoder_gives_volumes(folder: Path) -> None:
