@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from runs_over_seeds import finished, spread, steps_option
+from runs_over_seeds import finished, parser, spread, steps_option
 
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.evaluation.table import ROW_NAMES
@@ -52,16 +52,7 @@ def table(found: list[Numbers]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="data set with held-out scenes")
-    parser.add_argument("--runs", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, help="optimiser steps; by default the preset's")
-    parser.add_argument("--only-finished", action="store_true", help="train nothing")
-    parser.add_argument("--stride", type=int, default=4, help="image pixels per evaluated pixel")
-    parser.add_argument("--clips", type=int, help="at most so many clips; by default all")
-    parser.add_argument("--json", type=Path, help="also write all numbers to this file")
-    options = parser.parse_args()
+    options = parser(__doc__.splitlines()[0], stride=8, clips=36).parse_args()
     found: dict[int, Numbers] = {}
     for seed in options.seeds:
         run = options.runs / f"free_s{seed}"

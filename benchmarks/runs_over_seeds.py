@@ -1,5 +1,6 @@
 """What the benchmarks over several seeds share: runs that can be interrupted, and the spread."""
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,6 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from mim4d.training.checkpoint import ENCODER_FILE
+
+
+def parser(description: str, *, stride: int, clips: int | None) -> argparse.ArgumentParser:
+    """The options that these benchmarks have in common.
+
+    Args:
+        description: What is measured, in a line.
+        stride: Image pixels per evaluated pixel, unless asked for otherwise.
+        clips: The same for the largest number of clips; None takes all.
+    """
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--data", type=Path, required=True, help="data set with held-out scenes")
+    made.add_argument("--runs", type=Path, required=True, help="folder of the runs")
+    made.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    made.add_argument("--steps", type=int, help="optimiser steps; by default the preset's")
+    made.add_argument("--only-finished", action="store_true", help="train nothing")
+    made.add_argument("--stride", type=int, default=stride, help="image pixels per evaluated pixel")
+    made.add_argument("--clips", type=int, default=clips, help="at most so many clips")
+    made.add_argument("--json", type=Path, help="also write all numbers to this file")
+    return made
 
 
 def finished(

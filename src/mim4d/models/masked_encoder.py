@@ -8,6 +8,7 @@ hidden pixels changes no visible feature. Without a mask an encoder is timm's de
 """
 
 import difflib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -65,7 +66,7 @@ class EncoderOptions:
     init: Literal["timm", "fan_in"] = "timm"
 
 
-class MaskedEncoder(nn.Module):
+class MaskedEncoder(nn.Module, ABC):
     """Common part of the families; see `EncoderOptions` for what they share.
 
     A family builds a timm model, keeps its layers under timm's own names, calls `_finish` and
@@ -133,19 +134,21 @@ class MaskedEncoder(nn.Module):
                 features.append(self._emit(self.out_stages.index(index), x, visible))
         return features
 
+    @abstractmethod
     def _run_stem(
         self, x: Float[Tensor, "m 3 h w"], visible: Bool[Tensor, "m hp wp"] | None
     ) -> Tensor:
-        raise NotImplementedError
+        """Normalised image to the first stage's input; hidden cells enter and leave as zeros."""
 
+    @abstractmethod
     def _run_stage(
         self, index: int, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None
     ) -> Float[Tensor, "m c2 h2 w2"]:
-        raise NotImplementedError
+        """One stage; hidden cells enter and leave as zeros."""
 
+    @abstractmethod
     def _parts(self) -> Sequence[Iterable[nn.Module]]:
         """The modules of the stem, then those of each stage."""
-        raise NotImplementedError
 
     def _finish(self, model: Any, options: EncoderOptions) -> None:
         """Add outputs and normalisation once the layers are there, and freeze what is frozen."""

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 _SHOWN = ("loss", "distance", "predicted_distance")
 
 
-class StepCallback(pl.Callback):
+class StepCallback(pl.Callback, ABC):
     """Something to do after every optimiser step, however many micro-steps it has."""
 
     def on_train_batch_end(
@@ -32,9 +33,9 @@ class StepCallback(pl.Callback):
         if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
             self.on_step_end(trainer, pl_module)
 
+    @abstractmethod
     def on_step_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The optimiser step `trainer.global_step` − 1 has just been done."""
-        raise NotImplementedError
 
 
 class Progress(StepCallback):
