@@ -87,7 +87,7 @@ class Reconstruction:
     predicted_targets: RayTargets
     depth_probs: Float[Tensor, "b t n d hf wf"]
     flow_mean: Rendering | None = None
-    scene_flow: Float[Tensor, "b*k 3 z y x"] | None = None
+    scene_flow: Float[Tensor, "m 3 z y x"] | None = None
 
 
 @dataclass(frozen=True)
