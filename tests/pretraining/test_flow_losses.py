@@ -33,7 +33,8 @@ def test_smoothness_of_a_step_by_hand() -> None:
 def test_gradients_of_no_flow_at_all_are_finite() -> None:
     flow = torch.zeros(1, 3, *GRID.shape_zyx, requires_grad=True)
     (flow_speed(flow) + flow_smoothness(flow, GRID.voxel_size_m)).backward()
-    assert flow.grad is not None and flow.grad.isfinite().all()
+    assert flow.grad is not None
+    assert flow.grad.isfinite().all()
 
 
 def test_error_weighs_what_moves_like_what_stands() -> None:

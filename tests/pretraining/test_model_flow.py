@@ -36,7 +36,8 @@ def test_without_the_flow_all_other_weights_start_alike() -> None:
 def test_rebuilding_starts_from_the_mean_of_what_has_no_motion_left() -> None:
     model, clip = toy_model(_with_flow()).eval(), toy_clip(1)
     rebuilt = model.rebuild(model.encoder(clip), clip, torch.tensor([[1]]))
-    assert rebuilt.scene_flow is not None and rebuilt.flow_mean is not None
+    assert rebuilt.scene_flow is not None
+    assert rebuilt.flow_mean is not None
     assert rebuilt.scene_flow.norm(dim=1).max() > 0.05  # something is matched in random pictures
     # The learned part is zero at first.
     torch.testing.assert_close(rebuilt.volume, rebuilt.flow_mean)
@@ -49,8 +50,10 @@ def test_where_nothing_moves_the_flow_changes_nothing() -> None:
     dropped = torch.tensor([[1]])
     expected = plain.rebuild(plain.encoder(clip), clip, dropped)
     found = still.rebuild(still.encoder(clip), clip, dropped)
-    assert expected.scene_flow is None and expected.flow_mean is None
-    assert found.scene_flow is not None and found.scene_flow.abs().max() < 1e-6
+    assert expected.scene_flow is None
+    assert expected.flow_mean is None
+    assert found.scene_flow is not None
+    assert found.scene_flow.abs().max() < 1e-6
     torch.testing.assert_close(found.volume, expected.volume, atol=1e-4, rtol=1e-4)
 
 
@@ -70,7 +73,9 @@ def test_the_rendered_mean_alone_teaches_the_descriptors() -> None:
     losses["loss"].backward()
     assert model.scene_flow is not None
     gradient = model.scene_flow.describe.weight.grad
-    assert gradient is not None and gradient.isfinite().all() and gradient.abs().max() > 0
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
 
 
 def test_its_losses_are_weighted_sums() -> None:
