@@ -6,7 +6,7 @@ LiDAR beams. Baselines that need no learning stand beside. Metres.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from jaxtyping import Float
@@ -21,6 +21,7 @@ from mim4d.evaluation.beams import count_beams, frame_beams
 from mim4d.evaluation.predict import frame_volumes, render_frame
 from mim4d.evaluation.scores import Row, RowScores
 from mim4d.evaluation.table import ROW_NAMES, Evaluation
+from mim4d.evaluation.targets import clips_of_targets
 from mim4d.evaluation.truth import FrameTruth, TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.loading import load_model, untrained_model
@@ -38,6 +39,7 @@ def evaluate_run(
     *,
     stride: int = 4,
     max_clips: int | None = None,
+    targets: Collection[str] | None = None,
     scenes: SceneChoice = _HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
@@ -51,6 +53,7 @@ def evaluate_run(
         data: Data set.
         stride: Image pixels per evaluated pixel, in both directions.
         max_clips: At most so many clips, spread evenly.
+        targets: Tokens of the samples whose keyframes are to be evaluated, instead of `max_clips`.
         scenes: Scenes that count; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
@@ -72,7 +75,10 @@ def evaluate_run(
         training = TruthReader(build_dataset(config, data, "train", version), view)
         constants = usual_distances(training)
     scoring = Scoring(models, constants, view, baselines)
-    indices = spread(len(reader.dataset), max_clips)
+    if targets is None:
+        indices = spread(len(reader.dataset), max_clips)
+    else:
+        indices = clips_of_targets(reader.dataset, view.frame, targets)
     for index in indices:
         clip = reader.dataset[index]
         scoring.add(clip, reader.read(index, clip), accelerator)

@@ -4,6 +4,7 @@ import json
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mim4d.evaluation.scores import Row
 from mim4d.files import write_text
@@ -106,12 +107,16 @@ class Evaluation:
             f"{moving} pixels that show what moves ({self.moving_by})."
         )
 
-    def save(self, path: Path) -> None:
-        """Write everything as JSON."""
+    def content(self) -> dict[str, Any]:
+        """Everything, for JSON."""
         content = {**asdict(self), "rows": {n: r.to_json() for n, r in self.rows.items()}}
         baseline = self.baseline
         content["baseline"] = baseline if baseline == baseline else None
-        write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+        return content
+
+    def save(self, path: Path) -> None:
+        """Write everything as JSON."""
+        write_text(path, json.dumps(self.content(), indent=2, allow_nan=False) + "\n")
 
 
 def _line(name: str, cells: tuple[str, ...], width: int = 8) -> str:
