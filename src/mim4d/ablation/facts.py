@@ -34,6 +34,7 @@ class Facts:
         held_out: Whether nothing that was measured was trained on.
         pixels: Smallest and largest number of pixels that counted, over runs.
         moving_pixels: Smallest and largest number of those on what moves.
+        flow_points: The same of points whose flow was measured; None without any.
         left_out: Why rows are left out, by name.
     """
 
@@ -52,6 +53,7 @@ class Facts:
     held_out: bool
     pixels: tuple[int, int]
     moving_pixels: tuple[int, int]
+    flow_points: tuple[int, int] | None
     left_out: dict[str, str]
 
 
@@ -62,6 +64,7 @@ def gather_facts(asked: Ablation, plan: Plan, measured: Mapping[Path, Content]) 
     evaluations = [content["evaluation"] for content in measured.values()]
     records = [read_record(folder) for folder in measured]
     first, targets = evaluations[0], plan.targets
+    flows = [each["flow"] for each in evaluations if each.get("flow") is not None]
     return Facts(
         command=asked.command,
         preset=asked.config.preset,
@@ -78,6 +81,7 @@ def gather_facts(asked: Ablation, plan: Plan, measured: Mapping[Path, Content]) 
         held_out=all(each["held_out"] for each in evaluations),
         pixels=_extent(each["rows"]["direct"]["num_pixels"] for each in evaluations),
         moving_pixels=_extent(_moving(each["rows"]["direct"]) for each in evaluations),
+        flow_points=_extent(flow["points"] for flow in flows) if flows else None,
         left_out=plan.left_out,
     )
 

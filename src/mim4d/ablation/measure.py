@@ -15,6 +15,7 @@ import numpy as np
 from mim4d.config import Device
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
+from mim4d.training.finish import is_finished
 from mim4d.viz.curves import read_metrics
 
 MEASURED_FILE = "ablation.json"
@@ -70,9 +71,9 @@ class Measuring:
 
 
 def read_measured(run: Path, how: Measuring) -> Content | None:
-    """What was kept of a run; None if it was not measured, or not like this."""
+    """What was kept of a finished run; None if it was not measured, or not like this."""
     path = run / MEASURED_FILE
-    if not path.is_file():
+    if not (is_finished(run) and path.is_file()):
         return None
     content: Content = json.loads(path.read_text())
     return content if content["settings"] == how.settings() else None

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BETTER, WORSE, UNCLEAR = "#2563eb", "#d9480f", FAINT
-_NAMES, _TOP, _LINE, _PANEL, _GAP, _BOTTOM = 170, 92, 30, 205, 22, 74
+_NAMES, _TOP, _LINE, _PANEL, _GAP, _BOTTOM = 170, 96, 30, 205, 22, 74
+_LEGEND = (
+    "difference to full with the same seed: mean (dot), spread over seeds (line), single seeds "
+    "(ticks);\nleft is better; grey where it is no larger than the spread, or of one seed"
+)
 
 
 def draw_ablation(summary: Summary, out: Path) -> Path:
@@ -32,9 +36,9 @@ def draw_ablation(summary: Summary, out: Path) -> Path:
     rows = [row for row in summary.rows if row.name != FULL]
     shown = [m for m in MEASURES if any(row.differences[m.name] for row in rows)]
     height = max(1, len(rows)) * _LINE
-    canvas = Canvas(_NAMES + max(2, len(shown)) * (_PANEL + _GAP) + _GAP, _TOP + height + _BOTTOM)
+    canvas = Canvas(_NAMES + max(3, len(shown)) * (_PANEL + _GAP) + _GAP, _TOP + height + _BOTTOM)
     canvas.text(_GAP, 12, "Effect of one change at a time", size_px=19, weight="bold")
-    canvas.text(_GAP, 42, _legend(summary), size_px=13, color=FAINT)
+    canvas.text(_GAP, 42, _LEGEND, size_px=13, color=FAINT)
     for i, row in enumerate(rows):
         middle = _TOP + (i + 0.5) * _LINE
         canvas.text(_NAMES - 8, middle, row.name, size_px=14, ha="right", va="center")
@@ -42,14 +46,6 @@ def draw_ablation(summary: Summary, out: Path) -> Path:
         axes = canvas.axes(_NAMES + i * (_PANEL + _GAP), _TOP, _PANEL, height)
         _draw_panel(axes, rows, measure, _of_full(summary, measure))
     return canvas.save(out)
-
-
-def _legend(summary: Summary) -> str:
-    seeds = max((len(row.seeds) for row in summary.rows), default=0)
-    return (
-        "difference to `full` with the same seed: mean (dot), spread over seeds (line), each of up "
-        f"to {seeds} seeds (ticks); left is better; grey: no larger than the spread, or one seed"
-    )
 
 
 def _of_full(summary: Summary, measure: Measure) -> Spread | None:

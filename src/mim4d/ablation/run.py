@@ -77,9 +77,7 @@ def ablate(asked: Ablation) -> Summary:
 def write_table(asked: Ablation, plan: Plan, how: Measuring) -> Summary:
     """Compare what is measured so far, and write OUT/ablation.json and OUT/ablation.md."""
     contents = {
-        run: content
-        for run in plan.runs
-        if is_finished(run.folder) and (content := read_measured(run.folder, how)) is not None
+        run: content for run in plan.runs if (content := read_measured(run.folder, how)) is not None
     }
     numbers = {(run.row, run.seed): numbers_of(content) for run, content in contents.items()}
     facts = gather_facts(asked, plan, {run.folder: found for run, found in contents.items()})

@@ -24,7 +24,7 @@ def cell(spread: Spread | None, digits: int, *, signed: bool = False) -> str:
     """Mean and, of several seeds, spread; `-` where a row has no such number."""
     if spread is None:
         return "-"
-    text = f"{spread.mean:{'+' if signed else ''}.{digits}f}"
+    text = f"{spread.mean:{'+' if signed else ''}z.{digits}f}"
     return text if spread.deviation is None else f"{text} ± {spread.deviation:.{digits}f}"
 
 
@@ -65,6 +65,13 @@ def _notes(facts: Facts) -> list[str]:
         f"{facts.truth}. Seconds a step: the median, as trained, on {facts.machine}.",
         f"Versions: {'; '.join(facts.versions)}.",
     ]
+    if facts.flow_points is not None:
+        notes.insert(
+            2,
+            f"Flow: of {_range(facts.flow_points)} points within 20 m that move 1 to 4 voxels "
+            "between frames; with another time between frames these are other points. Zero flow "
+            "has an EPE of 1; the angle is the median, and 90° where less than 0.5 m/s is found.",
+        )
     notes += [f"Left out: `{name}` ({why})." for name, why in facts.left_out.items()]
     return notes
 
