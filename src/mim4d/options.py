@@ -228,7 +228,8 @@ class Ablate:
     stride: int = 8
     """Image pixels per measured pixel, in both directions."""
     jobs: int = 1
-    """Runs that are trained side by side, each on its share of the cores."""
+    """Runs that are trained side by side, each on its share of the cores and reading its clips
+    between its steps."""
     only_table: bool = False
     """Train nothing: measure and show what is finished."""
     version: str | None = None

@@ -7,9 +7,10 @@ after every run, and OUT/ablation.png at the end.
 import logging
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -35,6 +36,8 @@ from mim4d.training.record import read_record
 from mim4d.viz.canvas import Canvas
 
 logger = logging.getLogger(__name__)
+
+Outcome = tuple[PlannedRun, NonFiniteError | None]
 
 
 def ablate(asked: Ablation) -> Summary:
@@ -114,42 +117,37 @@ def _announce(asked: Ablation, plan: Plan, num_missing: int) -> None:
         logger.info("left out: %s (%s)", name, why)
 
 
-def _finish(run: PlannedRun, asked: Ablation, how: Measuring, progress: bool) -> float:
-    """Train what is missing of a run, measure it, and return the seconds it took."""
-    start = time.perf_counter()
+def _finish(run: PlannedRun, asked: Ablation, how: Measuring, progress: bool) -> None:
+    """Train what is missing of a run, and measure it."""
     finish_run(
         run.config,
         asked.data,
         run.folder,
         version=asked.version,
         device=asked.device,
+        # Side by side all cores are busy with steps; loader processes would only be in their way.
+        workers=None if asked.jobs == 1 else 0,
         progress=progress,
     )
     measure_run(run.folder, how)
-    return time.perf_counter() - start
 
 
-def _finish_all(
-    runs: Sequence[PlannedRun], asked: Ablation, how: Measuring
-) -> Iterator[tuple[PlannedRun, NonFiniteError | None]]:
+def _finish_all(runs: Sequence[PlannedRun], asked: Ablation, how: Measuring) -> Iterator[Outcome]:
     """Finish runs one after the other, or side by side, and give each when it is done.
 
     A run that broke off is given with its error; any other error ends all.
     """
-    if asked.jobs == 1 or len(runs) < 2:
-        for run in runs:
-            try:
-                _finish(run, asked, how, progress=True)
-            except NonFiniteError as error:
-                yield run, error
-            else:
-                yield run, None
+    if asked.jobs > 1:
+        yield from _side_by_side(runs, asked, how)
         return
-    with ProcessPoolExecutor(
-        asked.jobs, multiprocessing.get_context("spawn"), _begin_process, (asked.jobs,)
-    ) as pool:
-        waiting = list(runs)
-        going: dict[Future[float], PlannedRun] = {}
+    for run in runs:
+        yield run, _broken_off(partial(_finish, run, asked, how, progress=True))
+
+
+def _side_by_side(runs: Sequence[PlannedRun], asked: Ablation, how: Measuring) -> Iterator[Outcome]:
+    spawn = multiprocessing.get_context("spawn")
+    waiting, going = list(runs), dict[Future[None], PlannedRun]()
+    with ProcessPoolExecutor(asked.jobs, spawn, _begin_process, (asked.jobs,)) as pool:
         while waiting or going:
             # No more than are computed: what waits in the pool would begin after an interruption.
             while waiting and len(going) < asked.jobs:
@@ -158,16 +156,21 @@ def _finish_all(
             for future in wait(going, return_when=FIRST_COMPLETED).done:
                 run = going.pop(future)
                 try:
-                    future.result()
-                except NonFiniteError as error:
-                    yield run, error
+                    yield run, _broken_off(future.result)
                 except BrokenProcessPool as error:
                     raise ValueError(
                         f"{run.folder}: its process was ended from outside, perhaps for want of "
                         "memory; give the same command again, with fewer --jobs"
                     ) from error
-                else:
-                    yield run, None
+
+
+def _broken_off(finish: Callable[[], None]) -> NonFiniteError | None:
+    """Why a run broke off; None if it is whole."""
+    try:
+        finish()
+    except NonFiniteError as error:
+        return error
+    return None
 
 
 def _begin_process(jobs: int) -> None:

@@ -45,6 +45,7 @@ def finish_run(
     *,
     version: str | None = None,
     device: Device = "auto",
+    workers: int | None = None,
     progress: bool = True,
 ) -> None:
     """Train, go on with an unfinished run, or keep a finished one.
@@ -55,6 +56,7 @@ def finish_run(
         run: Run folder.
         version: Version folder of the data set.
         device: Where to train.
+        workers: Loader processes; None decides.
         progress: Show a progress bar.
 
     Raises:
@@ -72,5 +74,6 @@ def finish_run(
         resume=(run / "config.json").is_file(),
         scenes=SceneChoice("train"),
         device=device,
+        workers=workers,
         progress=progress,
     )
