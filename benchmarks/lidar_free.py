@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from runs_over_seeds import finished, parser, spread, steps_option
+from runs_over_seeds import configured, finished, parser, spread
 
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.evaluation.table import ROW_NAMES
 from mim4d.files import write_text
+from mim4d.presets import demo_no_lidar
 
 MEASURES = ("AbsRel, scaled", "AbsRel, metric", "RMSE m", "d<1.25")
 OWN, REFERENCES = "direct", ("untrained", "flat_ground", "pixel_mean", "pixel_median")
@@ -56,14 +57,8 @@ def main() -> None:
     found: dict[int, Numbers] = {}
     for seed in options.seeds:
         run = options.runs / f"free_s{seed}"
-        if not finished(
-            run,
-            "demo_no_lidar",
-            seed,
-            options.data,
-            options=steps_option(options.steps),
-            only_finished=options.only_finished,
-        ):
+        config = configured(demo_no_lidar(), seed, options.steps)
+        if not finished(run, config, options.data, only_finished=options.only_finished):
             continue
         found[seed], evaluation = measure(run, options)
         print(f"{run.name}: {found[seed]}", file=sys.stderr, flush=True)

@@ -1,14 +1,16 @@
 """What the benchmarks over several seeds share: runs that can be interrupted, and the spread."""
 
 import argparse
-import subprocess
+import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from mim4d.training.checkpoint import ENCODER_FILE
+from mim4d.ablation.summary import Spread
+from mim4d.ablation.table import cell
+from mim4d.config import RunConfig
+from mim4d.training.finish import finish_run, is_finished
 
 
 def parser(description: str, *, stride: int, clips: int | None) -> argparse.ArgumentParser:
@@ -19,6 +21,7 @@ def parser(description: str, *, stride: int, clips: int | None) -> argparse.Argu
         stride: Image pixels per evaluated pixel, unless asked for otherwise.
         clips: The same for the largest number of clips; None takes all.
     """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--data", type=Path, required=True, help="data set with held-out scenes")
     made.add_argument("--runs", type=Path, required=True, help="folder of the runs")
@@ -31,37 +34,21 @@ def parser(description: str, *, stride: int, clips: int | None) -> argparse.Argu
     return made
 
 
-def finished(
-    run: Path,
-    preset: str,
-    seed: int,
-    data: Path,
-    *,
-    options: Sequence[str] = (),
-    only_finished: bool = False,
-) -> bool:
+def finished(run: Path, config: RunConfig, data: Path, *, only_finished: bool = False) -> bool:
     """Whether a run is there and whole; trains it, or goes on with it, unless told not to."""
-    if (run / ENCODER_FILE).is_file():
-        return True
-    if only_finished:
+    if only_finished and not is_finished(run):
         print(f"{run}: not finished, left out", file=sys.stderr)
         return False
-    command = [sys.executable, "-m", "mim4d.cli", "pretrain", preset, "--data", str(data)]
-    command += ["--out", str(run), "--seed", str(seed), *options]
-    if (run / "config.json").is_file():
-        command.append("--resume")
-    subprocess.run(command, check=True)
+    finish_run(config, data, run)
     return True
 
 
-def steps_option(steps: int | None) -> list[str]:
-    """The command line's option for a number of steps; nothing keeps the preset's."""
-    return [] if steps is None else ["--optim.steps", str(steps)]
+def configured(config: RunConfig, seed: int, steps: int | None) -> RunConfig:
+    """A configuration with another seed and number of steps; None keeps the preset's."""
+    optim = config.optim if steps is None else replace(config.optim, steps=steps)
+    return replace(config, seed=seed, optim=optim)
 
 
 def spread(values: Sequence[float]) -> str:
     """Mean over seeds and, of several, standard deviation."""
-    found = np.asarray(values, dtype=float)
-    if len(found) < 2:
-        return " ".join(f"{value:.3f}" for value in found) or "-"
-    return f"{found.mean():.3f} ± {found.std(ddof=1):.3f}"
+    return cell(Spread.of(dict(enumerate(values))), digits=3)

@@ -12,14 +12,15 @@ table: mean and standard deviation over seeds, and the ratio to each baseline of
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from runs_over_seeds import finished, parser, spread, steps_option
+from runs_over_seeds import configured, finished, parser, spread
 
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
+from mim4d.presets import demo
 
 METHOD, BASELINES = "attention", ("copy", "mean")
 DECODERS = (METHOD, *BASELINES)
@@ -92,15 +93,9 @@ def main() -> None:
     for seed in options.seeds:
         for decoder in DECODERS:
             run = options.runs / f"{decoder}_s{seed}"
-            changed = ["--temporal.decoder", decoder, *steps_option(options.steps)]
-            if not finished(
-                run,
-                "demo",
-                seed,
-                options.data,
-                options=changed,
-                only_finished=options.only_finished,
-            ):
+            config = configured(demo(), seed, options.steps)
+            config = replace(config, temporal=replace(config.temporal, decoder=decoder))
+            if not finished(run, config, options.data, only_finished=options.only_finished):
                 continue
             numbers, evaluation = measure(run, options)
             found[decoder, seed] = numbers

@@ -10,7 +10,7 @@ import pytest
 import mim4d
 from mim4d.build import build_dataset
 from mim4d.cli import main
-from mim4d.config import OptimConfig
+from mim4d.config import FlowConfig, GridConfig, OptimConfig
 from mim4d.config_json import config_to_json
 from mim4d.training import bench
 from tests.toy import toy_config
@@ -105,6 +105,37 @@ def test_evaluate_prints_and_saves_every_row(
         seen_by_a_model = name in ("untrained", "untrained_rebuilt", "direct", "rebuilt")
         assert (row["psnr_db"] is not None) == seen_by_a_model
         assert (len(row["occupancy"]) == 2) == seen_by_a_model
+
+
+@pytest.fixture(scope="module")
+def flow_run(folder: Path) -> Path:
+    """A run of two steps with scene flow, on a grid fine enough for what moves nearby."""
+    config = replace(toy_config(), optim=OptimConfig(steps=2, warmup_steps=1))
+    grid, flow = GridConfig(shape_xyz=(48, 48, 4)), FlowConfig(enabled=True)
+    config = replace(config, grid=grid, flow=flow)
+    (folder / "flow.json").write_text(config_to_json(config))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIM4D_CACHE", str(folder / "cache"))
+        train = ["pretrain", str(folder / "flow.json"), "--data", str(folder / "world")]
+        assert main([*train, "--out", str(folder / "flow"), "--device", "cpu"]) == 0
+    return folder / "flow"
+
+
+def test_scene_flow_is_measured(
+    folder: Path, flow_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["evaluate", str(flow_run), "--data", str(folder / "world"), "--stride", "4"]
+    assert main(argv) == 0
+    table = capsys.readouterr().out
+    flow = json.loads((flow_run / "evaluation.json").read_text())["flow"]
+    assert set(flow["rows"]) == {"zero", "untrained", "flow"}
+    assert flow["truth"] == "exact scene flow"
+    own, zero = flow["rows"]["flow"], flow["rows"]["zero"]
+    assert flow["points"] == own["near"]["points"] == zero["near"]["points"] > 0
+    assert zero["moving"]["normalised_epe"] == zero["near"]["normalised_epe"] == 1.0
+    assert flow["normalised_epe"] == own["near"]["normalised_epe"]
+    assert f"{flow['normalised_epe']:.3f}" in table
+    assert own["standing"]["points"] > 1000
 
 
 def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 Heavy imports stand inside the functions, so that help and mistakes are answered at once.
 """
 
+import shlex
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_json import config_to_json
 from mim4d.options import (
+    Ablate,
     BenchLoad,
     BenchStep,
     Check,
@@ -182,6 +185,41 @@ def _scenes(
     return SceneChoice(split, scene_names(names) or None, fraction, seed)
 
 
+def ablate(options: Ablate) -> None:
+    """`mim4d ablate`."""
+    from mim4d.ablation.asked import Ablation
+
+    config = options.config
+    if options.steps is not None:
+        config = replace(config, optim=replace(config.optim, steps=options.steps))
+    asked = Ablation(
+        config,
+        options.data,
+        options.out,
+        rows=options.rows,
+        seeds=options.seeds,
+        headline_seeds=options.headline_seeds,
+        clips=options.clips,
+        stride=options.stride,
+        jobs=options.jobs,
+        only_table=options.only_table,
+        version=options.version,
+        device=options.device,
+        command=_shown_command({str(options.data): "WORLD", str(options.out): "DIR"}),
+    )
+    from mim4d.ablation.run import ablate as run_ablation
+    from mim4d.ablation.table import markdown
+
+    print(markdown(run_ablation(asked)))
+    print(options.out)
+
+
+def _shown_command(names: dict[str, str]) -> str:
+    """The command line as others would give it: folders by name, and nothing left out."""
+    words = [names.get(word, word) for word in sys.argv[1:] if word != "--only-table"]
+    return shlex.join(["mim4d", *words])
+
+
 def bench_step(options: BenchStep) -> None:
     """`mim4d bench step`."""
     from mim4d.training.bench import bench_step as measure
@@ -247,6 +285,7 @@ COMMANDS: dict[str, Command] = {
     "render": Command(Render, render),
     "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),
+    "ablate": Command(Ablate, ablate, takes_preset=True),
     "bench load": Command(BenchLoad, bench_load),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True),

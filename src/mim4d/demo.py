@@ -20,9 +20,8 @@ from mim4d.data.layout import read_split
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
 from mim4d.presets import demo
-from mim4d.training.checkpoint import ENCODER_FILE
-from mim4d.training.loop import pretrain
-from mim4d.training.record import config_differences, read_config, read_record
+from mim4d.training.finish import finish_run, refuse_another_run
+from mim4d.training.record import read_record
 from mim4d.viz.console import Counter
 from mim4d.viz.curves import read_metrics
 from mim4d.viz.page import Picture
@@ -147,20 +146,11 @@ def _make_world(
 
 def _train(config: RunConfig, world: Path, run: Path) -> None:
     """Train, go on with an unfinished run, or keep a finished one."""
-    resume = (run / "config.json").is_file()
-    if resume:
-        differences = config_differences(read_config(run), config)
-        if differences:
-            raise ValueError(
-                f"{run}: holds a run of another configuration (there / here): "
-                f"{', '.join(differences)}; choose another folder for the demo, or remove {run}"
-            )
-        if read_record(run)["training_scenes"] != sorted(read_split(world, "train") or []):
-            raise ValueError(f"{run}: was trained on another world than {world}; remove {run}")
-        if (run / ENCODER_FILE).is_file():
-            logger.info("%s is finished already and kept", run)
-            return
-    pretrain(config, world, run, resume=resume)
+    refuse_another_run(config, run)
+    there = (run / "config.json").is_file()
+    if there and read_record(run)["training_scenes"] != sorted(read_split(world, "train") or []):
+        raise ValueError(f"{run}: was trained on another world than {world}; remove {run}")
+    finish_run(config, world, run)
 
 
 def _caption(path: Path) -> str:

@@ -203,6 +203,42 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Ablate:
+    """Train and measure the method with one thing changed at a time, over several seeds.
+
+    What is finished is kept and what was interrupted is continued.
+    """
+
+    data: Path
+    """Data set with held-out scenes."""
+    out: Path
+    """Folder for the runs, the table and the picture."""
+    config: PresetConfig
+    steps: int | None = None
+    """Optimiser steps of every run; by default the preset's."""
+    seeds: tuple[int, ...] = (0, 1)
+    """Seeds of every row."""
+    headline_seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the rows full, no_flow, copy and mean."""
+    rows: tuple[str, ...] = ()
+    """Rows by name; by default all. The row full, with which the others are compared, is always
+    among them."""
+    clips: int | None = 48
+    """Measure at most so many held-out frames, spread over the scenes; the same for all rows."""
+    stride: int = 8
+    """Image pixels per measured pixel, in both directions."""
+    jobs: int = 1
+    """Runs that are trained side by side, each on its share of the cores and reading its clips
+    between its steps."""
+    only_table: bool = False
+    """Train nothing: measure and show what is finished."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+@dataclass(frozen=True)
 class BenchStep:
     """Time one training step, split by stage, and its peak memory."""
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from mim4d.data.boxes import boxes_of_samples, velocities
+from mim4d.data.boxes import boxes_of_samples, velocities, yaw_rates
 from mim4d.data.tables import NuscenesTables
 from mim4d.geometry.rigid import invert_rigid
 from tests.data.tiny_dataset import Rows, edit_table, yaw_quaternion
@@ -64,3 +64,18 @@ def test_velocity_needs_neighbours_near_in_time(
     expected = np.where(valid, 1.5 / spacing_s, 0.0)
     np.testing.assert_allclose(velocity[:, 1], expected, atol=1e-9)
     np.testing.assert_allclose(velocity[:, [0, 2]], 0.0, atol=1e-9)
+
+
+def test_yaw_rates_by_hand(tiny: Path) -> None:
+    """Headings 170°, 180°, -170° and so on, 0.5 s apart; the barrier is seen once."""
+
+    def turn(rows: Rows) -> None:
+        for row in rows:
+            row["rotation"] = yaw_quaternion(math.radians(170 + 10 * int(row["token"][-1])))
+
+    edit_table(tiny, "sample_annotation", turn)
+    tables = NuscenesTables.open(tiny)
+    tokens = ["scene0-object0-0", "scene0-object0-1", "scene0-object1-2"]
+    rows = np.array([tables.find("sample_annotation", token) for token in tokens])
+    expected = [math.radians(20), math.radians(20), 0.0]
+    np.testing.assert_allclose(yaw_rates(tables, rows), expected, atol=1e-9)

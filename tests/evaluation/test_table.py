@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mim4d.evaluation import Evaluation
-from tests.evaluation.rows import row
+from tests.evaluation.rows import flow, row
 
 ROWS = {
     "pixel_median": row(0.4),
@@ -72,3 +72,32 @@ def test_without_baselines_there_is_no_ratio(tmp_path: Path) -> None:
 def test_training_scenes_are_called_by_their_name() -> None:
     table = Evaluation({"direct": row(0.1)}, "LiDAR", ["a"], 1, held_out=False).table()
     assert "TRAINING" in table
+
+
+def test_scene_flow_has_its_own_tables(tmp_path: Path) -> None:
+    evaluation = Evaluation(ROWS, "exact distance", ["a"], 3, held_out=True, flow=flow())
+    lines = evaluation.table().splitlines()
+    assert max(map(len, lines)) == len(lines[0])
+    found = [line.split()[2:] for line in lines if line.startswith(("scene flow  ", "zero flow  "))]
+    assert found[1][:4] == ["1.000", "22.5", "33.3", "0.500"]
+    assert found[2] == ["0.400", "22.5", "33.3", "0.200", "4.32", "0.125", "0.375", "0.062"]
+    assert found[4] == ["0.800", "0.800", "0.800", "-", "0.800"]
+    assert "1234 points of 56 objects within 20 m that move 1 to 4 voxels" in " ".join(lines)
+    evaluation.save(tmp_path / "evaluation.json")
+    saved = json.loads((tmp_path / "evaluation.json").read_text())["flow"]
+    assert (saved["points"], saved["normalised_epe"], saved["median_angle_deg"]) == (
+        1234,
+        0.4,
+        22.5,
+    )
+    assert saved["rows"]["flow"]["near"]["mean_angle_deg"] == saved["mean_angle_deg"] == 33.3
+    assert saved["rows"]["zero"]["near_objects"]["normalised_epe"] == 0.5
+    assert saved["rows"]["flow"]["groups"]["wheeled"]["dynamic"] is None
+    assert saved["truth"] == "exact scene flow"
+
+
+def test_without_scene_flow_nothing_is_said_of_it(tmp_path: Path) -> None:
+    evaluation = Evaluation(ROWS, "exact distance", ["a"], 3, held_out=True)
+    assert "zero flow" not in evaluation.table()
+    evaluation.save(tmp_path / "evaluation.json")
+    assert json.loads((tmp_path / "evaluation.json").read_text())["flow"] is None

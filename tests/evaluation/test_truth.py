@@ -11,10 +11,12 @@ from PIL import Image
 from mim4d.data.frame_sweep import FrameSweep
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.placement import Fit, ImagePlacement
-from mim4d.data.truth import FOLDER, ROOT
+from mim4d.data.truth import FOLDER
 from mim4d.evaluation import EvaluatedView, TruthReader
-from mim4d.evaluation.truth import inside_boxes, lidar_distance, moving_returns
+from mim4d.evaluation.flow_truth import inside_boxes
+from mim4d.evaluation.truth import lidar_distance, moving_returns
 from tests.data.tiny_dataset import write_tiny_dataset
+from tests.evaluation.exact import NUMBERS, write_exact_truth
 from tests.toy import toy_clip, toy_config
 
 
@@ -160,36 +162,10 @@ def test_exact_flow_says_what_moves(tmp_path: Path) -> None:
         root, frames=3, key=1, image_hw=(64, 96), cache_dir=tmp_path / "cache"
     )
     view = EvaluatedView.of(toy_config(), stride=4)
-    plan = dataset.plan(0)
-    file = dataset.image_files(0)[view.frame][0]
-    assert file is not None
-    numbers = np.repeat([0, 1, 2, 3, 0], [13, 13, 13, 13, 13])
-    for kind, values in (("distance", np.full(65, 5 * 256)), ("instance", numbers)):
-        path = (root / ROOT / kind / file).with_suffix(".png")
-        path.parent.mkdir(parents=True)
-        Image.fromarray(np.broadcast_to(values, (41, 65)).astype(np.uint16)).save(path)
-    # The car is 5 m from the camera on: at 0.4 rad/s its surface moves by far more than 0.5 m/s.
-    poses = np.zeros((2, 2, 3))
-    poses[0, :, 1] = [0.0, 30.0]
-    poses[1, :, :2] = [1000.0, 2000.0]
-    poses[1, :, 2] = [0.0, 4.0 - 2 * np.pi]
-    motion = root / ROOT / "motion" / f"{dataset.scene_name(0)}.npz"
-    motion.parent.mkdir()
-    np.savez(
-        motion,
-        times_us=plan.times_us[1] + np.array([-5_000_000, 5_000_000]),
-        tokens=np.array(["", "", ""]),
-        categories=np.array(["house", "car", "car"]),
-        box_centres_m=np.zeros((3, 3)),
-        box_sizes_lwh_m=np.ones((3, 3)),
-        standing_poses=np.zeros((1, 3)),
-        moving_poses=poses,
-        moving_velocities=np.array([[[0.0, 3.0]] * 2, [[0.0, 0.0]] * 2]),
-        moving_yaw_rates=np.array([[0.0, 0.0], [0.4, 0.4]]),
-    )
+    write_exact_truth(root, dataset, view.frame)
     reader = TruthReader(dataset, view)
     assert reader.moving_name == "exact scene flow"
     moving = reader.read(0, dataset[0]).moving[0]
     column = ((torch.arange(24) + 0.5) / 24 * 65).long()
-    shows = torch.from_numpy(numbers)[column]
+    shows = torch.from_numpy(NUMBERS)[column]
     assert torch.equal(moving, ((shows == 2) | (shows == 3)).expand(16, 24))

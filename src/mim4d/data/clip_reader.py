@@ -45,6 +45,13 @@ class ClipPlan:
     times_us: NDArray[np.int64]
     images: Rows
 
+    def samples_of_frames(self, tables: NuscenesTables) -> list[int]:
+        """The sample whose annotations belong to each frame: -1 for a sweep or no frame."""
+        rows = np.maximum(self.anchors, 0)
+        is_sample = (self.anchors >= 0) & tables.column("sample_data", "is_key_frame")[rows]
+        samples = tables.column("sample_data", "sample")[rows]
+        return [int(sample) for sample in np.where(is_sample, samples, -1)]
+
 
 @dataclass(frozen=True)
 class _Poses:
@@ -110,7 +117,7 @@ class ClipReader:
         images = self._images.read(plan.images, draws)
         sweeps = self._read_points(plan, poses)
         points = torch.nn.utils.rnn.pad_sequence(sweeps, batch_first=True)
-        boxes = boxes_of_samples(tables, self._samples_of_frames(plan), poses.ref_from_global)
+        boxes = boxes_of_samples(tables, plan.samples_of_frames(tables), poses.ref_from_global)
         valid_boxes = _valid(boxes.counts)
         return Clip(
             images=images.levels[None],
@@ -147,13 +154,6 @@ class ClipReader:
                 mount, ref_from_ego = poses.ego_from_anchor[t], poses.ref_from_ego[t]
                 points[t] = read_sweep(path, mount, ref_from_ego, self._body, where)
         return points
-
-    def _samples_of_frames(self, plan: ClipPlan) -> list[int]:
-        """The sample whose annotations belong to each frame: -1 for a sweep or no frame."""
-        rows = np.maximum(plan.anchors, 0)
-        is_sample = (plan.anchors >= 0) & self._tables.column("sample_data", "is_key_frame")[rows]
-        samples = self._tables.column("sample_data", "sample")[rows]
-        return [int(sample) for sample in np.where(is_sample, samples, -1)]
 
     def _poses(self, plan: ClipPlan) -> _Poses:
         """Every pose of the clip; the tables are asked once: a call costs more than its rows."""

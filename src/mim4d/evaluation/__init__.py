@@ -1,10 +1,14 @@
 """How well a run measures distance, renders colour and knows free space on held-out clips.
 
 `run` does it, `view` says what is looked at, `truth` what is true of it, `predict` what the model
-says, `baselines` what needs no learning; `scores` and `table` make numbers and text of both.
+says, `baselines` what needs no learning; `scores` and `table` make numbers and text of both;
+modules named `flow` do the same for scene flow.
 Definitions: docs/evaluation.md.
 """
 
+from mim4d.evaluation.flow_scores import FlowRow
+from mim4d.evaluation.flow_table import FlowEvaluation
+from mim4d.evaluation.flow_truth import FlowTruth
 from mim4d.evaluation.predict import (
     FramePrediction,
     RenderedFrame,
@@ -26,6 +30,9 @@ __all__ = [
     "ROW_NAMES",
     "EvaluatedView",
     "Evaluation",
+    "FlowEvaluation",
+    "FlowRow",
+    "FlowTruth",
     "FramePrediction",
     "FrameTruth",
     "RenderedFrame",

@@ -6,7 +6,7 @@ LiDAR beams. Baselines that need no learning stand beside. Metres.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from jaxtyping import Float
@@ -18,9 +18,12 @@ from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.baselines import flat_ground, usual_distances
 from mim4d.evaluation.beams import count_beams, frame_beams
+from mim4d.evaluation.flow_scores import FlowScores
+from mim4d.evaluation.flow_table import FLOW_ROW_NAMES, FlowEvaluation
 from mim4d.evaluation.predict import frame_volumes, render_frame
 from mim4d.evaluation.scores import Row, RowScores
 from mim4d.evaluation.table import ROW_NAMES, Evaluation
+from mim4d.evaluation.targets import clips_of_targets
 from mim4d.evaluation.truth import FrameTruth, TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.loading import load_model, untrained_model
@@ -38,6 +41,7 @@ def evaluate_run(
     *,
     stride: int = 4,
     max_clips: int | None = None,
+    targets: Collection[str] | None = None,
     scenes: SceneChoice = _HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
@@ -51,6 +55,7 @@ def evaluate_run(
         data: Data set.
         stride: Image pixels per evaluated pixel, in both directions.
         max_clips: At most so many clips, spread evenly.
+        targets: Tokens of the samples whose keyframes are to be evaluated, instead of `max_clips`.
         scenes: Scenes that count; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
@@ -65,14 +70,18 @@ def evaluate_run(
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
     view = EvaluatedView.of(config, stride)
-    reader = TruthReader(build_dataset(config, data, scenes, version), view)
+    dataset = build_dataset(config, data, scenes, version)
+    reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
     models, constants = {("direct", "rebuilt"): model.to(accelerator)}, {}
     if baselines:
         models |= _untrained(config, accelerator)
         training = TruthReader(build_dataset(config, data, "train", version), view)
         constants = usual_distances(training)
     scoring = Scoring(models, constants, view, baselines)
-    indices = spread(len(reader.dataset), max_clips)
+    if targets is None:
+        indices = spread(len(reader.dataset), max_clips)
+    else:
+        indices = clips_of_targets(reader.dataset, view.frame, targets)
     for index in indices:
         clip = reader.dataset[index]
         scoring.add(clip, reader.read(index, clip), accelerator)
@@ -81,7 +90,12 @@ def evaluate_run(
         raise ValueError("no pixel of the evaluated clips has a known distance inside the grid")
     names = sorted({reader.dataset.scene_name(i) for i in indices})
     held_out = not was_trained_on(run, data, names)
-    evaluation = Evaluation(rows, reader.name, names, len(indices), held_out, reader.moving_name)
+    flow = scoring.flow(reader.moving_name)
+    if config.flow.enabled and flow is None:
+        logger.warning("%s: no true velocity is known in any evaluated frame", data)
+    evaluation = Evaluation(
+        rows, reader.name, names, len(indices), held_out, reader.moving_name, flow
+    )
     if save:
         evaluation.save(run / "evaluation.json")
     return evaluation
@@ -119,11 +133,22 @@ class Scoring:
         self._view = view
         self._ground = ground
         self._rows = {name: RowScores() for name in ROW_NAMES}
+        self._flow = {name: FlowScores(view.grid) for name in FLOW_ROW_NAMES}
 
     def rows(self) -> dict[str, Row]:
         """The rows that were fed, in the order of the table."""
         made = {name: scores.row() for name, scores in self._rows.items()}
         return {name: row for name, row in made.items() if row is not None}
+
+    def flow(self, truth: str) -> FlowEvaluation | None:
+        """Scene flow of the models; None where there is none, or no point has a known velocity.
+
+        Args:
+            truth: Where the true velocities are from.
+        """
+        made = {name: scores.row() for name, scores in self._flow.items()}
+        rows = {name: row for name, row in made.items() if row is not None}
+        return FlowEvaluation(rows, truth) if "flow" in rows else None
 
     def add(self, clip: Clip, truth: FrameTruth, device: str) -> None:
         """Measure everything on one clip."""
@@ -133,9 +158,14 @@ class Scoring:
         for name, distances in fixed.items():
             self._rows[name].add_distances(distances, truth, clip.camera_names)
         beams = None if truth.sweep is None else frame_beams(truth.sweep, clip, self._view)
+        if truth.flow is not None:
+            self._flow["zero"].add(None, truth.flow)
         clip = clip.to(device)
         for names, model in self._models.items():
             volumes = frame_volumes(model, clip, self._view.frame)
+            if volumes.scene_flow is not None and truth.flow is not None:
+                row = "flow" if "rebuilt" in names else "untrained"
+                self._flow[row].add(volumes.scene_flow[0], truth.flow)
             for name, volume in zip(names, (volumes.direct, volumes.rebuilt), strict=True):
                 if volume is None:
                     continue

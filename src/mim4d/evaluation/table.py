@@ -4,8 +4,11 @@ import json
 import textwrap
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from mim4d.evaluation.flow_table import FlowEvaluation
 from mim4d.evaluation.scores import Row
+from mim4d.evaluation.words import count_of, line, number
 from mim4d.files import write_text
 
 ROW_NAMES = {
@@ -33,6 +36,7 @@ class Evaluation:
         num_clips: Clips that were evaluated.
         held_out: Whether none of the scenes was trained on.
         moving_by: What said which pixels show something that moves.
+        flow: Scene flow; None for a run without one, and where no velocity is known.
     """
 
     rows: dict[str, Row]
@@ -41,6 +45,7 @@ class Evaluation:
     num_clips: int
     held_out: bool
     moving_by: str = "exact scene flow"
+    flow: FlowEvaluation | None = None
 
     @property
     def baseline(self) -> float:
@@ -55,25 +60,29 @@ class Evaluation:
         moving = row.metric.moving
         return (
             f"{errors.abs_rel:.3f}",
-            _number(errors.abs_rel / self.baseline, 2),
+            number(errors.abs_rel / self.baseline, 2),
             f"{errors.rmse:.2f}",
             f"{errors.delta_1:.3f}",
             f"{scaled.abs_rel:.3f}",
-            _number(None if moving is None else moving.abs_rel, 3),
-            _number(row.psnr_db, 1),
-            _number(row.ssim, 3),
+            number(None if moving is None else moving.abs_rel, 3),
+            number(row.psnr_db, 1),
+            number(row.ssim, 3),
         )
 
     def table(self) -> str:
         """The table for a person."""
-        lines = [_line("distance error", COLUMNS)]
+        lines = [line("distance error", COLUMNS)]
         lines.append("-" * len(lines[0]))
-        lines += [_line(ROW_NAMES[name], self.cells(name)) for name in self.rows]
+        lines += [line(ROW_NAMES[name], self.cells(name)) for name in self.rows]
         if self.beam_rows:
-            lines += ["", _line(BEAMS, self.beam_columns, 9)]
+            lines += ["", line(BEAMS, self.beam_columns, 9)]
             lines.append("-" * len(lines[-1]))
-            lines += [_line(ROW_NAMES[name], self.beam_cells(name), 9) for name in self.beam_rows]
-        return "\n".join([*lines, "", *textwrap.wrap(self.note(), len(lines[1]))])
+            lines += [line(ROW_NAMES[name], self.beam_cells(name), 9) for name in self.beam_rows]
+        width = len(lines[1])
+        lines += ["", *textwrap.wrap(self.note(), width)]
+        if self.flow is not None:
+            lines += ["", *self.flow.lines(), "", *textwrap.wrap(self.flow.note(), width)]
+        return "\n".join(lines)
 
     @property
     def beam_rows(self) -> list[str]:
@@ -91,36 +100,30 @@ class Evaluation:
         """Agreement of one row with LiDAR beams, in the order of `beam_columns`."""
         found = self.rows[name].occupancy
         shares = [f"{share:.3f}" for a in found for share in (a.hit, a.early, a.late)]
-        return _number(found[0].free, 3), *shares
+        return number(found[0].free, 3), *shares
 
     def note(self) -> str:
         """What the numbers are, in words."""
         where = "held-out" if self.held_out else "TRAINING"
         row = next(iter(self.rows.values()))
         moving = 0 if row.metric.moving is None else row.metric.moving.num_pixels
+        scenes = count_of(len(self.scenes), f"{where} scene")
         return (
-            f"{_count(self.num_clips, 'clip')} of {_count(len(self.scenes), f'{where} scene')}, "
+            f"{count_of(self.num_clips, 'clip')} of {scenes}, "
             f"{row.errors.num_pixels} pixels, truth: {self.truth}; all pixels weigh the same. "
             "'/ best': share of the best row that needs no training. 'scaled': AbsRel after "
             "scaling each image by its medians. 'moving': AbsRel of the "
             f"{moving} pixels that show what moves ({self.moving_by})."
         )
 
-    def save(self, path: Path) -> None:
-        """Write everything as JSON."""
+    def content(self) -> dict[str, Any]:
+        """Everything, for JSON."""
         content = {**asdict(self), "rows": {n: r.to_json() for n, r in self.rows.items()}}
+        content["flow"] = None if self.flow is None else self.flow.to_json()
         baseline = self.baseline
         content["baseline"] = baseline if baseline == baseline else None
-        write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+        return content
 
-
-def _line(name: str, cells: tuple[str, ...], width: int = 8) -> str:
-    return f"{name:<26}" + "".join(f" {cell:>{width}}" for cell in cells)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None or value != value else f"{value:.{digits}f}"
+    def save(self, path: Path) -> None:
+        """Write everything as JSON."""
+        write_text(path, json.dumps(self.content(), indent=2, allow_nan=False) + "\n")

@@ -15,19 +15,18 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.data.frame_sweep import FrameSweep, nearest_sweep
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.truth import (
-    has_instances,
-    has_truth,
-    read_distance,
-    read_motion,
-    read_scene_flow,
+from mim4d.data.truth import has_instances, has_truth, read_distance
+from mim4d.evaluation.flow_truth import (
+    MOVING_M_S,
+    FlowTruth,
+    SeenMotion,
+    box_flow,
+    inside_boxes,
+    read_seen_motion,
 )
 from mim4d.evaluation.view import MAX_M, MIN_M, EvaluatedView
 from mim4d.geometry.depth_map import nearest_points
-from mim4d.geometry.rigid import invert_rigid, rotation_from_yaw, transform_points
-
-MOVING_M_S = 0.5
-"""Speed above which an object counts as moving, metres per second."""
+from mim4d.geometry.rigid import invert_rigid, transform_points
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class FrameTruth:
         colours: RGB in [0, 1].
         shown: Rays that exist, cross the grid and do not end on the own car.
         sweep: The frame's LiDAR sweep; None if there is none.
+        flow: Points whose velocity is known; None where it is not, or nobody asked.
     """
 
     distances_m: Float[Tensor, "n h w"]
@@ -47,6 +47,7 @@ class FrameTruth:
     colours: Float[Tensor, "n h w 3"]
     shown: Bool[Tensor, "n h w"]
     sweep: FrameSweep | None
+    flow: FlowTruth | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class TruthReader:
     Attributes:
         dataset: Read without augmentation.
         view: The frame and the rays.
+        with_flow: Read scene flow as well.
 
     Raises:
         ValueError: If the data set has neither exact distances nor a LiDAR.
@@ -63,6 +65,7 @@ class TruthReader:
 
     dataset: NuscenesDataset
     view: EvaluatedView
+    with_flow: bool = False
 
     def __post_init__(self) -> None:
         root = self.dataset.tables.root
@@ -84,20 +87,33 @@ class TruthReader:
         return "exact distance" if has_truth(self.dataset.tables.root) else "LiDAR"
 
     @property
+    def exact_motion(self) -> bool:
+        """Whether the data set says exactly how everything moves."""
+        root = self.dataset.tables.root
+        return has_truth(root) and has_instances(root)
+
+    @property
     def moving_name(self) -> str:
-        """What says what moves."""
-        exact = has_truth(self.dataset.tables.root) and has_instances(self.dataset.tables.root)
-        return "exact scene flow" if exact else "annotated boxes"
+        """What says what moves, and how."""
+        return "exact scene flow" if self.exact_motion else "annotated boxes"
 
     def read(self, index: int, clip: Clip) -> FrameTruth:
         """Everything about the evaluated frame of one clip (as the dataset gives it)."""
         sweep = self.sweep(index)
+        distances = self.distances(index, clip, sweep)
+        seen = read_seen_motion(self.dataset, index, self.view) if self.exact_motion else None
+        flow = None
+        if self.with_flow and seen is not None:
+            flow = seen.points(distances, clip, self.view)
+        elif self.with_flow:
+            flow = box_flow(self.dataset, index, clip, self.view, sweep)
         return FrameTruth(
-            self.distances(index, clip, sweep),
-            self._moving(index, clip, sweep),
+            distances,
+            self._moving(clip, sweep, seen),
             self.view.colours(clip),
             self.view.shown(clip),
             sweep,
+            flow,
         )
 
     def sweep(self, index: int) -> FrameSweep | None:
@@ -139,27 +155,14 @@ class TruthReader:
             [read_distance(root, Path(f), lattice, shown) if f else empty for f in files]
         )
 
-    def _moving(self, index: int, clip: Clip, sweep: FrameSweep | None) -> Bool[Tensor, "n h w"]:
-        root = self.dataset.tables.root
-        if has_truth(root):
-            if has_instances(root):
-                return self._exact_moving(index)
+    def _moving(
+        self, clip: Clip, sweep: FrameSweep | None, seen: SeenMotion | None
+    ) -> Bool[Tensor, "n h w"]:
+        if seen is not None:
+            return seen.velocities_m_s.norm(dim=-1) > MOVING_M_S
+        if has_truth(self.dataset.tables.root):
             return torch.zeros(clip.num_cameras, *self.view.lattice, dtype=torch.bool)
         return moving_returns(sweep, clip, self.view)
-
-    def _exact_moving(self, index: int) -> Bool[Tensor, "n h w"]:
-        tables, plan = self.dataset.tables, self.dataset.plan(index)
-        motion = read_motion(tables, plan.scene)
-        moving = []
-        for row in plan.images[self.view.frame].tolist():
-            if row < 0:
-                moving.append(torch.zeros(self.view.lattice, dtype=torch.bool))
-                continue
-            flow, _ = read_scene_flow(
-                tables, row, motion, self.view.lattice, shown=self.dataset.shown_box
-            )
-            moving.append(flow.norm(dim=-1) > MOVING_M_S)
-        return torch.stack(moving)
 
 
 def lidar_distance(
@@ -193,10 +196,3 @@ def moving_returns(
     inside = inside_boxes(sweep.points_ref, boxes[moves]).any(dim=1)
     on_movers = FrameSweep(sweep.points_ref[inside], sweep.origin_ref)
     return (nearest > 0) & (lidar_distance(on_movers, clip, view) == nearest)
-
-
-def inside_boxes(points: Float[Tensor, "p 3"], boxes: Float[Tensor, "k 9"]) -> Bool[Tensor, "p k"]:
-    """Which points lie in which boxes (centre, length, width, height, yaw, velocity), metres."""
-    box_from_ref = rotation_from_yaw(-boxes[:, 6])  # k 3 3
-    offsets = torch.einsum("kij,pkj->pki", box_from_ref, points[:, None] - boxes[:, :3])
-    return (offsets.abs() <= boxes[:, 3:6] / 2).all(dim=-1)

@@ -148,6 +148,11 @@ class FlowErrors:
         """Number of points with an outcome: `tp`, `tn`, `fp` or `fn` of moving."""
         return int(self._cell(self.outcomes, ground, motion, close)[_OUTCOMES.index(name)])
 
+    def overall(self, measure: str) -> float | None:
+        """Mean over all points, background that moves included; None where there are none."""
+        sums = self.sums.sum(dim=(0, 1, 2))
+        return None if sums[0] == 0 else (sums[_MEASURES.index(measure)] / sums[0]).item()
+
     @property
     def three_way_epe(self) -> float | None:
         """Mean of foreground dynamic, foreground static and background static error.

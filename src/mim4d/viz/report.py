@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from mim4d.evaluation import BEAMS, COLUMNS, ROW_NAMES, Evaluation
+from mim4d.evaluation import BEAMS, COLUMNS, ROW_NAMES, Evaluation, FlowEvaluation
+from mim4d.evaluation.flow_table import (
+    CLASS_COLUMNS,
+    CLASSES,
+    FLOW_COLUMNS,
+    FLOW_ROW_NAMES,
+)
 from mim4d.files import write_text
 from mim4d.viz.curves import draw_curves
 from mim4d.viz.page import Picture, facts_table, figure, page
@@ -64,6 +70,7 @@ def write_report(
         _table(evaluation),
         _explanation(evaluation),
         *_beams(evaluation),
+        *_flow(evaluation.flow),
         "<h2>Training</h2>",
         figure(Picture(curves, CURVES_CAPTION)),
         "<h2>What the model sees</h2>",
@@ -98,7 +105,7 @@ def _summary(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
 
 
 def _table(evaluation: Evaluation) -> str:
-    rows = [_row(name, evaluation.cells(name)) for name in evaluation.rows]
+    rows = [_row(name, ROW_NAMES[name], evaluation.cells(name)) for name in evaluation.rows]
     return _html_table("", COLUMNS, rows)
 
 
@@ -106,7 +113,9 @@ def _beams(evaluation: Evaluation) -> list[str]:
     """The SDF along LiDAR beams, with its heading; nothing where it was not measured."""
     if not evaluation.beam_rows:
         return []
-    rows = [_row(name, evaluation.beam_cells(name)) for name in evaluation.beam_rows]
+    rows = [
+        _row(name, ROW_NAMES[name], evaluation.beam_cells(name)) for name in evaluation.beam_rows
+    ]
     return [
         "<h2>Free space and surfaces</h2>",
         _html_table(BEAMS, evaluation.beam_columns, rows),
@@ -117,16 +126,32 @@ def _beams(evaluation: Evaluation) -> list[str]:
     ]
 
 
+def _flow(flow: FlowEvaluation | None) -> list[str]:
+    """Scene flow, with its heading; nothing for a run without one."""
+    if flow is None:
+        return []
+    rows, class_rows = (
+        [_row(name, FLOW_ROW_NAMES[name], cells(name)) for name in flow.rows]
+        for cells in (flow.cells, flow.class_cells)
+    )
+    return [
+        "<h2>Scene flow</h2>",
+        _html_table("", FLOW_COLUMNS, rows),
+        _html_table(CLASSES, CLASS_COLUMNS, class_rows),
+        f"<p class=note>{escape(flow.note())}</p>",
+    ]
+
+
 def _html_table(corner: str, columns: Sequence[str], rows: Sequence[str]) -> str:
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     lines = [f"<tr><th>{escape(corner)}</th>{head}</tr>", *rows]
     return "<table>\n" + "\n".join(lines) + "\n</table>"
 
 
-def _row(name: str, cells: Sequence[str]) -> str:
-    own = " class=own" if name in ("direct", "rebuilt") else ""
+def _row(name: str, label: str, cells: Sequence[str]) -> str:
+    own = " class=own" if name in ("direct", "rebuilt", "flow") else ""
     numbers = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f"<tr{own}><th>{escape(ROW_NAMES[name])}</th>{numbers}</tr>"
+    return f"<tr{own}><th>{escape(label)}</th>{numbers}</tr>"
 
 
 def _explanation(evaluation: Evaluation) -> str:

@@ -1,0 +1,147 @@
+"""What is measured of one run, kept in its folder so that it is measured once.
+
+A finished run enters; what leaves are its numbers by measure: AbsRel (no unit), normalised EPE,
+degrees, seconds.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mim4d.config import Device
+from mim4d.evaluation import Evaluation, evaluate_run
+from mim4d.files import write_text
+from mim4d.training.finish import is_finished
+from mim4d.viz.curves import read_metrics
+
+MEASURED_FILE = "ablation.json"
+_FIRST_STEPS = 2
+Content = dict[str, Any]
+Numbers = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a run.
+
+    Attributes:
+        name: In files.
+        heading: In the table.
+        digits: After the point.
+        read: From what `measure_run` keeps; None where the run has no such number.
+    """
+
+    name: str
+    heading: str
+    digits: int
+    read: Callable[[Content], float | None]
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How runs are measured.
+
+    Attributes:
+        data: Data set.
+        targets: Tokens of the samples to evaluate.
+        stride: Image pixels per evaluated pixel.
+        version: Version folder of the data set.
+        device: Where to compute.
+    """
+
+    data: Path
+    targets: tuple[str, ...]
+    stride: int
+    version: str | None = None
+    device: Device = "auto"
+
+    def settings(self) -> Content:
+        """All that the numbers depend on, beside the run, to compare with what was kept."""
+        return {
+            "data": str(self.data.resolve()),
+            "version": self.version,
+            "stride": self.stride,
+            "targets": list(self.targets),
+            "evaluation": [field.name for field in fields(Evaluation)],
+        }
+
+
+def read_measured(run: Path, how: Measuring) -> Content | None:
+    """What was kept of a finished run; None if it was not measured, or not like this."""
+    path = run / MEASURED_FILE
+    if not (is_finished(run) and path.is_file()):
+        return None
+    content: Content = json.loads(path.read_text())
+    return content if content["settings"] == how.settings() else None
+
+
+def measure_run(run: Path, how: Measuring) -> Content:
+    """Measure a finished run, unless that has been done, and keep it."""
+    kept = read_measured(run, how)
+    if kept is not None:
+        return kept
+    evaluation = evaluate_run(
+        run,
+        how.data,
+        stride=how.stride,
+        targets=how.targets,
+        version=how.version,
+        device=how.device,
+        baselines=False,
+        save=False,
+    )
+    content = {
+        "settings": how.settings(),
+        "seconds_per_step": seconds_per_step(run),
+        "evaluation": evaluation.content(),
+    }
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_text(run / MEASURED_FILE, text)
+    return content
+
+
+def seconds_per_step(run: Path) -> float:
+    """Median over the steps of a run, the first ones left out where there are more."""
+    seconds = read_metrics(run)["seconds"]
+    return float(np.median(seconds[_FIRST_STEPS:] if len(seconds) > _FIRST_STEPS else seconds))
+
+
+def _abs_rel(row: str, *, moving: bool = False) -> Callable[[Content], float | None]:
+    def read(content: Content) -> float | None:
+        found = content["evaluation"]["rows"].get(row)
+        if found is None:
+            return None
+        metric = found["metric"]
+        part = metric["moving"] if moving else metric["everywhere"]["over_pixels"]
+        return None if part is None else float(part["abs_rel"])
+
+    return read
+
+
+def _flow(name: str) -> Callable[[Content], float | None]:
+    def read(content: Content) -> float | None:
+        found = content["evaluation"].get("flow")
+        value = None if found is None else found[name]
+        return None if value is None else float(value)
+
+    return read
+
+
+MEASURES = (
+    Measure("rebuilt", "rebuilt AbsRel", 3, _abs_rel("rebuilt")),
+    Measure("rebuilt_moving", "rebuilt AbsRel, moving", 3, _abs_rel("rebuilt", moving=True)),
+    Measure("direct", "direct AbsRel", 3, _abs_rel("direct")),
+    Measure("flow_epe", "flow EPE, normalised", 2, _flow("normalised_epe")),
+    Measure("flow_angle", "flow angle, °", 0, _flow("median_angle_deg")),
+    Measure("seconds_per_step", "s a step", 2, lambda content: content["seconds_per_step"]),
+)
+"""In the order of the table; lower is better for all of them."""
+
+
+def numbers_of(content: Content) -> Numbers:
+    """All numbers of a run, by measure."""
+    return {measure.name: measure.read(content) for measure in MEASURES}

@@ -1,0 +1,210 @@
+"""An ablation: every row with every seed, trained and measured, whatever is there already kept.
+
+A plan enters; what leaves are OUT/runs/ROW_sSEED, OUT/ablation.json and .md, which are written anew
+after every run, and OUT/ablation.png at the end.
+"""
+
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from mim4d.ablation.asked import Ablation
+from mim4d.ablation.facts import gather_facts
+from mim4d.ablation.measure import (
+    MEASURES,
+    Measuring,
+    Numbers,
+    measure_run,
+    numbers_of,
+    read_measured,
+)
+from mim4d.ablation.picture import draw_ablation
+from mim4d.ablation.plan import Plan, PlannedRun, make_plan
+from mim4d.ablation.summary import Summary, summarise_rows
+from mim4d.ablation.table import markdown
+from mim4d.errors import NonFiniteError
+from mim4d.files import write_text
+from mim4d.training.finish import finish_run, is_finished, refuse_another_run
+from mim4d.training.record import read_record
+from mim4d.viz.canvas import Canvas
+
+logger = logging.getLogger(__name__)
+
+Outcome = tuple[PlannedRun, NonFiniteError | None]
+
+
+def ablate(asked: Ablation) -> Summary:
+    """Train and measure what is missing, and write table and picture.
+
+    Raises:
+        ValueError: For anything wrong with the data, the rows or the folder, and at the end if runs
+            broke off because something in them was not finite.
+        ImportError: If matplotlib is not installed.
+    """
+    Canvas(1, 1)  # without matplotlib it should not be found out hours later
+    plan = make_plan(asked)
+    how = Measuring(asked.data, plan.targets.tokens, asked.stride, asked.version, asked.device)
+    for run in plan.runs:
+        refuse_another_run(run.config, run.folder)
+        _refuse_other_data(run.folder, asked.data)
+    wanted = [r for r in plan.runs if read_measured(r.folder, how) is None]
+    if asked.only_table:
+        wanted = [run for run in wanted if is_finished(run.folder)]
+    _announce(asked, plan, len(wanted))
+    failed = []
+    clock = _Clock(len(wanted))
+    for run, error in _finish_all(wanted, asked, how):
+        if error is None:
+            logger.info("%s", clock.line(run, numbers_of(measure_run(run.folder, how))))
+            write_table(asked, plan, how)
+        else:
+            failed.append(run.folder.name)
+            logger.error("%s: %s", run.folder.name, error)
+    summary = write_table(asked, plan, how)
+    draw_ablation(summary, asked.out / "ablation.png")
+    if failed:
+        raise ValueError(
+            f"{len(failed)} of {len(wanted)} runs broke off ({', '.join(failed)}); the table has "
+            "the others, and what to do stands with each of them"
+        )
+    return summary
+
+
+def write_table(asked: Ablation, plan: Plan, how: Measuring) -> Summary:
+    """Compare what is measured so far, and write OUT/ablation.json and OUT/ablation.md."""
+    contents = {
+        run: content for run in plan.runs if (content := read_measured(run.folder, how)) is not None
+    }
+    numbers = {(run.row, run.seed): numbers_of(content) for run, content in contents.items()}
+    facts = gather_facts(asked, plan, {run.folder: found for run, found in contents.items()})
+    summary = Summary(summarise_rows(plan.rows, numbers), facts)
+    summary.save(asked.out / "ablation.json")
+    write_text(asked.out / "ablation.md", markdown(summary))
+    return summary
+
+
+def _refuse_other_data(run: Path, data: Path) -> None:
+    """Refuse a run, finished or not, that was trained on another data set."""
+    if (run / "config.json").is_file():
+        there, here = read_record(run)["data"], str(data.resolve())
+        if there != here:
+            raise ValueError(
+                f"{run}: was trained on {there}, not on {here}; choose another --out, or remove "
+                f"{run}"
+            )
+
+
+def _announce(asked: Ablation, plan: Plan, num_missing: int) -> None:
+    """Say what will be done, and what will not."""
+    logger.info(
+        "%d rows, %d runs of %d steps, %d of them to be trained or measured; measured on %d "
+        "held-out frames of %d that all rows can rebuild",
+        len(plan.rows),
+        len(plan.runs),
+        asked.config.optim.steps,
+        num_missing,
+        len(plan.targets.tokens),
+        plan.targets.num_common,
+    )
+    for name, why in plan.left_out.items():
+        logger.info("left out: %s (%s)", name, why)
+
+
+def _finish(run: PlannedRun, asked: Ablation, how: Measuring, progress: bool) -> None:
+    """Train what is missing of a run, and measure it."""
+    finish_run(
+        run.config,
+        asked.data,
+        run.folder,
+        version=asked.version,
+        device=asked.device,
+        # Side by side all cores are busy with steps; loader processes would only be in their way.
+        workers=None if asked.jobs == 1 else 0,
+        progress=progress,
+    )
+    measure_run(run.folder, how)
+
+
+def _finish_all(runs: Sequence[PlannedRun], asked: Ablation, how: Measuring) -> Iterator[Outcome]:
+    """Finish runs one after the other, or side by side, and give each when it is done.
+
+    A run that broke off is given with its error; any other error ends all.
+    """
+    if asked.jobs > 1:
+        yield from _side_by_side(runs, asked, how)
+        return
+    for run in runs:
+        yield run, _broken_off(partial(_finish, run, asked, how, progress=True))
+
+
+def _side_by_side(runs: Sequence[PlannedRun], asked: Ablation, how: Measuring) -> Iterator[Outcome]:
+    spawn = multiprocessing.get_context("spawn")
+    waiting, going = list(runs), dict[Future[None], PlannedRun]()
+    with ProcessPoolExecutor(asked.jobs, spawn, _begin_process, (asked.jobs,)) as pool:
+        while waiting or going:
+            # No more than are computed: what waits in the pool would begin after an interruption.
+            while waiting and len(going) < asked.jobs:
+                run = waiting.pop(0)
+                going[pool.submit(_finish, run, asked, how, False)] = run
+            for future in wait(going, return_when=FIRST_COMPLETED).done:
+                run = going.pop(future)
+                try:
+                    yield run, _broken_off(future.result)
+                except BrokenProcessPool as error:
+                    raise ValueError(
+                        f"{run.folder}: its process was ended from outside, perhaps for want of "
+                        "memory; give the same command again, with fewer --jobs"
+                    ) from error
+
+
+def _broken_off(finish: Callable[[], None]) -> NonFiniteError | None:
+    """Why a run broke off; None if it is whole."""
+    try:
+        finish()
+    except NonFiniteError as error:
+        return error
+    return None
+
+
+def _begin_process(jobs: int) -> None:
+    """A process of several takes its share of the cores."""
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+
+
+class _Clock:
+    """Says how far an ablation is and how long the rest may take."""
+
+    def __init__(self, num_runs: int) -> None:
+        self._start = time.perf_counter()
+        self._num_runs = num_runs
+        self._done = 0
+
+    def line(self, run: PlannedRun, numbers: Numbers) -> str:
+        """The line of one more run that is done."""
+        self._done += 1
+        elapsed = time.perf_counter() - self._start
+        left = elapsed / self._done * (self._num_runs - self._done)
+        shown = (
+            f"{measure.heading} {value:.{measure.digits}f}"
+            for measure in MEASURES
+            if (value := numbers[measure.name]) is not None
+        )
+        return (
+            f"[{self._done}/{self._num_runs}] {run.folder.name}: {', '.join(shown)}; "
+            f"{_minutes(elapsed)} so far, about {_minutes(left)} left"
+        )
+
+
+def _minutes(seconds: float) -> str:
+    """Seconds as hours and minutes, or minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

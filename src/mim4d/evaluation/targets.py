@@ -1,0 +1,43 @@
+"""Which held-out frames are measured, by the key sample they belong to.
+
+Runs whose clips differ (more frames, other spacing) have clips of their own, but may evaluate the
+same frames: a frame is named by the token of its sample.
+"""
+
+from collections.abc import Collection
+
+from mim4d.data.nuscenes import NuscenesDataset
+
+
+def target_samples(dataset: NuscenesDataset, frame: int) -> list[str | None]:
+    """The sample whose keyframe each clip has at index `frame`, by clip; None: not a keyframe."""
+    tables = dataset.tables
+    samples = tables.column("sample_data", "sample")
+    is_key_frame = tables.column("sample_data", "is_key_frame")
+    rows = [int(dataset.plan(i).anchors[frame]) for i in range(len(dataset))]
+    return [
+        tables.sample(int(samples[row])).token if row >= 0 and is_key_frame[row] else None
+        for row in rows
+    ]
+
+
+def clips_of_targets(dataset: NuscenesDataset, frame: int, targets: Collection[str]) -> list[int]:
+    """Clips that have one of the samples at index `frame`, in the order of the data set.
+
+    Raises:
+        ValueError: If a sample has no such clip.
+    """
+    wanted = set(targets)
+    found = {
+        token: index
+        for index, token in enumerate(target_samples(dataset, frame))
+        if token is not None and token in wanted
+    }
+    missing = sorted(wanted - set(found))
+    if missing:
+        raise ValueError(
+            f"{dataset.tables.root}: {len(missing)} of {len(wanted)} samples to evaluate are the "
+            f"evaluated frame of no clip here ({', '.join(missing[:3])}); choose samples with "
+            "frames around them"
+        )
+    return sorted(found.values())

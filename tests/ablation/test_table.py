@@ -1,0 +1,56 @@
+"""The table for a person."""
+
+from dataclasses import replace
+
+from mim4d.ablation.rows import choose_rows
+from mim4d.ablation.summary import Spread, Summary, summarise_rows
+from mim4d.ablation.table import cell, markdown
+from tests.ablation.made import FACTS, summary
+
+
+def test_cells() -> None:
+    assert cell(Spread({0: 0.2, 1: 0.3}, 0.25, 0.0707), 3) == "0.250 ± 0.071"
+    assert cell(Spread({0: 0.2}, 0.2, None), 2, signed=True) == "+0.20"
+    assert cell(None, 3) == "-"
+
+
+def test_every_row_stands_in_the_table_and_beside_full() -> None:
+    lines = markdown(summary()).splitlines()
+    table = {line.split("`")[1]: line for line in lines[:6] if "`" in line}
+    assert list(table) == ["full", "no_flow", "no_mask", "no_drop"]
+    assert (
+        "| 0.220 ± 0.028 | - | 0.120 ± 0.028 | 0.80 ± 0.14 | - | 0.50 ± 0.00 | 0, 1 |"
+        in table["full"]
+    )
+    assert table["no_drop"].endswith("| - | - | 0.150 | - | - | 0.30 | 1 |")
+    assert table["no_mask"].endswith("| none yet |")
+    effects = {line.split("`")[1]: line for line in lines[6:] if line.startswith("| `")}
+    assert list(effects) == ["no_flow", "no_mask", "no_drop"]
+    assert effects["no_flow"] == (
+        "| `no_flow` | **+0.040 ± 0.014** | - | +0.000 ± 0.014 | - | - | **-0.10 ± 0.00** |"
+    )
+    assert effects["no_drop"] == "| `no_drop` | - | - | +0.010 | - | - | -0.20 |"
+
+
+def test_the_notes_say_what_the_numbers_are() -> None:
+    text = markdown(summary())
+    for part in (
+        "`mim4d ablate demo --data WORLD --out DIR`",
+        "700 optimiser steps",
+        "same 36 frames of 12 held-out scenes, of 48",
+        "every 8th pixel: 1000 of them, 98 to 100 (by row) on what moves",
+        "50 to 60 (by row) points within 20 m",
+        "torch 2.6",
+        "Left out: `no_lidar` (changes nothing of demo)",
+    ):
+        assert part in text
+
+
+def test_training_scenes_are_not_called_held_out() -> None:
+    facts = replace(FACTS, held_out=False)
+    assert "TRAINING" in markdown(Summary(summary().rows, facts))
+
+
+def test_nothing_finished_yet() -> None:
+    text = markdown(Summary(summarise_rows(choose_rows(["copy"]), {}), None))
+    assert text.count("none yet") == 2
