@@ -28,15 +28,17 @@ def demo() -> RunConfig:
         preset="demo",
         clip=ClipConfig(image_height=96, image_width=160),
         grid=GridConfig(shape_xyz=(48, 48, 4)),
+        # From random weights it learns distances in a third of the steps that a ConvNeXt needs.
         encoder=EncoderConfig(
-            depths=(1, 1, 2, 1),
+            name="resnet18",
+            depths=(1, 1, 1, 1),
             widths=(32, 64, 128, 256),
             init="fan_in",
-            layer_scale_init=1.0,
             neck_channels=32,
         ),
         lift=LiftConfig(volume_channels=16),
         temporal=TemporalConfig(width=32),
+        flow=FlowConfig(enabled=True),
         render=RenderConfig(
             rays_per_camera=20,
             lidar_points=4096,
@@ -45,26 +47,8 @@ def demo() -> RunConfig:
             hidden=16,
             sharpness_start_per_m=2.0,
         ),
-        loss=LossConfig(relative_distance_weight=1.0, depth_weight=4.0),
-        optim=OptimConfig(steps=1100, lr=4e-3, beta_2=0.99, warmup_steps=40),
-    )
-
-
-def demo_flow() -> RunConfig:
-    """The demo with continuous scene flow: motion is found and removed before frames are joined."""
-    config = demo()
-    return replace(
-        config,
-        preset="demo_flow",
-        encoder=EncoderConfig(
-            name="resnet18",
-            depths=(1, 1, 1, 1),
-            widths=(32, 64, 128, 256),
-            init="fan_in",
-            neck_channels=32,
-        ),
-        flow=FlowConfig(enabled=True),
-        loss=replace(config.loss, obstacle_weight=4.0),
+        loss=LossConfig(relative_distance_weight=1.0, depth_weight=4.0, obstacle_weight=4.0),
+        optim=OptimConfig(steps=800, lr=4e-3, beta_2=0.99, warmup_steps=40),
     )
 
 
@@ -75,6 +59,14 @@ def demo_no_lidar() -> RunConfig:
         config,
         preset="demo_no_lidar",
         clip=replace(config.clip, lidar=None),
+        encoder=EncoderConfig(
+            depths=(1, 1, 2, 1),
+            widths=(32, 64, 128, 256),
+            init="fan_in",
+            layer_scale_init=1.0,
+            neck_channels=32,
+        ),
+        flow=FlowConfig(),
         render=replace(config.render, use_lidar=False),
         loss=LossConfig(
             distance_weight=0.0,
@@ -104,6 +96,7 @@ def toy() -> RunConfig:
         lift=LiftConfig(num_bins=12, last_bin_m=45.0, volume_channels=8),
         loss=LossConfig(),
         temporal=TemporalConfig(width=16, layers=1),
+        flow=FlowConfig(),
         render=RenderConfig(rays_per_camera=8, num_samples=12, num_importance=8, hidden=8),
         optim=OptimConfig(steps=20, warmup_steps=2),
         precision="fp32",
@@ -113,7 +106,6 @@ def toy() -> RunConfig:
 
 PRESETS: dict[str, Callable[[], RunConfig]] = {
     "demo": demo,
-    "demo_flow": demo_flow,
     "demo_no_lidar": demo_no_lidar,
     "toy": toy,
     "nuscenes_s_080": nuscenes_s_080,

@@ -36,7 +36,7 @@ def _changed(a: RunConfig, b: RunConfig) -> set[str]:
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_row_changes_what_it_says_and_nothing_else(name: str) -> None:
-    configs = _configs(preset("demo_flow"))
+    configs = _configs(preset("demo"))
     assert _changed(configs[FULL], configs[name]) == CHANGED[name]
 
 
@@ -46,14 +46,23 @@ def test_every_row_is_looked_at_here() -> None:
 
 
 def test_full_is_the_preset_with_the_flow_on() -> None:
-    assert _configs(preset("demo_flow"))[FULL] == preset("demo_flow")
-    assert _changed(_configs(preset("demo"))[FULL], preset("demo")) == {"flow.enabled"}
+    config = preset("demo")
+    assert _configs(config)[FULL] == config
+    off = replace(config, flow=replace(config.flow, enabled=False))
+    assert _configs(off)[FULL] == config
 
 
 def test_without_lidar_is_what_demo_no_lidar_is_to_demo() -> None:
     theirs = preset("demo_no_lidar")
     row = _configs(preset("demo"))["no_lidar"]
-    assert _changed(row, theirs) == {"preset", "flow.enabled", "optim.steps"}
+    assert _changed(row, theirs) == {
+        "preset",
+        "flow.enabled",
+        "optim.steps",
+        "encoder.name",
+        "encoder.depths",
+        "encoder.layer_scale_init",
+    }
 
 
 def test_importance_samples_become_even_ones() -> None:
