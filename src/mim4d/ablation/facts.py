@@ -64,7 +64,7 @@ def gather_facts(asked: Ablation, plan: Plan, measured: Mapping[Path, Content]) 
     evaluations = [content["evaluation"] for content in measured.values()]
     records = [read_record(folder) for folder in measured]
     first, targets = evaluations[0], plan.targets
-    flows = [each["flow"] for each in evaluations if each.get("flow") is not None]
+    flows = [each["flow"] for each in evaluations if each["flow"] is not None]
     return Facts(
         command=asked.command,
         preset=asked.config.preset,

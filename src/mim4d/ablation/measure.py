@@ -124,7 +124,7 @@ def _abs_rel(row: str, *, moving: bool = False) -> Callable[[Content], float | N
 
 def _flow(name: str) -> Callable[[Content], float | None]:
     def read(content: Content) -> float | None:
-        found = content["evaluation"].get("flow")
+        found = content["evaluation"]["flow"]
         value = None if found is None else found[name]
         return None if value is None else float(value)
 

@@ -91,7 +91,7 @@ def evaluate_run(
     names = sorted({reader.dataset.scene_name(i) for i in indices})
     held_out = not was_trained_on(run, data, names)
     flow = scoring.flow(reader.moving_name)
-    if config.flow.enabled and flow is None:
+    if model.scene_flow is not None and flow is None:
         logger.warning("%s: no true velocity is known in any evaluated frame", data)
     evaluation = Evaluation(
         rows, reader.name, names, len(indices), held_out, reader.moving_name, flow

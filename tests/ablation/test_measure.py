@@ -1,0 +1,67 @@
+"""Numbers of one run, by hand, and when those that were kept still count."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mim4d.ablation.measure import (
+    MEASURED_FILE,
+    Measuring,
+    numbers_of,
+    read_measured,
+    seconds_per_step,
+)
+
+HOW = Measuring(Path("world"), ("sample1", "sample2"), stride=8)
+
+
+def _row(abs_rel: float, moving: float | None) -> dict[str, Any]:
+    part = None if moving is None else {"abs_rel": moving}
+    return {"metric": {"everywhere": {"over_pixels": {"abs_rel": abs_rel}}, "moving": part}}
+
+
+def test_all_numbers_of_a_run_with_flow() -> None:
+    rows = {"direct": _row(0.3, 0.9), "rebuilt": _row(0.2, 0.8)}
+    flow = {"normalised_epe": 0.7, "median_angle_deg": 20.0, "mean_angle_deg": 35.0}
+    content = {"evaluation": {"rows": rows, "flow": flow}, "seconds_per_step": 0.4}
+    assert numbers_of(content) == {
+        "rebuilt": 0.2,
+        "rebuilt_moving": 0.8,
+        "direct": 0.3,
+        "flow_epe": 0.7,
+        "flow_angle": 20.0,
+        "seconds_per_step": 0.4,
+    }
+
+
+def test_what_a_run_does_not_have_is_none() -> None:
+    """No frame is rebuilt, nothing moves, no flow is looked for."""
+    content = {
+        "evaluation": {"rows": {"direct": _row(0.3, None)}, "flow": None},
+        "seconds_per_step": 0.4,
+    }
+    known = {name for name, value in numbers_of(content).items() if value is not None}
+    assert known == {"direct", "seconds_per_step"}
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [([9, 9, 1, 2, 3], 2.0), ([4, 6], 5.0)])
+def test_seconds_are_a_median_without_the_first_steps(
+    tmp_path: Path, seconds: list[float], expected: float
+) -> None:
+    lines = [json.dumps({"step": i, "seconds": s}) for i, s in enumerate(seconds)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert seconds_per_step(tmp_path) == expected
+
+
+def test_kept_numbers_count_for_the_same_frames_of_a_finished_run(tmp_path: Path) -> None:
+    text = json.dumps({"settings": HOW.settings()})
+    (tmp_path / MEASURED_FILE).write_text(text)
+    assert read_measured(tmp_path, HOW) is None
+    (tmp_path / "encoder.safetensors").touch()
+    assert read_measured(tmp_path, HOW) == {"settings": HOW.settings()}
+    assert read_measured(tmp_path, replace(HOW, stride=4)) is None
+    assert read_measured(tmp_path, replace(HOW, targets=("sample1",))) is None
+    assert read_measured(tmp_path, replace(HOW, data=Path("other"))) is None
