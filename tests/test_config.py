@@ -133,6 +133,6 @@ def test_averaged_pixels_fill_the_images() -> None:
     assert RunConfig("toy", clip=clip, photometric=blocks)  # no images are compared
 
 
-def test_at_least_one_frame_is_dropped() -> None:
-    with pytest.raises(ValueError, match=r"mask\.num_dropped: expected at least 1"):
-        replace(MaskConfig(), num_dropped=0)
+def test_no_negative_number_of_frames_is_dropped() -> None:
+    with pytest.raises(ValueError, match=r"mask\.num_dropped: expected 0 or more"):
+        replace(MaskConfig(), num_dropped=-1)

@@ -25,6 +25,7 @@ from mim4d.models.masked_resnet import MaskedResNet
 from mim4d.models.masking import PatchMasking
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.pretrained_weights import lite0_imagenet, read_weights
+from mim4d.models.scene_flow import FlowSearch, SceneFlow
 from mim4d.models.temporal import FrameDecoder, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
@@ -127,9 +128,9 @@ def build_ray_sampling(config: RenderConfig) -> RaySampling:
 def build_decoder(config: RunConfig) -> FrameDecoder | None:
     """What rebuilds a dropped frame from the others: the method, or a baseline.
 
-    None for clips of one frame, of which none is dropped.
+    None where no frame is dropped.
     """
-    if config.clip.frames == 1:
+    if build_dropping(config).count == 0:
         return None
     temporal, shape_xyz = config.temporal, config.grid.shape_xyz
     match temporal.decoder:
@@ -149,7 +150,22 @@ def build_decoder(config: RunConfig) -> FrameDecoder | None:
                 num_layers=temporal.layers,
                 short_ffn_width=2 * temporal.width,
                 long_ffn_width=temporal.long_ffn_factor * (temporal.width // temporal.reduction),
+                branches=temporal.branches,
             )
+
+
+def build_flow(config: RunConfig) -> SceneFlow | None:
+    """What finds the motion between the sources; None where it is not asked for, or none is."""
+    flow = config.flow
+    if not flow.enabled or build_dropping(config).count == 0:
+        return None
+    search = FlowSearch(
+        max_speed_m_s=flow.max_speed_m_s,
+        step_m_s=flow.step_m_s,
+        heights_m=flow.heights_m,
+        static_prior=flow.static_prior,
+    )
+    return SceneFlow(config.lift.volume_channels, build_grid(config.grid), flow.width, search)
 
 
 def build_model(config: RunConfig) -> MaskedVideoModel:
@@ -181,6 +197,8 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         build_dropping(config),
         build_ray_sampling(render),
         direct_frames=render.direct_frames,
+        # Last, so that the random weights of everything else are the same without it.
+        scene_flow=build_flow(config),
     )
 
 

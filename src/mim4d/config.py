@@ -15,6 +15,7 @@ from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.data.fit import Fit
 from mim4d.encoder_config import EncoderConfig as EncoderConfig
+from mim4d.flow_config import FlowConfig as FlowConfig
 from mim4d.loss_config import LossConfig as LossConfig
 from mim4d.loss_config import PhotometricConfig as PhotometricConfig
 from mim4d.mask_config import MaskConfig as MaskConfig
@@ -243,6 +244,7 @@ class RunConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     lift: LiftConfig = field(default_factory=LiftConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)

@@ -44,6 +44,16 @@ class LossConfig:
     """How badly the lifting's depth distributions explain the plane sweep."""
     smoothness_weight: float = 0.0
     """Edge-aware second-order smoothness of the lifting's expected inverse depth."""
+    flow_render_weight: float = 0.5
+    """Weight of the losses of the mean of the sources with motion removed, rendered like the
+    rebuilt frame. The four terms of the flow count only where `flow.enabled`."""
+    flow_smoothness_weight: float = 0.0
+    """Mean change of the flow between neighbouring voxels, 1/s."""
+    flow_static_weight: float = 0.0
+    """Mean speed, m/s: what cannot be told stands."""
+    flow_label_weight: float = 0.0
+    """Mean error of the flow against the velocities of annotated boxes, m/s, zero outside them.
+    With it the flow is no longer learned without labels."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

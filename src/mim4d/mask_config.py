@@ -25,7 +25,7 @@ class MaskConfig:
     key frame (and, if more are dropped, any others beside it)."""
     num_dropped: int = 1
     """How many frames of a clip are dropped; the published recipe drops the key frame and another,
-    not together."""
+    not together. 0 drops none: nothing temporal is learned."""
     dropped_together: bool = True
     """Rebuild each dropped frame from the frames that are not dropped; otherwise from all others,
     dropped ones too."""
@@ -38,7 +38,7 @@ class MaskConfig:
             self.patch_px,
             "a positive multiple of 32",
         )
-        require(self.num_dropped >= 1, "mask.num_dropped", self.num_dropped, "at least 1")
+        require(self.num_dropped >= 0, "mask.num_dropped", self.num_dropped, "0 or more")
 
     def check_patches(self, image_height: int, image_width: int, rays_on_hidden: bool) -> None:
         """Refuse a ratio that hides all patches of an image, or none where rays need some."""
@@ -66,7 +66,7 @@ class MaskConfig:
 
     def check_dropped(self, frames: int) -> None:
         """Refuse to drop more frames than a clip of so many has to offer."""
-        if frames == 1:
+        if frames == 1 or self.num_dropped == 0:
             return
         require(
             self.dropped_frame != "inner" or frames >= 3,
@@ -97,6 +97,9 @@ class TemporalConfig:
     decoder: Literal["attention", "copy", "mean"] = "attention"
     """`attention` is the method; `copy` (the nearest warped frame) and `mean` (of all warped
     frames) learn nothing of their own and are there to compare with."""
+    branches: Literal["both", "short", "long"] = "both"
+    """`short` reads the nearest past and future source at full width, `long` all sources at reduced
+    width; the method has both."""
     width: int = 64
     """Channels of the short branch."""
     reduction: int = 2

@@ -10,6 +10,7 @@ from dataclasses import replace
 from mim4d.config import (
     ClipConfig,
     EncoderConfig,
+    FlowConfig,
     GridConfig,
     LiftConfig,
     LossConfig,
@@ -47,6 +48,12 @@ def demo() -> RunConfig:
         loss=LossConfig(relative_distance_weight=1.0, depth_weight=4.0),
         optim=OptimConfig(steps=1100, lr=4e-3, beta_2=0.99, warmup_steps=40),
     )
+
+
+def demo_flow() -> RunConfig:
+    """The demo with continuous scene flow: motion is found and removed before frames are joined."""
+    config = demo()
+    return replace(config, preset="demo_flow", flow=FlowConfig(enabled=True))
 
 
 def demo_no_lidar() -> RunConfig:
@@ -94,6 +101,7 @@ def toy() -> RunConfig:
 
 PRESETS: dict[str, Callable[[], RunConfig]] = {
     "demo": demo,
+    "demo_flow": demo_flow,
     "demo_no_lidar": demo_no_lidar,
     "toy": toy,
     "nuscenes_s_080": nuscenes_s_080,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.scene_flow import FlowSearch, SceneFlow, flow_warped_mean, nearest_two
+from mim4d.models.scene_flow import FlowSearch, SceneFlow, align_sources, nearest_two, shared_mean
 from mim4d.models.temporal import valid_mean
 from tests.reference.scene_flow import flow_warped_mean_loops
 
@@ -123,7 +123,7 @@ def test_gradients_reach_volumes_and_descriptors(seed):
     module = estimator()
     warped.requires_grad_()
     flow = module(warped, valid, dt_s, present)
-    mean = flow_warped_mean(warped, valid, dt_s, present, flow, GRID)
+    mean = shared_mean(*align_sources(warped, valid, dt_s, present, flow, GRID))
     (flow.square().mean() + mean.square().mean()).backward()
     for grad in (warped.grad, module.describe.weight.grad):
         assert grad.isfinite().all()
@@ -168,7 +168,7 @@ def test_warped_mean_with_zero_flow_is_the_mean(seed):
     warped, valid, dt_s, present = scene(seed, (-0.5, 0.4, 0.9))
     present[0, 1] = False
     zero = torch.zeros(1, 3, *GRID.shape_zyx)
-    mean = flow_warped_mean(warped, valid, dt_s, present, zero, GRID)
+    mean = shared_mean(*align_sources(warped, valid, dt_s, present, zero, GRID))
     expected = valid_mean(warped, valid & present[:, :, None, None, None])
     torch.testing.assert_close(mean, expected, atol=1e-4, rtol=1e-4)
 
@@ -179,7 +179,9 @@ def test_warped_mean_equals_loops(seed):
     valid = torch.rand(1, 2, *grid.shape_zyx, generator=seed) > 0.3
     flow = torch.randn(1, 3, *grid.shape_zyx, generator=seed) * 2
     dt_s = torch.tensor([[-0.5, 0.8]])
-    mean = flow_warped_mean(warped, valid, dt_s, torch.ones(1, 2, dtype=torch.bool), flow, grid)
+    mean = shared_mean(
+        *align_sources(warped, valid, dt_s, torch.ones(1, 2, dtype=torch.bool), flow, grid)
+    )
     twin = flow_warped_mean_loops(warped[0], valid[0], dt_s[0], flow[0], grid)
     near = twin.abs().amax(dim=0) < 20  # a share close to nothing magnifies rounding
     torch.testing.assert_close(mean[0][:, near], twin[:, near], atol=1e-3, rtol=1e-3)
@@ -190,7 +192,7 @@ def test_with_the_true_flow_all_sources_show_the_blob_in_its_place():
     target = blob((1.0, -2.0), radius_m=2.0).unsqueeze(0)
     flow = torch.tensor([5.0, -3.0, 0.0]).view(1, 3, 1, 1, 1).expand(1, 3, *GRID.shape_zyx)
     centre = (slice(None), slice(None), slice(None), slice(10, 18), slice(13, 21))
-    moved = flow_warped_mean(*inputs, flow, GRID)[centre]
+    moved = shared_mean(*align_sources(*inputs, flow, GRID))[centre]
     still = valid_mean(inputs[0], inputs[1])[centre]
     assert (moved - target[centre]).abs().max() < 0.05
     assert (still - target[centre]).abs().max() > 0.2

@@ -92,7 +92,7 @@ def _run(clip: Clip) -> tuple[MaskedVideoModel, StepChoices, Reconstruction, dic
         clip, [torch.Generator().manual_seed(i) for i in range(len(clip.images))]
     )
     reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
     losses["loss"].backward()
     assert all(value.isfinite() for value in losses.values())
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
@@ -120,7 +120,7 @@ def test_a_standing_car_starts_from_the_plain_mean_of_the_other_frames() -> None
     clip = standing(toy_clip(1))
     model = toy_model(toy_config()).eval()
     volumes = model.encoder(clip)
-    rebuilt = model.rebuild(volumes, clip, torch.tensor([[1]]))
+    rebuilt = model.rebuild(volumes, clip, torch.tensor([[1]])).volume
     torch.testing.assert_close(rebuilt, volumes[:, [0, 2]].mean(dim=1), atol=2e-5, rtol=1e-4)
 
 
@@ -152,10 +152,12 @@ def test_a_frame_that_lost_its_images_is_no_source() -> None:
     clip = without_images(toy_clip(1))
     model = toy_model(toy_config()).eval()
     volumes = model.encoder(clip)
-    rebuilt = model.rebuild(volumes, clip, torch.tensor([[1]]))
+    rebuilt = model.rebuild(volumes, clip, torch.tensor([[1]])).volume
     absent = clip.frame_present.clone()
     absent[:, 0] = False
-    expected = model.rebuild(volumes, replace(clip, frame_present=absent), torch.tensor([[1]]))
+    expected = model.rebuild(
+        volumes, replace(clip, frame_present=absent), torch.tensor([[1]])
+    ).volume
     assert torch.equal(rebuilt, expected)
     _, choices, _, _ = _run(clip)
     assert choices.rays.valid.any(dim=1).tolist() == [False, True, True]
@@ -173,7 +175,9 @@ def test_no_visible_patch_at_all() -> None:
     model = toy_model(toy_config())
     choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
     choices = replace(choices, visible=torch.zeros_like(choices.visible))
-    losses = pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)
+    losses = pretraining_losses(
+        model(clip, choices), choices, clip, WEIGHTS, BINS, model.encoder.grid
+    )
     losses["loss"].backward()
     assert losses["loss"].isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())

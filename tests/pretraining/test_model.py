@@ -40,7 +40,9 @@ def test_any_batch_frames_cameras(batch: int, frames: int, cameras: int) -> None
     model = toy_model(config)
     clip = collate([toy_clip(i, frames, cameras) for i in range(batch)])
     choices = _choices(model, clip, seed=1)
-    losses = pretraining_losses(model(clip, choices), choices, clip, WEIGHTS, BINS)
+    losses = pretraining_losses(
+        model(clip, choices), choices, clip, WEIGHTS, BINS, model.encoder.grid
+    )
     losses["loss"].backward()
     assert all(torch.isfinite(value) for value in losses.values())
     assert losses["distance"] > 0
@@ -69,7 +71,7 @@ def test_levels_in_any_memory_order_train_as_colours_would() -> None:
     colours = (clip.images.float() / 255)[0, frames, targets.camera_index, :, v, u]
     assert torch.equal(targets.colours, colours)
     one, other = (
-        pretraining_losses(model(c, choice), choice, c, WEIGHTS, BINS)
+        pretraining_losses(model(c, choice), choice, c, WEIGHTS, BINS, model.encoder.grid)
         for c, choice in zip((clip, replace(clip, images=last)), choices, strict=True)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -105,7 +107,7 @@ def test_the_dropped_frame_is_rebuilt_without_its_own_images() -> None:
     dropped = torch.tensor([[1]])
     volumes = [model.encoder(c) for c in (clip, replace(clip, images=images))]
     assert not torch.equal(*volumes)
-    rebuilt = [model.rebuild(v, clip, dropped) for v in volumes]
+    rebuilt = [model.rebuild(v, clip, dropped).volume for v in volumes]
     assert torch.equal(*rebuilt)
 
 
@@ -140,7 +142,7 @@ def test_absent_images_and_frames_are_harmless() -> None:
     choices = _choices(model, clip, seed=0)
     assert choices.rays.valid.unflatten(0, (1, 4))[:, 0].sum() == 0
     reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
     assert torch.isfinite(losses["loss"])
 
 

@@ -46,7 +46,7 @@ def test_several_dropped_frames_in_a_batch(together: bool) -> None:
     # Clip 2's second dropped frame is entry 2 · 2 + 1.
     frame = 2 * 4 + int(choices.dropped[2, 1])
     assert torch.equal(reconstruction.predicted_targets.colours[5], choices.targets.colours[frame])
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
     losses["loss"].backward()
     assert torch.isfinite(losses["loss"])
 
@@ -59,7 +59,7 @@ def test_frames_dropped_together_do_not_see_each_other(together: bool, independe
     clip = toy_clip(1, frames=4)
     dropped = torch.tensor([[1, 3]])
     plain, other = (
-        model.rebuild(model.encoder(c), c, dropped) for c in (clip, _disturbed(clip, 3))
+        model.rebuild(model.encoder(c), c, dropped).volume for c in (clip, _disturbed(clip, 3))
     )
     assert torch.equal(plain[0], other[0]) == independent
     assert torch.equal(plain[1], other[1])
@@ -70,9 +70,9 @@ def test_several_rebuilt_frames_are_those_rebuilt_one_by_one() -> None:
     clip = collate([toy_clip(i, frames=4) for i in (1, 2)])
     volumes = model.encoder(clip)
     dropped = torch.tensor([[2, 0], [1, 3]])
-    both = model.rebuild(volumes, clip, dropped).unflatten(0, (2, 2))
+    both = model.rebuild(volumes, clip, dropped).volume.unflatten(0, (2, 2))
     for place in range(2):
-        alone = model.rebuild(volumes, clip, dropped[:, place : place + 1])
+        alone = model.rebuild(volumes, clip, dropped[:, place : place + 1]).volume
         torch.testing.assert_close(both[:, place], alone, rtol=1e-4, atol=1e-5)
 
 
@@ -85,7 +85,7 @@ def test_single_frames_have_direct_losses_alone() -> None:
     assert choices.dropped.shape == (1, 0)
     reconstruction = model(clip, choices)
     assert reconstruction.predicted is None
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
     assert not any(name.startswith("predicted") for name in losses)
     assert losses["colour"] > 0
     expected = (
@@ -96,7 +96,7 @@ def test_single_frames_have_direct_losses_alone() -> None:
         + 0.1 * losses["depth"]
     )
     torch.testing.assert_close(losses["loss"], expected)
-    with pytest.raises(ValueError, match="single frames"):
+    with pytest.raises(ValueError, match="without dropped frames"):
         model.rebuild(model.encoder(clip), clip, torch.tensor([[0]]))
 
 
@@ -108,7 +108,7 @@ def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:
     assert choices.rays.valid[1].any()
     reconstruction = model(clip, choices)
     assert not reconstruction.predicted_rays.valid.any()
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS)
+    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
     assert losses["predicted_colour"] == losses["predicted_distance"] == 0
     losses["loss"].backward()
     assert all(p.grad is None or not p.grad.any() for p in model.decoder.parameters())

@@ -55,7 +55,9 @@ def _model() -> MaskedVideoModel:
 
 def _losses(model: MaskedVideoModel, clip: Clip, seed: int = 0) -> dict[str, Tensor]:
     choices = model.draw_choices(clip, [torch.Generator().manual_seed(seed)])
-    return pretraining_losses(model(clip, choices), choices, clip, _weights(), BINS)
+    return pretraining_losses(
+        model(clip, choices), choices, clip, _weights(), BINS, model.encoder.grid
+    )
 
 
 def _evidence(model: MaskedVideoModel, clip: Clip) -> RayEvidence:
@@ -177,6 +179,6 @@ def test_direct_volumes_of_dropped_frames_alone_meet_their_own_evidence() -> Non
     out = model(clip, choices)
     assert len(out.direct.distances) == 2
     out = replace(out, predicted=out.direct)
-    losses = pretraining_losses(out, choices, clip, _weights(), BINS)
+    losses = pretraining_losses(out, choices, clip, _weights(), BINS, model.encoder.grid)
     for name in ("colour", *TERMS):
         torch.testing.assert_close(losses[name], losses[f"predicted_{name}"])

@@ -45,10 +45,17 @@ class FramePrediction:
 
 @dataclass(frozen=True)
 class FrameVolumes:
-    """The volumes of one frame, in its ego axes; `rebuilt` is None in a clip of one frame."""
+    """The volumes of one frame, in its ego axes.
+
+    Attributes:
+        direct: Of its own images.
+        rebuilt: Made of the other frames; None in a clip of one frame.
+        scene_flow: Velocities found in the other frames, m/s; None without a flow.
+    """
 
     direct: Float[Tensor, "1 c z y x"]
     rebuilt: Float[Tensor, "1 c z y x"] | None
+    scene_flow: Float[Tensor, "1 3 z y x"] | None = None
 
 
 @torch.no_grad()
@@ -71,10 +78,11 @@ def frame_volumes(
         shape = (*clip.images.shape[:3], rows, columns)
         visible = torch.ones(shape, dtype=torch.bool, device=clip.images.device)
     volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.masking.patch_px))
-    rebuilt = None
-    if model.decoder is not None and clip.num_frames > 1:
-        rebuilt = model.rebuild(volumes, clip, torch.tensor([[frame]], device=volumes.device))
-    return FrameVolumes(volumes[:, frame], rebuilt)
+    own = volumes[:, frame]
+    if model.decoder is None or clip.num_frames == 1:
+        return FrameVolumes(own, None)
+    rebuilt = model.rebuild(volumes, clip, torch.tensor([[frame]], device=volumes.device))
+    return FrameVolumes(own, rebuilt.volume, rebuilt.scene_flow)
 
 
 def render_frame(

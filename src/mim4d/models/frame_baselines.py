@@ -32,6 +32,7 @@ class NearestFrame(nn.Module):
         valid: Bool[Tensor, "b s z y x"],
         dt_s: Float[Tensor, "b s"],
         present: Bool[Tensor, "b s"],
+        mean: Float[Tensor, "b c z y x"] | None = None,
     ) -> Float[Tensor, "b c z y x"]:
         """Copy; see `TemporalDecoder.forward` for the arguments."""
         usable = valid & present[:, :, None, None, None]
@@ -52,6 +53,9 @@ class MeanFrame(nn.Module):
         valid: Bool[Tensor, "b s z y x"],
         dt_s: Float[Tensor, "b s"],
         present: Bool[Tensor, "b s"],
+        mean: Float[Tensor, "b c z y x"] | None = None,
     ) -> Float[Tensor, "b c z y x"]:
         """Average; see `TemporalDecoder.forward` for the arguments."""
+        if mean is not None:
+            return mean
         return valid_mean(warped, valid & present[:, :, None, None, None])

@@ -220,18 +220,17 @@ def _peak(
     return torch.stack([(share * speeds[columns]).sum(1), (share * speeds[rows]).sum(1)], dim=1)
 
 
-def flow_warped_mean(
+def align_sources(
     warped: Float[Tensor, "b s c z y x"],
     valid: Bool[Tensor, "b s z y x"],
     dt_s: Float[Tensor, "b s"],
     present: Bool[Tensor, "b s"],
     scene_flow: Float[Tensor, "b 3 z y x"],
     grid: VoxelGrid,
-) -> Float[Tensor, "b c z y x"]:
-    """Mean over the sources of what is at x + v(x)·Δt, where ego motion is already removed.
+) -> tuple[Float[Tensor, "b s c z y x"], Float[Tensor, "b s z y x"]]:
+    """What each source holds at x + v(x)·Δt, where ego motion is already removed.
 
-    A source counts by the interpolated share of its voxels that have a value there. With zero flow
-    this is `valid_mean`; differentiable in volumes and flow.
+    With zero flow nothing changes. Differentiable in volumes and flow.
 
     Args:
         warped: Source volumes on the target's voxels, in the target's ego axes.
@@ -242,7 +241,8 @@ def flow_warped_mean(
         grid: The voxels.
 
     Returns:
-        The mean volume; zero where no source has a value.
+        The sources with motion removed, fading to zero towards voxels without a value, and the
+        interpolated share of those that have one.
     """
     b, s = dt_s.shape
     counted = valid & present[:, :, None, None, None]
@@ -252,5 +252,14 @@ def flow_warped_mean(
     held = torch.cat([warped * counted.unsqueeze(2), counted.unsqueeze(2)], dim=2)
     looked, _ = sample_volume(held.flatten(0, 1), places)
     looked = looked.unflatten(-1, grid.shape_zyx).unflatten(0, (b, s))
-    share = looked[:, :, -1:].sum(dim=1)
-    return looked[:, :, :-1].sum(dim=1) / share.clamp(min=1e-6)
+    return looked[:, :, :-1], looked[:, :, -1]
+
+
+def shared_mean(
+    aligned: Float[Tensor, "b s c z y x"], share: Float[Tensor, "b s z y x"]
+) -> Float[Tensor, "b c z y x"]:
+    """Mean of what `align_sources` returns; zero where no source has a value.
+
+    With zero flow this is `valid_mean`.
+    """
+    return aligned.sum(dim=1) / share.sum(dim=1).clamp(min=1e-6).unsqueeze(1)

@@ -8,6 +8,7 @@ the two branches are those of HoP, arXiv 2304.00967.
 """
 
 import math
+from typing import Literal
 
 import torch
 from einops import rearrange
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from mim4d.models.deformable_attention import DeformableAttention
 from mim4d.models.frame_baselines import MeanFrame, NearestFrame, valid_mean
+
+Branches = Literal["both", "short", "long"]
 
 
 class TemporalLayer(nn.Module):
@@ -175,9 +178,11 @@ class TemporalDecoder(nn.Module):
         start_from_mean: bool = True,
         positional_sources: int | None = None,
         grid_yx: tuple[int, int] | None = None,
+        branches: Branches = "both",
     ) -> None:
         super().__init__()
         folded = channels * height
+        use_short, use_long = branches != "long", branches != "short"
         self.start_from_mean = start_from_mean
         self.positional_sources = positional_sources
         self.proj = nn.Linear(folded, width, bias=False)
@@ -185,26 +190,31 @@ class TemporalDecoder(nn.Module):
         self.time_embedding = TimeEmbedding(width) if positional_sources is None else None
         if positional_sources is not None:
             self.frame_embedding = nn.Parameter(torch.randn(positional_sources, width))
-        self.long_proj = nn.Sequential(nn.Linear(width, long_width), nn.LayerNorm(long_width))
-        self.short = TemporalBranch(
-            width,
-            short_heads,
-            num_points,
-            num_layers,
-            short_ffn_width,
-            None if positional_sources is None else 1,
-            grid_yx,
-        )
-        self.long = TemporalBranch(
-            long_width,
-            long_heads,
-            num_points,
-            num_layers,
-            long_ffn_width,
-            positional_sources,
-            grid_yx,
-        )
-        self.output_proj = nn.Conv2d(width + long_width, folded, 3, padding=1, bias=False)
+        self.long_proj = self.short = self.long = None
+        if use_long:
+            self.long_proj = nn.Sequential(nn.Linear(width, long_width), nn.LayerNorm(long_width))
+        if use_short:
+            self.short = TemporalBranch(
+                width,
+                short_heads,
+                num_points,
+                num_layers,
+                short_ffn_width,
+                None if positional_sources is None else 1,
+                grid_yx,
+            )
+        if use_long:
+            self.long = TemporalBranch(
+                long_width,
+                long_heads,
+                num_points,
+                num_layers,
+                long_ffn_width,
+                positional_sources,
+                grid_yx,
+            )
+        read = width * use_short + long_width * use_long
+        self.output_proj = nn.Conv2d(read, folded, 3, padding=1, bias=False)
         self.output_norm = nn.LayerNorm(folded, eps=1e-6)
         if start_from_mean:
             nn.init.zeros_(self.output_norm.weight)
@@ -215,6 +225,7 @@ class TemporalDecoder(nn.Module):
         valid: Bool[Tensor, "b s z y x"],
         dt_s: Float[Tensor, "b s"],
         present: Bool[Tensor, "b s"],
+        mean: Float[Tensor, "b c z y x"] | None = None,
     ) -> Float[Tensor, "b c z y x"]:
         """Decode the target frame.
 
@@ -224,6 +235,7 @@ class TemporalDecoder(nn.Module):
             dt_s: Source time minus target time, seconds.
             present: Sources that exist; the others have no influence. Where a clip has none, the
                 result is the learned part on no evidence at all (and finite).
+            mean: What the learned part is added to; None takes the mean of the valid sources.
 
         Returns:
             The target's volume; where no source is valid, the learned part alone.
@@ -231,14 +243,24 @@ class TemporalDecoder(nn.Module):
         _, _, c, _, y, x = warped.shape
         values = self.proj_norm(self.proj(rearrange(warped, "b s c z y x -> b s y x (c z)")))
         values = values + self._embed(dt_s)[:, :, None, None, :]
-        short = self._short(values, dt_s, present)
-        long = self.long(self.long_proj(values), dt_s, present)
-        joined = rearrange(torch.cat([short, long], dim=-1), "b (y x) k -> b k y x", y=y, x=x)
+        read = self._read(values, dt_s, present)
+        joined = rearrange(read, "b (y x) k -> b k y x", y=y, x=x)
         decoded = self.output_norm(rearrange(self.output_proj(joined), "b k y x -> b y x k"))
         result = rearrange(decoded, "b y x (c z) -> b c z y x", c=c)
         if self.start_from_mean:
-            result = result + valid_mean(warped, valid & present[:, :, None, None, None])
+            if mean is None:
+                mean = valid_mean(warped, valid & present[:, :, None, None, None])
+            result = result + mean
         return result
+
+    def _read(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Float[Tensor, "b q k"]:
+        """What the branches found, one after the other."""
+        read = []
+        if self.short is not None:
+            read.append(self._short(self.short, values, dt_s, present))
+        if self.long is not None and self.long_proj is not None:
+            read.append(self.long(self.long_proj(values), dt_s, present))
+        return torch.cat(read, dim=-1)
 
     def _embed(self, dt_s: Float[Tensor, "b s"]) -> Float[Tensor, "b s c"]:
         if self.time_embedding is None:
@@ -246,13 +268,15 @@ class TemporalDecoder(nn.Module):
         embedded: Tensor = self.time_embedding(dt_s)
         return embedded
 
-    def _short(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Tensor:
+    def _short(
+        self, branch: TemporalBranch, values: Tensor, dt_s: Tensor, present: Tensor
+    ) -> Tensor:
         if self.positional_sources is not None:
-            result: Tensor = self.short(values[:, :1], dt_s[:, :1], present[:, :1])
+            result: Tensor = branch(values[:, :1], dt_s[:, :1], present[:, :1])
             return result
         index, exists = nearest_sources(dt_s, present)
         clip = torch.arange(len(index), device=index.device).unsqueeze(1)
-        result = self.short(values[clip, index], dt_s[clip, index], exists)
+        result = branch(values[clip, index], dt_s[clip, index], exists)
         return result
 
 

@@ -20,6 +20,7 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
+from mim4d.models.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
 from mim4d.models.warp import warp_volume
@@ -71,6 +72,10 @@ class Reconstruction:
         predicted_rays: The rebuilt frames' rays, in the same order.
         predicted_targets: Truth of these rays.
         depth_probs: The encoder's depth distributions, at its finest level.
+        flow_mean: Renderings of the mean of the dropped frames' sources with motion removed, along
+            the rebuilt frames' rays; None without a flow.
+        scene_flow: Velocities, m/s along the dropped frames' ego axes, in the same order as what is
+            rebuilt; None without a flow.
     """
 
     direct: Rendering
@@ -81,6 +86,41 @@ class Reconstruction:
     predicted_rays: Rays
     predicted_targets: RayTargets
     depth_probs: Float[Tensor, "b t n d hf wf"]
+    flow_mean: Rendering | None = None
+    scene_flow: Float[Tensor, "b*k 3 z y x"] | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a dropped frame is rebuilt from, clips and dropped frames joined: m = (b k).
+
+    Attributes:
+        warped: Other frames' volumes on its voxels, in its ego axes: ego motion is removed.
+        valid: Voxels where they have a value.
+        dt_s: Their time minus its time, seconds.
+        present: Which of them exist.
+    """
+
+    warped: Float[Tensor, "m s c z y x"]
+    valid: Bool[Tensor, "m s z y x"]
+    dt_s: Float[Tensor, "m s"]
+    present: Bool[Tensor, "m s"]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """Dropped frames rebuilt from others, clips and dropped frames joined: m = (b k).
+
+    Attributes:
+        volume: In the frame's ego axes.
+        scene_flow: Velocity of what each voxel holds, m/s along the frame's ego axes, ego motion
+            removed; None without a flow.
+        flow_mean: Mean of the sources with that motion removed; None without a flow.
+    """
+
+    volume: Float[Tensor, "m c z y x"]
+    scene_flow: Float[Tensor, "m 3 z y x"] | None = None
+    flow_mean: Float[Tensor, "m c z y x"] | None = None
 
 
 def take(record: Record, index: Int[Tensor, " m"]) -> Record:
@@ -113,6 +153,7 @@ class MaskedVideoModel(nn.Module):
         sampling: Which rays are rendered.
         direct_frames: Frames whose own volumes are rendered: all, or those dropped (all frames of
             clips from which none is dropped).
+        scene_flow: Sources to velocities; None takes the sources as they are.
     """
 
     def __init__(
@@ -124,6 +165,7 @@ class MaskedVideoModel(nn.Module):
         dropping: Dropping,
         sampling: RaySampling,
         direct_frames: Literal["all", "dropped"] = "all",
+        scene_flow: SceneFlow | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -133,36 +175,47 @@ class MaskedVideoModel(nn.Module):
         self.dropping = dropping
         self.sampling = sampling
         self.direct_frames = direct_frames
+        self.scene_flow = scene_flow
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
         encoded = self.encoder.encode(clip, choices.visible)
-        volumes, predicted = encoded.volumes, None
+        volumes = encoded.volumes
+        own_frames, direct, own = self._render_direct(volumes, clip, choices)
         rays, targets = self._rays_of_dropped(clip, choices)
-        own_rays, own_targets = choices.rays, choices.targets
-        own_volumes, jitter = volumes.flatten(0, 1), choices.direct_jitter
-        own_frames = torch.arange(clip.num_frames, device=volumes.device)
-        own_frames = own_frames.expand(clip.batch_size, -1)
-        if self.direct_frames == "dropped" and choices.dropped.shape[1] > 0:
-            own_frames, frames = choices.dropped, self._joined_index(clip, choices.dropped)
-            own_rays, own_targets = take(own_rays, frames), take(own_targets, frames)
-            own_volumes, jitter = own_volumes[frames], [draw[frames] for draw in jitter]
-        with record_function("render"):
-            direct = self.renderer(own_volumes, own_rays, jitter)
+        rebuilt, predicted, flow_mean = None, None, None
         if choices.dropped.shape[1] > 0:
-            predicted_volume = self.rebuild(volumes, clip, choices.dropped)
+            rebuilt = self.rebuild(volumes, clip, choices.dropped)
             with record_function("render"):
-                predicted = self.renderer(predicted_volume, rays, choices.predicted_jitter)
+                predicted = self.renderer(rebuilt.volume, rays, choices.predicted_jitter)
+                if rebuilt.flow_mean is not None:
+                    flow_mean = self.renderer(rebuilt.flow_mean, rays, choices.predicted_jitter)
         return Reconstruction(
             direct,
             own_frames,
-            own_rays,
-            own_targets,
+            *own,
             predicted,
             rays,
             targets,
             encoded.depth_probs,
+            flow_mean,
+            None if rebuilt is None else rebuilt.scene_flow,
         )
+
+    def _render_direct(
+        self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, choices: StepChoices
+    ) -> tuple[Int[Tensor, "b f"], Rendering, tuple[Rays, RayTargets]]:
+        """Frames' own volumes: of which frames, how they look, and along which rays."""
+        rays, targets = choices.rays, choices.targets
+        joined, jitter = volumes.flatten(0, 1), choices.direct_jitter
+        frames = torch.arange(clip.num_frames, device=volumes.device)
+        frames = frames.expand(clip.batch_size, -1)
+        if self.direct_frames == "dropped" and choices.dropped.shape[1] > 0:
+            frames, index = choices.dropped, self._joined_index(clip, choices.dropped)
+            rays, targets = take(rays, index), take(targets, index)
+            joined, jitter = joined[index], [draw[index] for draw in jitter]
+        with record_function("render"):
+            return frames, self.renderer(joined, rays, jitter), (rays, targets)
 
     @staticmethod
     def _joined_index(clip: Clip, frames: Int[Tensor, "b k"]) -> Int[Tensor, " m"]:
@@ -186,35 +239,50 @@ class MaskedVideoModel(nn.Module):
 
     def rebuild(
         self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, dropped: Int[Tensor, "b k"]
-    ) -> Float[Tensor, "m c z y x"]:
-        """Rebuild each clip's dropped frames from its other frames, in their own axes; m = (b k).
+    ) -> Rebuilt:
+        """Rebuild each clip's dropped frames from its other frames, in their own axes.
 
         A dropped frame's own volume is not read for it.
 
         Raises:
-            ValueError: If the model has no decoder, being one of single frames.
+            ValueError: If the model has no decoder, being one from which no frame is dropped.
         """
         if self.decoder is None:
-            raise ValueError("this model was made for single frames; it rebuilds none")
-        sources = source_frames(dropped, clip.num_frames, self.dropping.together)
+            raise ValueError("this model was made without dropped frames; it rebuilds none")
+        with record_function("decode"):
+            seen = self._sources(volumes, clip, dropped)
+            if self.scene_flow is None:
+                return Rebuilt(self.decoder(seen.warped, seen.valid, seen.dt_s, seen.present))
+            # Volumes are shaped by what is rendered of them, not to make matching easy.
+            flow = self.scene_flow(seen.warped.detach(), seen.valid, seen.dt_s, seen.present)
+            aligned, share = align_sources(
+                seen.warped, seen.valid, seen.dt_s, seen.present, flow, self.encoder.grid
+            )
+            mean = shared_mean(aligned, share)
+            volume = self.decoder(aligned, share > 0.5, seen.dt_s, seen.present, mean)
+            return Rebuilt(volume, flow, mean)
+
+    def _sources(
+        self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, dropped: Int[Tensor, "b k"]
+    ) -> Sources:
+        """The other frames' volumes in the dropped frames' axes."""
+        frames = source_frames(dropped, clip.num_frames, self.dropping.together)
         b = torch.arange(clip.batch_size, device=dropped.device)[:, None]
         all_b = b.unsqueeze(-1)
-        with record_function("decode"):
-            ego_from_ref = invert_rigid(clip.ref_from_ego)
-            ref_from_target = clip.ref_from_ego[b, dropped].unsqueeze(2)
-            source_from_target = compose(ego_from_ref[all_b, sources], ref_from_target)
-            warped, valid = warp_volume(
-                volumes[all_b, sources].flatten(0, 2),
-                source_from_target.flatten(0, 2),
-                self.encoder.grid,
-            )
-            present = clip.frame_seen[all_b, sources].flatten(0, 1)
-            warped = rearrange(warped, "(m s) ... -> m s ...", m=len(present))
-            valid = rearrange(valid, "(m s) ... -> m s ...", m=len(present))
-            times = clip.frame_times_s
-            dt_s = (times[all_b, sources] - times[b, dropped].unsqueeze(2)).flatten(0, 1)
-            valid = valid & present[:, :, None, None, None]
-            return self.decoder(warped, valid, dt_s, present)
+        ego_from_ref = invert_rigid(clip.ref_from_ego)
+        ref_from_target = clip.ref_from_ego[b, dropped].unsqueeze(2)
+        source_from_target = compose(ego_from_ref[all_b, frames], ref_from_target)
+        warped, valid = warp_volume(
+            volumes[all_b, frames].flatten(0, 2),
+            source_from_target.flatten(0, 2),
+            self.encoder.grid,
+        )
+        present = clip.frame_seen[all_b, frames].flatten(0, 1)
+        warped = rearrange(warped, "(m s) ... -> m s ...", m=len(present))
+        valid = rearrange(valid, "(m s) ... -> m s ...", m=len(present))
+        times = clip.frame_times_s
+        dt_s = (times[all_b, frames] - times[b, dropped].unsqueeze(2)).flatten(0, 1)
+        return Sources(warped, valid & present[:, :, None, None, None], dt_s, present)
 
     def draw_choices(self, clip: Clip, generators: Sequence[torch.Generator]) -> StepChoices:
         """Draw everything random of one step, clip by clip.

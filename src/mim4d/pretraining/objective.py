@@ -7,11 +7,18 @@ Both renderings, the direct volumes' and the rebuilt frame's, answer to the same
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mim4d.data.clip import Clip
+from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
+from mim4d.pretraining.flow_losses import (
+    box_velocities,
+    flow_error,
+    flow_smoothness,
+    flow_speed,
+)
 from mim4d.pretraining.losses import (
     colour_l1,
     depth_cross_entropy,
@@ -53,6 +60,10 @@ class LossWeights:
     sweep_distance: float = 0.0
     depth_sweep: float = 0.0
     smoothness: float = 0.0
+    flow_render: float = 0.0
+    flow_smoothness: float = 0.0
+    flow_static: float = 0.0
+    flow_label: float = 0.0
     comparison: PhotometricOptions | None = None
 
     @property
@@ -67,6 +78,7 @@ def pretraining_losses(
     clip: Clip,
     weights: LossWeights,
     bins: DepthBins,
+    grid: VoxelGrid,
 ) -> dict[str, Tensor]:
     """Every term unweighted, by name, and their weighted sum as `loss`.
 
@@ -80,6 +92,7 @@ def pretraining_losses(
         clip: The batch; the photometric terms compare its images.
         weights: A term whose weight is 0 is left out, but for the errors of LiDAR rays.
         bins: The depth head's.
+        grid: The volumes' voxels.
     """
     evidence = None
     if weights.comparison is not None:
@@ -93,17 +106,25 @@ def pretraining_losses(
     )
     cells = terms.of_cells(reconstruction.depth_probs, choices, evidence)
     loss = terms.weighted_sum(direct) + terms.weighted_sum(cells)
-    predicted: dict[str, Tensor] = {}
-    if reconstruction.predicted is not None:
-        predicted = terms.of_rays(
-            reconstruction.predicted,
+    named = {**direct, **cells}
+    rebuilt = {"predicted": (reconstruction.predicted, weights.predicted)}
+    rebuilt["flow"] = (reconstruction.flow_mean, weights.flow_render)
+    for name, (rendering, weight) in rebuilt.items():
+        if rendering is None:
+            continue
+        found = terms.of_rays(
+            rendering,
             reconstruction.predicted_rays,
             reconstruction.predicted_targets,
             evidence and evidence.take(images_of_frames(clip, choices.dropped)),
         )
-        loss = loss + weights.predicted * terms.weighted_sum(predicted)
-    named = {f"predicted_{name}": value for name, value in predicted.items()}
-    return {"loss": loss, **direct, **named, **cells}
+        loss = loss + weight * terms.weighted_sum(found)
+        named |= {f"{name}_{term}": value for term, value in found.items()}
+    if reconstruction.scene_flow is not None:
+        found = terms.of_flow(reconstruction.scene_flow, choices.dropped, grid)
+        loss = loss + terms.weighted_sum(found)
+        named |= found
+    return {"loss": loss, **named}
 
 
 @dataclass(frozen=True)
@@ -156,6 +177,20 @@ class _Terms:
             terms["depth_sweep"] = swept_cell_cost(depth_probs, evidence, bins)
         if self.weights.smoothness > 0:
             terms["smoothness"] = cell_smoothness(depth_probs, clip_views(self.clip), bins)
+        return terms
+
+    def of_flow(
+        self, scene_flow: Float[Tensor, "m 3 z y x"], dropped: Int[Tensor, "b k"], grid: VoxelGrid
+    ) -> dict[str, Tensor]:
+        """Terms of the velocities themselves."""
+        weights, terms = self.weights, {}
+        if weights.flow_smoothness > 0:
+            terms["flow_smoothness"] = flow_smoothness(scene_flow, grid.voxel_size_m)
+        if weights.flow_static > 0:
+            terms["flow_static"] = flow_speed(scene_flow)
+        if weights.flow_label > 0:
+            labels, valid = box_velocities(self.clip, dropped, grid)
+            terms["flow_label"] = flow_error(scene_flow, labels, valid, self.clip.batch_size)
         return terms
 
     def weighted_sum(self, terms: dict[str, Tensor]) -> Tensor:

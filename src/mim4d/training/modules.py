@@ -56,6 +56,10 @@ class PretrainingModule(pl.LightningModule):
             sweep_distance=config.loss.sweep_distance_weight,
             depth_sweep=config.loss.depth_sweep_weight,
             smoothness=config.loss.smoothness_weight,
+            flow_render=config.loss.flow_render_weight,
+            flow_smoothness=config.loss.flow_smoothness_weight,
+            flow_static=config.loss.flow_static_weight,
+            flow_label=config.loss.flow_label_weight,
             comparison=build_comparison(config),
         )
 
@@ -86,8 +90,10 @@ class PretrainingModule(pl.LightningModule):
             choices = self.model.draw_choices(clip, generators)
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
-            bins = self.model.encoder.depth_head.bins
-            return pretraining_losses(reconstruction, choices, clip, self.weights, bins)
+            encoder = self.model.encoder
+            return pretraining_losses(
+                reconstruction, choices, clip, self.weights, encoder.depth_head.bins, encoder.grid
+            )
 
     def configure_gradient_clipping(
         self,
