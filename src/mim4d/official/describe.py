@@ -37,6 +37,7 @@ _ARCHITECTURES = {
 # m above the road, its y axis forward, leaning forward by 1.4 and 2.7 degrees; this is the middle.
 NUSCENES_LIDAR_ORIGIN_M: Vector3 = (0.96, 0.0, 1.84)
 NUSCENES_LIDAR_ROTATION_DEG: Vector3 = (-2.0, 0.0, -90.0)
+FRAME_INTERVAL_S = 1 / 12
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,29 @@ class Metres:
     image_hw: tuple[int, int]
     origin_m: Vector3 = NUSCENES_LIDAR_ORIGIN_M
     rotation_deg: Vector3 = NUSCENES_LIDAR_ROTATION_DEG
-    frame_interval_s: float | None = 1 / 12
+    frame_interval_s: float | None = FRAME_INTERVAL_S
 
 
-def published_metres(layout: OfficialLayout) -> Metres:
-    """Those of the release that a model of this layout belongs to."""
-    image_hw = (480, 800) if layout.kind == "pretraining" else (928, 1600)
-    if layout.depth_head == "simple":
-        return Metres(51.2, (-5.0, 3.0), 0.5, 63.5, image_hw)
-    return Metres(54.0, (-5.0, 3.0), 1.0, 59.5, image_hw)
+def published_metres(
+    layout: OfficialLayout,
+    origin_m: Vector3 = NUSCENES_LIDAR_ORIGIN_M,
+    rotation_deg: Vector3 = NUSCENES_LIDAR_ROTATION_DEG,
+    frame_interval_s: float | None = FRAME_INTERVAL_S,
+) -> Metres:
+    """Those of the release that a model of this layout belongs to; see `Metres`."""
+    height, width = (480, 800) if layout.kind == "pretraining" else (928, 1600)
+    simple = layout.depth_head == "simple"
+    return Metres(
+        half_width_m=51.2 if simple else 54.0,
+        height_m=(-5.0, 3.0),
+        # Bins of 1 m from 0 to 64 m, or of 0.5 m.
+        first_bin_m=0.5 if simple else 1.0,
+        last_bin_m=63.5 if simple else 59.5,
+        image_hw=(height, width),
+        origin_m=origin_m,
+        rotation_deg=rotation_deg,
+        frame_interval_s=frame_interval_s,
+    )
 
 
 def describe(layout: OfficialLayout, metres: Metres) -> RunConfig:
