@@ -91,7 +91,6 @@ def pretrain(
     """
     if overfit < 0 or (workers is not None and workers < 0):
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
-    _check_start(config, start_from)
     accelerator = choose_accelerator(device)
     processes = Processes.here(devices, accelerator)
     if not processes.is_first:
@@ -100,6 +99,7 @@ def pretrain(
         _check_resumable(config, run, data, overfit, start_from, processes)
     elif processes.is_first:  # which has made it by the time the others come here
         refuse_existing(run)
+    _check_start(config, start_from)
     dataset = build_dataset(
         config, data, scenes, version, on_bad_clip="skip" if skip_bad_clips else "fail"
     )
