@@ -78,7 +78,7 @@ def build_depth_head(config: RunConfig) -> DepthHead:
 def choose_lifting(config: RunConfig) -> Lifting:
     """The lifting that the config names."""
     if config.lift.method == "lookup":
-        return lift_by_lookup
+        return partial(lift_by_lookup, maps_span=config.conventions.maps_span)
     return partial(lift_by_splat, sample_at=config.conventions.lifted_at)
 
 

@@ -17,6 +17,9 @@ class ConventionConfig:
     lifted_at: Literal["centre", "corner"] = "centre"
     """Where features are lifted: at the centre of a voxel (lookup) or image cell (splat), or at the
     corner where its axes begin."""
+    maps_span: Literal["faces", "centres"] = "faces"
+    """What the image's borders and the ends of the depth range are to the maps that lift.method
+    lookup reads: the outer faces of the outermost cells and bins, or their centres."""
     volume_spans: Literal["faces", "centres"] = "faces"
     """What the grid's bounds are when a volume is rendered: the outer faces of the outermost
     voxels, or their centres."""

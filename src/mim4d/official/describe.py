@@ -77,9 +77,9 @@ def published_metres(
     return Metres(
         half_width_m=51.2 if simple else 54.0,
         height_m=(-5.0, 3.0),
-        # Bins of 1 m from 0 to 64 m, or of 0.5 m.
-        first_bin_m=0.5 if simple else 1.0,
-        last_bin_m=63.5 if simple else 59.5,
+        # 64 bins whose outermost centres lie at 0 and 64 m (`maps_span`), or one every 0.5 m.
+        first_bin_m=0.0 if simple else 1.0,
+        last_bin_m=64.0 if simple else 59.5,
         image_hw=(height, width),
         origin_m=origin_m,
         rotation_deg=rotation_deg,
@@ -138,6 +138,7 @@ def official_conventions(metres: Metres) -> ConventionConfig:
     """What the authors' checkpoints take for granted."""
     return ConventionConfig(
         lifted_at="corner",
+        maps_span="centres",
         volume_spans="centres",
         norms="batch",
         sources_by="position",
