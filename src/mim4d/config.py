@@ -115,7 +115,7 @@ class LiftConfig:
 
     def __post_init__(self) -> None:
         require(
-            0 < self.first_bin_m < self.last_bin_m,
+            0 <= self.first_bin_m < self.last_bin_m,
             "lift.first_bin_m",
             self.first_bin_m,
             f"between 0 and last_bin_m ({self.last_bin_m})",

@@ -8,7 +8,7 @@ Nothing of the values is lost, so that the way back gives the same bits.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -103,30 +103,52 @@ def to_ours(
     Raises:
         LayoutError: If a key is of no such model, or a value has a shape that none of it has.
     """
-    rules = rules_of(layout)
-    parts: dict[str, dict[int, Tensor]] = {}
-    verdicts, leftovers, unknown = [], {}, []
+    verdicts, leftovers = [], {}
+    whole = {name: _without_place(name, layout) for name in official}
+    placed = {name: official[name] for name, verdict in whole.items() if verdict is None}
+    places = places_of(placed, layout)
     for name, value in official.items():
-        verdict = _without_place(name, layout)
-        place = place_of(name, rules) if verdict is None else None
+        verdict = whole[name]
         if verdict is not None:
             leftovers[name] = value
-        elif place is None:
-            unknown.append(name)
-            continue
         else:
-            parts.setdefault(place.name, {})[place.row] = _value(name, value, place, conventions)
-            verdict = Verdict(name, "mapped", place.name)
+            verdict = Verdict(name, "mapped", places[name].name)
         if name == FRAMES:
             verdict = replace(
                 verdict, detail=f"{verdict.detail} (its last row is dead: never read)"
             )
             leftovers[name] = value[-1:]
         verdicts.append(verdict)
+    return Translation(values_to_ours(placed, places, conventions), tuple(verdicts), leftovers)
+
+
+def places_of(official: Iterable[str], names: Named) -> dict[str, Place]:
+    """Where official names go, whole ones or those of some parts.
+
+    Raises:
+        LayoutError: If one goes nowhere.
+    """
+    rules = rules_of(names)
+    places = {name: place_of(name, rules) for name in official}
+    unknown = [name for name, place in places.items() if place is None]
     if unknown:
         raise LayoutError(f"unknown keys ({len(unknown)}): {', '.join(unknown[:5])}")
-    weights = {name: _joined(rows, name) for name, rows in parts.items()}
-    return Translation(weights, tuple(verdicts), leftovers)
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def values_to_ours(
+    official: Mapping[str, Tensor], places: Mapping[str, Place], conventions: Conventions
+) -> dict[str, Tensor]:
+    """Official values at their places.
+
+    Raises:
+        LayoutError: If a value has a shape that its name does not have.
+    """
+    parts: dict[str, dict[int, Tensor]] = {}
+    for name, value in official.items():
+        place = places[name]
+        parts.setdefault(place.name, {})[place.row] = _value(name, value, place, conventions)
+    return {name: _joined(rows, name) for name, rows in parts.items()}
 
 
 def to_official(
