@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 
 GRID = VoxelGrid((-4.0, -2.0, -1.0), (4.0, 2.0, 3.0), (8, 2, 4))
 # A LiDAR whose x points to the right and whose y points ahead, one metre ahead and two up.
@@ -87,3 +87,32 @@ def test_coordinates_keep_their_precision_under_autocast():
 def test_empty_sides_are_refused(lower, upper, shape):
     with pytest.raises(ValueError, match="the y side runs from"):
         VoxelGrid(lower, upper, shape)
+
+
+def test_box_pose_by_hand():
+    assert box_pose((1.0, 2.0, 3.0), (0.0, 0.0, 0.0)) == (
+        (1.0, 0.0, 0.0, 1.0),
+        (0.0, 1.0, 0.0, 2.0),
+        (0.0, 0.0, 1.0, 3.0),
+        (0.0, 0.0, 0.0, 1.0),
+    )
+    # A roll of 90 degrees takes y up; a yaw of 90 degrees then takes x to the left.
+    pose = torch.tensor(box_pose((0.0, 0.0, 0.0), (90.0, 0.0, 90.0)))
+    torch.testing.assert_close(pose[:3, 0], torch.tensor([0.0, 1.0, 0.0]))
+    torch.testing.assert_close(pose[:3, 1], torch.tensor([0.0, 0.0, 1.0]))
+    # A positive pitch takes x down.
+    pitched = torch.tensor(box_pose((0.0, 0.0, 0.0), (0.0, 90.0, 0.0)))
+    torch.testing.assert_close(pitched[:3, 0], torch.tensor([0.0, 0.0, -1.0]))
+
+
+def test_only_an_untouched_grid_is_in_ego_axes():
+    sides = ((-4.0, -4.0, 0.0), (4.0, 4.0, 2.0), (8, 4, 2))
+    assert VoxelGrid(*sides, box_pose((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))).is_in_ego_axes
+    assert not VoxelGrid(*sides, box_pose((0.0, 0.0, 0.0), (0.0, 0.0, 1.0))).is_in_ego_axes
+    assert not VoxelGrid(*sides, box_pose((0.1, 0.0, 0.0), (0.0, 0.0, 0.0))).is_in_ego_axes
+
+
+def test_a_shifted_grid_has_its_centres_at_the_corners():
+    grid = VoxelGrid((-4.0, -4.0, 0.0), (4.0, 4.0, 2.0), (8, 4, 2))
+    first = grid.shifted(-0.5).centres_ego[0, 0, 0]
+    assert first.tolist() == [-4.0, -4.0, 0.0]

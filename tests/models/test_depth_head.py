@@ -6,6 +6,7 @@ from torch import nn
 
 from mim4d.models.depth_head import AsppDepthHead, AsppDepthNet, DepthBins, DepthHead
 from tests.conftest import GoldenFile, assert_golden
+from tests.official_parts import our_weights
 
 BINS = DepthBins(num=8, first_m=1.0, last_m=15.0)
 
@@ -24,43 +25,17 @@ def test_bins_that_do_not_ascend_are_refused(bins: tuple[int, float, float]) -> 
 def test_golden_simple(golden: Callable[[str], GoldenFile]) -> None:
     file = golden("simple_depth")
     head = DepthHead(8, BINS)
-    head.load_state_dict(
-        {key.replace("input_proj", "projection"): v for key, v in file.part("weights").items()}
-    )
+    head.load_state_dict(our_weights(file.part("weights"), ""))
     features, depth_probs = head([file.tensors[f"in.level.{k}"] for k in range(3)])
     for k in range(3):
         assert_golden(features[k], file.tensors[f"out.feat.{k}"])
         assert_golden(depth_probs[k], file.tensors[f"out.depth.{k}"])
 
 
-# Official name of a part of the depth network -> ours; the first that fits counts.
-ASPP_NAMES = {
-    "reduce_conv.": "reduce.",
-    "depth_conv.3.aspp1.": "aspp.branches.0.",
-    "depth_conv.3.aspp2.": "aspp.branches.1.",
-    "depth_conv.3.aspp3.": "aspp.branches.2.",
-    "depth_conv.3.aspp4.": "aspp.branches.3.",
-    "depth_conv.3.global_avg_pool.1.": "aspp.pooled.0.",
-    "depth_conv.3.global_avg_pool.2.": "aspp.pooled.1.",
-    "depth_conv.3.conv1.": "aspp.join.0.",
-    "depth_conv.3.bn1.": "aspp.join.1.",
-    "depth_conv.4.": "logits.",
-    "depth_conv.": "blocks.",
-}
-
-
-def our_name(official: str) -> str:
-    prefix = next(p for p in ASPP_NAMES if official.startswith(p))
-    name = ASPP_NAMES[prefix] + official.removeprefix(prefix)
-    if prefix.startswith("depth_conv.3.aspp"):
-        return name.replace("atrous_conv.", "0.").replace("bn.", "1.")
-    return name.replace("bn1", "norm1").replace("bn2", "norm2")
-
-
 def test_golden_aspp(golden: Callable[[str], GoldenFile]) -> None:
     file = golden("complex_depth")
     net = AsppDepthNet(8, 12, mid_channels=8, aspp_channels=5, norm="batch").eval()
-    net.load_state_dict({our_name(key): value for key, value in file.part("weights").items()})
+    net.load_state_dict(our_weights(file.part("weights"), "depth_net."))
     logits = net(file.tensors["in.feat"])
     assert_golden(logits, file.tensors["out.logits"])
     head = DepthHead(8, DepthBins(12, 1.0, 12.0), net)

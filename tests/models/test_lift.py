@@ -3,7 +3,7 @@ import torch
 from einops import rearrange, repeat
 from torch import nn
 
-from mim4d.geometry.camera import pixel_centres, unproject
+from mim4d.geometry.camera import pixel_centres, project, unproject
 from mim4d.geometry.rigid import (
     invert_rigid,
     transform_points,
@@ -166,28 +166,6 @@ def golden_corners():
     return torch.stack([x - 8, y - 8, z - 2], dim=-1).reshape(-1, 3)
 
 
-def golden_lookup(lidar2img, cells, mask):
-    """The files' conventions as data: corner voxels, LiDAR axes, align_corners=True with u / W.
-
-    `lidar2img` stands for the pose of a camera whose z is depth; the affine change of pixels that
-    turns u/W·(w − 1) cells into ours takes the place of the intrinsics.
-    """
-    (hf, wf), (height, width) = cells, (64, 96)
-    pixels = torch.tensor(
-        [
-            [(wf - 1) / wf, 0, width / (2 * wf)],
-            [0, (hf - 1) / hf, height / (2 * hf)],
-            [0, 0, 1],
-        ]
-    )
-    m, n = lidar2img.shape[:2]
-    sizes = torch.tensor([height, width]).expand(m, n, 2)
-    lookup = project_voxels(
-        golden_corners(), lidar2img, pixels.expand(m, n, 3, 3), sizes, (height, width), 0.0, 16.0, 8
-    )
-    return VoxelLookup(lookup.uvd_unit, mask)
-
-
 def to_our_order(tensor):
     """Voxels x slowest, z fastest → z slowest, x fastest; cameras and frames to (m n)."""
     return rearrange(tensor, "b n t (x y z) ... -> (b t) n (z y x) ...", x=16, y=16, z=4)
@@ -201,22 +179,19 @@ def test_golden_view_transform(golden, name):
     lidar2img = rearrange(inputs["lidar2img"], "b n t i j -> (b t) n i j")
     mask = to_our_order(out["mask"])
     reference = to_our_order(out["reference_voxel_cam"])
+    # `lidar2img` stands for the pose of a camera whose z is depth.
     identity = torch.eye(3).expand(b * t, n, 3, 3)
     sizes = torch.tensor([64, 96]).expand(b * t, n, 2)
-    # Bins centred at 1, 3, ... 15 m span 0 to 16 m, as the file's unit coordinates do.
-    whole = project_voxels(golden_corners(), lidar2img, identity, sizes, (64, 96), 1.0, 15.0, 8)
-    assert torch.equal(whole.visible, mask)
-    assert_golden(whole.uvd_unit[mask], reference[mask])
+    lookup = project_voxels(
+        golden_corners(), lidar2img, identity, sizes, (64, 96), 0.0, 16.0, 8, maps_span="centres"
+    )
+    assert torch.equal(lookup.visible, mask)
+    assert_golden(lookup.uvd_unit[mask], reference[mask])
     leaves = {k: inputs[k].clone().requires_grad_() for k in inputs if k != "lidar2img"}
     volume = torch.zeros(())
     for level in range(4):
         features = rearrange(leaves[f"feat.{level}"], "b (n t) c h w -> (b t) n c h w", t=t)
         depth = rearrange(leaves[f"depth.{level}"], "(b n t) d h w -> (b t) n d h w", b=b, t=t)
-        hf, wf = features.shape[-2:]
-        lookup = golden_lookup(lidar2img, (hf, wf), mask)
-        # Their unit coordinates span centre to centre, (w − 1) cells; ours the whole map.
-        shrink = torch.tensor([(wf - 1) / wf, (hf - 1) / hf, 7 / 8])
-        assert_golden(lookup.uvd_unit[mask], (reference * shrink)[mask])
         volume = volume + lift(features, depth, lookup)
     volume = rearrange(volume, "(b t) c (z y x) -> b t c z y x", b=b, z=4, y=16)
     assert_golden(volume, out["volume"])
@@ -240,6 +215,41 @@ def test_golden_view_transform(golden, name):
         assert_golden(leaf.grad, out[f"grad.in.{key}"])
     for key, weight in convs.named_parameters():
         assert_golden(weight.grad, out[f"grad.weights.conv_layer.{key}"])
+
+
+@pytest.mark.parametrize("maps_span", ["faces", "centres"])
+def test_a_linear_map_is_read_exactly_where_its_span_says(maps_span):
+    """Cells that hold their own column and row, in the convention asked for, say where they are."""
+    hw, (hf, wf), bins = (32, 64), (8, 16), (0.5, 15.5, 16)
+    camera_from_ego, intrinsics, _ = rig(1, 3, hw)
+    lookup = project_voxels(
+        POINTS, camera_from_ego, intrinsics, torch.tensor(hw).expand(1, 3, 2), hw, *bins, maps_span
+    )
+    if maps_span == "faces":
+        columns, rows = (torch.arange(wf) + 0.5) / wf * hw[1], (torch.arange(hf) + 0.5) / hf * hw[0]
+    else:
+        columns, rows = torch.linspace(0, hw[1], wf), torch.linspace(0, hw[0], hf)
+    depths = torch.linspace(*bins)
+    place = torch.stack([columns.expand(hf, -1), rows[:, None].expand(-1, wf)])
+    one_camera = torch.zeros_like(lookup.visible)
+    one_camera[:, 1] = lookup.visible[:, 1]
+    half_m = 0.5 if maps_span == "faces" else 0.0
+    projected, depth = project(intrinsics[0, 1], transform_points(camera_from_ego[0, 1], POINTS))
+    inner = (projected > 4) & (projected < torch.tensor([hw[1] - 4, hw[0] - 4]))
+    # Within the outermost centres nothing fades.
+    sound = inner.all(dim=-1) & (depth > bins[0]) & (depth < bins[1])
+    assert sound.any()
+    seen = one_camera[0, 1] & sound
+    lookup = VoxelLookup(lookup.uvd_unit, one_camera, maps_span)
+    certain = torch.ones(1, 3, bins[2], hf, wf)
+    pixels = lift(place.expand(1, 3, -1, -1, -1), certain, lookup)[0].T
+    torch.testing.assert_close(pixels[seen], projected[seen], atol=1e-3, rtol=1e-4)
+    by_depth = depths[:, None, None].expand(1, 3, -1, hf, wf)
+    read = lift(torch.ones(1, 3, 1, hf, wf), by_depth, lookup)[0, 0]
+    torch.testing.assert_close(read[seen], depth[seen], atol=1e-3, rtol=1e-4)
+    reach = depth[one_camera[0, 1]]
+    assert bins[0] - half_m < reach.min()
+    assert reach.max() < bins[1] + half_m
 
 
 def test_levels_of_any_size_share_one_lookup(seed):

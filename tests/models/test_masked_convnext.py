@@ -14,7 +14,9 @@ from mim4d.models.masked_convnext import MaskedConvNeXt
 from mim4d.models.masked_encoder import EncoderOptions
 from mim4d.models.masking import draw_patch_mask, enlarge_mask
 from mim4d.models.pretrained_weights import read_weights
+from mim4d.official.rules import Naming
 from tests.conftest import GoldenFile, assert_golden
+from tests.official_parts import our_names, our_weights
 from tests.reference.encoder import encode, weighted_sum
 
 TINY: dict[str, Any] = {
@@ -55,18 +57,6 @@ def hidden_cells(visible: Tensor, feature: Tensor) -> Tensor:
 # --- the authors' numbers ------------------------------------------------------------------------
 
 
-def our_name(official: str, out_stages: tuple[int, ...]) -> str:
-    """Name of an official backbone weight in `MaskedConvNeXt`."""
-    if match := re.fullmatch(r"norm(\d)\.(.*)", official):
-        return f"out_norms.{out_stages.index(int(match[1]))}.{match[2]}"
-    if match := re.fullmatch(r"mtoken(\d)", official):
-        return f"mask_tokens.{out_stages.index(int(match[1]))}"
-    name = official.replace("downsample_layers.0.", "stem.")
-    name = re.sub(r"downsample_layers\.(\d)\.", r"stages.\1.downsample.", name)
-    name = re.sub(r"stages\.(\d)\.(\d+)\.", r"stages.\1.blocks.\2.", name)
-    return name.replace("dwconv", "conv_dw").replace("pwconv", "mlp.fc")
-
-
 @pytest.mark.parametrize("name", ["convnext_tiny", "convnext_atto"])
 @pytest.mark.parametrize(
     "case", ["mask_convnext", "mask_convnext_learnable", "mask_convnext_last", "convnext_dense"]
@@ -87,9 +77,9 @@ def test_golden(golden: Callable[[str], GoldenFile], case: str, name: str) -> No
     arch = config["arch"]
     encoder = MaskedConvNeXt(name, options, tuple(arch["depths"]), tuple(arch["channels"])).eval()
     shapes = {key: value.shape for key, value in encoder.state_dict().items()}
-    names = {key: our_name(key, stages) for key in file.part("weights")}
-    # As 1×1 convolutions the MLP matrices have two more axes of length 1; our tokens one less.
-    weights = {names[key]: value for key, value in file.part("weights").items()}
+    names = our_names(file.part("weights"), "img_backbone.", Naming(stages, 1))
+    weights = our_weights(file.part("weights"), "img_backbone.", Naming(stages, 1))
+    # As 1×1 convolutions the MLP matrices have two more axes of length 1.
     encoder.load_state_dict({key: value.reshape(shapes[key]) for key, value in weights.items()})
     images = file.tensors["in.img"].requires_grad_()
     mask = file.tensors.get("in.mask")

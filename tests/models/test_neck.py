@@ -1,5 +1,4 @@
 import json
-import re
 from collections.abc import Callable
 
 import pytest
@@ -7,26 +6,18 @@ import torch
 from torch import Tensor
 
 from mim4d.models.neck import FeaturePyramid
+from mim4d.official.rules import Naming
 from tests.conftest import GoldenFile, assert_golden
-
-
-def our_name(official: str, num_inputs: int) -> str:
-    """Name of an official neck weight in `FeaturePyramid`."""
-    match = re.fullmatch(r"(lateral|fpn)_convs\.(\d)\.conv\.(.*)", official)
-    assert match, official
-    kind, index, rest = match[1], int(match[2]), match[3]
-    if kind == "lateral":
-        return f"laterals.{index}.{rest}"
-    if index < num_inputs:
-        return f"outputs.{index}.{rest}"
-    return f"extras.{index - num_inputs}.{rest}"
+from tests.official_parts import our_names
 
 
 def load(file: GoldenFile) -> tuple[FeaturePyramid, dict[str, str]]:
     config = json.loads(file.meta["config"])
     channels = config["in_channels"][config["start_level"] :]
     neck = FeaturePyramid(channels, config["out_channels"], config["num_outs"])
-    names = {key: our_name(key, len(channels)) for key in file.part("weights")}
+    names = our_names(
+        file.part("weights"), "img_neck.", Naming(tuple(range(len(channels))), config["num_outs"])
+    )
     neck.load_state_dict({names[key]: value for key, value in file.part("weights").items()})
     return neck, names
 

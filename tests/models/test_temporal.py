@@ -1,5 +1,3 @@
-import re
-
 import pytest
 import torch
 
@@ -14,39 +12,12 @@ from mim4d.models.temporal import (
 )
 from tests.conftest import assert_golden
 from tests.models.test_deformable_attention import perturbed
+from tests.official_parts import our_names, our_weights
 
 C, Z, Y, X = 4, 2, 5, 6
 
-LAYER_NAMES = [
-    (r"attentions\.0\.", "attention."),
-    (r"norms\.0\.", "attention_norm."),
-    (r"norms\.1\.", "ffn_norm."),
-    (r"ffns\.0\.layers\.0\.0\.", "ffn.0."),
-    (r"ffns\.0\.layers\.1\.", "ffn.2."),
-]
-DECODER_NAMES = [
-    (r"^decoder_(short|long)\.", r"\1."),
-    (r"^queries_(short|long)\.weight$", r"\1.query"),
-    (r"^frame_embeds$", "frame_embedding"),
-    (r"^input_proj\.", "long_proj."),
-    (r"^proj\.0\.", "proj."),
-    (r"^proj\.1\.", "proj_norm."),
-    (r"^output_proj\.0\.", "output_proj."),
-    (r"^output_proj\.1\.", "output_norm."),
-]
-
-
-def renamed(name, rules):
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
-def reshaped(name, tensor, num_sources):
-    """1×1 convolution → linear; the embedding's last row is never used there."""
-    if name == "proj.weight" and tensor.ndim == 4:
-        return tensor.flatten(1)
-    return tensor[:num_sources] if name == "frame_embedding" else tensor
+LAYER = "history_decoder.decoder_short.layers.0."
+DECODER = "history_decoder."
 
 
 def small_decoder(seed=None, **options):
@@ -155,6 +126,18 @@ def test_absent_sources_have_no_influence(seed):
     torch.testing.assert_close(decoder(warped, valid, dt_s, present), expected)
 
 
+def test_positional_sources_are_ordered_newest_first(seed):
+    decoder = small_decoder(seed, positional_sources=3)
+    warped, valid, _, present = inputs(2, 3, seed)
+    dt_s = torch.tensor([[0.5, -0.5, -1.0], [-0.1, -0.2, -0.3]])
+    expected = decoder(warped, valid, dt_s, present)
+    order = [2, 0, 1]
+    data = (warped[:, order], valid[:, order], dt_s[:, order], present[:, order])
+    torch.testing.assert_close(decoder(*data), expected)
+    same_times = decoder(*data[:2], torch.zeros(2, 3), data[3])
+    assert (same_times - expected).abs().max() > 1e-3
+
+
 def test_no_source_at_all_is_finite(seed):
     decoder = small_decoder(seed)
     warped, valid, dt_s, present = inputs(2, 2, seed)
@@ -247,7 +230,7 @@ def test_golden_layer(golden):
     data, out = file.part("in"), file.part("out")
     layer = TemporalLayer(DeformableAttention(16, 4, 4, num_sources=2), 16, 48)
     weights = file.part("weights")
-    layer.load_state_dict({renamed(k, LAYER_NAMES): v for k, v in weights.items()})
+    layer.load_state_dict(our_weights(weights, LAYER))
     query = data["query"].clone().requires_grad_()
     flat = data["value"].clone().requires_grad_()
     present = torch.ones(2, 2, dtype=torch.bool)
@@ -257,9 +240,8 @@ def test_golden_layer(golden):
     assert_golden(query.grad, out["grad.in.query"])
     assert_golden(flat.grad, out["grad.in.value"])
     parameters = dict(layer.named_parameters())
-    for name in weights:
-        grad = parameters[renamed(name, LAYER_NAMES)].grad
-        assert_golden(grad, out[f"grad.weights.{name}"])
+    for name, ours in our_names(weights, LAYER).items():
+        assert_golden(parameters[ours].grad, out[f"grad.weights.{name}"])
 
 
 def test_golden_decoder(golden):
@@ -276,9 +258,7 @@ def test_golden_decoder(golden):
         positional_sources=2,
         grid_yx=(16, 16),
     )
-    rules = DECODER_NAMES + LAYER_NAMES
-    ours = {renamed(k, rules): v for k, v in weights.items()}
-    decoder.load_state_dict({k: reshaped(k, v, 2) for k, v in ours.items()})
+    decoder.load_state_dict(our_weights(weights, DECODER))
     for width, name in [(32, "pos_short"), (16, "pos_long")]:
         position = sine_position(16, 16, width // 2).permute(2, 0, 1)[None]
         assert_golden(position, out[name])
@@ -300,13 +280,10 @@ def test_golden_decoder(golden):
     assert_golden(loss, out["loss"])
     loss.backward()
     parameters = dict(decoder.named_parameters())
-    for name in weights:
-        our_name = renamed(name, rules)
-        grad = parameters[our_name].grad
-        assert_golden(grad.norm(), out[f"gradnorm.{name}"])
-        if f"grad.weights.{name}" in out:
-            expected = reshaped(our_name, out[f"grad.weights.{name}"], 2)
-            assert_golden(grad, expected)
+    for name, ours in our_names(weights, DECODER).items():
+        assert_golden(parameters[ours].grad.norm(), out[f"gradnorm.{name}"])
+    for name, expected in our_weights(file.part("out.grad.weights"), DECODER).items():
+        assert_golden(parameters[name].grad, expected)
     for i, leaf in enumerate(leaves):
         if f"grad.in.feat.{i}" in out:
             assert_golden(leaf.grad, out[f"grad.in.feat.{i}"])

@@ -8,15 +8,13 @@ from torch.nn import functional as F
 
 from mim4d.models.volume_conv import VolumeConv, conv3d_by_layers, conv3d_same
 from tests.conftest import GoldenFile, assert_golden
+from tests.official_parts import our_weights
 
 
 def test_golden(golden: Callable[[str], GoldenFile]) -> None:
     file = golden("render_conv")
     module = VolumeConv(8, 16, norm="batch")
-    weights = {
-        key.replace("0.", "conv.", 1) if key.startswith("0.") else key.replace("1.", "norm.", 1): v
-        for key, v in file.part("weights").items()
-    }
+    weights = our_weights(file.part("weights"), "render_conv.")
     module.load_state_dict(weights)
     volume = file.tensors["in.volume"]
     assert_golden(module.eval()(volume), file.tensors["out.eval"])

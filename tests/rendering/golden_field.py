@@ -1,30 +1,20 @@
 """Build our field from a golden file: names and conventions of the official weights, as data."""
 
 import json
-import math
 
-import torch
 from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.sdf_field import SdfField
 from tests.conftest import GoldenFile
+from tests.official_parts import our_weights
 
 
 def official_to_ours(official: dict[str, Tensor], length_unit_m: float) -> dict[str, Tensor]:
     """Names and values of an official field's weights (or their gradients, unit 1)."""
-    ours = {}
-    for theirs, name in (("sdf_decoder", "sdf_decoder"), ("rgb_decoder", "colour_decoder")):
-        count = sum(k.startswith(f"{theirs}.lin") and k.endswith("weight") for k in official)
-        for kind in ("weight", "bias"):
-            ours[f"{name}.from_points.{kind}"] = official[f"{theirs}.fc_p.{kind}"]
-            parts = [official[f"{theirs}.fc_c.{i}.{kind}"] for i in range(count)]
-            ours[f"{name}.from_features.{kind}"] = torch.cat(parts)
-            for i in range(count):
-                ours[f"{name}.layers.{i}.{kind}"] = official[f"{theirs}.lin{i}.{kind}"]
-    variance = official["deviation_network.variance"][0]
-    ours["sharpness_exponent"] = variance - math.log(length_unit_m) / 10
-    return ours
+    density = "laplace_density."
+    alive = {key: value for key, value in official.items() if not key.startswith(density)}
+    return our_weights(alive, "pts_bbox_head.render_model.field.", length_unit_m=length_unit_m)
 
 
 def grids(config: dict) -> tuple[VoxelGrid, VoxelGrid]:

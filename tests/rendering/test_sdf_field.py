@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.geometry.rigid import transform_points
+from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 from mim4d.rendering.decoders import _softplus
 from mim4d.rendering.neus import alpha_from_sdf
 from mim4d.rendering.sdf_field import SdfField
@@ -126,3 +127,25 @@ def test_golden_field(golden):
     for name, parameter in field.named_parameters():
         assert_golden(parameter.grad, expected[name])
     assert_golden(volume.grad[0], t["out.grad.in.feature_volume"])
+
+
+def test_a_turned_grid_is_the_same_field_in_its_own_axes(seed):
+    """Points, directions and gradients reach the decoders along the axes of the volume."""
+    pose = box_pose((0.5, -0.3, 1.2), (3.0, -5.0, -70.0))
+    turned_grid = VoxelGrid(GRID.lower_m, GRID.upper_m, GRID.shape_xyz, pose)
+    field = SdfField(GRID, 5, sdf_start="network")
+    turned = SdfField(turned_grid, 5, sdf_start="network")
+    turned.load_state_dict(field.state_dict())
+    volume, points_box, directions_box = make_inputs(seed)
+    ego_from_box = torch.tensor(pose)
+    points = transform_points(ego_from_box, points_box.flatten(0, 2)).view_as(points_box)
+    directions = directions_box @ ego_from_box[:3, :3].T
+    expected, actual = (
+        field(volume, points_box, directions_box),
+        turned(volume, points, directions),
+    )
+    torch.testing.assert_close(turned.sdf(volume, points), actual.sdf, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(actual.sdf, expected.sdf, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(actual.colours, expected.colours, atol=1e-4, rtol=1e-4)
+    along_ego = expected.sdf_gradient @ ego_from_box[:3, :3].T
+    torch.testing.assert_close(actual.sdf_gradient, along_ego, atol=1e-3, rtol=1e-3)

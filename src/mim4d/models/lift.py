@@ -8,6 +8,7 @@ Backward projection of MIM4D, arXiv 2403.08760, after UVTR, arXiv 2206.00630.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,6 +16,10 @@ from torch import Tensor
 
 from mim4d.geometry.rigid import invert_rigid
 from mim4d.models.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
+
+MapsSpan = Literal["faces", "centres"]
+"""What the padded image's borders and the ends of the depth range are to a map of cells and bins:
+the outer faces of the outermost ones, or (as released checkpoints were trained) their centres."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,12 @@ class VoxelLookup:
             where `visible`.
         visible: Whether the camera sees the voxel: in front of it, within the depth bins, and on
             picture rather than padding.
+        maps_span: What −1 and 1 are to a map.
     """
 
     uvd_unit: Float[Tensor, "m n v 3"]
     visible: Bool[Tensor, "m n v"]
+    maps_span: MapsSpan = "faces"
 
 
 def lift_by_lookup(
@@ -37,6 +44,7 @@ def lift_by_lookup(
     depth_probs: list[Float[Tensor, "m n d _hf _wf"]],
     geometry: LiftGeometry,
     normalise: Normalise = "sum",
+    maps_span: MapsSpan = "faces",
 ) -> Float[Tensor, "m c z y x"]:
     """Look every voxel centre up in the cameras that see it; see `Lifting`.
 
@@ -45,6 +53,7 @@ def lift_by_lookup(
         depth_probs: Probability of each depth bin at each feature cell, by level.
         geometry: Of the same frames and cameras.
         normalise: `sum` over cameras, or `mean`: divided by the number of cameras that see a voxel.
+        maps_span: See `MapsSpan`.
     """
     bins = geometry.bins
     lookup = project_voxels(
@@ -56,6 +65,7 @@ def lift_by_lookup(
         bins.first_m,
         bins.last_m,
         bins.num,
+        maps_span,
     )
     volumes = [
         lift(level, probs, lookup, normalise)
@@ -74,6 +84,7 @@ def project_voxels(
     first_bin_m: float,
     last_bin_m: float,
     num_bins: int,
+    maps_span: MapsSpan = "faces",
 ) -> VoxelLookup:
     """Project voxel centres into the images.
 
@@ -86,9 +97,11 @@ def project_voxels(
         first_bin_m: Depth (z in the camera) of the first bin's centre, metres.
         last_bin_m: Depth of the last bin's centre, metres.
         num_bins: Number of equally spaced depth bins, at least two.
+        maps_span: See `MapsSpan`.
 
     Returns:
-        The lookup; voxels deeper or nearer than half a bin beyond the end bins are not visible.
+        The lookup; voxels deeper or nearer than the end bins' faces (or centres, if these are what
+        the depth range spans) are not visible.
     """
     camera_from_ego, intrinsics = camera_from_ego.float(), intrinsics.float()
     # Products of coordinates are written out instead of `@`: autocast and TF32 cannot round them.
@@ -97,16 +110,18 @@ def project_voxels(
     inverse_depth = 1 / depth.clamp(min=1e-5)
     u, v = scaled_u * inverse_depth, scaled_v * inverse_depth
     half_bin_m = (last_bin_m - first_bin_m) / (num_bins - 1) / 2
-    near_m, far_m = max(first_bin_m - half_bin_m, 1e-5), last_bin_m + half_bin_m
+    beyond_m = half_bin_m if maps_span == "faces" else 0.0
+    near_m, far_m = max(first_bin_m - beyond_m, 1e-5), last_bin_m + beyond_m
 
     height, width = (size.unsqueeze(-1) for size in image_sizes.unbind(-1))
     visible = (depth > near_m) & (depth < far_m)
     visible &= (u >= 0) & (u < width) & (v >= 0) & (v < height)
 
-    centre_m, half_span_m = (first_bin_m + last_bin_m) / 2, num_bins * half_bin_m
+    num_spanned = num_bins if maps_span == "faces" else num_bins - 1
+    centre_m, half_span_m = (first_bin_m + last_bin_m) / 2, num_spanned * half_bin_m
     unit_u, unit_v = u * (2 / padded_hw[1]) - 1, v * (2 / padded_hw[0]) - 1
     unit = [unit_u, unit_v, (depth - centre_m) / half_span_m]
-    return VoxelLookup(torch.stack(unit, dim=-1), visible)
+    return VoxelLookup(torch.stack(unit, dim=-1), visible, maps_span)
 
 
 def _affine(row: Float[Tensor, "m n 4"], points: Float[Tensor, "v 3"]) -> Float[Tensor, "m n v"]:
@@ -141,13 +156,14 @@ def lift(
     frame, voxel, camera = lookup.visible.transpose(1, 2).nonzero(as_tuple=True)
     u, v, depth = lookup.uvd_unit.float()[frame, camera, voxel].unbind(dim=-1)
     image = (frame * n + camera).int()
-    weight_u, cell_u = _neighbours(u, wf)
-    weight_v, cell_v = _neighbours(v, hf)
+    weight_u, cell_u = _neighbours(u, wf, lookup.maps_span)
+    weight_v, cell_v = _neighbours(v, hf, lookup.maps_span)
     corner_weight = (weight_v.unsqueeze(-1) * weight_u.unsqueeze(-2)).flatten(-2)  # k 4
     corner_cell = (cell_v.unsqueeze(-1) * wf + cell_u.unsqueeze(-2)).flatten(-2)  # k 4
 
     probs = full_precision(depth_probs)
-    prob = _interpolate_depth(probs, image, depth, corner_cell, corner_weight)
+    bins = _neighbours(depth, depth_probs.shape[2], lookup.maps_span)
+    prob = _interpolate_depth(probs, image, bins, corner_cell, corner_weight)
     visits = lookup.visible.sum(dim=1)
     volume = sum_into_voxels(
         features,
@@ -161,13 +177,21 @@ def lift(
 def _interpolate_depth(
     depth_probs: Float[Tensor, "m n d hf wf"],
     image: Int[Tensor, " k"],
-    depth_unit: Float[Tensor, " k"],
+    bins: tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]],
     corner_cell: Int[Tensor, "k 4"],
     corner_weight: Float[Tensor, "k 4"],
 ) -> Float[Tensor, " k"]:
-    """Trilinear lookup of the distributions at `k` positions: two bins times four corners."""
+    """Trilinear lookup of the distributions at `k` positions: two bins times four corners.
+
+    Args:
+        depth_probs: The distributions.
+        image: Image of each position, counted through `m n`.
+        bins: Weights and indices of its two bins.
+        corner_cell: Its four cells, counted through `hf wf`.
+        corner_weight: Their weights.
+    """
     d, cells = depth_probs.shape[2], depth_probs.shape[3] * depth_probs.shape[4]
-    weight, bin_index = _neighbours(depth_unit, d)
+    weight, bin_index = bins
     plane = (image.unsqueeze(-1) * d + bin_index) * cells  # k 2
     index = (plane.unsqueeze(-1) + corner_cell.unsqueeze(-2)).flatten()
     looked_up = depth_probs.flatten().index_select(0, index).view(-1, 2, 4)
@@ -175,10 +199,13 @@ def _interpolate_depth(
 
 
 def _neighbours(
-    unit: Float[Tensor, " k"], count: int
+    unit: Float[Tensor, " k"], count: int, maps_span: MapsSpan
 ) -> tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]]:
     """Linear weights and indices of the two cells around a position; weight 0 outside the map."""
-    position = (unit + 1) * (count / 2) - 0.5
+    if maps_span == "faces":
+        position = (unit + 1) * (count / 2) - 0.5
+    else:
+        position = (unit + 1) * ((count - 1) / 2)
     lower = position.floor()
     fraction = position - lower
     index = torch.stack([lower, lower + 1], dim=-1).int()

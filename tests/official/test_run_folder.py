@@ -1,0 +1,187 @@
+"""An imported model is a run like ours: rendered, evaluated, continued and written back."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mim4d.cli import main
+from mim4d.evaluation import evaluate_run
+from mim4d.loading import load_encoder, load_model
+from mim4d.official.run_folder import import_official, read_official_state
+from mim4d.training.loop import pretrain
+from mim4d.training.record import read_config, was_trained_on
+from tests.conftest import GoldenFile
+from tests.data.tiny_dataset import write_tiny_dataset
+from tests.official.conftest import State, metres_of, save
+
+
+@pytest.fixture(autouse=True)
+def table_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIM4D_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def run(checkpoint: Path, tmp_path: Path) -> Path:
+    import_official(checkpoint, tmp_path / "run", metres_of=metres_of)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("name", ["pretrain_full_a.in", "pretrain_full_b.in", "finetune_full_a"])
+def test_import_export_import_gives_the_same_bits(
+    golden: Callable[[str], GoldenFile], tmp_path: Path, name: str
+) -> None:
+    state = golden(name).part("weights")
+    import_official(save(state, tmp_path / "a.pth"), tmp_path / "a", metres_of=metres_of)
+    back = read_official_state(tmp_path / "a")
+    assert back.keys() == state.keys()
+    assert all(torch.equal(back[key], value) for key, value in state.items())
+    import_official(save(back, tmp_path / "b.pth"), tmp_path / "b", metres_of=metres_of)
+    first, second = (load_encoder(tmp_path / name).state_dict() for name in "ab")
+    assert all(torch.equal(second[key], value) for key, value in first.items())
+
+
+def test_an_imported_run_is_rendered_evaluated_and_continued(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_tiny_dataset(tmp_path / "data")
+    options = ["--data", str(data), "--stride", "16", "--clips", "1"]
+    assert main(["render", str(run), *options]) == 0
+    assert len(list((run / "renders").glob("*.png"))) == 1
+    evaluation = evaluate_run(run, data, stride=16, max_clips=1, baselines=False)
+    assert {"direct", "rebuilt"} <= set(evaluation.rows)
+    assert evaluation.held_out
+
+    config = read_config(run)
+    config = replace(
+        config,
+        optim=replace(config.optim, steps=1, lr=1e-6),
+        render=replace(config.render, rays_per_camera=4, num_samples=6, num_importance=4),
+    )
+    pretrain(config, data, tmp_path / "more", start_from=run, progress=False, workers=0)
+    before, after = (load_model(folder)[0].state_dict() for folder in (run, tmp_path / "more"))
+    assert before.keys() == after.keys()
+    name = "encoder.image_encoder.stages.3.blocks.0.mlp.fc1.weight"
+    assert not torch.equal(before[name], after[name])
+    torch.testing.assert_close(before[name], after[name], atol=1e-4, rtol=0)
+    frozen = "encoder.image_encoder.stem.0.weight"
+    assert torch.equal(before[frozen], after[frozen])
+    record = json.loads((tmp_path / "more" / "record.json").read_text())
+    assert record["start_from"] == str(run)
+    official = read_official_state(tmp_path / "more")
+    assert "pts_bbox_head.render_conv.0.weight" not in official
+
+    with pytest.raises(ValueError, match=r"holds an imported model.*--start-from"):
+        pretrain(config, data, run, resume=True)
+    capsys.readouterr()
+
+
+def test_the_folder_tells_where_it_comes_from(run: Path, checkpoint: Path, state: State) -> None:
+    record = json.loads((run / "record.json").read_text())
+    assert record["imported"]["file"] == str(checkpoint)
+    assert record["imported"]["weights"] == "raw"
+    assert was_trained_on(run, Path("anywhere"), ["scene-0061"])  # of nuScenes' training split
+    assert not was_trained_on(run, Path("anywhere"), ["scene-0003"])
+    lines = (run / "import.txt").read_text().splitlines()
+    assert len(lines) == len(state)
+    neck = "img_neck.lateral_convs.0.conv.bias (12,) -> encoder.neck.laterals.0.bias"
+    assert f"mapped  {neck}" in lines
+    assert sum(line.startswith("dead ") for line in lines) == 11
+
+
+def test_averaged_weights_by_option(state: State, tmp_path: Path) -> None:
+    averages = {f"ema_{k.replace('.', '_')}": v + 1 for k, v in state.items() if "running" not in k}
+    averages.pop("ema_render_conv_1_num_batches_tracked")
+    averages.pop("ema_pts_bbox_head_render_conv_1_num_batches_tracked")
+    file = save(state | averages, tmp_path / "both.pth")
+    name = "encoder.neck.laterals.0.bias"
+    for weights, by in (("raw", 0), ("ema", 1)):
+        report = import_official(file, tmp_path / weights, weights, metres_of)  # type: ignore[arg-type]
+        model, _ = load_model(tmp_path / weights)
+        expected = state["img_neck.lateral_convs.0.conv.bias"] + by
+        assert torch.equal(model.state_dict()[name], expected)
+        assert ("unused ema_*" in report) == (weights == "raw")
+
+
+def test_a_detector_gives_its_encoder(
+    golden: Callable[[str], GoldenFile], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = golden("finetune_full_b").part("weights")
+    for name in ("a", "b"):
+        import_official(save(state, tmp_path / "d.pth"), tmp_path / name, metres_of=metres_of)
+    first, second = (load_encoder(tmp_path / name) for name in "ab")
+    weights = first.state_dict()
+    assert torch.equal(weights["neck.laterals.0.bias"], state["img_neck.lateral_convs.0.conv.bias"])
+    # What a detector lacks is the same whenever it is imported, and said.
+    assert torch.equal(weights["volume_conv.conv.weight"], second.volume_conv.conv.weight)
+    assert "random  -> encoder.volume_conv.conv.weight" in (tmp_path / "a/import.txt").read_text()
+    assert main(["render", str(tmp_path / "a"), "--data", "x"]) == 2
+    assert "only the image encoder of a detector was imported" in capsys.readouterr().err
+
+
+class Hostile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+def break_file(kind: str, state: State, file: Path, trace: Path) -> None:
+    match kind:
+        case "hostile":
+            torch.save({"state_dict": state, "meta": Hostile(trace)}, file)
+        case "truncated":
+            save(state, file)
+            file.write_bytes(file.read_bytes()[:9_000])
+        case "wrong shape":
+            save(state | {"render_conv.0.bias": torch.zeros(5)}, file)
+        case "renamed key":
+            value = state.pop("history_decoder.proj.1.weight")
+            save(state | {"history_decoder.projection.1.weight": value}, file)
+        case "something else":
+            torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, file)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("hostile", "holds more than tensors"),
+        ("truncated", "it is damaged"),
+        ("wrong shape", "render_conv.0.bias does not fit the other keys"),
+        ("renamed key", "unknown keys (1): history_decoder.projection.1.weight"),
+        ("something else", "not a MIM4D model of the authors' release"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(
+    state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, reason: str
+) -> None:
+    file, out = tmp_path / "odd.pth", tmp_path / "new" / "run"
+    break_file(kind, state, file, tmp_path / "trace")
+    assert main(["import-official", str(file), "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert str(file) in line
+    assert reason in line
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["odd.pth"]
+
+
+def test_the_command_says_what_became_of_the_file(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    options = ["--out", str(out), "--frame-interval-s", "None"]
+    assert main(["import-official", str(checkpoint), *options]) == 0
+    said = capsys.readouterr().out
+    assert "pre-training: convnext_small, 3 frames, lifting by lookup, 16 × 16 × 5 voxels" in said
+    assert "mapped history_decoder" in said
+    assert "a copy of render_conv that the forward never calls" in said
+    assert read_config(out).clip.frame_interval_s is None
+    assert main(["import-official", str(checkpoint), *options]) == 2
+    assert "already exists and is not an empty folder" in capsys.readouterr().err
