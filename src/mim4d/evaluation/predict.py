@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mim4d.data.clip import Clip
 from mim4d.evaluation.view import EvaluatedView
+from mim4d.models.frame_baselines import MeanFrame, NearestFrame
 from mim4d.models.masking import hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.renderer import render_chunked
@@ -51,11 +52,15 @@ class FrameVolumes:
         direct: Of its own images.
         rebuilt: Made of the other frames; None in a clip of one frame.
         scene_flow: Velocities found in the other frames, m/s; None without a flow.
+        copied: The nearest of the other frames, ego motion removed; None like `rebuilt`.
+        averaged: The mean of the other frames, ego motion removed; None like `rebuilt`.
     """
 
     direct: Float[Tensor, "1 c z y x"]
     rebuilt: Float[Tensor, "1 c z y x"] | None
     scene_flow: Float[Tensor, "1 3 z y x"] | None = None
+    copied: Float[Tensor, "1 c z y x"] | None = None
+    averaged: Float[Tensor, "1 c z y x"] | None = None
 
 
 @torch.no_grad()
@@ -83,8 +88,14 @@ def frame_volumes(
     own = encoded.volumes[:, frame]
     if model.decoder is None or clip.num_frames == 1:
         return FrameVolumes(own, None)
-    rebuilt = model.rebuild(encoded, clip, torch.tensor([[frame]], device=own.device))
-    return FrameVolumes(own, rebuilt.volume, rebuilt.scene_flow)
+    dropped = torch.tensor([[frame]], device=own.device)
+    rebuilt = model.rebuild(encoded, clip, dropped)
+    seen = model.sources(encoded.volumes, clip, dropped)
+    copied, averaged = (
+        decoder(seen.warped, seen.valid, seen.dt_s, seen.present)
+        for decoder in (NearestFrame(), MeanFrame())
+    )
+    return FrameVolumes(own, rebuilt.volume, rebuilt.scene_flow, copied, averaged)
 
 
 def render_frame(

@@ -166,7 +166,10 @@ class Scoring:
             if volumes.scene_flow is not None and truth.flow is not None:
                 row = "flow" if "rebuilt" in names else "untrained"
                 self._flow[row].add(volumes.scene_flow[0], truth.flow)
-            for name, volume in zip(names, (volumes.direct, volumes.rebuilt), strict=True):
+            shown = dict(zip(names, (volumes.direct, volumes.rebuilt), strict=True))
+            if self._ground and "rebuilt" in shown:
+                shown |= {"copied": volumes.copied, "averaged": volumes.averaged}
+            for name, volume in shown.items():
                 if volume is None:
                     continue
                 rendered = render_frame(model, volume, clip, self._view)

@@ -19,6 +19,8 @@ ROW_NAMES = {
     "untrained_rebuilt": "untrained, rebuilt frame",
     "direct": "direct volume",
     "rebuilt": "rebuilt dropped frame",
+    "copied": "... nearest frame instead",
+    "averaged": "... mean of frames instead",
 }
 BASELINES = ("pixel_mean", "pixel_median", "flat_ground", "untrained")
 COLUMNS = ("AbsRel", "/ best", "RMSE m", "d<1.25", "scaled", "moving", "PSNR dB", "SSIM")

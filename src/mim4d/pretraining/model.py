@@ -256,11 +256,11 @@ class MaskedVideoModel(nn.Module):
         if self.decoder is None:
             raise ValueError("this model was made without dropped frames; it rebuilds none")
         with record_function("decode"):
-            seen = self._sources(encoded.volumes, clip, dropped)
+            seen = self.sources(encoded.volumes, clip, dropped)
             if self.scene_flow is None:
                 return Rebuilt(self.decoder(seen.warped, seen.valid, seen.dt_s, seen.present))
             # Features are shaped by what is rendered of them, not to make matching easy.
-            lifted = self._sources(encoded.lifted.detach(), clip, dropped)
+            lifted = self.sources(encoded.lifted.detach(), clip, dropped)
             flow = self.scene_flow(lifted.warped, lifted.valid, lifted.dt_s, lifted.present)
             aligned, share = align_sources(
                 seen.warped, seen.valid, seen.dt_s, seen.present, flow, self.encoder.grid
@@ -269,7 +269,7 @@ class MaskedVideoModel(nn.Module):
             volume = self.decoder(aligned, share > 0.5, seen.dt_s, seen.present, mean)
             return Rebuilt(volume, flow, mean)
 
-    def _sources(
+    def sources(
         self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, dropped: Int[Tensor, "b k"]
     ) -> Sources:
         """The other frames' volumes in the dropped frames' axes."""
