@@ -39,6 +39,8 @@ from mim4d.viz.canvas import (
     show_nothing,
     show_values,
 )
+from mim4d.viz.flow_clip import flow_clip
+from mim4d.viz.flow_picture import draw_flow
 from mim4d.viz.rendered_clip import RenderedClip, abs_rel, render_clip
 from mim4d.viz.wireframe import left_to_right
 
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _HELD_OUT = SceneChoice("val")
+FLOW_STRIDE = 2
+"""Pixels per point of the true flow: it is drawn from above, where few of them are a metre."""
 _LEFT, _RIGHT, _TOP = 178, 96, 108
 _DENSE = 0.25
 """Share of known pixels from which a truth counts as an image, not as separate measurements."""
@@ -77,7 +81,7 @@ def render_run(
         device: Where to compute.
 
     Returns:
-        The pictures, one per clip.
+        The pictures: one per clip, and one of its scene flow where the run has one.
 
     Raises:
         ValueError: For anything wrong with the run or the data.
@@ -92,7 +96,7 @@ def render_run(
     trained = [was_trained_on(run, data, [dataset.scene_name(i)]) for i in indices]
     if any(trained):
         logger.warning("%s: scenes that the run was trained on are drawn", data)
-    view = EvaluatedView.of(config, stride)
+    view, flow_view = (EvaluatedView.of(config, s) for s in (stride, min(stride, FLOW_STRIDE)))
     model = model.to(accelerator)
     paths = []
     for index, seen in zip(indices, trained, strict=True):
@@ -101,6 +105,9 @@ def render_run(
         title = f"{dataset.scene_name(index)} ({'not held out' if seen else 'held out'})"
         canvas = draw_rendering(rendered, title, config.mask.ratio)
         paths.append(canvas.save(out / f"{index:04d}-{name}.png"))
+        if config.flow.enabled:
+            flow = flow_clip(model, dataset, index, flow_view, accelerator)
+            paths.append(draw_flow(flow, title).save(out / f"{index:04d}-{name}-flow.png"))
     return paths
 
 

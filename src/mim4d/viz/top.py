@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ARROW_S = 1.0
 """A velocity arrow reaches where the object will be after so many seconds."""
 _STILL_M_S = 0.3
-_OUTLINE = [4, 6, 2, 0, 4]
+OUTLINE = [4, 6, 2, 0, 4]
 """Lower corners of a box around its outline, from the front right."""
 
 
@@ -59,7 +59,7 @@ def draw_from_above(
         overlay: What to draw; the colours of boxes.
         name_cameras: Write the cameras' names (they need a picture of few metres).
     """
-    _prepare(axes, range_m, step_m)
+    prepare_axes(axes, range_m, step_m, "ref")
     colours = frame_colours(clip)
     frames = [t for t in range(clip.num_frames) if clip.frame_present[0, t]]
     if clip.maps is not None:
@@ -68,7 +68,7 @@ def draw_from_above(
     for t in sorted(frames, key=lambda t: t == clip.key) if overlay.shown.lidar else ():
         _draw_points(axes, clip.points_ref[0, t][clip.valid_points[0, t]], range_m, colours[t])
     for t in frames:
-        _draw_ego(axes, clip.ref_from_ego[0, t], range_m, colours[t], t == clip.key)
+        draw_ego(axes, clip.ref_from_ego[0, t], range_m, colours[t], t == clip.key)
     _draw_cameras(axes, clip, range_m / 9, name_cameras)
     if overlay.shown.boxes:
         _draw_boxes(axes, clip, overlay.colours)
@@ -79,7 +79,8 @@ def place(points_ref: Float[Tensor, "*p c"]) -> tuple[Any, Any]:
     return points_ref[..., 1].numpy(), points_ref[..., 0].numpy()
 
 
-def _prepare(axes: "Axes", range_m: float, step_m: float) -> None:
+def prepare_axes(axes: "Axes", range_m: float, step_m: float, frame: str) -> None:
+    """Make square axes those of a picture from above, so many metres to each side of a frame."""
     axes.set_xlim(range_m, -range_m)
     axes.set_ylim(-range_m, range_m)
     axes.set_aspect("equal")
@@ -91,8 +92,8 @@ def _prepare(axes: "Axes", range_m: float, step_m: float) -> None:
     axes.grid(color="#dfe3e8", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=points(12), length=0, colors=FAINT)
-    axes.set_xlabel("← left      y of ref (m)      right →", fontsize=points(13), color=INK)
-    axes.set_ylabel("x of ref (m)      forward →", fontsize=points(13), color=INK)
+    axes.set_xlabel(f"← left      y of {frame} (m)      right →", fontsize=points(13), color=INK)
+    axes.set_ylabel(f"x of {frame} (m)      forward →", fontsize=points(13), color=INK)
     for spine in axes.spines.values():
         spine.set_color("#c3c7cd")
 
@@ -104,7 +105,7 @@ def _draw_points(axes: "Axes", points_ref: Tensor, range_m: float, colour: Any) 
     )
 
 
-def _draw_ego(axes: "Axes", ref_from_ego: Tensor, range_m: float, colour: Any, key: bool) -> None:
+def draw_ego(axes: "Axes", ref_from_ego: Tensor, range_m: float, colour: Any, key: bool) -> None:
     """A triangle at the ego origin that points along the heading."""
     size = range_m / (24 if key else 32)
     triangle = torch.tensor([[size, 0, 0], [-0.6 * size, 0.55 * size, 0], [-0.3 * size, 0, 0]])
@@ -149,7 +150,7 @@ def _draw_boxes(axes: "Axes", clip: Clip, class_colours: Mapping[int, Any]) -> N
     known = clip.valid_velocities[0, clip.key][valid].tolist()
     for box, corners, kind, moving in zip(boxes, box_corners(boxes), classes, known, strict=True):
         colour = class_colours[kind]
-        axes.plot(*place(corners[_OUTLINE]), color=colour, linewidth=1.6, zorder=4)
+        axes.plot(*place(corners[OUTLINE]), color=colour, linewidth=1.6, zorder=4)
         front = corners[[4, 6]].mean(dim=0)
         axes.plot(*place(torch.stack([box[:2], front[:2]])), color=colour, linewidth=1.6, zorder=4)
         velocity = box[7:9]
