@@ -165,7 +165,7 @@ def build_flow(config: RunConfig) -> SceneFlow | None:
         heights_m=flow.heights_m,
         static_prior=flow.static_prior,
     )
-    return SceneFlow(config.lift.volume_channels, build_grid(config.grid), flow.width, search)
+    return SceneFlow(config.encoder.neck_channels, build_grid(config.grid), flow.width, search)
 
 
 def build_model(config: RunConfig) -> MaskedVideoModel:

@@ -21,9 +21,9 @@ class FlowConfig:
     step_m_s: float = 8 / 3
     """Spacing of the first velocities that are tried, m/s: about two voxels over the time between
     the two sources nearest in time; half as much where that time is twice as long."""
-    heights_m: tuple[float, float] = (0.3, 5.0)
-    """Lowest and highest voxel centres above the ground that are compared; the ground looks alike
-    everywhere."""
+    heights_m: tuple[float, float] = (0.3, 2.5)
+    """Lowest and highest voxel centres above the ground that are compared: where what drives and
+    walks is. The ground looks alike everywhere, trees and walls stand."""
     static_prior: float = 0.2
     """By how much standing still is preferred; a perfect match of strong features has 1."""
 

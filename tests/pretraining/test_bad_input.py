@@ -119,9 +119,11 @@ def test_loss_and_gradients_are_finite(change: Callable[[Clip], Clip]) -> None:
 def test_a_standing_car_starts_from_the_plain_mean_of_the_other_frames() -> None:
     clip = standing(toy_clip(1))
     model = toy_model(toy_config()).eval()
-    volumes = model.encoder(clip)
-    rebuilt = model.rebuild(volumes, clip, torch.tensor([[1]])).volume
-    torch.testing.assert_close(rebuilt, volumes[:, [0, 2]].mean(dim=1), atol=2e-5, rtol=1e-4)
+    encoded = model.encoder.encode(clip)
+    rebuilt = model.rebuild(encoded, clip, torch.tensor([[1]])).volume
+    torch.testing.assert_close(
+        rebuilt, encoded.volumes[:, [0, 2]].mean(dim=1), atol=2e-5, rtol=1e-4
+    )
 
 
 def test_no_ray_meets_the_grid_no_loss_and_no_gradient() -> None:
@@ -151,12 +153,12 @@ def test_a_frame_that_lost_its_images_is_no_source() -> None:
     """Else its empty volume would be averaged in."""
     clip = without_images(toy_clip(1))
     model = toy_model(toy_config()).eval()
-    volumes = model.encoder(clip)
-    rebuilt = model.rebuild(volumes, clip, torch.tensor([[1]])).volume
+    encoded = model.encoder.encode(clip)
+    rebuilt = model.rebuild(encoded, clip, torch.tensor([[1]])).volume
     absent = clip.frame_present.clone()
     absent[:, 0] = False
     expected = model.rebuild(
-        volumes, replace(clip, frame_present=absent), torch.tensor([[1]])
+        encoded, replace(clip, frame_present=absent), torch.tensor([[1]])
     ).volume
     assert torch.equal(rebuilt, expected)
     _, choices, _, _ = _run(clip)

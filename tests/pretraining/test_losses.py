@@ -12,6 +12,7 @@ from mim4d.pretraining.losses import (
     inverse_depth_smoothness,
     masked_mean,
     near_surface_sdf,
+    obstacle_weights,
     sparse_points_sdf,
 )
 
@@ -112,3 +113,16 @@ def test_smoothness_by_hand():
     partly = all_valid.clone()
     partly[..., 0] = False  # mean of the rest 7/3; only 1, 4, 2 is left
     assert inverse_depth_smoothness(bump, grey, partly).item() == pytest.approx(5 / (7 / 3) / 2)
+
+
+def test_obstacles_count_more_by_hand() -> None:
+    # A car at 6 m before road at 10 m; the road itself; a wall at 30 m; a car below no road.
+    measured = torch.tensor([[6.0, 9.8, 30.0, 12.0]])
+    ground = torch.tensor([[10.0, 10.0, 60.0, torch.inf]])
+    weights = obstacle_weights(measured, ground, extra=3.0)
+    assert weights.tolist() == [[4.0, 1.0, 1.0, 4.0]]
+    valid = torch.tensor([[True, True, True, False]])
+    errors = torch.tensor([[2.0, 1.0, 0.0, 7.0]])
+    assert masked_mean(errors, valid, weights).item() == pytest.approx((4 * 2 + 1) / 6)
+    assert distance_l1(errors, torch.zeros(1, 4), valid, weights).item() == pytest.approx(1.5)
+    assert masked_mean(errors, valid, torch.ones(1, 4)) == masked_mean(errors, valid)

@@ -59,7 +59,8 @@ def test_frames_dropped_together_do_not_see_each_other(together: bool, independe
     clip = toy_clip(1, frames=4)
     dropped = torch.tensor([[1, 3]])
     plain, other = (
-        model.rebuild(model.encoder(c), c, dropped).volume for c in (clip, _disturbed(clip, 3))
+        model.rebuild(model.encoder.encode(c), c, dropped).volume
+        for c in (clip, _disturbed(clip, 3))
     )
     assert torch.equal(plain[0], other[0]) == independent
     assert torch.equal(plain[1], other[1])
@@ -68,11 +69,11 @@ def test_frames_dropped_together_do_not_see_each_other(together: bool, independe
 def test_several_rebuilt_frames_are_those_rebuilt_one_by_one() -> None:
     model = _model(4, MaskConfig(dropped_frame="any", num_dropped=2, dropped_together=False)).eval()
     clip = collate([toy_clip(i, frames=4) for i in (1, 2)])
-    volumes = model.encoder(clip)
+    encoded = model.encoder.encode(clip)
     dropped = torch.tensor([[2, 0], [1, 3]])
-    both = model.rebuild(volumes, clip, dropped).volume.unflatten(0, (2, 2))
+    both = model.rebuild(encoded, clip, dropped).volume.unflatten(0, (2, 2))
     for place in range(2):
-        alone = model.rebuild(volumes, clip, dropped[:, place : place + 1]).volume
+        alone = model.rebuild(encoded, clip, dropped[:, place : place + 1]).volume
         torch.testing.assert_close(both[:, place], alone, rtol=1e-4, atol=1e-5)
 
 
@@ -97,7 +98,7 @@ def test_single_frames_have_direct_losses_alone() -> None:
     )
     torch.testing.assert_close(losses["loss"], expected)
     with pytest.raises(ValueError, match="without dropped frames"):
-        model.rebuild(model.encoder(clip), clip, torch.tensor([[0]]))
+        model.rebuild(model.encoder.encode(clip), clip, torch.tensor([[0]]))
 
 
 def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:

@@ -35,7 +35,7 @@ def test_without_the_flow_all_other_weights_start_alike() -> None:
 
 def test_rebuilding_starts_from_the_mean_of_what_has_no_motion_left() -> None:
     model, clip = toy_model(_with_flow()).eval(), toy_clip(1)
-    rebuilt = model.rebuild(model.encoder(clip), clip, torch.tensor([[1]]))
+    rebuilt = model.rebuild(model.encoder.encode(clip), clip, torch.tensor([[1]]))
     assert rebuilt.scene_flow is not None
     assert rebuilt.flow_mean is not None
     assert rebuilt.scene_flow.norm(dim=1).max() > 0.05  # something is matched in random pictures
@@ -48,8 +48,8 @@ def test_where_nothing_moves_the_flow_changes_nothing() -> None:
     still = toy_model(replace(config, flow=FlowConfig(enabled=True, static_prior=1e3))).eval()
     plain, clip = toy_model(toy_config()).eval(), toy_clip(1)
     dropped = torch.tensor([[1]])
-    expected = plain.rebuild(plain.encoder(clip), clip, dropped)
-    found = still.rebuild(still.encoder(clip), clip, dropped)
+    expected = plain.rebuild(plain.encoder.encode(clip), clip, dropped)
+    found = still.rebuild(still.encoder.encode(clip), clip, dropped)
     assert expected.scene_flow is None
     assert expected.flow_mean is None
     assert found.scene_flow is not None
@@ -60,7 +60,7 @@ def test_where_nothing_moves_the_flow_changes_nothing() -> None:
 def test_a_decoder_that_averages_gives_the_mean_without_motion() -> None:
     model, clip = toy_model(_with_flow()).eval(), toy_clip(2)
     model.decoder = MeanFrame()
-    rebuilt = model.rebuild(model.encoder(clip), clip, torch.tensor([[1]]))
+    rebuilt = model.rebuild(model.encoder.encode(clip), clip, torch.tensor([[1]]))
     assert torch.equal(rebuilt.volume, rebuilt.flow_mean)
 
 
@@ -96,6 +96,6 @@ def test_its_losses_are_weighted_sums() -> None:
 
 def test_one_source_tells_no_flow() -> None:
     model, clip = toy_model(_with_flow(2)).eval(), toy_clip(0, frames=2)
-    rebuilt = model.rebuild(model.encoder(clip), clip, torch.tensor([[0]]))
+    rebuilt = model.rebuild(model.encoder.encode(clip), clip, torch.tensor([[0]]))
     assert rebuilt.scene_flow is not None
     assert torch.equal(rebuilt.scene_flow, torch.zeros_like(rebuilt.scene_flow))

@@ -77,11 +77,13 @@ def frame_volumes(
         rows, columns = (size // model.masking.patch_px for size in clip.images.shape[-2:])
         shape = (*clip.images.shape[:3], rows, columns)
         visible = torch.ones(shape, dtype=torch.bool, device=clip.images.device)
-    volumes = model.encoder(clip, hide_padding(visible, clip.image_sizes, model.masking.patch_px))
-    own = volumes[:, frame]
+    encoded = model.encoder.encode(
+        clip, hide_padding(visible, clip.image_sizes, model.masking.patch_px)
+    )
+    own = encoded.volumes[:, frame]
     if model.decoder is None or clip.num_frames == 1:
         return FrameVolumes(own, None)
-    rebuilt = model.rebuild(volumes, clip, torch.tensor([[frame]], device=volumes.device))
+    rebuilt = model.rebuild(encoded, clip, torch.tensor([[frame]], device=own.device))
     return FrameVolumes(own, rebuilt.volume, rebuilt.scene_flow)
 
 

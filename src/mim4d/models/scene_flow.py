@@ -55,7 +55,7 @@ class FlowSearch:
     step_m_s: float = 8 / 3
     refinements: int = 1
     stride: int = 2
-    heights_m: tuple[float, float] = (0.3, 5.0)
+    heights_m: tuple[float, float] = (0.3, 2.5)
     static_prior: float = 0.2
     slow_prior: float = 0.2
     penalty: float = 0.4

@@ -36,10 +36,12 @@ class EncodedClip:
 
     Attributes:
         volumes: One volume per frame on the grid, each in its own frame's ego axes.
+        lifted: The same before the volumes' convolutions, which blur where things are.
         depth_probs: The depth distributions of the finest level, over the head's bins.
     """
 
     volumes: Float[Tensor, "b t c z y x"]
+    lifted: Float[Tensor, "b t k z y x"]
     depth_probs: Float[Tensor, "b t n d hf wf"]
 
 
@@ -110,12 +112,13 @@ class VideoEncoder(nn.Module):
             levels = self.encode_images(images, visible)
             features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
         with record_function("lift"):
-            volumes = self._lift(clip, features, depth_probs)
+            lifted = self._lift(clip, features, depth_probs)
             with self._autocast(images):
-                volumes = self.volume_conv(volumes).float()
+                volumes = self.volume_conv(lifted).float()
         b, t, n = clip.images.shape[:3]
         return EncodedClip(
             rearrange(volumes, "(b t) c z y x -> b t c z y x", b=b),
+            rearrange(lifted, "(b t) k z y x -> b t k z y x", b=b),
             rearrange(depth_probs[0], "(b t n) d h w -> b t n d h w", b=b, t=t, n=n),
         )
 

@@ -23,7 +23,7 @@ from mim4d.models.camera_rays import cell_rays
 from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.models.temporal import FrameDecoder
-from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
+from mim4d.models.video_encoder import EncodedClip, VideoEncoder, ego_from_camera
 from mim4d.models.warp import warp_volume
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
 from mim4d.pretraining.joining import join
@@ -189,7 +189,7 @@ class MaskedVideoModel(nn.Module):
         rays, targets = self._rays_of_dropped(clip, choices)
         rebuilt, predicted, flow_mean = None, None, None
         if choices.dropped.shape[1] > 0:
-            rebuilt = self.rebuild(volumes, clip, choices.dropped)
+            rebuilt = self.rebuild(encoded, clip, choices.dropped)
             with record_function("render"):
                 predicted = self.renderer(rebuilt.volume, rays, choices.predicted_jitter)
                 if rebuilt.flow_mean is not None:
@@ -241,12 +241,10 @@ class MaskedVideoModel(nn.Module):
         counts = (clip.frame_seen[b, choices.dropped] & has_source).flatten()
         return replace(rays, valid=rays.valid & counts.unsqueeze(1)), targets
 
-    def rebuild(
-        self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, dropped: Int[Tensor, "b k"]
-    ) -> Rebuilt:
+    def rebuild(self, encoded: EncodedClip, clip: Clip, dropped: Int[Tensor, "b k"]) -> Rebuilt:
         """Rebuild each clip's dropped frames from its other frames, in their own axes.
 
-        A dropped frame's own volume is not read for it.
+        What was encoded of a dropped frame is not read for it.
 
         Raises:
             ValueError: If the model has no decoder, being one from which no frame is dropped.
@@ -254,11 +252,12 @@ class MaskedVideoModel(nn.Module):
         if self.decoder is None:
             raise ValueError("this model was made without dropped frames; it rebuilds none")
         with record_function("decode"):
-            seen = self._sources(volumes, clip, dropped)
+            seen = self._sources(encoded.volumes, clip, dropped)
             if self.scene_flow is None:
                 return Rebuilt(self.decoder(seen.warped, seen.valid, seen.dt_s, seen.present))
-            # Volumes are shaped by what is rendered of them, not to make matching easy.
-            flow = self.scene_flow(seen.warped.detach(), seen.valid, seen.dt_s, seen.present)
+            # Features are shaped by what is rendered of them, not to make matching easy.
+            lifted = self._sources(encoded.lifted.detach(), clip, dropped)
+            flow = self.scene_flow(lifted.warped, lifted.valid, lifted.dt_s, lifted.present)
             aligned, share = align_sources(
                 seen.warped, seen.valid, seen.dt_s, seen.present, flow, self.encoder.grid
             )
