@@ -146,6 +146,15 @@ def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:
     assert "scene-8000" in pictures[0].name
 
 
+def test_scene_flow_is_drawn(folder: Path, flow_run: Path, tmp_path: Path) -> None:
+    argv = ["render", str(flow_run), "--data", str(folder / "world"), "--stride", "8"]
+    assert main([*argv, "--clips", "1", "--out", str(tmp_path)]) == 0
+    names = sorted(picture.name for picture in tmp_path.iterdir())
+    assert len(names) == 2
+    assert names[0] == names[1].removesuffix(".png") + "-flow.png"
+    assert (tmp_path / names[0]).stat().st_size > 20_000
+
+
 def test_training_scenes_are_drawn_and_measured_under_their_name(
     folder: Path,
     tmp_path: Path,

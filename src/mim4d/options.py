@@ -163,7 +163,7 @@ class Pretrain:
 
 @dataclass(frozen=True)
 class Render:
-    """Draw what a run sees: input, masked input, rendered colour and distance, truth, error."""
+    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow."""
 
     run: PathArgument
     """Run folder."""
@@ -187,7 +187,7 @@ class Render:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure distance, colour and free space of a run on held-out scenes, beside its baselines."""
+    """Measure distance, colour, free space and scene flow of a run, beside its baselines."""
 
     run: PathArgument
     """Run folder."""

@@ -5,6 +5,7 @@ frame's ego axes, metres and m/s over ground: a lattice of cells, each with what
 that moves.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -110,7 +111,12 @@ def flow_clip(
     volumes = frame_volumes(model, clip.to(accelerator), view.frame)
     if volumes.scene_flow is None or volumes.rebuilt is None:
         raise ValueError("this model finds no scene flow")
-    scene_flow, cells = volumes.scene_flow[0].float().cpu(), Cells.of(view.grid)
+    rebuilt, cells = volumes.rebuilt, Cells.of(view.grid)
+    scene_flow = volumes.scene_flow[0].float().cpu()
+
+    def sdf(places: Tensor) -> Tensor:
+        return model.renderer.field.sdf(rebuilt, places.to(rebuilt.device)).cpu()
+
     reader = TruthReader(dataset, view, with_flow=True)
     truth = reader.read(index, clip).flow
     scores = FlowScores(view.grid)
@@ -120,7 +126,7 @@ def flow_clip(
         clip=clip,
         frame=view.frame,
         cells=cells,
-        found=found_map(model, volumes.rebuilt, scene_flow, cells, view.grid),
+        found=found_map(sdf, scene_flow, cells, view.grid),
         truth=None if truth is None else true_map(truth, cells),
         truth_name=reader.moving_name,
         boxes_ego=boxes_in_ego(clip, view.frame),
@@ -129,8 +135,7 @@ def flow_clip(
 
 
 def found_map(
-    model: MaskedVideoModel,
-    volume: Float[Tensor, "1 c z y x"],
+    sdf: Callable[[Tensor], Tensor],
     scene_flow: Float[Tensor, "3 z y x"],
     cells: Cells,
     grid: VoxelGrid,
@@ -138,6 +143,12 @@ def found_map(
     """What a volume holds by its SDF, and the mean velocity of its voxels there.
 
     Where it holds nothing, the mean is over all heights: what moves is the first to get lost.
+
+    Args:
+        sdf: Signed distance, metres, at places `1 q k 3` in ego axes.
+        scene_flow: m/s along the ego axes.
+        cells: Squares of the map.
+        grid: The voxels.
     """
     heights = torch.linspace(*HEIGHTS_M)
     places = torch.cat(
@@ -147,9 +158,8 @@ def found_map(
         ],
         dim=-1,
     )
-    flat = places.flatten(0, 1)
-    sdf = model.renderer.field.sdf(volume, flat.unsqueeze(0).to(volume.device))[0].cpu()
-    held = (sdf.view(places.shape[:3]) <= 0) & grid.contains(places)
+    distances = sdf(places.flatten(0, 1).unsqueeze(0)).view(places.shape[:3])
+    held = (distances <= 0) & grid.contains(places)
     velocities = at_points(scene_flow, places.flatten(0, 2), grid).view(*held.shape, 3)[..., :2]
     share = (held | ~held.any(dim=2, keepdim=True)).unsqueeze(-1)
     mean = (velocities * share).sum(dim=2) / share.sum(dim=2)
