@@ -26,3 +26,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file whole."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
