@@ -4,6 +4,8 @@ Pictures, intrinsics and poses enter; the `Clip` that encoders read leaves, its 
 car's own axes (x forward, y left, z up, metres). LiDAR, boxes and map are empty.
 """
 
+from functools import partial
+
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
@@ -41,29 +43,26 @@ def single_frame(
     if image_sizes is None:
         image_sizes = torch.tensor([h, w], device=images.device).expand(b, n, 2)
 
-    def filled(value: float, *shape: int, kind: torch.dtype = torch.float32) -> Tensor:
-        return torch.full((b, 1, *shape), value, dtype=kind, device=images.device)
-
-    def absent(*shape: int) -> Tensor:
-        return filled(False, *shape, kind=torch.bool)
-
+    zeros = partial(torch.zeros, device=images.device)
+    present = partial(torch.ones, dtype=torch.bool, device=images.device)
+    absent = zeros(b, 1, 0, dtype=torch.bool)
     return Clip(
         images=images.unsqueeze(1),
         image_sizes=image_sizes.unsqueeze(1),
-        image_present=filled(True, n, kind=torch.bool),
+        image_present=present(b, 1, n),
         intrinsics=intrinsics.unsqueeze(1),
         ref_from_camera=ego_from_camera.unsqueeze(1),
-        image_times_s=filled(0.0, n),
+        image_times_s=zeros(b, 1, n),
         ref_from_ego=torch.eye(4, device=images.device).expand(b, 1, 4, 4),
-        frame_times_s=filled(0.0),
-        frame_present=filled(True, kind=torch.bool),
+        frame_times_s=zeros(b, 1),
+        frame_present=present(b, 1),
         key=0,
-        points_ref=filled(0.0, 0, 3),
-        valid_points=absent(0),
-        boxes_ref=filled(0.0, 0, 9),
-        valid_boxes=absent(0),
-        valid_velocities=absent(0),
-        box_classes=filled(0, 0, kind=torch.int64),
+        points_ref=zeros(b, 1, 0, 3),
+        valid_points=absent,
+        boxes_ref=zeros(b, 1, 0, 9),
+        valid_boxes=absent,
+        valid_velocities=absent,
+        box_classes=zeros(b, 1, 0, dtype=torch.int64),
         camera_names=tuple(f"camera_{index}" for index in range(n)),
         scene_names=("",) * b,
         key_tokens=("",) * b,

@@ -45,7 +45,7 @@ def to_mmdet(encoder: VideoEncoder, config: EncoderConfig) -> Exported:
     images = encoder.image_encoder
     if isinstance(images, MaskedConvNeXt):
         require_plain_convnext(images, config.name, "mmpretrain")
-        official = _official(encoder, with_depth_head=False)
+        official = official_weights(encoder, with_depth_head=False)
         return Exported(
             {_mmpretrain_name(name): value for name, value in official.items()},
             metadata=input_metadata(images),
@@ -87,11 +87,16 @@ def to_uvtr(encoder: VideoEncoder, config: EncoderConfig) -> Exported:
     require_plain_convnext(images, config.name, "UVTR")
     has_head = _has_their_depth_head(encoder)
     head = () if has_head else ("depth head: not one of UVTR's (simple, or aspp with batch norms)",)
+    load = _config_lines(encoder, _convnext_lines(images, "MaskConvNeXt"), True)
+    if has_head:
+        bins = encoder.depth_head.bins
+        span = f"centres from {bins.first_m} to {bins.last_m} m"
+        load += f'\n# input_proj, depth_net: {bins.num} bins, {span}; by load_from = "{{weights}}"'
     return Exported(
-        _official(encoder, with_depth_head=has_head),
+        official_weights(encoder, with_depth_head=has_head),
         metadata=input_metadata(images),
         model="UVTR's MaskConvNeXt, mmdet's FPN" + (" and the depth head" if has_head else ""),
-        load=_config_lines(encoder, _convnext_lines(images, "MaskConvNeXt"), True),
+        load=load,
         left_out=(*head, *_neck_remarks(encoder)),
     )
 
@@ -116,7 +121,7 @@ def _neck_remarks(encoder: VideoEncoder) -> tuple[str, ...]:
     return (f"{missing}: outputs that the run does not use; FPN builds them and begins them anew",)
 
 
-def _official(encoder: VideoEncoder, with_depth_head: bool) -> dict[str, Tensor]:
+def official_weights(encoder: VideoEncoder, with_depth_head: bool) -> dict[str, Tensor]:
     """Encoder, neck and perhaps depth head by the names of the authors' release."""
     parts = {"encoder.image_encoder": linear_pointwise(backbone_weights(encoder.image_encoder))}
     parts["encoder.image_encoder.out_norms"] = encoder.image_encoder.out_norms.state_dict()
@@ -208,7 +213,7 @@ def _resnet_lines(images: MaskedResNet, config: EncoderConfig) -> list[str]:
 def _config_lines(encoder: VideoEncoder, backbone: list[str], with_neck: bool) -> str:
     """The part of a detector's configuration that fits the weights."""
     images = encoder.image_encoder
-    mean, std = rounded(images.mean, 255), rounded(images.std, 255)
+    mean, std = rounded(images.mean, 255.0), rounded(images.std, 255.0)
     lines = [
         f"img_norm_cfg = dict(mean={mean}, std={std}, to_rgb=True)",
         "model = dict(",
