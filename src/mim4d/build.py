@@ -2,18 +2,19 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import GridConfig, LiftConfig, RenderConfig, RunConfig
+from mim4d.config import GridConfig, RenderConfig, RunConfig
 from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.encoder_config import EncoderConfig
-from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
-from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
+from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead, Norm
 from mim4d.models.frame_baselines import MeanFrame, NearestFrame
 from mim4d.models.lift import lift_by_lookup
 from mim4d.models.lift_splat import lift_by_splat
@@ -40,7 +41,24 @@ from mim4d.rendering.sdf_field import SdfField
 
 def build_grid(config: GridConfig) -> VoxelGrid:
     """The voxel grid."""
-    return VoxelGrid(config.lower_m, config.upper_m, config.shape_xyz)
+    pose = box_pose(config.origin_m, config.rotation_deg)
+    return VoxelGrid(config.lower_m, config.upper_m, config.shape_xyz, pose)
+
+
+def build_lifted_grid(config: RunConfig) -> VoxelGrid:
+    """The grid whose voxel centres are where features are looked up and frames are warped to."""
+    grid = build_grid(config.grid)
+    if config.conventions.lifted_at == "centre" or config.lift.method == "splat":
+        return grid
+    return grid.shifted(-0.5)
+
+
+def build_field_grid(config: RunConfig) -> VoxelGrid:
+    """The grid on which volumes are read when they are rendered."""
+    grid = build_grid(config.grid)
+    if config.conventions.volume_spans == "faces":
+        return grid
+    return VoxelGrid.from_centres(grid.lower_m, grid.upper_m, grid.shape_xyz, grid.ego_from_box)
 
 
 def build_depth_head(config: RunConfig) -> DepthHead:
@@ -53,12 +71,15 @@ def build_depth_head(config: RunConfig) -> DepthHead:
         case "simple":
             return DepthHead(channels, bins)
         case "aspp":
-            return AsppDepthHead(channels, bins)
+            norm: Norm = "batch" if config.conventions.norms == "batch" else "layer"
+            return AsppDepthHead(channels, bins, lift.aspp_channels, norm)
 
 
-def choose_lifting(config: LiftConfig) -> Lifting:
+def choose_lifting(config: RunConfig) -> Lifting:
     """The lifting that the config names."""
-    return {"lookup": lift_by_lookup, "splat": lift_by_splat}[config.method]
+    if config.lift.method == "lookup":
+        return lift_by_lookup
+    return partial(lift_by_splat, sample_at=config.conventions.lifted_at)
 
 
 def build_image_encoder(config: EncoderConfig) -> MaskedEncoder:
@@ -97,9 +118,13 @@ def build_video_encoder(config: RunConfig) -> VideoEncoder:
         image_encoder,
         FeaturePyramid(image_encoder.channels, channels, encoder.lift_levels),
         build_depth_head(config),
-        VolumeConv(channels, lift.volume_channels),
-        choose_lifting(lift),
-        build_grid(config.grid),
+        VolumeConv(
+            channels,
+            lift.volume_channels,
+            norm="batch" if config.conventions.norms == "batch" else "group",
+        ),
+        choose_lifting(config),
+        build_lifted_grid(config),
         lift.normalise,
         half_precision=config.precision == "bf16",
     )
@@ -133,6 +158,7 @@ def build_decoder(config: RunConfig) -> FrameDecoder | None:
     if build_dropping(config).count == 0:
         return None
     temporal, shape_xyz = config.temporal, config.grid.shape_xyz
+    conventions = config.conventions
     match temporal.decoder:
         case "copy":
             return NearestFrame()
@@ -150,8 +176,26 @@ def build_decoder(config: RunConfig) -> FrameDecoder | None:
                 num_layers=temporal.layers,
                 short_ffn_width=2 * temporal.width,
                 long_ffn_width=temporal.long_ffn_factor * (temporal.width // temporal.reduction),
+                start_from_mean=conventions.start_from_mean,
+                positional_sources=(
+                    _num_sources(config) if conventions.sources_by == "position" else None
+                ),
+                grid_yx=(
+                    (shape_xyz[1], shape_xyz[0]) if conventions.queries == "per_cell" else None
+                ),
                 branches=temporal.branches,
             )
+
+
+def _num_sources(config: RunConfig) -> int:
+    """Frames that each dropped frame is rebuilt from."""
+    dropping = build_dropping(config)
+    return config.clip.frames - (dropping.count if dropping.together else 1)
+
+
+def length_unit_m(config: GridConfig) -> float:
+    """Unit of length of the field's decoders, metres: the grid's largest absolute bound."""
+    return max(abs(side) for side in (*config.lower_m, *config.upper_m))
 
 
 def build_flow(config: RunConfig) -> SceneFlow | None:
@@ -170,16 +214,16 @@ def build_flow(config: RunConfig) -> SceneFlow | None:
 
 def build_model(config: RunConfig) -> MaskedVideoModel:
     """The whole pre-training model, with random weights (or those the config names)."""
-    render, mask = config.render, config.mask
+    render, mask, conventions = config.render, config.mask, config.conventions
     grid = build_grid(config.grid)
     channels = config.lift.volume_channels
     field = SdfField(
-        grid,
+        build_field_grid(config),
         channels,
         hidden=render.hidden,
         sdf_layers=render.sdf_layers,
         colour_layers=render.colour_layers,
-        length_unit_m=max(abs(side) for side in (*grid.lower_m, *grid.upper_m)),
+        length_unit_m=length_unit_m(config.grid),
         sdf_start=render.sdf_start,
         sharpness_start_per_m=render.sharpness_start_per_m,
     )
@@ -187,6 +231,9 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         field,
         num_samples=render.num_samples,
         num_importance=render.num_importance,
+        importance_sharpness_per_m=conventions.importance_sharpness_per_m,
+        sample_at=conventions.samples_at,
+        alpha_epsilon=conventions.alpha_epsilon,
         chunk_rays=render.chunk_rays,
     )
     return MaskedVideoModel(
@@ -199,6 +246,7 @@ def build_model(config: RunConfig) -> MaskedVideoModel:
         direct_frames=render.direct_frames,
         # Last, so that the random weights of everything else are the same without it.
         scene_flow=build_flow(config),
+        bounds=grid,
     )
 
 

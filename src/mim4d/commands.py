@@ -5,6 +5,7 @@ Heavy imports stand inside the functions, so that help and mistakes are answered
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mim4d.augment_config import AugmentConfig
@@ -17,6 +18,7 @@ from mim4d.options import (
     Evaluate,
     Export,
     Gallery,
+    ImportOfficial,
     Pretrain,
     Render,
     ShowConfig,
@@ -109,6 +111,7 @@ def pretrain(options: Pretrain) -> None:
         options.out,
         version=options.version,
         resume=options.resume,
+        start_from=options.start_from,
         overfit=options.overfit,
         scenes=_scenes(options.split, options.scenes, options.scene_fraction, options.scene_seed),
         device=options.device,
@@ -135,6 +138,21 @@ def render(options: Render) -> None:
         device=options.device,
     ):
         print(path)
+
+
+def import_official(options: ImportOfficial) -> None:
+    """`mim4d import-official`."""
+    from mim4d.official.describe import published_metres
+    from mim4d.official.run_folder import import_official as import_file
+
+    metres_of = partial(
+        published_metres,
+        origin_m=options.lidar_origin_m,
+        rotation_deg=options.lidar_rotation_deg,
+        frame_interval_s=options.frame_interval_s,
+    )
+    print(import_file(options.file, options.out, options.weights, metres_of))
+    print(options.out)
 
 
 def check(options: Check) -> int:
@@ -258,6 +276,7 @@ COMMANDS: dict[str, Command] = {
     "gallery": Command(Gallery, gallery),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "render": Command(Render, render),
+    "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),
     "export": Command(Export, export),

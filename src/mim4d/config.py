@@ -13,6 +13,7 @@ import tyro
 
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
+from mim4d.convention_config import ConventionConfig as ConventionConfig
 from mim4d.data.fit import Fit
 from mim4d.encoder_config import EncoderConfig as EncoderConfig
 from mim4d.flow_config import FlowConfig as FlowConfig
@@ -74,7 +75,7 @@ class ClipConfig:
 
 @dataclass(frozen=True)
 class GridConfig:
-    """The voxel grid around the car, in ego axes (x forward, y left, z up), metres."""
+    """The voxel grid around the car, in ego axes (x forward, y left, z up) or its own, metres."""
 
     lower_m: Vector3 = (-32.0, -32.0, -1.0)
     """Lower faces along x, y, z."""
@@ -82,6 +83,11 @@ class GridConfig:
     """Upper faces along x, y, z."""
     shape_xyz: tuple[int, int, int] = (64, 64, 8)
     """Number of voxels along x, y, z."""
+    origin_m: Vector3 = (0.0, 0.0, 0.0)
+    """Where the grid's own axes begin, in ego axes; published grids lie in the LiDAR's axes."""
+    rotation_deg: Vector3 = (0.0, 0.0, 0.0)
+    """Roll, pitch and yaw of the grid's axes in ego axes, degrees: turns about x, then y, then
+    z."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,8 @@ class LiftConfig:
     """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
     volume_channels: int = 32
     """Channels of a voxel."""
+    aspp_channels: int = 96
+    """Channels of each branch of the pyramid of depth_head aspp."""
 
     def __post_init__(self) -> None:
         require(
@@ -112,7 +120,7 @@ class LiftConfig:
             self.first_bin_m,
             f"between 0 and last_bin_m ({self.last_bin_m})",
         )
-        for name, least in (("num_bins", 2), ("volume_channels", 1)):
+        for name, least in (("num_bins", 2), ("volume_channels", 1), ("aspp_channels", 1)):
             value = getattr(self, name)
             require(value >= least, f"lift.{name}", value, f"at least {least}")
 
@@ -249,6 +257,7 @@ class RunConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     photometric: PhotometricConfig = field(default_factory=PhotometricConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    conventions: ConventionConfig = field(default_factory=ConventionConfig)
     seed: int = 0
     """Seed of everything random; each step's draws depend on (seed, step, rank) alone."""
     precision: Precision = "fp32"

@@ -12,7 +12,7 @@ from mim4d.config_json import config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.training.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
-from mim4d.training.record import read_config
+from mim4d.training.record import read_config, read_record
 
 EMBEDDED_CONFIG = "mim4d_config"
 """The entry of an exported file's metadata that holds the run's configuration."""
@@ -78,7 +78,7 @@ def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, RunCo
     config = read_config(run)
     path = latest_checkpoint(run)
     if path is None:
-        raise ValueError(f"{run}: has no checkpoint yet")
+        raise ValueError(f"{run}: has no checkpoint{_why_not(run)}")
     checkpoint = load_checkpoint(path)
     trained = config_from_json(checkpoint["mim4d_config"], str(path))
     if trained.preset != config.preset:
@@ -98,7 +98,30 @@ def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, RunCo
     return model.eval(), config
 
 
+def _why_not(run: Path) -> str:
+    """Why a run has no checkpoint."""
+    if "imported" in read_record(run):
+        return "; only the image encoder of a detector was imported into it"
+    return " yet"
+
+
 def untrained_model(config: RunConfig) -> MaskedVideoModel:
     """The model as it was before its first step."""
     torch.manual_seed(config.seed)
     return build_model(config).eval()
+
+
+def start_at(model: MaskedVideoModel, run: Path) -> None:
+    """Give a new model the weights of a run: averaged ones where it has them.
+
+    Raises:
+        ValueError: If the run has no checkpoint, or another model than the new one.
+    """
+    trained, _ = load_model(run)
+    try:
+        model.load_state_dict(trained.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"--start-from {run}: its model is not the one that is asked for; take its "
+            f"{run / 'config.json'} in place of a preset ({error})"
+        ) from error

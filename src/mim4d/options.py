@@ -7,9 +7,14 @@ from typing import Annotated, Literal
 import tyro
 
 from mim4d.augment_config import AugmentConfig
-from mim4d.config import Device, RunConfig
+from mim4d.config import Device, RunConfig, Vector3
 from mim4d.data.fit import Fit
 from mim4d.data.map_names import MapLayer
+from mim4d.official.describe import (
+    FRAME_INTERVAL_S,
+    NUSCENES_LIDAR_ORIGIN_M,
+    NUSCENES_LIDAR_ROTATION_DEG,
+)
 
 PathArgument = Annotated[Path, tyro.conf.Positional]
 Drawn = Literal["lidar", "boxes", "map"] | MapLayer
@@ -132,6 +137,8 @@ class Pretrain:
     """Version folder, where there are several."""
     resume: bool = False
     """Continue the run in --out from its newest checkpoint."""
+    start_from: Path | None = None
+    """Run folder, imported ones too, whose whole model the new run starts from."""
     overfit: int = 0
     """Train on only so many clips; 0 takes all."""
     split: str = "train"
@@ -220,6 +227,30 @@ class Export:
     """Folder, or file (.safetensors; .pth for mmdet and uvtr); by default RUN/export/FRAMEWORK."""
     overwrite: bool = False
     """Replace an earlier export."""
+
+
+@dataclass(frozen=True)
+class ImportOfficial:
+    """Turn a checkpoint of MIM4D's authors into a run folder; no code in the file is run.
+
+    Of the published pre-trainings the whole model is imported, of the fine-tuned detectors the
+    image encoder. What became of every key is printed, and listed in OUT/import.txt.
+    """
+
+    file: PathArgument
+    """Checkpoint (.pth) of the authors' release."""
+    out: Path
+    """Run folder to create."""
+    weights: Literal["raw", "ema"] = "raw"
+    """`ema` takes the averaged weights that the 0.1 m pre-training carries beside the raw ones."""
+    frame_interval_s: float | None = FRAME_INTERVAL_S
+    """Time between the frames of a clip, seconds; the authors' 12 Hz wants a data set with all
+    camera images, `None` takes consecutive keyframes."""
+    lidar_origin_m: Vector3 = NUSCENES_LIDAR_ORIGIN_M
+    """Where the LiDAR, in whose axes the grid lies, is in ego axes; by default between those of
+    nuScenes' two cars."""
+    lidar_rotation_deg: Vector3 = NUSCENES_LIDAR_ROTATION_DEG
+    """Roll, pitch and yaw of the LiDAR's axes in ego axes, degrees."""
 
 
 @dataclass(frozen=True)

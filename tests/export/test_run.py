@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from mim4d.data.splits import official_splits
 from mim4d.export.card import model_card
 from mim4d.export.run import Target, convert, export_run
 from mim4d.loading import load_model
+from mim4d.official.run_folder import import_official
 from mim4d.training.record import read_config
+from tests.conftest import GoldenFile
+from tests.official.conftest import metres_of, save
 from tests.toy import toy_clip
 
 TARGETS: tuple[Target, ...] = ("timm", "torchvision", "mmdet", "uvtr", "safetensors")
@@ -239,6 +243,26 @@ def test_card_says_what_is_known_of_the_data(finished: Path, tmp_path: Path) -> 
     assert "non-commercial" in card_of(run)
     (run / "record.json").unlink()
     assert "an unknown number of scenes of a data set that was not recorded" in card_of(run)
+
+
+def test_an_imported_release_comes_out_as_it_went_in(
+    golden: Callable[[str], GoldenFile], tmp_path: Path
+) -> None:
+    """Backbone, neck and depth head under their own names, bit for bit."""
+    state = golden("pretrain_full_a.in").part("weights")
+    run = tmp_path / "RUN"
+    import_official(save(state, tmp_path / "official.pth"), run, "raw", metres_of)
+    (path, *_, card), _ = export_run(run, "uvtr", tmp_path / "out")
+    exported = torch.load(path, weights_only=True)["state_dict"]
+    parts = ("img_backbone.", "img_neck.", "input_proj.", "depth_net.")
+    expected = {name for name in state if name.startswith(parts)}
+    unread = {name for name in expected - exported.keys() if "norm0" in name or "mtoken" in name}
+    assert exported.keys() == expected - unread
+    assert all(torch.equal(value, state[name]) for name, value in exported.items())
+    text = card.read_text()
+    assert "by MIM4D's authors (raw weights of their checkpoint)" in text
+    assert "700 scenes of nuScenes" in text
+    assert "the authors' release, whose licence counts as well" in text
 
 
 def test_card_names_the_weights_it_started_from(finished: Path) -> None:

@@ -43,12 +43,11 @@ def model_card(run: Path, config: RunConfig, exported: Exported, weights: str, n
 def _about(run: Path, config: RunConfig, exported: Exported, weights: str) -> str:
     encoder = config.encoder
     sizes = [f"{n} {getattr(encoder, n)}" for n in ("depths", "widths") if getattr(encoder, n)]
-    averaged = "averaged over the steps" if config.optim.ema_momentum is not None else "as trained"
     rows = {
         "model": exported.model,
         "encoder": ", ".join([encoder.name, *sizes]),
         "preset": config.preset,
-        "trained": f"{config.optim.steps} optimiser steps, weights {averaged}",
+        "trained": _training(run, config),
         "made with": f"mim4d {_record(run).get('mim4d', mim4d.__version__)}",
         "exported with": f"mim4d {mim4d.__version__}",
     }
@@ -61,6 +60,13 @@ def _about(run: Path, config: RunConfig, exported: Exported, weights: str) -> st
     if exported.left_out:
         lines += ["", "Not in the file:", "", *(f"- {part}" for part in exported.left_out)]
     return "\n".join([*lines, ""])
+
+
+def _training(run: Path, config: RunConfig) -> str:
+    if (imported := _record(run).get("imported")) is not None:
+        return f"by MIM4D's authors ({imported['weights']} weights of their checkpoint)"
+    averaged = "averaged over the steps" if config.optim.ema_momentum is not None else "as trained"
+    return f"{config.optim.steps} optimiser steps, weights {averaged}"
 
 
 def _loading(exported: Exported, weights: str, norms: str) -> str:
@@ -97,7 +103,9 @@ def _data(run: Path, config: RunConfig) -> str:
     record = _record(run)
     scenes = record.get("training_scenes", [])
     words = f"Trained on {len(scenes) or 'an unknown number of'} scenes of "
-    lines = ["## Data and licences", "", words + _set(Path(record.get("data", "")), scenes)]
+    lines = ["## Data and licences", "", words + _set(Path(record.get("data") or ""), scenes)]
+    if "imported" in record:
+        lines.append("The weights come from the authors' release, whose licence counts as well.")
     if start := _start_weights(config):
         lines += ["", start]
     return "\n".join([*lines, ""])

@@ -91,7 +91,8 @@ def to_uvtr(encoder: VideoEncoder, config: EncoderConfig) -> Exported:
     if has_head:
         bins = encoder.depth_head.bins
         span = f"centres from {bins.first_m} to {bins.last_m} m"
-        load += f'\n# input_proj, depth_net: {bins.num} bins, {span}; by load_from = "{{weights}}"'
+        load += f"\n# also input_proj and depth_net ({bins.num} bins, {span}):"
+        load += '\nload_from = "{weights}"'
     return Exported(
         official_weights(encoder, with_depth_head=has_head),
         metadata=input_metadata(images),

@@ -6,7 +6,8 @@ laid out `z y x`. One class serves every convention of where voxel centres lie: 
 first and last centres (`from_centres`) is the same grid with its faces half a voxel further out.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -19,6 +20,25 @@ _IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (
 
 Matrix4 = tuple[tuple[float, ...], ...]
 Vector3 = tuple[float, float, float]
+
+
+def box_pose(origin_m: Vector3, rotation_deg: Vector3) -> Matrix4:
+    """`ego_from_box` of a box at `origin_m`, turned about x, then y, then z of the ego frame.
+
+    Args:
+        origin_m: Of the box's axes, ego metres.
+        rotation_deg: Roll, pitch and yaw, degrees.
+    """
+    (sx, cx), (sy, cy), (sz, cz) = (
+        (math.sin(math.radians(a)), math.cos(math.radians(a))) for a in rotation_deg
+    )
+    x, y, z = origin_m
+    return (
+        (cz * cy, cz * sy * sx - sz * cx, cz * sy * cx + sz * sx, x),
+        (sz * cy, sz * sy * sx + cz * cx, sz * sy * cx - cz * sx, y),
+        (-sy, cy * sx, cy * cx, z),
+        (0.0, 0.0, 0.0, 1.0),
+    )
 
 
 @dataclass(frozen=True)
@@ -53,13 +73,31 @@ class VoxelGrid:
 
     @classmethod
     def from_centres(
-        cls, first_m: Vector3, last_m: Vector3, shape_xyz: tuple[int, int, int]
+        cls,
+        first_m: Vector3,
+        last_m: Vector3,
+        shape_xyz: tuple[int, int, int],
+        ego_from_box: Matrix4 = _IDENTITY,
     ) -> "VoxelGrid":
         """The grid whose first and last voxel *centres* are given (at least two voxels a side)."""
         half = [(b - a) / (n - 1) / 2 for a, b, n in zip(first_m, last_m, shape_xyz, strict=True)]
         lower = (first_m[0] - half[0], first_m[1] - half[1], first_m[2] - half[2])
         upper = (last_m[0] + half[0], last_m[1] + half[1], last_m[2] + half[2])
-        return cls(lower, upper, shape_xyz)
+        return cls(lower, upper, shape_xyz, ego_from_box)
+
+    def shifted(self, voxels: float) -> "VoxelGrid":
+        """The grid moved along all of its own axes by so many voxels."""
+        sizes = self.voxel_size_m
+        lower = [side + voxels * size for side, size in zip(self.lower_m, sizes, strict=True)]
+        upper = [side + voxels * size for side, size in zip(self.upper_m, sizes, strict=True)]
+        return replace(
+            self, lower_m=(lower[0], lower[1], lower[2]), upper_m=(upper[0], upper[1], upper[2])
+        )
+
+    @property
+    def is_in_ego_axes(self) -> bool:
+        """Whether the box's axes are those of the ego frame, origin included."""
+        return self.ego_from_box == _IDENTITY
 
     @property
     def shape_zyx(self) -> tuple[int, int, int]:

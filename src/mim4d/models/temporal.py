@@ -156,8 +156,8 @@ class TemporalDecoder(nn.Module):
         start_from_mean: Add the mean of the sources; the learned part then starts at zero. False
             gives the learned part alone.
         positional_sources: None, or the number of sources that are told apart by their position in
-            the list instead of their time; the short branch then reads the first one. Released
-            checkpoints need it, and a fixed order.
+            the list instead of their time, newest first; the short branch then reads the first
+            one. Released checkpoints need it.
         grid_yx: None, or the rows and columns of a grid whose cells have a learned query each, as
             in released checkpoints. By default a query is the sources' mean plus one learned
             vector, which fits any grid.
@@ -241,6 +241,8 @@ class TemporalDecoder(nn.Module):
             The target's volume; where no source is valid, the learned part alone.
         """
         _, _, c, _, y, x = warped.shape
+        if self.positional_sources is not None:
+            warped, valid, dt_s, present = _newest_first(warped, valid, dt_s, present)
         values = self.proj_norm(self.proj(rearrange(warped, "b s c z y x -> b s y x (c z)")))
         values = values + self._embed(dt_s)[:, :, None, None, :]
         read = self._read(values, dt_s, present)
@@ -278,6 +280,15 @@ class TemporalDecoder(nn.Module):
         clip = torch.arange(len(index), device=index.device).unsqueeze(1)
         result = branch(values[clip, index], dt_s[clip, index], exists)
         return result
+
+
+def _newest_first(
+    warped: Tensor, valid: Tensor, dt_s: Float[Tensor, "b s"], present: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The sources of each clip ordered by time; those of the same time keep their order."""
+    order = dt_s.argsort(dim=1, descending=True, stable=True)
+    clip = torch.arange(len(order), device=order.device).unsqueeze(1)
+    return warped[clip, order], valid[clip, order], dt_s[clip, order], present[clip, order]
 
 
 def nearest_sources(

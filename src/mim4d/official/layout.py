@@ -6,13 +6,11 @@ the two published pre-trainings, the two detectors and small models of the same 
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
-Shapes = Mapping[str, torch.Size]
+Shapes = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -216,12 +214,12 @@ def size(shapes: Shapes, name: str, axis: int) -> int:
     """Length of one axis of a weight.
 
     Raises:
-        LayoutError: If the weight is missing or has no such axis.
+        LayoutError: If the weight is missing, has no such axis, or nothing along it.
     """
     if name not in shapes:
         raise LayoutError(f"lacks {name}")
-    if axis >= len(shapes[name]):
-        raise LayoutError(f"{name} has shape {tuple(shapes[name])}: too few axes")
+    if axis >= len(shapes[name]) or shapes[name][axis] < 1:
+        raise LayoutError(f"{name} has shape {tuple(shapes[name])}, which says nothing")
     return int(shapes[name][axis])
 
 

@@ -8,15 +8,42 @@ complete detector (`img_backbone.*`, `history_decoder.*`, ...), ours those of `M
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
-
-from mim4d.official.layout import OfficialLayout
+from typing import Literal, Protocol, runtime_checkable
 
 Form = Literal["same", "linear", "token", "rows", "frames", "colours", "sharpness"]
 """How a value changes beside its name; `values.py` says how."""
 
 _BACKBONE, _NECK, _DEPTH = "encoder.image_encoder", "encoder.neck", "encoder.depth_head"
 _FIELD = "pts_bbox_head.render_model.field"
+
+
+@runtime_checkable
+class Named(Protocol):
+    """What the names depend on; `OfficialLayout` has it, and so has `Naming`."""
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Stages of the backbone that the neck reads."""
+        ...
+
+    @property
+    def neck_outputs(self) -> int:
+        """Maps that the neck puts out."""
+        ...
+
+    @property
+    def colour_layers(self) -> int:
+        """Linear layers of the colour network; 0 without one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The names of a model of ours; see `Named`."""
+
+    levels: tuple[int, ...]
+    neck_outputs: int
+    colour_layers: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,16 +116,16 @@ def official_name(ours: str, rules: tuple[Rule, ...]) -> tuple[str, Form] | None
     return None
 
 
-def rules_of(layout: OfficialLayout) -> tuple[Rule, ...]:
-    """All rules of a layout: its backbone's outputs and its colour network's last layer differ."""
+def rules_of(names: Named) -> tuple[Rule, ...]:
+    """All rules of a model: its backbone's outputs and its colour network's last layer differ."""
     return (
-        *_backbone_rules(layout.levels),
-        *_neck_rules(len(layout.levels), layout.neck_outputs),
+        *_backbone_rules(names.levels),
+        *_neck_rules(len(names.levels), names.neck_outputs),
         *_DEPTH_RULES,
         Rule("render_conv.0.{w}", "encoder.volume_conv.conv.{w}"),
         Rule("render_conv.1.{w}", "encoder.volume_conv.norm.{w}"),
         *_DECODER_RULES,
-        *_field_rules(layout.colour_layers),
+        *_field_rules(names.colour_layers),
     )
 
 

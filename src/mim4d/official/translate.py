@@ -8,15 +8,15 @@ Nothing of the values is lost, so that the way back gives the same bits.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mim4d.official.layout import LayoutError, OfficialLayout
-from mim4d.official.rules import Form, official_name, place_of, rules_of
+from mim4d.official.rules import Form, Named, Place, official_name, place_of, rules_of
 
 Fate = Literal["mapped", "dead", "unused"]
 ColourOrder = Literal["bgr", "rgb"]
@@ -31,6 +31,13 @@ _DETECTOR_ONLY = (
     (r"view_trans\..*", "3D convolutions of the detector; detection is not imported yet"),
     (r"pts_bbox_head\..*", "the detection head; detection is not imported yet"),
 )
+# Number of axes, and the sizes of the last ones, of values whose shape changes.
+_AXES: dict[Form, tuple[int, tuple[int, ...]]] = {
+    "linear": (4, (1, 1)),
+    "token": (4, (1, 1)),
+    "frames": (2, ()),
+    "sharpness": (1, (1,)),
+}
 
 
 @dataclass(frozen=True)
@@ -94,33 +101,37 @@ def to_ours(
         conventions: How the values are meant.
 
     Raises:
-        LayoutError: If a key is of no such model.
+        LayoutError: If a key is of no such model, or a value has a shape that none of it has.
     """
     rules = rules_of(layout)
     parts: dict[str, dict[int, Tensor]] = {}
-    verdicts, leftovers = [], {}
+    verdicts, leftovers, unknown = [], {}, []
     for name, value in official.items():
-        verdict, rest = _without_place(name, layout), value
-        if verdict is None:
-            place = place_of(name, rules)
-            if place is None:
-                raise LayoutError(f"unknown key {name}")
-            parts.setdefault(place.name, {})[place.row] = _value(value, place.form, conventions)
+        verdict = _without_place(name, layout)
+        place = place_of(name, rules) if verdict is None else None
+        if verdict is not None:
+            leftovers[name] = value
+        elif place is None:
+            unknown.append(name)
+            continue
+        else:
+            parts.setdefault(place.name, {})[place.row] = _value(name, value, place, conventions)
             verdict = Verdict(name, "mapped", place.name)
-            if name != FRAMES:
-                verdicts.append(verdict)
-                continue
-            verdict = Verdict(name, "mapped", f"{place.name} (the last row is dead: no such place)")
-            rest = value[-1:]
+        if name == FRAMES:
+            verdict = replace(
+                verdict, detail=f"{verdict.detail} (its last row is dead: never read)"
+            )
+            leftovers[name] = value[-1:]
         verdicts.append(verdict)
-        leftovers[name] = rest
+    if unknown:
+        raise LayoutError(f"unknown keys ({len(unknown)}): {', '.join(unknown[:5])}")
     weights = {name: _joined(rows, name) for name, rows in parts.items()}
     return Translation(weights, tuple(verdicts), leftovers)
 
 
 def to_official(
     ours: Mapping[str, Tensor],
-    layout: OfficialLayout,
+    names: Named,
     conventions: Conventions,
     leftovers: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
@@ -128,7 +139,7 @@ def to_official(
 
     Args:
         ours: Weights by the names of `MaskedVideoModel`.
-        layout: Of the model to write.
+        names: Of the model to write: its layout, or a `Naming`.
         conventions: How its values are meant.
         leftovers: From `Translation`; without them the dead and unused keys are missing, and the
             last row of `history_decoder.frame_embeds` is zero.
@@ -136,7 +147,7 @@ def to_official(
     Raises:
         LayoutError: If a weight of ours has no place in such a model.
     """
-    rules, official = rules_of(layout), dict(leftovers or {})
+    rules, official = rules_of(names), dict(leftovers or {})
     for name, value in ours.items():
         found = official_name(name, rules)
         if found is None:
@@ -167,9 +178,17 @@ def _without_place(name: str, layout: OfficialLayout) -> Verdict | None:
     return None
 
 
-def _value(value: Tensor, form: Form, conventions: Conventions) -> Tensor:
-    """An official value as ours."""
-    match form:
+def _value(name: str, value: Tensor, place: Place, conventions: Conventions) -> Tensor:
+    """An official value as ours.
+
+    Raises:
+        LayoutError: If its shape is not what its name says.
+    """
+    axes, last = _AXES.get(place.form, (None, ()))
+    if axes is not None and (value.ndim != axes or tuple(value.shape)[axes - len(last) :] != last):
+        shape = " × ".join(["n"] * (axes - len(last)) + [str(size) for size in last])
+        raise LayoutError(f"{name} has shape {tuple(value.shape)}; expected {shape}")
+    match place.form:
         case "linear":
             return value.flatten(1)
         case "token":
@@ -213,18 +232,11 @@ def _joined(rows: Mapping[int, Tensor], name: str) -> Tensor:
     """The parts of one weight of ours, joined in their order.
 
     Raises:
-        LayoutError: If one is missing.
+        LayoutError: If one is missing, or they do not fit together.
     """
     if sorted(rows) != list(range(len(rows))):
         raise LayoutError(f"{name}: made of parts {sorted(rows)}, of which some are missing")
     parts = [rows[row] for row in range(len(rows))]
+    if len({part.shape for part in parts}) > 1:
+        raise LayoutError(f"{name}: made of parts of different shapes")
     return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def parameter_counts(official: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, int]:
-    """Numbers in the weights of each part, by the first word of their official names."""
-    counts: dict[str, int] = {}
-    for name in names:
-        part = name.split(".")[0]
-        counts[part] = counts.get(part, 0) + official[name].numel()
-    return counts

@@ -19,6 +19,7 @@ from mim4d.data.clip import Clip, separate
 from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
+from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.models.temporal import FrameDecoder
@@ -154,6 +155,7 @@ class MaskedVideoModel(nn.Module):
         direct_frames: Frames whose own volumes are rendered: all, or those dropped (all frames of
             clips from which none is dropped).
         scene_flow: Sources to velocities; None takes the sources as they are.
+        bounds: The box inside which rays are rendered; None takes that of the encoder's grid.
     """
 
     def __init__(
@@ -166,6 +168,7 @@ class MaskedVideoModel(nn.Module):
         sampling: RaySampling,
         direct_frames: Literal["all", "dropped"] = "all",
         scene_flow: SceneFlow | None = None,
+        bounds: VoxelGrid | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -176,6 +179,7 @@ class MaskedVideoModel(nn.Module):
         self.sampling = sampling
         self.direct_frames = direct_frames
         self.scene_flow = scene_flow
+        self.bounds = encoder.grid if bounds is None else bounds
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
@@ -354,7 +358,7 @@ class MaskedVideoModel(nn.Module):
             excluded=self._excluded_pixels(clip, visible),
         )
         images = clip.images.flatten(0, 1)
-        return build_rays(choice, images, intrinsics, poses, self.encoder.grid, sampling.near_m)
+        return build_rays(choice, images, intrinsics, poses, self.bounds, sampling.near_m)
 
     def _excluded_pixels(
         self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"]

@@ -2,7 +2,8 @@
 
 Enters: a feature volume `b c z y x`, sample points and ray directions in the ego frame of that
 volume, metres. Leaves: `sdf` in metres (positive in free space), its gradient (no unit, not
-normalised) and RGB in [0, 1]. The decoders work in units of `length_unit_m`; nothing else does.
+normalised) and RGB in [0, 1]. The decoders work in the grid's own axes (those of the ego frame,
+unless the grid is turned) and in units of `length_unit_m`; nothing else does.
 MIM4D, arXiv 2403.08760; NeuS, arXiv 2106.10689.
 """
 
@@ -15,6 +16,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mim4d.geometry.rigid import apply_linear, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.decoders import ColourDecoder, SdfDecoder
 from mim4d.rendering.volume_lookup import lookup, lookup_with_derivative
@@ -93,7 +95,7 @@ class SdfField(nn.Module):
             points = rearrange(points_ego, "b r s k -> b (r s) k")
             features = lookup(_at_least_float32(volume), points, self.grid).flatten(0, 1)
             flat = points.flatten(0, 1)
-            outputs = self.sdf_decoder(flat / self.length_unit_m, features)
+            outputs = self.sdf_decoder(self._scaled(flat), features)
             sdf = outputs[:, 0] * self.length_unit_m
             if self.sdf_start == "ground":
                 sdf = sdf + flat[:, 2]
@@ -117,22 +119,45 @@ class SdfField(nn.Module):
             features, slopes = lookup_with_derivative(_at_least_float32(volume), points, self.grid)
             features, slopes = features.flatten(0, 1), slopes.flatten(0, 1)
             flat = points.flatten(0, 1)
-            scaled = flat / self.length_unit_m
+            scaled = self._scaled(flat)
             outputs, by_point, by_features = self.sdf_decoder.with_derivatives(scaled, features)
             # sdf_m(p) = u · decoder(p/u, f(p)): the unit cancels in the first term only.
             through_features = torch.einsum("qkc,qc->qk", slopes, by_features)
-            gradient = by_point + self.length_unit_m * through_features
+            gradient = self._to_ego(by_point) + self.length_unit_m * through_features
             sdf = outputs[:, 0] * self.length_unit_m
             if self.sdf_start == "ground":
                 sdf = sdf + flat[:, 2]
                 gradient = gradient + gradient.new_tensor([0.0, 0.0, 1.0])
             per_sample = directions[:, :, None].expand_as(points_ego).reshape(-1, 3)
-            conditions = [per_sample, features, gradient, outputs[:, 1:]]
+            conditions = [
+                self._from_ego(per_sample),
+                features,
+                self._from_ego(gradient),
+                outputs[:, 1:],
+            ]
             colours = self.colour_decoder(scaled, torch.cat(conditions, dim=-1))
         shape = points_ego.shape[:3]
         return FieldSamples(
             sdf.unflatten(0, shape), gradient.unflatten(0, shape), colours.unflatten(0, shape)
         )
+
+    def _scaled(self, points_ego: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
+        """Points as the decoders see them."""
+        if not self.grid.is_in_ego_axes:
+            points_ego = transform_points(self.grid.box_from_ego.to(points_ego), points_ego)
+        return points_ego / self.length_unit_m
+
+    def _from_ego(self, vectors: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
+        """Turn vectors from ego axes into the grid's."""
+        if self.grid.is_in_ego_axes:
+            return vectors
+        return apply_linear(self.grid.box_from_ego[:3, :3].to(vectors), vectors)
+
+    def _to_ego(self, vectors: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
+        """Turn vectors from the grid's axes into ego axes."""
+        if self.grid.is_in_ego_axes:
+            return vectors
+        return apply_linear(self.grid.box_from_ego[:3, :3].T.to(vectors), vectors)
 
 
 def _at_least_float32(volume: Tensor) -> Tensor:

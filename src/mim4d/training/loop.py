@@ -20,6 +20,7 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.errors import DataError
 from mim4d.files import replacing
+from mim4d.loading import start_at
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.checkpoint import (
@@ -54,6 +55,7 @@ def pretrain(
     *,
     version: str | None = None,
     resume: bool = False,
+    start_from: Path | None = None,
     overfit: int = 0,
     scenes: SceneChoice = _TRAINING,
     device: Device = "auto",
@@ -70,6 +72,7 @@ def pretrain(
         run: The run folder; must not hold a run unless `resume`.
         version: Version folder of the data set; found by itself where there is only one.
         resume: Continue the run from its newest checkpoint, exactly as if it had not stopped.
+        start_from: Another run, whose model the new one starts from.
         overfit: Train on only so many clips (0: on all).
         scenes: Scenes to train on.
         device: Where to train.
@@ -88,13 +91,13 @@ def pretrain(
     """
     if overfit < 0 or (workers is not None and workers < 0):
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
-    _check_start(config)
+    _check_start(config, start_from)
     accelerator = choose_accelerator(device)
     processes = Processes.here(devices, accelerator)
     if not processes.is_first:
         logging.getLogger("mim4d").setLevel(logging.WARNING)
     if resume:
-        _check_resumable(config, run, data, overfit, processes)
+        _check_resumable(config, run, data, overfit, start_from, processes)
     elif processes.is_first:  # which has made it by the time the others come here
         refuse_existing(run)
     dataset = build_dataset(
@@ -108,11 +111,13 @@ def pretrain(
         checkpoint = latest_checkpoint(run)
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
     torch.manual_seed(config.seed)
-    start = without_weights_file(config) if checkpoint else config
+    start = without_weights_file(config) if checkpoint or start_from else config
     module = PretrainingModule(build_model(start), config, processes.world_size)
+    if start_from is not None and checkpoint is None:
+        start_at(module.model, start_from)
     if processes.is_first and not resume:
         loading = _begin(module, dataset, num_clips, accelerator, processes, workers)
-        create_run(run, config, data, names, overfit, processes.world_size)
+        create_run(run, config, data, names, overfit, processes.world_size, start_from)
     else:
         cost = load_cost(dataset, config.optim.batch_size)[0]
         machine = Machine.here(processes.devices)
@@ -190,33 +195,56 @@ def _fit(
         raise
 
 
-def _check_start(config: RunConfig) -> None:
-    """Refuse to freeze weights that nothing has taught."""
+def _check_start(config: RunConfig, start_from: Path | None) -> None:
+    """Refuse to freeze weights that nothing has taught, and two sets of weights to start from."""
     encoder = config.encoder
-    taught = encoder.weights_file is not None or encoder.weights != "random"
+    named = encoder.weights_file is not None or encoder.weights != "random"
+    if start_from is not None and named:
+        raise ValueError(
+            f"--start-from {start_from}: gives the whole model its weights; leave out "
+            "--encoder.weights-file and --encoder.weights"
+        )
+    taught = named or start_from is not None
     require(
         taught or encoder.frozen_stages == 0,
         "encoder.frozen_stages",
         encoder.frozen_stages,
-        "0 while the encoder starts from random weights, or --encoder.weights-file beside it",
+        "0 while the encoder starts from random weights, or --encoder.weights-file or --start-from "
+        "beside it",
     )
 
 
 def _check_resumable(
-    config: RunConfig, run: Path, data: Path, overfit: int, processes: Processes
+    config: RunConfig,
+    run: Path,
+    data: Path,
+    overfit: int,
+    start_from: Path | None,
+    processes: Processes,
 ) -> None:
     """Refuse to continue a run with anything that would make it another run."""
-    recorded = read_config(run)
+    recorded, record = read_config(run), read_record(run)
+    if "imported" in record:
+        raise ValueError(
+            f"{run}: holds an imported model, without the optimiser's state; start a new --out "
+            f"from it with --start-from {run}"
+        )
     if recorded.preset != config.preset:
         raise ValueError(
             f"{run}: holds a run of preset {recorded.preset!r}, not {config.preset!r}; resume it "
             f"with `mim4d pretrain {recorded.preset}`"
         )
-    record = read_record(run)
     differences = config_differences(recorded, config)
-    given = {"data": str(data.resolve()), "overfit": overfit, "processes": processes.world_size}
+    # What was not always written down, and what it was then.
+    record = {"processes": 1, "start_from": None} | record
+    given = {
+        "data": str(data.resolve()),
+        "overfit": overfit,
+        "processes": processes.world_size,
+        "start_from": None if start_from is None else str(start_from.resolve()),
+    }
     for name, here in given.items():
-        there = record.get(name, 1)  # the number of processes was not always written down
+        there = record[name]
         if there != here:
             differences.append(f"{name} ({there} / {here})")
     if differences:

@@ -42,16 +42,35 @@ def create_run(
     scenes: list[str],
     overfit: int,
     num_processes: int = 1,
+    start_from: Path | None = None,
 ) -> None:
     """Create the folder of a new run and write what is known before the first step."""
-    commit, changes = _code_state()
-    record = {
-        "command": sys.argv,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    facts = {
         "data": str(data.resolve()),
         "training_scenes": scenes,
         "overfit": overfit,
         "processes": num_processes,
+        "start_from": None if start_from is None else str(start_from.resolve()),
+    }
+    write_record(run, config, facts)
+    # Last, because a folder with a config counts as a run.
+    write_text(run / "config.json", config_to_json(config))
+
+
+def write_record(run: Path, config: RunConfig, facts: dict[str, Any]) -> None:
+    """Write how a run folder came about.
+
+    Args:
+        run: The folder.
+        config: Of the run.
+        facts: What is to be known beside command, time, seed and versions: of every run `data` (a
+            folder, or None where no folder of ours was trained on) and `training_scenes`.
+    """
+    commit, changes = _code_state()
+    record = {
+        "command": sys.argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
         "seed": config.seed,
         "mim4d": mim4d.__version__,
         "commit": commit,
@@ -62,8 +81,6 @@ def create_run(
     write_text(run / "record.json", json.dumps(record, indent=2) + "\n")
     if changes:
         write_text(run / "changes.diff", changes)
-    # Last, because a folder with a config counts as a run.
-    write_text(run / "config.json", config_to_json(config))
 
 
 def read_record(run: Path) -> dict[str, Any]:
@@ -73,9 +90,12 @@ def read_record(run: Path) -> dict[str, Any]:
 
 
 def was_trained_on(run: Path, data: Path, scenes: list[str]) -> bool:
-    """Whether any of these scenes of a data set was trained on."""
+    """Whether any of these scenes of a data set was trained on.
+
+    An imported model was trained on scenes of nuScenes: their names tell them, wherever they lie.
+    """
     record = read_record(run)
-    same = record["data"] == str(data.resolve())
+    same = record["data"] in (None, str(data.resolve()))
     return same and not set(scenes).isdisjoint(record["training_scenes"])
 
 
