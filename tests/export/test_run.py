@@ -15,6 +15,7 @@ from mim4d.cli import main
 from mim4d.config_json import config_from_json, config_to_json
 from mim4d.data.splits import official_splits
 from mim4d.export.card import model_card
+from mim4d.export.exported import Exported
 from mim4d.export.run import Target, convert, export_run
 from mim4d.loading import load_model
 from mim4d.official.run_folder import import_official
@@ -226,8 +227,7 @@ def test_a_file_that_is_no_export_is_not_loaded(finished: Path, tmp_path: Path) 
 
 
 def card_of(run: Path) -> str:
-    exported = convert(mim4d.load_encoder(run), read_config(run), "safetensors")
-    return model_card(run, read_config(run), exported, "w", "n")
+    return model_card(run, read_config(run), Exported({}, "model", "load"), "w", "n")
 
 
 def test_card_says_what_is_known_of_the_data(finished: Path, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_an_imported_release_comes_out_as_it_went_in(
 
 def test_card_names_the_weights_it_started_from(finished: Path) -> None:
     config = read_config(finished)
-    exported = convert(mim4d.load_encoder(finished), config, "safetensors")
+    exported = Exported({}, "model", "load")
     encoder = replace(config.encoder, weights_file=Path("/data/imagenet.pth"))
     card = model_card(finished, replace(config, encoder=encoder), exported, "w", "n")
     assert "started from the weights in `imagenet.pth`; their licence" in card

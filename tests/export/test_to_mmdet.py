@@ -7,9 +7,12 @@ import torch
 import torchvision
 from torch import nn
 
-from mim4d.build import build_video_encoder
+from mim4d.build import build_image_encoder, build_video_encoder
+from mim4d.encoder_config import EncoderConfig
 from mim4d.export.exported import Exported
-from mim4d.export.to_mmdet import official_weights, to_mmdet, to_uvtr
+from mim4d.export.to_mmdet import _resnet_lines, official_weights, to_mmdet, to_uvtr
+from mim4d.export.to_torchvision import torchvision_features
+from mim4d.models.masked_resnet import MaskedResNet
 from mim4d.presets import preset
 from tests.export.cases import assert_same, pictures, run_lines, small, video_encoder
 from tests.reference.mmdet import ConvNeXt, Fpn, pretrained_part
@@ -105,37 +108,51 @@ def test_uvtr_names_and_shapes_are_those_of_the_published_detector(golden_dir: P
     assert {k: tuple(v.shape) for k, v in weights.items()} == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "arguments"),
-    [
-        ("resnet18", "ResNet", {"depth": 18}),
-        ("resnext50_32x4d", "ResNeXt", {"depth": 50, "groups": 32, "base_width": 4}),
-    ],
-)
-def test_resnet_has_torchvisions_names_below_the_prefix(
-    name: str, kind: str, arguments: dict[str, int]
-) -> None:
-    """mmdet loads `torchvision://` weights into these classes, so their names are the same."""
-    config = small(name, depths=None, widths=None)
+def test_resnet_has_torchvisions_names_below_the_prefix() -> None:
+    """mmdet loads `torchvision://` weights into its ResNet, so their names are the same."""
+    config = small("resnet18", depths=None, widths=None)
     encoder, _ = video_encoder(config)
     exported = to_mmdet(encoder, config)
     lines = run_lines(exported.load)
     backbone = lines["model"]["img_backbone"]
-    assert {"type": kind, "style": "pytorch", "out_indices": [1, 2, 3]} | arguments == {
-        k: backbone[k] for k in ("type", "style", "out_indices", *arguments)
-    }
+    assert backbone["out_indices"] == [1, 2, 3]
     assert "img_neck" not in lines["model"]
     assert any(part.startswith("neck") for part in exported.left_out)
-    model = torchvision.models.get_model(name).eval()
+    model = torchvision.models.get_model("resnet18").eval()
     model.fc = nn.Identity()
     file = {"state_dict": exported.weights}
     model.load_state_dict(pretrained_part(file, backbone["init_cfg"]), strict=True)
     images, normalised = pictures(encoder.image_encoder)
-    x = model.maxpool(model.relu(model.bn1(model.conv1(normalised))))
-    maps = [x := stage(x) for stage in (model.layer1, model.layer2, model.layer3, model.layer4)]
+    maps = torchvision_features(model, normalised)
     norms = encoder.image_encoder.out_norms
     normed = [norm(x) for norm, x in zip(norms, maps[1:], strict=True)]
     assert_same(normed, encoder.image_encoder(images))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("resnet101", {"type": "ResNet", "depth": 101}),
+        ("resnext50_32x4d", {"type": "ResNeXt", "depth": 50, "groups": 32, "base_width": 4}),
+    ],
+)
+def test_arguments_of_mmdets_resnets(name: str, expected: dict[str, Any]) -> None:
+    config = EncoderConfig(name=name, levels=(2,))
+    with torch.device("meta"):
+        encoder = build_image_encoder(config)
+    assert isinstance(encoder, MaskedResNet)
+    arguments = run_lines(f"made = dict({' '.join(_resnet_lines(encoder, config))})")["made"]
+    stages = {"num_stages": 3, "out_indices": [2], "style": "pytorch"}
+    assert {key: arguments[key] for key in (*expected, *stages)} == expected | stages
+
+
+def test_resnets_that_mmdet_does_not_build_are_refused() -> None:
+    config = EncoderConfig(name="resnet26")
+    with torch.device("meta"):
+        encoder = build_image_encoder(config)
+    assert isinstance(encoder, MaskedResNet)
+    with pytest.raises(ValueError, match=r"not resnet26.*--to timm"):
+        _resnet_lines(encoder, config)
 
 
 def test_normalisation_is_in_levels_and_in_rgb() -> None:
@@ -154,7 +171,6 @@ def test_normalisation_is_in_levels_and_in_rgb() -> None:
     [
         (to_mmdet, "tf_efficientnet_lite0", {}, r"tf_efficientnet_lite0.*--to timm"),
         (to_mmdet, "resnet18", {}, r"not resnet18 of own depths or widths.*--to timm"),
-        (to_mmdet, "resnet26", {"depths": None, "widths": None}, r"not resnet26.*--to timm"),
         (to_mmdet, "convnext_atto_ols", {}, "mmpretrain has only the plain ConvNeXt"),
         (to_uvtr, "resnet18", {}, r"UVTR's own backbone is a ConvNeXt.*--to mmdet"),
         (to_uvtr, "convnext_atto_rms", {}, "UVTR has only the plain ConvNeXt"),
