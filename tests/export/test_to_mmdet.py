@@ -19,19 +19,21 @@ from tests.reference.mmdet import ConvNeXt, Fpn, pretrained_part
 
 
 def detector(exported: Exported) -> tuple[ConvNeXt, Fpn, set[str]]:
-    """Twins built from the configuration of the card, with the weights its `init_cfg` takes.
+    """Twins built from the configuration of the card, with the weights that it makes mmcv take.
 
     Returns also the names in the neck that no weight was there for.
     """
-    config = run_lines(exported.load)["model"]
+    lines = run_lines(exported.load)
+    config, file = lines["model"], {"state_dict": exported.weights}
     backbone, neck = ConvNeXt(**config["img_backbone"]), Fpn(**config["img_neck"])
-    file = {"state_dict": exported.weights}
-    backbone.load_state_dict(pretrained_part(file, config["img_backbone"]["init_cfg"]), strict=True)
-    found = neck.load_state_dict(
-        pretrained_part(file, config["img_neck"]["init_cfg"]), strict=False
-    )
-    assert not found.unexpected_keys
-    return backbone.eval(), neck.eval(), set(found.missing_keys)
+    missing = set[str]()
+    for name, module in (("img_backbone", backbone), ("img_neck", neck)):
+        by_load_from = {"type": "Pretrained", "prefix": f"{name}."}
+        cfg = by_load_from if "load_from" in lines else config[name]["init_cfg"]
+        found = module.load_state_dict(pretrained_part(file, cfg), strict=False)
+        assert not found.unexpected_keys
+        missing |= set(found.missing_keys)
+    return backbone.eval(), neck.eval(), missing
 
 
 @pytest.mark.parametrize("to", [to_mmdet, to_uvtr])

@@ -49,13 +49,15 @@ class ConvNeXt(nn.Module):
         type: str,
         arch: dict[str, list[int]],
         out_indices: list[int],
-        init_cfg: dict[str, str],
+        init_cfg: dict[str, str] | None = None,
         gap_before_final_norm: bool | None = None,
+        norm_out: bool | None = None,
     ) -> None:
         super().__init__()
         is_mmpretrain = type == "mmpretrain.ConvNeXt"
-        # By default mmpretrain's pools the maps away; UVTR's has no such argument.
+        # By default mmpretrain's pools the maps away; UVTR's has another argument.
         assert gap_before_final_norm is (False if is_mmpretrain else None)
+        assert norm_out is (None if is_mmpretrain else True)
         pretrained = ("depthwise_conv", "pointwise_conv1", "pointwise_conv2")
         names = pretrained if is_mmpretrain else ("dwconv", "pwconv1", "pwconv2")
         depths, channels = arch["depths"], arch["channels"]
@@ -91,7 +93,7 @@ class Fpn(nn.Module):
         in_channels: list[int],
         out_channels: int,
         num_outs: int,
-        init_cfg: dict[str, str],
+        init_cfg: dict[str, str] | None = None,
         add_extra_convs: str | bool = False,
         relu_before_extra_convs: bool = False,
     ) -> None:

@@ -24,6 +24,7 @@ from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.channel_norm import ChannelLayerNorm
 from mim4d.models.depth_head import AsppDepthHead
 from mim4d.models.masked_convnext import MaskedConvNeXt
+from mim4d.models.masked_encoder import MaskedEncoder
 from mim4d.models.masked_resnet import MaskedResNet
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.official.layout import OfficialLayout
@@ -46,20 +47,23 @@ def to_mmdet(encoder: VideoEncoder, config: EncoderConfig) -> Exported:
     if isinstance(images, MaskedConvNeXt):
         require_plain_convnext(images, config.name, "mmpretrain")
         official = official_weights(encoder, with_depth_head=False)
+        kind = ['type="mmpretrain.ConvNeXt", gap_before_final_norm=False,']
+        parts = {"img_backbone": kind + _stage_lines(images), "img_neck": _neck_lines(encoder)}
         return Exported(
             {_mmpretrain_name(name): value for name, value in official.items()},
             metadata=input_metadata(images),
             model="mmpretrain's ConvNeXt and mmdet's FPN",
-            load=_config_lines(encoder, _convnext_lines(images, "mmpretrain.ConvNeXt"), True),
+            load=_config_lines(images, parts, by_part=True),
             left_out=(_no_head(encoder), *_neck_remarks(encoder)),
         )
     if isinstance(images, MaskedResNet):
+        parts = {"img_backbone": _resnet_lines(images, config)}
         weights = {f"img_backbone.{k}": v for k, v in backbone_weights(images).items()}
         return Exported(
             weights,
             metadata=input_metadata(images),
             model="mmdet's ResNet",
-            load=_config_lines(encoder, _resnet_lines(images, config), False),
+            load=_config_lines(images, parts, by_part=True),
             left_out=(_NO_NECK, _no_head(encoder)),
         )
     raise ValueError(
@@ -87,12 +91,13 @@ def to_uvtr(encoder: VideoEncoder, config: EncoderConfig) -> Exported:
     require_plain_convnext(images, config.name, "UVTR")
     has_head = _has_their_depth_head(encoder)
     head = () if has_head else ("depth head: not one of UVTR's (simple, or aspp with batch norms)",)
-    load = _config_lines(encoder, _convnext_lines(images, "MaskConvNeXt"), True)
+    backbone = ['type="MaskConvNeXt", norm_out=True,', *_stage_lines(images)]
+    parts = {"img_backbone": backbone, "img_neck": _neck_lines(encoder)}
+    load = _config_lines(images, parts, by_part=False)
     if has_head:
         bins = encoder.depth_head.bins
         span = f"centres from {bins.first_m} to {bins.last_m} m"
-        load += f"\n# also input_proj and depth_net ({bins.num} bins, {span}):"
-        load += '\nload_from = "{weights}"'
+        load += f"  # with input_proj and depth_net: {bins.num} bins, {span}"
     return Exported(
         official_weights(encoder, with_depth_head=has_head),
         metadata=input_metadata(images),
@@ -176,14 +181,15 @@ def _mmpretrain_name(official: str) -> str:
     return official.replace(".dwconv.", ".depthwise_conv.").replace(".pwconv", ".pointwise_conv")
 
 
-def _convnext_lines(images: MaskedConvNeXt, kind: str) -> list[str]:
+def _stage_lines(images: MaskedConvNeXt) -> list[str]:
+    """Arguments that all ConvNeXts of mmcv's kind share."""
     blocks = stages_of(images)
     depths = [len(stage) for stage in blocks]
     channels = [stage[0].conv_dw.in_channels for stage in blocks]
-    lines = [f'type="{kind}",', f"arch=dict(depths={depths}, channels={channels}),"]
-    if kind.startswith("mmpretrain"):
-        lines.append("gap_before_final_norm=False,")
-    return [*lines, f"out_indices={list(images.out_stages)},"]
+    return [
+        f"arch=dict(depths={depths}, channels={channels}),",
+        f"out_indices={list(images.out_stages)},",
+    ]
 
 
 def _resnet_lines(images: MaskedResNet, config: EncoderConfig) -> list[str]:
@@ -211,31 +217,23 @@ def _resnet_lines(images: MaskedResNet, config: EncoderConfig) -> list[str]:
     ]
 
 
-def _config_lines(encoder: VideoEncoder, backbone: list[str], with_neck: bool) -> str:
-    """The part of a detector's configuration that fits the weights."""
-    images = encoder.image_encoder
+def _config_lines(images: MaskedEncoder, parts: dict[str, list[str]], by_part: bool) -> str:
+    """The part of a detector's configuration that fits the weights.
+
+    Args:
+        images: Ours.
+        parts: Arguments of `img_backbone` and, where the file has it, of `img_neck`.
+        by_part: Load each part by its `init_cfg`; otherwise all of the file by `load_from`.
+    """
     mean, std = rounded(images.mean, 255.0), rounded(images.std, 255.0)
-    lines = [
-        f"img_norm_cfg = dict(mean={mean}, std={std}, to_rgb=True)",
-        "model = dict(",
-        "    img_backbone=dict(",
-        *(f"        {line}" for line in backbone),
-        _init("img_backbone"),
-        "    ),",
-    ]
-    if with_neck:
-        lines += [
-            "    img_neck=dict(",
-            *(f"        {line}" for line in _neck_lines(encoder)),
-            _init("img_neck"),
-            "    ),",
-        ]
-    return "\n".join([*lines, ")"])
-
-
-def _init(prefix: str) -> str:
-    given = f'type="Pretrained", checkpoint="{{weights}}", prefix="{prefix}."'
-    return f"        init_cfg=dict({given}),"
+    lines = [f"img_norm_cfg = dict(mean={mean}, std={std}, to_rgb=True)", "model = dict("]
+    for name, arguments in parts.items():
+        given = f'type="Pretrained", checkpoint="{{weights}}", prefix="{name}."'
+        init = [f"init_cfg=dict({given}),"] if by_part else []
+        body = [f"        {line}" for line in [*arguments, *init]]
+        lines += [f"    {name}=dict(", *body, "    ),"]
+    lines.append(")")
+    return "\n".join(lines if by_part else [*lines, 'load_from = "{weights}"'])
 
 
 def _neck_lines(encoder: VideoEncoder) -> list[str]:
