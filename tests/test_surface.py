@@ -19,6 +19,7 @@ def test_public_names() -> None:
         "collate",
         "load_encoder",
         "preset",
+        "single_frame",
     ]
     assert all(getattr(mim4d, name) is not None for name in mim4d.__all__)
     with pytest.raises(AttributeError, match="no_such_name"):

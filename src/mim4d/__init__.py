@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mim4d.data.clip import Clip, collate
     from mim4d.data.nuscenes import NuscenesDataset
+    from mim4d.data.single_frame import single_frame
     from mim4d.geometry.voxel_grid import VoxelGrid
     from mim4d.loading import load_encoder
     from mim4d.models.video_encoder import VideoEncoder
@@ -25,6 +26,7 @@ __all__ = [
     "collate",
     "load_encoder",
     "preset",
+    "single_frame",
 ]
 
 _MODULES = {
@@ -35,6 +37,7 @@ _MODULES = {
     "collate": "mim4d.data.clip",
     "load_encoder": "mim4d.loading",
     "preset": "mim4d.presets",
+    "single_frame": "mim4d.data.single_frame",
 }
 
 

@@ -19,6 +19,7 @@ from mim4d.options import (
     Check,
     Demo,
     Evaluate,
+    Export,
     Gallery,
     ImportOfficial,
     Pretrain,
@@ -195,6 +196,18 @@ def evaluate(options: Evaluate) -> None:
         evaluation.save(options.json)
 
 
+def export(options: Export) -> None:
+    """`mim4d export`."""
+    from mim4d.export.run import export_run
+
+    paths, exported = export_run(options.run, options.to, options.out, overwrite=options.overwrite)
+    print(f"{exported.model}: {len(exported.weights)} tensors")
+    for part in exported.left_out:
+        print(f"not in it: {part}")
+    for path in paths:
+        print(path)
+
+
 def _scenes(
     split: str, names: tuple[str, ...], fraction: float = 1.0, seed: int = 0
 ) -> "SceneChoice":
@@ -305,6 +318,7 @@ COMMANDS: dict[str, Command] = {
     "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
+    "export": Command(Export, export),
     "bench load": Command(BenchLoad, bench_load),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True),

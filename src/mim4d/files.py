@@ -29,6 +29,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a binary file whole."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` to fill; it becomes `folder` if nothing goes wrong.

@@ -1,9 +1,9 @@
-"""Run folder to model, and to the encoder that pre-training leaves behind."""
+"""Run folder or exported file to the encoder that pre-training leaves behind, and to the model."""
 
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from mim4d.build import build_model, build_video_encoder, without_weights_file
@@ -14,30 +14,55 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.training.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
 from mim4d.training.record import read_config, read_record
 
+EMBEDDED_CONFIG = "mim4d_config"
+"""The entry of an exported file's metadata that holds the run's configuration."""
 
-def load_encoder(run: str | Path) -> VideoEncoder:
-    """The pre-trained encoder of a finished run, ready for evaluation.
+
+def load_encoder(source: str | Path) -> VideoEncoder:
+    """The pre-trained encoder of a finished run or of an exported file, ready for evaluation.
 
     `encoder(clip)` gives volumes, `encoder.encode_images(images)` the neck's features of single
     images (RGB in [0, 1]) and `encoder.image_encoder` is the backbone alone.
 
     Args:
-        run: Folder written by `mim4d pretrain`.
+        source: Folder written by `mim4d pretrain`, or file written by `mim4d export --to
+            safetensors`.
 
     Raises:
-        ValueError: If the folder is no finished run, or its weights do not fit its config.
+        ValueError: If the folder is no finished run, the file is not of this project, or the
+            weights do not fit their configuration.
     """
-    folder = Path(run)
-    config = read_config(folder)
-    path = folder / ENCODER_FILE
-    if not path.is_file():
-        raise ValueError(f"{path}: not found; the run has not finished, continue it with --resume")
+    path = Path(source)
+    if path.is_file():
+        config, told_by = _embedded_config(path), "the configuration in its own head"
+    else:
+        config, told_by = read_config(path), str(path / "config.json")
+        path = path / ENCODER_FILE
+        if not path.is_file():
+            raise ValueError(
+                f"{path}: not found; the run has not finished, continue it with --resume"
+            )
     encoder = build_video_encoder(without_weights_file(config))
     try:
         encoder.load_state_dict(load_file(path))
     except (RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{path}: does not fit {folder / 'config.json'}: {error}") from error
+        raise ValueError(f"{path}: does not fit {told_by}: {error}") from error
     return encoder.eval()
+
+
+def _embedded_config(path: Path) -> RunConfig:
+    """The configuration in the head of an exported file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path}: cannot be read as safetensors ({error})") from error
+    if EMBEDDED_CONFIG not in metadata:
+        raise ValueError(
+            f"{path}: has no configuration in its head; give a run folder, or a file that "
+            "`mim4d export RUN --to safetensors` wrote"
+        )
+    return config_from_json(metadata[EMBEDDED_CONFIG], str(path))
 
 
 def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, RunConfig]:

@@ -246,6 +246,26 @@ class Ablate:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a run's encoder for other frameworks, with a model card beside it.
+
+    timm, torchvision: the image encoder as a model of theirs, loaded with strict=True.
+    mmdet: image encoder and neck for detectors of the mmdet3d line (UVTR, BEVFormer, MapTR, ...).
+    uvtr: the same under the names of UVTR's own ConvNeXt, with the depth head.
+    safetensors: everything, for `mim4d.load_encoder`. docs/use_the_encoder.md has examples.
+    """
+
+    run: PathArgument
+    """Folder of a finished run."""
+    to: Literal["timm", "torchvision", "mmdet", "uvtr", "safetensors"]
+    """Framework that shall load it."""
+    out: Path | None = None
+    """Folder, or file (.safetensors; .pth for mmdet and uvtr); by default RUN/export/FRAMEWORK."""
+    overwrite: bool = False
+    """Replace an earlier export."""
+
+
+@dataclass(frozen=True)
 class ImportOfficial:
     """Turn a checkpoint of MIM4D's authors into a run folder; no code in the file is run.
 

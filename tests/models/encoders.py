@@ -53,9 +53,12 @@ def perturbed(name: str, **options: Any) -> MaskedEncoder:
 
 @lru_cache
 def _perturbed(name: str, chosen: tuple[tuple[str, Any], ...]) -> MaskedEncoder:
-    options = dict(chosen)
     torch.manual_seed(0)
-    encoder = build(name, **options)
+    return perturb(build(name, **dict(chosen)))
+
+
+def perturb(encoder: MaskedEncoder) -> MaskedEncoder:
+    """See `perturbed`; changes the encoder itself."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in encoder.parameters():

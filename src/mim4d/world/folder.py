@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mim4d.errors import DataError
+from mim4d.world.marker import TITLE, is_world
 from mim4d.world.rig import make_cameras
 from mim4d.world.tables import VERSION
 
-TITLE = "# A synthetic drive, written by mim4d"
 README = """{title}
 
 Scenes in the nuScenes v1.0 format (`{version}`); `splits.json` names the training and the held-out
@@ -69,9 +69,7 @@ def check_target(out: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise ValueError(f"{out} is not empty: choose another folder, or ask to overwrite it")
-    readme = out / "README.md"
-    ours = readme.is_file() and readme.read_text(errors="replace").startswith(TITLE)
-    if not (ours and (out / VERSION).is_dir()):
+    if not (is_world(out) and (out / VERSION).is_dir()):
         raise ValueError(
             f"{out} holds no world of ours and will not be deleted: remove it yourself"
         )

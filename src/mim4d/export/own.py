@@ -1,0 +1,34 @@
+"""The encoder under our own names, with all that is needed to build it in the head of the file.
+
+One file holds image encoder, neck, depth head, volume convolution and, in its metadata, the
+configuration; `mim4d.load_encoder(FILE)` makes a plain `nn.Module` of it.
+"""
+
+from dataclasses import replace
+
+import mim4d
+from mim4d.build import without_weights_file
+from mim4d.config import RunConfig
+from mim4d.config_json import config_to_json
+from mim4d.export.exported import Exported, input_metadata
+from mim4d.loading import EMBEDDED_CONFIG
+from mim4d.models.video_encoder import VideoEncoder
+
+_LOAD = """from mim4d import load_encoder, single_frame
+
+encoder = load_encoder("{weights}")
+clip = single_frame(images, intrinsics, ego_from_camera)
+volumes = encoder(clip)"""
+
+
+def to_safetensors(encoder: VideoEncoder, config: RunConfig) -> Exported:
+    """Everything the encoder has, and its configuration without the names of local files."""
+    clip = replace(config.clip, body_masks=None, sky_masks=None)
+    shared = replace(without_weights_file(config), clip=clip)
+    metadata = {EMBEDDED_CONFIG: config_to_json(shared), "mim4d_version": mim4d.__version__}
+    return Exported(
+        encoder.state_dict(),
+        model="mim4d.VideoEncoder: image encoder, neck, depth head, lifting, volume convolution",
+        load=_LOAD,
+        metadata=metadata | input_metadata(encoder.image_encoder),
+    )

@@ -1,0 +1,140 @@
+"""`mim4d export`: a finished run to a weights file for one framework, with its model card.
+
+Everything is computed before the first file is written, and every file is there whole or not at
+all.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+import mim4d
+from mim4d.config import RunConfig
+from mim4d.export.card import model_card
+from mim4d.export.exported import Exported
+from mim4d.export.own import to_safetensors
+from mim4d.export.to_mmdet import to_mmdet, to_uvtr
+from mim4d.export.to_timm import to_timm
+from mim4d.export.to_torchvision import to_torchvision
+from mim4d.files import replacing, write_bytes, write_text
+from mim4d.loading import load_encoder
+from mim4d.models.video_encoder import VideoEncoder
+from mim4d.training.record import read_config
+
+Target = Literal["timm", "torchvision", "mmdet", "uvtr", "safetensors"]
+_PICKLED: tuple[Target, ...] = ("mmdet", "uvtr")
+"""Targets whose loader (mmcv, mmengine) reads `torch.save` files only."""
+
+
+@dataclass(frozen=True)
+class ExportFiles:
+    """Names of what an export writes.
+
+    Attributes:
+        weights: The weights file.
+        norms: Norms of the outputs, for frameworks that have no place for them.
+        card: The model card.
+    """
+
+    weights: Path
+    norms: Path
+    card: Path
+
+    @classmethod
+    def of(cls, out: Path, target: Target) -> "ExportFiles":
+        """Names in a folder, or around a file.
+
+        Raises:
+            ValueError: If the file has not the target's ending.
+        """
+        ending = ".pth" if target in _PICKLED else ".safetensors"
+        if out.suffix in (".pth", ".safetensors", ".pt", ".bin"):
+            if out.suffix != ending:
+                raise ValueError(
+                    f"--out {out}: expected a file that ends in {ending}, which --to {target} is "
+                    "loaded from, or a folder"
+                )
+            norms = out.with_name(f"{out.stem}.output_norms.safetensors")
+            return cls(out, norms, out.with_name(f"{out.stem}.README.md"))
+        return cls(out / f"model{ending}", out / "output_norms.safetensors", out / "README.md")
+
+
+def export_run(
+    run: Path, target: Target, out: Path | None = None, *, overwrite: bool = False
+) -> tuple[list[Path], Exported]:
+    """Export a run's encoder: averaged weights where the run has them, as evaluation uses.
+
+    Args:
+        run: Folder of a finished run.
+        target: Framework that shall load it.
+        out: Folder, or file whose ending is the target's; by default RUN/export/TARGET.
+        overwrite: Replace files of an earlier export.
+
+    Returns:
+        The written files, and what was exported.
+
+    Raises:
+        ValueError: If the run is none or has not finished, the target has no such model, or files
+            are there already.
+    """
+    config = read_config(run)
+    files = ExportFiles.of(run / "export" / target if out is None else out, target)
+    if not overwrite:
+        _refuse_existing(files)
+    exported = convert(load_encoder(run), config, target)
+    card = model_card(run, config, exported, files.weights.name, files.norms.name)
+    _write_weights(files.weights, exported, config)
+    written = [files.weights]
+    if exported.output_norms:
+        write_bytes(files.norms, save(_plain(exported.output_norms)))
+        written.append(files.norms)
+    else:
+        files.norms.unlink(missing_ok=True)
+    write_text(files.card, card)
+    return [*written, files.card], exported
+
+
+def convert(encoder: VideoEncoder, config: RunConfig, target: Target) -> Exported:
+    """An encoder under the names of a target.
+
+    Raises:
+        ValueError: If the target has no such model.
+    """
+    match target:
+        case "timm":
+            return to_timm(encoder.image_encoder, config.encoder)
+        case "torchvision":
+            return to_torchvision(encoder.image_encoder, config.encoder)
+        case "mmdet":
+            return to_mmdet(encoder, config.encoder)
+        case "uvtr":
+            return to_uvtr(encoder, config.encoder)
+        case "safetensors":
+            return to_safetensors(encoder, config)
+
+
+def _refuse_existing(files: ExportFiles) -> None:
+    for path in (files.weights, files.norms, files.card):
+        if path.exists():
+            raise ValueError(
+                f"{path}: already exists; choose another --out, or replace it with --overwrite"
+            )
+
+
+def _write_weights(path: Path, exported: Exported, config: RunConfig) -> None:
+    weights = _plain(exported.weights)
+    if path.suffix == ".pth":
+        about = {"mim4d_version": mim4d.__version__, "preset": config.preset}
+        with replacing(path) as temporary:
+            torch.save({"meta": about, "state_dict": weights}, temporary)
+    else:
+        write_bytes(path, save(weights, {"format": "pt"} | exported.metadata))
+
+
+def _plain(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU: files hold no views, and no tensor twice."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in weights.items()}
