@@ -91,6 +91,8 @@ def test_evaluate_prints_and_saves_every_row(
         "untrained_rebuilt",
         "direct",
         "rebuilt",
+        "copied",
+        "averaged",
     }
     assert saved["held_out"]
     assert all(f"{row['abs_rel']:.3f}" in table for row in saved["rows"].values())

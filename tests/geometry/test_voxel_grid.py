@@ -116,3 +116,18 @@ def test_a_shifted_grid_has_its_centres_at_the_corners():
     grid = VoxelGrid((-4.0, -4.0, 0.0), (4.0, 4.0, 2.0), (8, 4, 2))
     first = grid.shifted(-0.5).centres_ego[0, 0, 0]
     assert first.tolist() == [-4.0, -4.0, 0.0]
+
+
+def test_layer_heights_are_those_of_the_voxel_centres() -> None:
+    tilted = (
+        (1.0, 0.0, 0.0, 0.5),
+        (0.0, 0.8, -0.6, 0.0),
+        (0.0, 0.6, 0.8, 1.5),
+        (0.0, 0.0, 0.0, 1.0),
+    )
+    for grid in (
+        VoxelGrid((-4.0, -2.0, -1.0), (4.0, 6.0, 5.0), (4, 4, 3)),
+        VoxelGrid((-4.0, -2.0, -1.0), (4.0, 6.0, 5.0), (4, 4, 3), tilted),
+    ):
+        expected = grid.centres_ego[..., 2].mean(dim=(1, 2))
+        torch.testing.assert_close(torch.tensor(grid.layer_heights_m), expected)

@@ -86,16 +86,15 @@ class SceneFlow(nn.Module):
         super().__init__()
         self.grid = grid
         self.search = search = search or FlowSearch()
-        z = grid.centres_ego[:, :, :, 2].mean(dim=(1, 2))
-        heights = (z >= search.heights_m[0]) & (z <= search.heights_m[1])
-        if not heights.any():
-            low, high = search.heights_m
+        low, high = search.heights_m
+        heights = [low <= z <= high for z in grid.layer_heights_m]
+        if not any(heights):
             raise ValueError(
-                f"voxel centres lie at heights of {z.tolist()} m, none between {low} and {high} m: "
-                "choose other heights to match"
+                f"voxel centres lie at heights of {grid.layer_heights_m} m, none between {low} and "
+                f"{high} m: choose other heights to match (flow.heights_m)"
             )
-        self.register_buffer("heights", heights, persistent=False)
-        self.describe = nn.Linear(channels * int(heights.sum()), width, bias=False)
+        self.register_buffer("heights", torch.tensor(heights), persistent=False)
+        self.describe = nn.Linear(channels * sum(heights), width, bias=False)
         nn.init.orthogonal_(self.describe.weight)
         count = max(1, round(search.max_speed_m_s / search.step_m_s))
         speeds_m_s = torch.arange(-count, count + 1) * search.step_m_s
