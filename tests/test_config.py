@@ -8,6 +8,7 @@ import pytest
 from mim4d.build import build_dropping
 from mim4d.config import (
     ClipConfig,
+    ConventionConfig,
     LossConfig,
     MaskConfig,
     PhotometricConfig,
@@ -136,3 +137,10 @@ def test_averaged_pixels_fill_the_images() -> None:
 def test_no_negative_number_of_frames_is_dropped() -> None:
     with pytest.raises(ValueError, match=r"mask\.num_dropped: expected 0 or more"):
         replace(MaskConfig(), num_dropped=-1)
+
+
+def test_conventions_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"conventions\.alpha_epsilon: expected a number in \[0"):
+        ConventionConfig(alpha_epsilon=-1e-5)
+    with pytest.raises(ValueError, match=r"conventions\.importance_sharpness_per_m: expected a"):
+        ConventionConfig(importance_sharpness_per_m=0.0)

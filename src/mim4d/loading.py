@@ -117,11 +117,18 @@ def start_at(model: MaskedVideoModel, run: Path) -> None:
     Raises:
         ValueError: If the run has no checkpoint, or another model than the new one.
     """
-    trained, _ = load_model(run)
-    try:
-        model.load_state_dict(trained.state_dict())
-    except RuntimeError as error:
+    weights = load_model(run)[0].state_dict()
+    own = model.state_dict()
+    names = sorted(weights.keys() | own.keys())
+    different = [
+        name
+        for name in names
+        if name not in weights or name not in own or weights[name].shape != own[name].shape
+    ]
+    if different:
         raise ValueError(
-            f"--start-from {run}: its model is not the one that is asked for; take its "
-            f"{run / 'config.json'} in place of a preset ({error})"
-        ) from error
+            f"--start-from {run}: has another model than the one asked for: {len(different)} of "
+            f"{len(names)} weights are missing in one of them or of another shape, the first being "
+            f"{different[0]}; take {run / 'config.json'} in place of the preset"
+        )
+    model.load_state_dict(weights)

@@ -50,10 +50,10 @@ def test_an_imported_run_is_rendered_evaluated_and_continued(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = write_tiny_dataset(tmp_path / "data")
-    options = ["--data", str(data), "--stride", "16", "--clips", "1"]
+    options = ["--data", str(data), "--stride", "32", "--clips", "1"]
     assert main(["render", str(run), *options]) == 0
     assert len(list((run / "renders").glob("*.png"))) == 1
-    evaluation = evaluate_run(run, data, stride=16, max_clips=1, baselines=False)
+    evaluation = evaluate_run(run, data, stride=32, max_clips=1, baselines=False)
     assert {"direct", "rebuilt"} <= set(evaluation.rows)
     assert evaluation.held_out
 

@@ -20,6 +20,7 @@ from mim4d.cli import main
 from mim4d.config import OptimConfig, RunConfig
 from mim4d.config_json import config_to_json
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.loading import load_model
 from mim4d.training import loop
 from mim4d.training.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
 from mim4d.training.record import truncate_metrics
@@ -156,6 +157,29 @@ def test_an_existing_run_is_not_overwritten(data: Path, unbroken: Path) -> None:
 def test_resuming_with_other_options_is_refused(data: Path, unbroken: Path) -> None:
     with pytest.raises(ValueError, match=r"optim\.steps \(6 / 7\)"):
         _pretrain(_config(steps=7), data, unbroken, resume=True)
+
+
+def test_a_run_starts_from_the_model_of_another(data: Path, unbroken: Path, tmp_path: Path) -> None:
+    config = replace(_config(steps=1), seed=5)
+    config = replace(config, optim=replace(config.optim, lr=1e-12))
+    _pretrain(config, data, tmp_path / "next", start_from=unbroken)
+    before, after = (load_model(run)[0].state_dict() for run in (unbroken, tmp_path / "next"))
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value, atol=1e-9, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"start_from \(.*unbroken / None\)"):
+        _pretrain(config, data, tmp_path / "next", resume=True)
+
+
+def test_starting_from_another_model_is_refused(data: Path, unbroken: Path, tmp_path: Path) -> None:
+    config = _config()
+    wider = replace(config, temporal=replace(config.temporal, width=2 * config.temporal.width))
+    with pytest.raises(ValueError, match=r"--start-from .*another model .*the first being decoder"):
+        _pretrain(wider, data, tmp_path / "run", start_from=unbroken)
+    encoder = replace(config.encoder, weights_file=tmp_path / "weights.pth")
+    two = replace(config, encoder=encoder)
+    with pytest.raises(ValueError, match=r"--start-from .*leave out --encoder\.weights-file"):
+        _pretrain(two, data, tmp_path / "run", start_from=unbroken)
+    assert not (tmp_path / "run").exists()
 
 
 def test_resuming_another_preset_is_refused(data: Path, unbroken: Path) -> None:
