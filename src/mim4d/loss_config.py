@@ -31,6 +31,9 @@ class LossConfig:
     depth_weight: float = 0.0
     """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
     depth is learned through rendering alone."""
+    obstacle_weight: float = 0.0
+    """How many times more, beside once, a LiDAR return counts that lies clearly before the road and
+    within 25 m: obstacles are few, and learned last."""
     predicted_weight: float = 1.0
     """Weight of the rebuilt frame's losses beside those of the direct volumes."""
     photometric_weight: float = 0.0

@@ -53,7 +53,19 @@ def demo() -> RunConfig:
 def demo_flow() -> RunConfig:
     """The demo with continuous scene flow: motion is found and removed before frames are joined."""
     config = demo()
-    return replace(config, preset="demo_flow", flow=FlowConfig(enabled=True))
+    return replace(
+        config,
+        preset="demo_flow",
+        encoder=EncoderConfig(
+            name="resnet18",
+            depths=(1, 1, 1, 1),
+            widths=(32, 64, 128, 256),
+            init="fan_in",
+            neck_channels=32,
+        ),
+        flow=FlowConfig(enabled=True),
+        loss=replace(config.loss, obstacle_weight=4.0),
+    )
 
 
 def demo_no_lidar() -> RunConfig:

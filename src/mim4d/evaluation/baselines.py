@@ -12,6 +12,7 @@ from mim4d.data.splits import resolve_split
 from mim4d.data.truth import has_truth
 from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
+from mim4d.rendering.rays import distance_to_ground
 
 TRAINING_CLIPS = 512
 """Most training clips that the usual distances are taken from, evenly spread."""
@@ -23,10 +24,7 @@ def flat_ground(clip: Clip, view: EvaluatedView) -> Float[Tensor, "n h w"]:
     Rays that do not go down end where they leave the grid.
     """
     rays = view.rays(clip)
-    height, slope = rays.origins[0, :, 2], rays.directions[0, :, 2]
-    down = slope < -1e-6
-    to_ground = torch.where(down, -height / torch.where(down, slope, -1.0), torch.inf)
-    return view.images(to_ground.clamp(min=0).minimum(rays.far[0]))
+    return view.images(distance_to_ground(rays)[0].minimum(rays.far[0]))
 
 
 def usual_distances(training: TruthReader) -> dict[str, Float[Tensor, "n h w"]]:

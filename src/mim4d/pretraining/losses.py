@@ -12,18 +12,40 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+_BEFORE_THE_ROAD, _OBSTACLES_WITHIN_M = 0.9, 25.0
+
 
 def masked_mean(
-    values: Float[Tensor, " b *rest"], valid: Bool[Tensor, " b *rest"]
+    values: Float[Tensor, " b *rest"],
+    valid: Bool[Tensor, " b *rest"],
+    weights: Float[Tensor, " b *rest"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean over clips of the mean of each clip's valid values.
+    """Mean over clips of the mean of each clip's valid values, weighted if weights (≥ 1) are given.
 
     A clip without valid values counts as 0 and still counts: so a batch of two clips, two batches
     of one, and two processes with one clip each all give the same loss and gradient. Invalid values
     may be anything, also NaN.
     """
-    kept = torch.where(valid, values, torch.zeros_like(values)).flatten(1)
-    return (kept.sum(dim=1) / valid.flatten(1).sum(dim=1).clamp(min=1)).mean()
+    share = valid.to(values.dtype) if weights is None else valid * weights
+    kept = torch.where(valid, values * share, torch.zeros_like(values)).flatten(1)
+    return (kept.sum(dim=1) / share.flatten(1).sum(dim=1).clamp(min=1)).mean()
+
+
+def obstacle_weights(
+    measured_m: Float[Tensor, " b *m"], ground_m: Float[Tensor, " b *m"], extra: float
+) -> Float[Tensor, " b *m"]:
+    """1 + `extra` for what is measured clearly before the road and within 25 m, else 1.
+
+    Obstacles are few and small, the road is everywhere: a network learns it first, and to see cars
+    last. What is an obstacle is said by the measurement itself.
+
+    Args:
+        measured_m: Distance, or depth, of what the LiDAR hit, metres.
+        ground_m: The same of the plane z = 0 of the ego frame; infinite where there is none.
+        extra: How many times more an obstacle counts.
+    """
+    before = (measured_m < _BEFORE_THE_ROAD * ground_m) & (measured_m < _OBSTACLES_WITHIN_M)
+    return 1 + extra * before
 
 
 def colour_l1(
@@ -39,19 +61,21 @@ def distance_l1(
     distances: Float[Tensor, " b *r"],
     target_distances: Float[Tensor, " b *r"],
     valid: Bool[Tensor, " b *r"],
+    weights: Float[Tensor, " b *r"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean over rays with a measurement of |d̂ − d|, metres."""
-    return masked_mean((distances - target_distances).abs(), valid)
+    """Mean over rays with a measurement of |d̂ − d|, metres; see `masked_mean`."""
+    return masked_mean((distances - target_distances).abs(), valid, weights)
 
 
 def distance_relative(
     distances: Float[Tensor, " b *r"],
     target_distances: Float[Tensor, " b *r"],
     valid: Bool[Tensor, " b *r"],
+    weights: Float[Tensor, " b *r"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean over rays with a measurement of |d̂ − d| / d: one metre counts more at 3 m than at 50."""
     error = (distances - target_distances).abs() / target_distances.clamp(min=1e-3)
-    return masked_mean(error, valid)
+    return masked_mean(error, valid, weights)
 
 
 def eikonal(
@@ -113,6 +137,7 @@ def depth_cross_entropy(
     valid: Bool[Tensor, "b *m h w"],
     first_bin_m: float,
     last_bin_m: float,
+    weights: Float[Tensor, "b *m h w"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean of −Σ_d q_d ln p_d; q shares each measured depth between its two neighbouring bins.
 
@@ -125,6 +150,7 @@ def depth_cross_entropy(
         valid: Cells with a measurement.
         first_bin_m: Centre of the first bin, metres.
         last_bin_m: Centre of the last bin, metres.
+        weights: How much each cell counts; None: all alike.
     """
     num_bins = depth_probs.shape[-3]
     position = (depths - first_bin_m) / (last_bin_m - first_bin_m) * (num_bins - 1)
@@ -135,7 +161,7 @@ def depth_cross_entropy(
     log_probs = depth_probs.clamp(min=1e-8).log()
     near = log_probs.gather(-3, lower.unsqueeze(-3)).squeeze(-3)
     far = log_probs.gather(-3, lower.unsqueeze(-3) + 1).squeeze(-3)
-    return masked_mean(-(1 - share) * near - share * far, valid)
+    return masked_mean(-(1 - share) * near - share * far, valid, weights)
 
 
 def inverse_depth_smoothness(

@@ -20,6 +20,7 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.models.camera_rays import cell_rays
 from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.models.temporal import FrameDecoder
@@ -46,6 +47,8 @@ class StepChoices:
         targets: What the cameras and the LiDAR say about them.
         cell_depths: Depth of the nearest LiDAR point in each cell of the encoder's finest map.
         valid_cells: Cells into which a point falls.
+        cell_ground_depths: Depth at which the ray of each cell's centre meets the plane z = 0 of
+            the frame's ego axes; infinite where it does not.
         direct_jitter: Sample positions of the direct renderings, uniform in [0, 1).
         predicted_jitter: The same for the rebuilt frames.
     """
@@ -56,6 +59,7 @@ class StepChoices:
     targets: RayTargets
     cell_depths: Float[Tensor, "b t n hf wf"]
     valid_cells: Bool[Tensor, "b t n hf wf"]
+    cell_ground_depths: Float[Tensor, "b t n hf wf"]
     direct_jitter: list[Float[Tensor, "b*t r"]]
     predicted_jitter: list[Float[Tensor, "b*k r"]]
 
@@ -88,7 +92,7 @@ class Reconstruction:
     predicted_targets: RayTargets
     depth_probs: Float[Tensor, "b t n d hf wf"]
     flow_mean: Rendering | None = None
-    scene_flow: Float[Tensor, "b*k 3 z y x"] | None = None
+    scene_flow: Float[Tensor, "m 3 z y x"] | None = None
 
 
 @dataclass(frozen=True)
@@ -310,7 +314,7 @@ class MaskedVideoModel(nn.Module):
         dropped = draw_dropped(self.dropping, clip.num_frames, clip.key, generator)
         dropped = dropped.unsqueeze(0).to(device)
         rays, targets = self._draw_rays(clip, visible, generator)
-        cell_depths, valid_cells = self._cell_depths(clip)
+        cell_depths, valid_cells, cell_ground_depths = self._cell_depths(clip)
         draw_jitter = self.renderer.draw_jitter
         return StepChoices(
             visible=visible,
@@ -319,6 +323,7 @@ class MaskedVideoModel(nn.Module):
             targets=targets,
             cell_depths=cell_depths,
             valid_cells=valid_cells,
+            cell_ground_depths=cell_ground_depths,
             direct_jitter=draw_jitter(rays, generator),
             predicted_jitter=draw_jitter(take(rays, dropped.flatten()), generator),
         )
@@ -373,8 +378,11 @@ class MaskedVideoModel(nn.Module):
             excluded.append(enlarge_mask(visible.flatten(0, 1), self.masking.patch_px))
         return torch.stack(excluded).any(dim=0) if excluded else None
 
-    def _cell_depths(self, clip: Clip) -> tuple[Tensor, Tensor]:
-        """LiDAR depth in each cell of the finest feature map; no cell is valid without LiDAR."""
+    def _cell_depths(self, clip: Clip) -> tuple[Tensor, Tensor, Tensor]:
+        """LiDAR depth in each cell of the finest feature map, where there is one, and the road's.
+
+        No cell is valid without LiDAR.
+        """
         b, t, n, _, h, w = clip.images.shape
         stride = self.encoder.image_encoder.strides[0]
         points_ref = repeat(clip.points_ref, "b t p k -> (b t n) p k", n=n)
@@ -387,12 +395,16 @@ class MaskedVideoModel(nn.Module):
             pixels, _ = project(clip.intrinsics.flatten(0, 2), points_camera)
             usable = usable & ~at_pixels(on_body, pixels).view(b, t, n, -1)
         extent = torch.tensor([h, w], device=points_ref.device).expand(b * t * n, 2)
+        lattice = (h // stride, w // stride)
         depth, _, found = nearest_points(
             points_camera,
             usable.flatten(0, 2),
             clip.intrinsics.flatten(0, 2),
             extent.float(),
-            (h // stride, w // stride),
+            lattice,
             central_share=0.5,
         )
-        return depth.unflatten(0, (b, t, n)), found.unflatten(0, (b, t, n))
+        poses = ego_from_camera(clip).flatten(0, 2)
+        ground = cell_rays(clip.intrinsics.flatten(0, 2), poses, (h, w), lattice).ground_depth
+        found_at, exists, road_at = (v.unflatten(0, (b, t, n)) for v in (depth, found, ground))
+        return found_at, exists, road_at

@@ -25,6 +25,7 @@ from mim4d.pretraining.losses import (
     distance_l1,
     distance_relative,
     eikonal,
+    obstacle_weights,
 )
 from mim4d.pretraining.model import Reconstruction, StepChoices
 from mim4d.pretraining.photometric_sources import clip_views
@@ -38,7 +39,7 @@ from mim4d.pretraining.photometric_terms import (
     swept_cell_cost,
     swept_ray_terms,
 )
-from mim4d.rendering.rays import Rays, RayTargets
+from mim4d.rendering.rays import Rays, RayTargets, distance_to_ground
 from mim4d.rendering.renderer import Rendering
 
 
@@ -60,6 +61,7 @@ class LossWeights:
     sweep_distance: float = 0.0
     depth_sweep: float = 0.0
     smoothness: float = 0.0
+    obstacle: float = 0.0
     flow_render: float = 0.0
     flow_smoothness: float = 0.0
     flow_static: float = 0.0
@@ -146,10 +148,11 @@ class _Terms:
         valid = by_clip(rays.valid)
         measured = valid & by_clip(targets.valid_distances)
         distances, measured_at = by_clip(rendering.distances), by_clip(targets.distances)
+        counts = self._weights(measured_at, by_clip(distance_to_ground(rays)))
         terms = {
             "colour": colour_l1(by_clip(rendering.colours), by_clip(targets.colours), valid),
-            "distance": distance_l1(distances, measured_at, measured),
-            "relative_distance": distance_relative(distances, measured_at, measured),
+            "distance": distance_l1(distances, measured_at, measured, counts),
+            "relative_distance": distance_relative(distances, measured_at, measured, counts),
         }
         if self.weights.eikonal > 0:
             terms["eikonal"] = eikonal(by_clip(rendering.sdf_gradient), valid)
@@ -171,7 +174,12 @@ class _Terms:
         bins, terms = self.bins, {}
         if self.weights.depth > 0:
             terms["depth"] = depth_cross_entropy(
-                depth_probs, choices.cell_depths, choices.valid_cells, bins.first_m, bins.last_m
+                depth_probs,
+                choices.cell_depths,
+                choices.valid_cells,
+                bins.first_m,
+                bins.last_m,
+                self._weights(choices.cell_depths, choices.cell_ground_depths),
             )
         if evidence is not None and self.weights.depth_sweep > 0:
             terms["depth_sweep"] = swept_cell_cost(depth_probs, evidence, bins)
@@ -192,6 +200,11 @@ class _Terms:
             labels, valid = box_velocities(self.clip, dropped, grid)
             terms["flow_label"] = flow_error(scene_flow, labels, valid, self.clip.batch_size)
         return terms
+
+    def _weights(self, measured_m: Tensor, ground_m: Tensor) -> Tensor | None:
+        """How much each measurement counts; None: all alike."""
+        extra = self.weights.obstacle
+        return obstacle_weights(measured_m, ground_m, extra) if extra > 0 else None
 
     def weighted_sum(self, terms: dict[str, Tensor]) -> Tensor:
         """Sum of the terms, each times the weight of the same name."""

@@ -159,3 +159,10 @@ def image_rays(
     origins, directions = rays_through_pixels(pixels, camera_index, intrinsics, ego_from_camera)
     exists = repeat(image_present, "b n -> b (n p)", p=cells)
     return make_rays(origins, directions, exists, bounds, near_min_m), pixels
+
+
+def distance_to_ground(rays: Rays) -> Float[Tensor, "b r"]:
+    """Metres along each ray to the plane z = 0 of the ego frame; infinite if it never meets it."""
+    height, fall = rays.origins[..., 2], -rays.directions[..., 2]
+    meets = (fall > 1e-6) & (height > 0)
+    return torch.where(meets, height / fall.clamp(min=1e-6), torch.inf)

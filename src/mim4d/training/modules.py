@@ -56,6 +56,7 @@ class PretrainingModule(pl.LightningModule):
             sweep_distance=config.loss.sweep_distance_weight,
             depth_sweep=config.loss.depth_sweep_weight,
             smoothness=config.loss.smoothness_weight,
+            obstacle=config.loss.obstacle_weight,
             flow_render=config.loss.flow_render_weight,
             flow_smoothness=config.loss.flow_smoothness_weight,
             flow_static=config.loss.flow_static_weight,

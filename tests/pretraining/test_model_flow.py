@@ -1,0 +1,101 @@
+"""Scene flow inside the model: what is rebuilt from it, what teaches it, what stays the same."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mim4d.config import FlowConfig, RunConfig
+from mim4d.data.clip import collate
+from mim4d.models.depth_head import DepthBins
+from mim4d.models.frame_baselines import MeanFrame
+from mim4d.pretraining.model import MaskedVideoModel, StepChoices
+from mim4d.pretraining.objective import LossWeights, pretraining_losses
+from tests.toy import toy_clip, toy_config, toy_model
+
+BINS = DepthBins(12, 1.0, 45.0)
+RENDERED = LossWeights(10.0, 0.195, 0.0, 0.0, predicted=0.0, depth=0.0, flow_render=1.0)
+
+
+def _with_flow(frames: int = 3) -> RunConfig:
+    return replace(toy_config(frames), flow=FlowConfig(enabled=True))
+
+
+def _choices(model: MaskedVideoModel, batch: int) -> StepChoices:
+    generators = [torch.Generator().manual_seed(i) for i in range(batch)]
+    clip = collate([toy_clip(i) for i in range(batch)])
+    return model.draw_choices(clip, generators)
+
+
+def test_without_the_flow_all_other_weights_start_alike() -> None:
+    plain, with_flow = (toy_model(c).state_dict() for c in (toy_config(), _with_flow()))
+    assert set(with_flow) - set(plain) == {"scene_flow.describe.weight"}
+    assert all(torch.equal(with_flow[name], value) for name, value in plain.items())
+
+
+def test_rebuilding_starts_from_the_mean_of_what_has_no_motion_left() -> None:
+    model, clip = toy_model(_with_flow()).eval(), toy_clip(1)
+    rebuilt = model.rebuild(model.encoder(clip), clip, torch.tensor([[1]]))
+    assert rebuilt.scene_flow is not None
+    assert rebuilt.flow_mean is not None
+    assert rebuilt.scene_flow.norm(dim=1).max() > 0.05  # something is matched in random pictures
+    # The learned part is zero at first.
+    torch.testing.assert_close(rebuilt.volume, rebuilt.flow_mean)
+
+
+def test_where_nothing_moves_the_flow_changes_nothing() -> None:
+    config = _with_flow()
+    still = toy_model(replace(config, flow=FlowConfig(enabled=True, static_prior=1e3))).eval()
+    plain, clip = toy_model(toy_config()).eval(), toy_clip(1)
+    dropped = torch.tensor([[1]])
+    expected = plain.rebuild(plain.encoder(clip), clip, dropped)
+    found = still.rebuild(still.encoder(clip), clip, dropped)
+    assert expected.scene_flow is None
+    assert expected.flow_mean is None
+    assert found.scene_flow is not None
+    assert found.scene_flow.abs().max() < 1e-6
+    torch.testing.assert_close(found.volume, expected.volume, atol=1e-4, rtol=1e-4)
+
+
+def test_a_decoder_that_averages_gives_the_mean_without_motion() -> None:
+    model, clip = toy_model(_with_flow()).eval(), toy_clip(2)
+    model.decoder = MeanFrame()
+    rebuilt = model.rebuild(model.encoder(clip), clip, torch.tensor([[1]]))
+    assert torch.equal(rebuilt.volume, rebuilt.flow_mean)
+
+
+def test_the_rendered_mean_alone_teaches_the_descriptors() -> None:
+    model, clip = toy_model(_with_flow()), toy_clip(0)
+    choices = _choices(model, 1)
+    reconstruction = model(clip, choices)
+    losses = pretraining_losses(reconstruction, choices, clip, RENDERED, BINS, model.encoder.grid)
+    assert {"flow_colour", "flow_distance"} <= set(losses)
+    losses["loss"].backward()
+    assert model.scene_flow is not None
+    gradient = model.scene_flow.describe.weight.grad
+    assert gradient is not None
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() > 0
+
+
+def test_its_losses_are_weighted_sums() -> None:
+    model, clip = toy_model(_with_flow()).eval(), collate([toy_clip(0), toy_clip(1)])
+    choices = _choices(model, 2)
+    reconstruction = model(clip, choices)
+
+    def total(weights: LossWeights) -> float:
+        grid = model.encoder.grid
+        return pretraining_losses(reconstruction, choices, clip, weights, BINS, grid)["loss"].item()
+
+    nothing = LossWeights(0.0, 0.0, 0.0, 0.0, predicted=0.0, depth=0.0)
+    terms = {"flow_static": 2.0, "flow_smoothness": 3.0}
+    alone = [total(replace(nothing, **{name: weight})) for name, weight in terms.items()]
+    assert min(alone) > 0
+    assert total(replace(nothing, **terms)) == pytest.approx(sum(alone), rel=1e-5)
+
+
+def test_one_source_tells_no_flow() -> None:
+    model, clip = toy_model(_with_flow(2)).eval(), toy_clip(0, frames=2)
+    rebuilt = model.rebuild(model.encoder(clip), clip, torch.tensor([[0]]))
+    assert rebuilt.scene_flow is not None
+    assert torch.equal(rebuilt.scene_flow, torch.zeros_like(rebuilt.scene_flow))
