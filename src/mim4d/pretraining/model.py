@@ -25,7 +25,7 @@ from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import VideoEncoder, ego_from_camera
-from mim4d.models.warp import warp_volume
+from mim4d.models.warp import Warp, warp_volume
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
 from mim4d.pretraining.joining import join
 from mim4d.rendering.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
@@ -160,6 +160,7 @@ class MaskedVideoModel(nn.Module):
             clips from which none is dropped).
         scene_flow: Sources to velocities; None takes the sources as they are.
         bounds: The box inside which rays are rendered; None takes that of the encoder's grid.
+        warp: Brings a source's volume into the dropped frame's axes.
     """
 
     def __init__(
@@ -173,6 +174,7 @@ class MaskedVideoModel(nn.Module):
         direct_frames: Literal["all", "dropped"] = "all",
         scene_flow: SceneFlow | None = None,
         bounds: VoxelGrid | None = None,
+        warp: Warp = warp_volume,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -184,6 +186,7 @@ class MaskedVideoModel(nn.Module):
         self.direct_frames = direct_frames
         self.scene_flow = scene_flow
         self.bounds = encoder.grid if bounds is None else bounds
+        self.warp = warp
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
@@ -280,7 +283,7 @@ class MaskedVideoModel(nn.Module):
         ego_from_ref = invert_rigid(clip.ref_from_ego)
         ref_from_target = clip.ref_from_ego[b, dropped].unsqueeze(2)
         source_from_target = compose(ego_from_ref[all_b, frames], ref_from_target)
-        warped, valid = warp_volume(
+        warped, valid = self.warp(
             volumes[all_b, frames].flatten(0, 2),
             source_from_target.flatten(0, 2),
             self.encoder.grid,
