@@ -6,11 +6,12 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help demo test lint format devkit-check clean
+.PHONY: help demo test parity lint format devkit-check clean
 
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
 	@echo "make test    run the tests"
+	@echo "make parity  compare with the golden files, write docs/parity.md"
 	@echo "make lint    ruff, ruff format and mypy, as CI runs them"
 	@echo "make format  let ruff format and fix"
 	@echo "make devkit-check  open an embedded world with the official nuScenes devkit"
@@ -21,6 +22,9 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+parity: $(VENV)/.dev
+	$(BIN)/python -m pytest --parity docs/parity.md
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -8,28 +8,54 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from torch import Tensor
 
+from tests.parity import GoldenFile, Ledger, load_golden
+from tests.parity_page import render_page
+
+GOLDEN = ("MIM4D_GOLDEN", "golden")
+LEDGER = pytest.StashKey[Ledger]()
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@dataclass(frozen=True)
-class GoldenFile:
-    """One golden file: `tensors` by full name, `meta` its string metadata."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--parity",
+        type=Path,
+        metavar="PATH",
+        help="run the comparisons with golden files alone and write their table to PATH",
+    )
 
-    tensors: dict[str, Tensor]
-    meta: dict[str, str]
 
-    def part(self, prefix: str) -> dict[str, Tensor]:
-        """Tensors whose name starts with `prefix.`, with the prefix removed."""
-        head = f"{prefix}."
-        return {k[len(head) :]: v for k, v in self.tensors.items() if k.startswith(head)}
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEDGER] = []
+    if config.getoption("--parity") and _folder(*GOLDEN) is None:
+        raise pytest.UsageError(
+            "--parity: golden files not found; set MIM4D_GOLDEN to their folder"
+        )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--parity"):
+        items[:] = [item for item in items if "golden" in getattr(item, "fixturenames", ())]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    path, folder = session.config.getoption("--parity"), _folder(*GOLDEN)
+    if path is None or folder is None or exitstatus != pytest.ExitCode.OK:
+        return
+    try:
+        page = render_page(session.config.stash[LEDGER], folder)
+    except ValueError as error:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.get_terminal_writer().line(f"\n--parity: {error}", red=True)
+        return
+    from mim4d.files import write_text
+
+    write_text(path, page)
 
 
 def _folder(variable: str, name: str) -> Path | None:
@@ -39,22 +65,19 @@ def _folder(variable: str, name: str) -> Path | None:
 
 @pytest.fixture(scope="session")
 def golden_dir() -> Path:
-    path = _folder("MIM4D_GOLDEN", "golden")
+    path = _folder(*GOLDEN)
     if path is None:
         pytest.skip("golden files not found: set MIM4D_GOLDEN to their folder")
     return path
 
 
 @pytest.fixture
-def golden(golden_dir: Path) -> Callable[[str], GoldenFile]:
-    """Load a golden file by its name without ending."""
-
-    def load(name: str) -> GoldenFile:
-        with safe_open(golden_dir / f"{name}.safetensors", framework="pt") as file:
-            names = list(file.keys())
-            return GoldenFile({k: file.get_tensor(k) for k in names}, file.metadata() or {})
-
-    return load
+def golden(golden_dir: Path, request: pytest.FixtureRequest) -> Callable[[str], GoldenFile]:
+    """Load a golden file by its name without ending; what it is compared with is remembered."""
+    tested = request.path.relative_to(ROOT / "tests")
+    part = str(tested.with_name(tested.stem.removeprefix("test_")))
+    ledger = request.config.stash[LEDGER]
+    return lambda name: load_golden(golden_dir, name, part, ledger)
 
 
 @pytest.fixture(scope="session")
@@ -68,11 +91,3 @@ def real_data() -> Path:
 @pytest.fixture
 def seed() -> torch.Generator:
     return torch.Generator().manual_seed(0)
-
-
-def assert_golden(actual: Tensor, expected: Tensor, tolerance: float = 1e-4) -> None:
-    """Compare as the golden files ask: max |a − b| / max |b|."""
-    assert actual.shape == expected.shape, (tuple(actual.shape), tuple(expected.shape))
-    scale = expected.abs().max().clamp(min=1e-12)
-    difference = ((actual.detach() - expected).abs().max() / scale).item()
-    assert difference <= tolerance, f"relative difference {difference:.2e} > {tolerance:.0e}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from mim4d.official.rules import Naming
-from mim4d.official.translate import Conventions, places_of, values_to_ours
+from mim4d.official.translate import Conventions, places_of, to_official, values_to_ours
 
 # Our prefix of each official one.
 PREFIXES = {
@@ -41,3 +41,12 @@ def our_weights(
     conventions = Conventions(length_unit_m, colours="rgb")
     ours = values_to_ours(whole, places_of(whole, names), conventions)
     return {name.removeprefix(PREFIXES[prefix]): value for name, value in ours.items()}
+
+
+def official_values(
+    ours: Mapping[str, Tensor], prefix: str, names: Naming = ALL_STAGES
+) -> dict[str, Tensor]:
+    """The way back, e.g. of gradients."""
+    whole = {PREFIXES[prefix] + name: value for name, value in ours.items()}
+    official = to_official(whole, names, Conventions(colours="rgb"))
+    return {key.removeprefix(prefix): value for key, value in official.items()}

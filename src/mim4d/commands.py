@@ -19,15 +19,14 @@ from mim4d.options import (
     Check,
     Demo,
     Evaluate,
-    Export,
     Gallery,
-    ImportOfficial,
     Pretrain,
     Render,
     ShowConfig,
     View,
     World,
 )
+from mim4d.options_exchange import Export, ImportOfficial
 
 if TYPE_CHECKING:
     from mim4d.data.splits import SceneChoice

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from mim4d.models.depth_head import AsppDepthHead, AsppDepthNet, DepthBins, DepthHead
-from tests.conftest import GoldenFile, assert_golden
 from tests.official_parts import our_weights
+from tests.parity import GoldenFile
 
 BINS = DepthBins(num=8, first_m=1.0, last_m=15.0)
 
@@ -28,8 +28,8 @@ def test_golden_simple(golden: Callable[[str], GoldenFile]) -> None:
     head.load_state_dict(our_weights(file.part("weights"), ""))
     features, depth_probs = head([file.tensors[f"in.level.{k}"] for k in range(3)])
     for k in range(3):
-        assert_golden(features[k], file.tensors[f"out.feat.{k}"])
-        assert_golden(depth_probs[k], file.tensors[f"out.depth.{k}"])
+        file.check(f"out.feat.{k}", features[k])
+        file.check(f"out.depth.{k}", depth_probs[k])
 
 
 def test_golden_aspp(golden: Callable[[str], GoldenFile]) -> None:
@@ -37,12 +37,12 @@ def test_golden_aspp(golden: Callable[[str], GoldenFile]) -> None:
     net = AsppDepthNet(8, 12, mid_channels=8, aspp_channels=5, norm="batch").eval()
     net.load_state_dict(our_weights(file.part("weights"), "depth_net."))
     logits = net(file.tensors["in.feat"])
-    assert_golden(logits, file.tensors["out.logits"])
+    file.check("out.logits", logits)
     head = DepthHead(8, DepthBins(12, 1.0, 12.0), net)
     nn.init.dirac_(head.projection.weight)
     nn.init.zeros_(head.projection.bias)
     _, (depth_probs,) = head([file.tensors["in.feat"]])
-    assert_golden(depth_probs, file.tensors["out.depth"])
+    file.check("out.depth", depth_probs)
 
 
 HEADS: list[Callable[[], DepthHead]] = [

@@ -10,7 +10,6 @@ from mim4d.geometry.rigid import (
 )
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lift import VoxelLookup, lift, project_voxels
-from tests.conftest import assert_golden
 from tests.models import lift_cases
 from tests.reference.lift import lift_loops
 
@@ -178,15 +177,16 @@ def test_golden_view_transform(golden, name):
     b, n, t = inputs["lidar2img"].shape[:3]
     lidar2img = rearrange(inputs["lidar2img"], "b n t i j -> (b t) n i j")
     mask = to_our_order(out["mask"])
-    reference = to_our_order(out["reference_voxel_cam"])
     # `lidar2img` stands for the pose of a camera whose z is depth.
     identity = torch.eye(3).expand(b * t, n, 3, 3)
     sizes = torch.tensor([64, 96]).expand(b * t, n, 2)
     lookup = project_voxels(
         golden_corners(), lidar2img, identity, sizes, (64, 96), 0.0, 16.0, 8, maps_span="centres"
     )
-    assert torch.equal(lookup.visible, mask)
-    assert_golden(lookup.uvd_unit[mask], reference[mask])
+    file.check("out.mask", lookup.visible, 0.0, like=to_our_order)
+    file.check(
+        "out.reference_voxel_cam", lookup.uvd_unit[mask], like=lambda v: to_our_order(v)[mask]
+    )
     leaves = {k: inputs[k].clone().requires_grad_() for k in inputs if k != "lidar2img"}
     volume = torch.zeros(())
     for level in range(4):
@@ -194,7 +194,7 @@ def test_golden_view_transform(golden, name):
         depth = rearrange(leaves[f"depth.{level}"], "(b n t) d h w -> (b t) n d h w", b=b, t=t)
         volume = volume + lift(features, depth, lookup)
     volume = rearrange(volume, "(b t) c (z y x) -> b t c z y x", b=b, z=4, y=16)
-    assert_golden(volume, out["volume"])
+    file.check("out.volume", volume)
 
     convs = nn.Sequential()
     if name == "view_trans_finetune":
@@ -207,14 +207,14 @@ def test_golden_view_transform(golden, name):
         weights = file.part("weights")
         convs.load_state_dict({k.removeprefix("conv_layer."): v for k, v in weights.items()})
         volume = convs.eval()(volume.sum(dim=1)).unsqueeze(1)
-    assert_golden(volume, out["out"])
+    file.check("out.out", volume)
     loss = volume.square().sum()
-    assert_golden(loss, out["loss"])
+    file.check("out.loss", loss)
     loss.backward()
     for key, leaf in leaves.items():
-        assert_golden(leaf.grad, out[f"grad.in.{key}"])
+        file.check(f"out.grad.in.{key}", leaf.grad)
     for key, weight in convs.named_parameters():
-        assert_golden(weight.grad, out[f"grad.weights.conv_layer.{key}"])
+        file.check(f"out.grad.weights.conv_layer.{key}", weight.grad)
 
 
 @pytest.mark.parametrize("maps_span", ["faces", "centres"])

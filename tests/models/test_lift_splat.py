@@ -7,12 +7,13 @@ import torch
 from einops import rearrange
 from torch import nn
 
+from mim4d.geometry.camera import project
+from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
 from mim4d.models.lift_splat import containing_voxels, frustum_points, lift_by_splat, splat
 from mim4d.models.lifting import LiftGeometry
-from tests.conftest import assert_golden
 from tests.models.lift_cases import random_maps, rig
 from tests.reference.lift_splat import splat_loops, truncated_voxels
 
@@ -118,7 +119,11 @@ def test_golden_voxel_pool(golden, name):
     geometry, points = golden_points(file)
     grid = geometry.grid
     voxels = truncated_voxels(points, grid)
-    assert torch.equal(voxels, golden_indices(file, grid))
+    inside = rearrange(
+        voxels >= 0, "(b t) n d h w -> b n t d h w", t=file.tensors["out.mask"].shape[2]
+    )
+    file.check("out.mask", inside, 0.0)
+    file.check("out.voxel_coords", voxels, 0.0, like=lambda _: golden_indices(file, grid))
     # Where nothing is pulled in from outside, our index is the file's.
     ours = containing_voxels(points, grid)
     outside = ~grid.contains(points)
@@ -142,14 +147,50 @@ def test_golden_voxel_pool(golden, name):
         weights = file.part("weights")
         conv.load_state_dict({k.removeprefix("conv_layer.0."): v for k, v in weights.items()})
         volume = conv(volume.sum(dim=1)).unsqueeze(1)
-    assert_golden(volume, file.tensors["out.out"])
+    file.check("out.out", volume)
     loss = volume.square().sum()
-    assert_golden(loss, file.tensors["out.loss"])
+    file.check("out.loss", loss)
     loss.backward()
-    assert_golden(features.grad, file.tensors["out.grad.in.feat"])
-    assert_golden(depth_probs.grad, file.tensors["out.grad.in.depth"])
+    file.check("out.grad.in.feat", features.grad)
+    file.check("out.grad.in.depth", depth_probs.grad)
     for key, weight in conv.named_parameters():
-        assert_golden(weight.grad, file.tensors[f"out.grad.weights.conv_layer.0.{key}"])
+        file.check(f"out.grad.weights.conv_layer.0.{key}", weight.grad)
+
+
+@pytest.mark.parametrize("name", ["voxel_pool_pretrain", "voxel_pool_finetune"])
+def test_golden_depth_targets(golden, name):
+    """The nearest LiDAR point in every pixel, and the depth bin of the nearest in every cell.
+
+    A released pixel reaches half a pixel to all sides of its number, ours from its number on.
+    """
+    file = golden(name)
+    config = json.loads(file.meta["config"])
+    geometry, _ = golden_points(file)
+    cameras, frames = file.tensors["in.lidar2img"].shape[1:3]
+    points = file.tensors["in.points"].repeat_interleave(frames, dim=0)
+    usable = points[..., :2].norm(dim=-1) > config["loss_cfg"]["close_radius"]
+    seen = transform_points(torch.linalg.inv(geometry.ego_from_camera), points[:, None]).flatten(
+        0, 1
+    )
+    to_corners = torch.tensor([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]]).expand(len(seen), 3, 3)
+    extent = torch.tensor(geometry.padded_hw, dtype=torch.float32).expand(len(seen), 2)
+    # Points on the outermost half pixels and on padding are not used there.
+    height, width = config["pad_before"]
+    pixels, _ = project(torch.eye(3), seen)
+    inside = (pixels > 0) & (pixels < torch.tensor([width - 1, height - 1]))
+    usable = usable.repeat_interleave(cameras, dim=0) & inside.all(dim=-1)
+
+    def stored(values):  # (b t n) → (b n t)
+        return rearrange(values, "(b t n) ... -> b (n t) ...", t=frames, n=cameras)
+
+    depth, _, _ = nearest_points(seen, usable, to_corners, extent, geometry.padded_hw)
+    file.check("out.depth_target_map", stored(depth))
+    depth, _, found = nearest_points(seen, usable, to_corners, extent, (4, 6))
+    bins = geometry.bins
+    index = ((depth - bins.first_m) / bins.step_m).floor().long()
+    one_hot = torch.nn.functional.one_hot(index.clamp(0, bins.num - 1), bins.num).float()
+    one_hot *= (found & (index >= 0) & (index < bins.num)).unsqueeze(-1)
+    file.check("out.depth_target_bins", stored(one_hot).flatten(0, -2))
 
 
 def test_points_move_with_the_camera(seed):

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from mim4d.models.neck import FeaturePyramid
 from mim4d.official.rules import Naming
-from tests.conftest import GoldenFile, assert_golden
 from tests.official_parts import our_names
+from tests.parity import GoldenFile
 
 
 def load(file: GoldenFile) -> tuple[FeaturePyramid, dict[str, str]]:
@@ -29,23 +29,23 @@ def test_golden_fpn(golden: Callable[[str], GoldenFile]) -> None:
     levels = neck(list(inputs.values()))
     assert len(levels) == 4
     for k, level in enumerate(levels):
-        assert_golden(level, file.tensors[f"out.level.{k}"])
+        file.check(f"out.level.{k}", level)
     loss = torch.stack([level.square().sum() for level in levels]).sum()
-    assert_golden(loss, file.tensors["out.loss"])
+    file.check("out.loss", loss)
     loss.backward()
     for key, parameter in neck.named_parameters():
         official = next(o for o, ours in names.items() if ours == key)
         assert parameter.grad is not None
-        assert_golden(parameter.grad, file.tensors[f"out.grad.weights.{official}"])
+        file.check(f"out.grad.weights.{official}", parameter.grad)
     for k, feature in inputs.items():
         assert feature.grad is not None
-        assert_golden(feature.grad, file.tensors[f"out.grad.in.feat.{k}"])
+        file.check(f"out.grad.in.feat.{k}", feature.grad)
 
 
 def test_golden_single_level(golden: Callable[[str], GoldenFile]) -> None:
     file = golden("custom_fpn")
     (level,) = load(file)[0]([file.tensors["in.feat"]])
-    assert_golden(level, file.tensors["out.level.0"])
+    file.check("out.level.0", level)
 
 
 def features(seed: torch.Generator, m: int = 2) -> list[Tensor]:

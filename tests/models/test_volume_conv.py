@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mim4d.models.volume_conv import VolumeConv, conv3d_by_layers, conv3d_same
-from tests.conftest import GoldenFile, assert_golden
 from tests.official_parts import our_weights
+from tests.parity import GoldenFile
 
 
 def test_golden(golden: Callable[[str], GoldenFile]) -> None:
@@ -17,18 +17,18 @@ def test_golden(golden: Callable[[str], GoldenFile]) -> None:
     weights = our_weights(file.part("weights"), "render_conv.")
     module.load_state_dict(weights)
     volume = file.tensors["in.volume"]
-    assert_golden(module.eval()(volume), file.tensors["out.eval"])
-    assert_golden(module.train()(volume), file.tensors["out.train"])
+    file.check("out.eval", module.eval()(volume))
+    file.check("out.train", module.train()(volume))
     norm = module.norm
     assert isinstance(norm, torch.nn.BatchNorm3d)
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    assert_golden(norm.running_mean, file.tensors["out.train.running_mean"])
-    assert_golden(norm.running_var, file.tensors["out.train.running_var"])
+    file.check("out.train.running_mean", norm.running_mean)
+    file.check("out.train.running_var", norm.running_var)
     # The golden volumes are a batch of two; each alone takes the other formulation.
     module.load_state_dict(weights)
     alone = torch.cat([module.eval()(volume[k : k + 1]) for k in range(2)])
-    assert_golden(alone, file.tensors["out.eval"])
+    file.check("out.eval", alone)
 
 
 def convolution(seed: torch.Generator, m: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mim4d.geometry.rigid import (
+    compose,
     invert_rigid,
     rigid_from_rotation_translation,
     rotation_from_yaw,
@@ -11,7 +12,6 @@ from mim4d.geometry.rigid import (
 )
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.warp import sample_volume, warp_volume
-from tests.conftest import assert_golden
 from tests.reference.warp import warp_in_index_units, warp_loops
 
 GRID = VoxelGrid((-12.0, -8.0, -2.0), (12.0, 8.0, 4.0), (24, 20, 6))
@@ -178,6 +178,10 @@ def test_golden_shift_feature(golden, pair):
     # That file puts voxel i at pc_min + i·size, in the LiDAR's axes: centres from −8 to 7 m.
     grid = VoxelGrid.from_centres((-8.0, -8.0, -5.0), (7.0, 7.0, 1.4), (16, 16, 5))
     source_from_target = out[f"transform.{pair}"]
+    target, source = (int(word[-1]) for word in pair.split("_"))
+    global_from_lidar = compose(file.tensors["in.ego2global"], file.tensors["in.lidar2ego"])
+    ours = compose(invert_rigid(global_from_lidar[source]), global_from_lidar[target])
+    file.check(f"out.transform.{pair}", ours)
     warped, _ = warp_volume(volume, source_from_target[None], grid)
-    assert_golden(warped, out[f"metric.{pair}"])
-    assert_golden(warp_in_index_units(volume, source_from_target), out[f"reference.{pair}"])
+    file.check(f"out.metric.{pair}", warped)
+    file.check(f"out.reference.{pair}", warp_in_index_units(volume, source_from_target))

@@ -8,8 +8,9 @@ import torch
 from mim4d.config import MaskConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.models.depth_head import DepthBins
-from mim4d.pretraining.model import MaskedVideoModel, StepChoices
+from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
+from mim4d.pretraining.step import StepChoices
 from tests.toy import toy_clip, toy_config, toy_model
 
 WEIGHTS = LossWeights(

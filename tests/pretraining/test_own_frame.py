@@ -7,7 +7,7 @@ import torch
 from mim4d.data.clip import Clip
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
-from mim4d.pretraining.model import StepChoices
+from mim4d.pretraining.step import StepChoices
 from tests.toy import toy_clip, toy_config, toy_model
 
 

@@ -106,3 +106,17 @@ def mixed_frame_directions(pixels: Tensor, key_from_pixel: Tensor, origins_sweep
     homogeneous = torch.cat([pixels, torch.ones_like(pixels)], dim=-1)
     points_key = (homogeneous @ key_from_pixel.transpose(-1, -2))[..., :3]
     return F.normalize(points_key - origins_sweep, dim=-1)
+
+
+def box_with_added_step(
+    origins: Tensor, directions: Tensor, grid: VoxelGrid, near_min_m: float
+) -> tuple[Tensor, Tensor]:
+    """DEFECT of the released code: 1e-6 is added to directions before dividing by them.
+
+    Near and far (r) of rays (r 3) in the grid's own axes, metres.
+    """
+    faces = torch.tensor([grid.lower_m, grid.upper_m])
+    at_faces = (faces[:, None] - origins) / (directions + 1e-6)
+    near = at_faces.amin(dim=0).amax(dim=-1).clamp(min=near_min_m)
+    far = at_faces.amax(dim=0).amin(dim=-1)
+    return near, far

@@ -6,15 +6,25 @@ from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.sdf_field import SdfField
-from tests.conftest import GoldenFile
-from tests.official_parts import our_weights
+from tests.official_parts import official_values, our_weights
+from tests.parity import GoldenFile
+
+FIELD = "pts_bbox_head.render_model.field."
 
 
 def official_to_ours(official: dict[str, Tensor], length_unit_m: float) -> dict[str, Tensor]:
     """Names and values of an official field's weights (or their gradients, unit 1)."""
     density = "laplace_density."
     alive = {key: value for key, value in official.items() if not key.startswith(density)}
-    return our_weights(alive, "pts_bbox_head.render_model.field.", length_unit_m=length_unit_m)
+    return our_weights(alive, FIELD, length_unit_m=length_unit_m)
+
+
+def check_gradients(file: GoldenFile, field: SdfField, prefix: str) -> None:
+    """Every stored gradient of a field's weights, under the official names."""
+    gradients = {name: parameter.grad for name, parameter in field.named_parameters()}
+    official = official_values(gradients, FIELD)
+    for name in file.part(prefix):
+        file.check(f"{prefix}.{name}", official[name])
 
 
 def grids(config: dict) -> tuple[VoxelGrid, VoxelGrid]:

@@ -10,7 +10,6 @@ from mim4d.rendering.sampling import (
     section_weights,
     uniform_edges,
 )
-from tests.conftest import assert_golden
 from tests.reference.rendering import inverse_cdf_by_loop
 from tests.rendering.golden_field import config_of, golden_field
 
@@ -91,14 +90,30 @@ def check_golden_sampler(file, steps: int) -> None:
         jitter = None
         if mode == "train":
             jitter = [t[f"in.jitter.{k}"].T for k in range(steps + 1)]
-        first = uniform_edges(near, far, config["num_samples"], jitter[0] if jitter else None)
-        weights = renderer.importance_weights(volume, rays, first, 0)
-        if steps == 1:
-            assert_golden(weights[0, ..., None], t[f"out.{mode}.init_weights"])
+        draws = jitter or [None] * (steps + 1)
+        posts = uniform_edges(near, far, config["num_samples"], draws[0])
+
+        def points(distances):
+            along = rays.directions[0, :, None] * distances[0, ..., None]
+            return (rays.origins[0, :, None] + along) / unit
+
+        file.check(f"out.{mode}.init_points", points(posts[..., :-1]))
+        added = []
+        for step in range(steps):
+            weights = renderer.importance_weights(volume, rays, posts, step)
+            if step == 0:
+                file.check(f"out.{mode}.init_weights", weights[0, ..., None])
+            count = config["num_samples_importance"] // steps
+            shares = quantiles(count + 1, draws[step + 1], weights)[..., :count]
+            added.append(invert_cdf(posts, weights, shares))
+            posts = importance_edges(posts, weights, count, draws[step + 1], "start")
+        file.check(f"out.{mode}.new_points", points(torch.cat(added, dim=-1)))
         edges = renderer.sample_edges(volume, rays, jitter)
-        assert_golden(edges[0, :, :-1, None] / unit, t[f"out.{mode}.starts"])
-        assert_golden(edges[0, :, 1:, None] / unit, t[f"out.{mode}.ends"])
-        assert_golden(edges[0].diff(dim=-1)[..., None] / unit, t[f"out.{mode}.deltas"])
+        spacing = (edges[..., :-1] - near[..., None]) / (far - near)[..., None]
+        file.check(f"out.{mode}.spacing_starts", spacing[0, ..., None])
+        file.check(f"out.{mode}.starts", edges[0, :, :-1, None] / unit)
+        file.check(f"out.{mode}.ends", edges[0, :, 1:, None] / unit)
+        file.check(f"out.{mode}.deltas", edges[0].diff(dim=-1)[..., None] / unit)
 
 
 def test_golden_sampler(golden):

@@ -6,9 +6,9 @@ from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 from mim4d.rendering.decoders import _softplus
 from mim4d.rendering.neus import alpha_from_sdf
 from mim4d.rendering.sdf_field import SdfField
-from tests.conftest import assert_golden
+from mim4d.rendering.volume_lookup import lookup
 from tests.reference.rendering import field_by_double_backward
-from tests.rendering.golden_field import config_of, golden_field, official_to_ours
+from tests.rendering.golden_field import check_gradients, config_of, golden_field
 
 GRID = VoxelGrid((-8.0, -8.0, -2.0), (8.0, 8.0, 4.0), (8, 8, 4))
 
@@ -107,26 +107,28 @@ def test_golden_field(golden):
     starts, ends = (t[f"in.{k}"][None, ..., 0] * unit for k in ("starts", "ends"))
     points = origins[:, :, None] + directions[:, :, None] * starts[..., None]
     out = field(volume, points, directions)
-    assert_golden(points[0] / unit, t["out.points"])
-    assert_golden(out.sdf[0, ..., None] / unit, t["out.sdf"])
-    assert_golden(out.sdf_gradient[0], t["out.gradients"])
-    assert_golden(out.colours[0], t["out.rgb"])
-    assert_golden(field.sharpness[None] * unit, t["out.inv_s"])
+    file.check("out.points", points[0] / unit)
+    features = lookup(volume, points.flatten(1, 2), field.grid)
+    file.check("out.point_features", features[0].unflatten(0, points.shape[1:3]))
+    outputs = field.sdf_decoder(points.flatten(0, 2) / unit, features.flatten(0, 1))
+    file.check("out.geo_features", outputs[:, 1:].unflatten(0, points.shape[1:3]))
+    file.check("out.sdf", out.sdf[0, ..., None] / unit)
+    file.check("out.gradients", out.sdf_gradient[0])
+    file.check("out.rgb", out.colours[0])
+    file.check("out.inv_s", field.sharpness[None] * unit)
     rest = (directions, ends - starts, field.sharpness)
     annealed = alpha_from_sdf(out.sdf, out.sdf_gradient, *rest, cos_anneal=0.3, epsilon=1e-5)
-    assert_golden(annealed[0, ..., None], t["out.alphas_cos_anneal_0p3"])
+    file.check("out.alphas_cos_anneal_0p3", annealed[0, ..., None])
     alpha = alpha_from_sdf(out.sdf, out.sdf_gradient, *rest, epsilon=1e-5)
-    assert_golden(alpha[0, ..., None], t["out.alphas"])
+    file.check("out.alphas", alpha[0, ..., None])
     eikonal = (out.sdf_gradient.norm(dim=-1) - 1).square().mean()
 
-    assert_golden(eikonal, t["out.eikonal"])
+    file.check("out.eikonal", eikonal)
     loss = (out.colours[0] * t["in.cot_rgb"]).sum() + (alpha[0] * t["in.cot_alpha"][..., 0]).sum()
     (loss + eikonal).backward()
-    assert_golden(loss + eikonal, t["out.loss"])
-    expected = official_to_ours(file.part("out.grad.weights"), 1.0)
-    for name, parameter in field.named_parameters():
-        assert_golden(parameter.grad, expected[name])
-    assert_golden(volume.grad[0], t["out.grad.in.feature_volume"])
+    file.check("out.loss", loss + eikonal)
+    check_gradients(file, field, "out.grad.weights")
+    file.check("out.grad.in.feature_volume", volume.grad[0])
 
 
 def test_a_turned_grid_is_the_same_field_in_its_own_axes(seed):

@@ -6,6 +6,8 @@ metres go in, voxel coordinates are derived from the grid, so motion and grid ca
 (the released code of MIM4D, arXiv 2403.08760, multiplies voxel indices by the metric matrix).
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -16,6 +18,9 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 
 # Rounding of a 4×4 float32 transform, in voxels: within it a position counts as on the hull.
 _TOLERANCE_VOXELS = 1e-4
+
+Warp = Callable[[Tensor, Tensor, VoxelGrid], tuple[Tensor, Tensor]]
+"""The signature of `warp_volume`."""
 
 
 def warp_volume(

@@ -6,8 +6,8 @@ random arrives as `StepChoices`, so that a step can be repeated exactly.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Literal, TypeVar
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from einops import rearrange, repeat
@@ -25,112 +25,13 @@ from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import EncodedClip, VideoEncoder, ego_from_camera
-from mim4d.models.warp import warp_volume
+from mim4d.models.warp import Warp, warp_volume
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
 from mim4d.pretraining.joining import join
+from mim4d.pretraining.step import Rebuilt, Reconstruction, Sources, StepChoices, take
 from mim4d.rendering.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
-
-Record = TypeVar("Record", Rays, RayTargets)
-
-
-@dataclass(frozen=True)
-class StepChoices:
-    """Every random choice of one step. Rays are those of each frame, in its own ego axes.
-
-    Attributes:
-        visible: Patches the encoder may see.
-        dropped: The frames of each clip that are dropped and rebuilt; none (`k` = 0) where clips
-            have one frame.
-        rays: Rays of all frames; the leading axis is (b t).
-        targets: What the cameras and the LiDAR say about them.
-        cell_depths: Depth of the nearest LiDAR point in each cell of the encoder's finest map.
-        valid_cells: Cells into which a point falls.
-        cell_ground_depths: Depth at which the ray of each cell's centre meets the plane z = 0 of
-            the frame's ego axes; infinite where it does not.
-        direct_jitter: Sample positions of the direct renderings, uniform in [0, 1).
-        predicted_jitter: The same for the rebuilt frames.
-    """
-
-    visible: Bool[Tensor, "b t n hp wp"]
-    dropped: Int[Tensor, "b k"]
-    rays: Rays
-    targets: RayTargets
-    cell_depths: Float[Tensor, "b t n hf wf"]
-    valid_cells: Bool[Tensor, "b t n hf wf"]
-    cell_ground_depths: Float[Tensor, "b t n hf wf"]
-    direct_jitter: list[Float[Tensor, "b*t r"]]
-    predicted_jitter: list[Float[Tensor, "b*k r"]]
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """What one forward pass gives.
-
-    Attributes:
-        direct: Renderings of frames' own volumes; the leading axis joins clips and frames.
-        direct_frames: The frames of each clip that they are of: every one, or the dropped ones.
-        direct_rays: Their rays.
-        direct_targets: Truth of these rays.
-        predicted: Renderings of the rebuilt frames; the leading axis is (b k). None without any.
-        predicted_rays: The rebuilt frames' rays, in the same order.
-        predicted_targets: Truth of these rays.
-        depth_probs: The encoder's depth distributions, at its finest level.
-        flow_mean: Renderings of the mean of the dropped frames' sources with motion removed, along
-            the rebuilt frames' rays; None without a flow.
-        scene_flow: Velocities, m/s along the dropped frames' ego axes, in the same order as what is
-            rebuilt; None without a flow.
-    """
-
-    direct: Rendering
-    direct_frames: Int[Tensor, "b f"]
-    direct_rays: Rays
-    direct_targets: RayTargets
-    predicted: Rendering | None
-    predicted_rays: Rays
-    predicted_targets: RayTargets
-    depth_probs: Float[Tensor, "b t n d hf wf"]
-    flow_mean: Rendering | None = None
-    scene_flow: Float[Tensor, "m 3 z y x"] | None = None
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What a dropped frame is rebuilt from, clips and dropped frames joined: m = (b k).
-
-    Attributes:
-        warped: Other frames' volumes on its voxels, in its ego axes: ego motion is removed.
-        valid: Voxels where they have a value.
-        dt_s: Their time minus its time, seconds.
-        present: Which of them exist.
-    """
-
-    warped: Float[Tensor, "m s c z y x"]
-    valid: Bool[Tensor, "m s z y x"]
-    dt_s: Float[Tensor, "m s"]
-    present: Bool[Tensor, "m s"]
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """Dropped frames rebuilt from others, clips and dropped frames joined: m = (b k).
-
-    Attributes:
-        volume: In the frame's ego axes.
-        scene_flow: Velocity of what each voxel holds, m/s along the frame's ego axes, ego motion
-            removed; None without a flow.
-        flow_mean: Mean of the sources with that motion removed; None without a flow.
-    """
-
-    volume: Float[Tensor, "m c z y x"]
-    scene_flow: Float[Tensor, "m 3 z y x"] | None = None
-    flow_mean: Float[Tensor, "m c z y x"] | None = None
-
-
-def take(record: Record, index: Int[Tensor, " m"]) -> Record:
-    """The given entries of a record of tensors along its leading axis."""
-    return type(record)(**{f.name: getattr(record, f.name)[index] for f in fields(record)})
 
 
 def frame_points_ego(clip: Clip) -> Float[Tensor, "m p 3"]:
@@ -160,6 +61,7 @@ class MaskedVideoModel(nn.Module):
             clips from which none is dropped).
         scene_flow: Sources to velocities; None takes the sources as they are.
         bounds: The box inside which rays are rendered; None takes that of the encoder's grid.
+        warp: Brings a source's volume into the dropped frame's axes.
     """
 
     def __init__(
@@ -173,6 +75,7 @@ class MaskedVideoModel(nn.Module):
         direct_frames: Literal["all", "dropped"] = "all",
         scene_flow: SceneFlow | None = None,
         bounds: VoxelGrid | None = None,
+        warp: Warp = warp_volume,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -184,6 +87,7 @@ class MaskedVideoModel(nn.Module):
         self.direct_frames = direct_frames
         self.scene_flow = scene_flow
         self.bounds = encoder.grid if bounds is None else bounds
+        self.warp = warp
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
@@ -279,7 +183,7 @@ class MaskedVideoModel(nn.Module):
         ego_from_ref = invert_rigid(clip.ref_from_ego)
         ref_from_target = clip.ref_from_ego[b, dropped].unsqueeze(2)
         source_from_target = compose(ego_from_ref[all_b, frames], ref_from_target)
-        warped, valid = warp_volume(
+        warped, valid = self.warp(
             volumes[all_b, frames].flatten(0, 2),
             source_from_target.flatten(0, 2),
             self.encoder.grid,

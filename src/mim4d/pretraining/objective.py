@@ -27,7 +27,6 @@ from mim4d.pretraining.losses import (
     eikonal,
     obstacle_weights,
 )
-from mim4d.pretraining.model import Reconstruction, StepChoices
 from mim4d.pretraining.photometric_sources import clip_views
 from mim4d.pretraining.photometric_terms import (
     PhotometricOptions,
@@ -39,6 +38,7 @@ from mim4d.pretraining.photometric_terms import (
     swept_cell_cost,
     swept_ray_terms,
 )
+from mim4d.pretraining.step import Reconstruction, StepChoices
 from mim4d.rendering.rays import Rays, RayTargets, distance_to_ground
 from mim4d.rendering.renderer import Rendering
 

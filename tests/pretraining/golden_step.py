@@ -1,0 +1,266 @@
+"""One whole training step of a golden file, as a clip, choices and our model.
+
+The files count frames newest first and cameras outside frames; a clip counts oldest first, frames
+outside cameras. Their volumes lie in each frame's LiDAR axes. Ours do, too (`ego_from_grid` is the
+LiDAR's pose in the car), while poses, rays and points are in ego axes as in every clip of ours.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mim4d.build import build_model, build_video_encoder
+from mim4d.data.clip import Clip
+from mim4d.geometry.rigid import apply_linear, compose, invert_rigid, transform_points
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.models.lift_splat import frustum_points, splat
+from mim4d.models.video_encoder import VideoEncoder
+from mim4d.official.describe import Metres
+from mim4d.official.layout import OfficialLayout
+from mim4d.official.model import import_state
+from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.pretraining.step import StepChoices
+from mim4d.rendering.ray_choice import build_rays
+from mim4d.rendering.rays import Rays, RayTargets
+from tests.parity import GoldenFile
+from tests.reference.lift_splat import truncated_voxels
+from tests.reference.rendering import box_with_added_step, mixed_frame_directions
+from tests.reference.warp import warp_in_index_units
+from tests.rendering.golden_rays import MEAN, STD, golden_choice, levels
+
+HW = (64, 96)
+NEAR_M = 0.5
+HALF_WIDTH_M = 8.0
+
+
+def config_of(file: GoldenFile) -> dict:
+    return json.loads(file.meta["config"])
+
+
+def to_frames(images: Tensor) -> Tensor:
+    """(cameras frames), newest first → frames cameras, oldest first."""
+    return images.unflatten(0, (6, -1)).transpose(0, 1).flip(0)
+
+
+def lidar_pose(file: GoldenFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Origin (metres) and roll, pitch, yaw (degrees) of the LiDAR in the car."""
+    pose = file.tensors["in.lidar2ego"][0].double()
+    r = pose[:3, :3]
+    angles = (
+        torch.atan2(r[2, 1], r[2, 2]),
+        -torch.asin(r[2, 0]),
+        torch.atan2(r[1, 0], r[0, 0]),
+    )
+    return tuple(pose[:3, 3].tolist()), tuple(math.degrees(a) for a in angles)
+
+
+def golden_metres(file: GoldenFile, in_ego_axes: bool) -> Callable[[OfficialLayout], Metres]:
+    first_m, last_m = (config_of(file)["view_trans"]["frustum_range"][i] for i in (2, 5))
+
+    def metres(layout: OfficialLayout) -> Metres:
+        if layout.depth_head == "aspp":  # bins begin where the range does
+            last = first_m + (last_m - first_m) * (layout.num_bins - 1) / layout.num_bins
+        else:
+            last = last_m
+        origin, rotation = lidar_pose(file) if in_ego_axes else ((0.0,) * 3, (0.0,) * 3)
+        return Metres(HALF_WIDTH_M, (-5.0, 3.0), first_m, last, HW, origin, rotation)
+
+    return metres
+
+
+def golden_clip(file: GoldenFile, in_ego_axes: bool = True) -> Clip:
+    """The file's images and poses. What pads an image is picture to the released lifting."""
+    t = {k: v.double() for k, v in file.part("in").items() if "2" in k}
+    global_from_ego = t["ego2global"] @ (torch.eye(4).double() if in_ego_axes else t["lidar2ego"])
+    ego_from_lidar = (
+        t["lidar2ego"] if in_ego_axes else torch.eye(4).double().expand_as(t["lidar2ego"])
+    )
+    images = to_frames(levels(file.tensors["in.img"][0]))
+    frames = len(images)
+    ref_from_ego = (global_from_ego[0].inverse() @ global_from_ego)[:frames]
+    lidar_from_camera = t["lidar2cam"].inverse().transpose(0, 1)[:frames]
+    ref_from_camera = (ref_from_ego @ ego_from_lidar[:frames])[:, None] @ lidar_from_camera
+    intrinsics = t["lidar2img"].transpose(0, 1)[:frames] @ lidar_from_camera
+    times = torch.arange(1 - frames, 1) / 12.0
+    none = torch.zeros(1, frames, 0, dtype=torch.bool)
+    return Clip(
+        images=images[None],
+        image_sizes=torch.tensor(HW).expand(1, frames, 6, 2),
+        image_present=torch.ones(1, frames, 6, dtype=torch.bool),
+        intrinsics=intrinsics[..., :3, :3].flip(0).float()[None],
+        ref_from_camera=ref_from_camera.flip(0).float()[None],
+        image_times_s=times[None, :, None].expand(1, frames, 6),
+        ref_from_ego=ref_from_ego.flip(0).float()[None],
+        frame_times_s=times[None],
+        frame_present=torch.ones(1, frames, dtype=torch.bool),
+        key=frames - 1,
+        points_ref=torch.zeros(1, frames, 0, 3),
+        valid_points=none,
+        boxes_ref=torch.zeros(1, frames, 0, 9),
+        valid_boxes=none,
+        valid_velocities=none,
+        box_classes=none.long(),
+        camera_names=tuple(f"CAM_{i}" for i in range(6)),
+        scene_names=("golden",),
+        key_tokens=("0" * 32,),
+    )
+
+
+def released_warp(volume: Tensor, source_from_target: Tensor, grid: VoxelGrid):
+    """DEFECT: the matrix between the LiDARs' axes, metres, multiplies voxel indices."""
+    ego_from_box = torch.tensor(grid.ego_from_box)
+    matrices = compose(compose(invert_rigid(ego_from_box), source_from_target), ego_from_box)
+    pairs = zip(volume, matrices, strict=True)
+    warped = torch.cat([warp_in_index_units(one[None], matrix) for one, matrix in pairs])
+    return warped, torch.ones_like(warped[:, 0], dtype=torch.bool)
+
+
+def released_splat(features, depth_probs, geometry, normalise="sum"):
+    """DEFECT: voxel indices are truncated towards zero."""
+    points, _ = frustum_points(geometry, tuple(features[0].shape[-2:]), "corner")
+    points_box = transform_points(geometry.grid.box_from_ego, points.reshape(-1, 3))
+    grid = replace(geometry.grid, ego_from_box=tuple(map(tuple, torch.eye(4).tolist())))
+    voxels = truncated_voxels(points_box.reshape(points.shape), grid)
+    return splat(features[0], depth_probs[0], voxels, geometry.grid, normalise)
+
+
+def golden_model(file: GoldenFile, in_ego_axes: bool = True) -> MaskedVideoModel:
+    """The model of the file's official weights, with its sizes and the released defects."""
+    imported = import_state(file.part("weights"), metres_of=golden_metres(file, in_ego_axes))
+    sampler = config_of(file)["pts_bbox_head"]["render_ssl_cfg"]["sampler_cfg"]
+    config = replace(
+        imported.config,
+        encoder=replace(imported.config.encoder, drop_path_rate=0.0),
+        render=replace(
+            imported.config.render,
+            num_samples=sampler["num_samples"],
+            num_importance=sampler["num_samples_importance"],
+            direct_frames="dropped",
+        ),
+    )
+    model = build_model(config)
+    model.load_state_dict(imported.weights)
+    model.warp = released_warp
+    if config.lift.method == "splat":
+        model.encoder.lifting = released_splat
+    feed_exact_images(model.encoder, file)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return model.train()
+
+
+def golden_encoder(file: GoldenFile) -> VideoEncoder:
+    """The image part of the file's detector, in evaluation."""
+    imported = import_state(file.part("weights"), metres_of=golden_metres(file, True))
+    grid = replace(imported.config.grid, shape_xyz=(16, 16, 5))
+    config = replace(imported.config, grid=grid)
+    encoder = build_video_encoder(config)
+    encoder.load_state_dict(
+        {name.removeprefix("encoder."): value for name, value in imported.weights.items()}
+    )
+    if config.lift.method == "splat":
+        encoder.lifting = released_splat
+    feed_exact_images(encoder, file)
+    return encoder.eval()
+
+
+def feed_exact_images(encoder: VideoEncoder, file: GoldenFile) -> None:
+    """Padding is zero in the files after normalisation, which no level of an image is: what our
+    encoder's own normalisation would give is handed to it, to the last bit."""
+    images = to_frames(file.tensors["in.img"][0]).flatten(0, 1)
+    net = encoder.image_encoder
+    torch.testing.assert_close(net.mean.flatten() * 255, MEAN)
+    torch.testing.assert_close(net.std.flatten() * 255, STD)
+    net.mean.zero_()
+    net.std.fill_(1)
+    net.register_forward_pre_hook(lambda _, given: (images, *given[1:]))
+
+
+@dataclass(frozen=True)
+class GoldenRays:
+    """Rays of one stored frame with the released directions, and what they should see."""
+
+    rays: Rays
+    targets: RayTargets
+
+
+def golden_rays(
+    file: GoldenFile, clip: Clip, bounds: VoxelGrid, frame: int, prefix: str, nearest_m: float
+) -> GoldenRays:
+    """Rays of a frame (counted newest first), in its ego axes.
+
+    DEFECT in those through random pixels of frames that are not the key: see
+    `mixed_frame_directions`.
+    """
+    t, limits = file.tensors, config_of(file)["pts_bbox_head"]["ray_sampler_cfg"]
+    choice = golden_choice(t, frame, limits, prefix, nearest_m)
+    place = clip.num_frames - 1 - frame
+    ego_from_camera = compose(
+        invert_rigid(clip.ref_from_ego[:, place])[:, None], clip.ref_from_camera[:, place]
+    )
+    poses, intrinsics = ego_from_camera, clip.intrinsics[:, place]
+    rays, targets = build_rays(choice, clip.images[:, place], intrinsics, poses, bounds, NEAR_M)
+    directions = rays.directions
+    if frame > 0:
+        box_from_ego = bounds.box_from_ego
+        key_from_pixel = torch.linalg.inv(t["in.keylidar2sweepimg"][:, frame])
+        mixed = mixed_frame_directions(
+            choice.pixels[0, :, None],
+            key_from_pixel[choice.camera_index[0]],
+            transform_points(box_from_ego, rays.origins)[0, :, None],
+        )[None, :, 0]
+        mixed = apply_linear(box_from_ego[:3, :3].T, mixed)
+        directions = torch.where(choice.valid_distances[..., None], directions, mixed)
+    near, far = box_with_added_step(
+        transform_points(bounds.box_from_ego, rays.origins)[0],
+        apply_linear(bounds.box_from_ego[:3, :3], directions)[0],
+        bounds,
+        NEAR_M,
+    )
+    rays = replace(rays, directions=directions, near=near[None], far=far[None])
+    # Ours cuts distances off at the exit of the box.
+    return GoldenRays(rays, replace(targets, distances=choice.distances))
+
+
+def golden_choices(
+    file: GoldenFile, clip: Clip, bounds: VoxelGrid, passes: list[str], nearest_m: float = 2.5
+) -> StepChoices:
+    """Everything random of the step; frames that are not rendered get the first pass's rays."""
+    t, num_frames = file.tensors, clip.num_frames
+    frames = t["in.frames"].tolist() if "in.frames" in t else [0]
+    of_pass = [
+        golden_rays(file, clip, bounds, frame, prefix, nearest_m)
+        for frame, prefix in zip(frames, passes, strict=True)
+    ]
+    by_place = {num_frames - 1 - frame: k for k, frame in enumerate(frames)}
+    order = [by_place.get(place, 0) for place in range(num_frames)]
+
+    def jitter(kind: str, passes_in_order: list[int]) -> list[Tensor]:
+        names = [
+            f"{passes[k]}.{kind}.jitter" if kind else f"{passes[k]}.jitter" for k in passes_in_order
+        ]
+        return [torch.cat([t[f"{name}.{i}"].T for name in names]) for i in range(2)]
+
+    def joined(records):
+        first = records[0]
+        return type(first)(**{k: torch.cat([getattr(r, k) for r in records]) for k in vars(first)})
+
+    temporal = num_frames > 1
+    dropped = [num_frames - 1 - frame for frame in frames] if temporal else []
+    mask = t["in.mask"][:, 0]
+    return StepChoices(
+        visible=to_frames(mask)[None],
+        dropped=torch.tensor([dropped], dtype=torch.long),
+        rays=joined([of_pass[k].rays for k in order]),
+        targets=joined([of_pass[k].targets for k in order]),
+        cell_depths=torch.zeros(1, num_frames, 6, 1, 1),
+        valid_cells=torch.zeros(1, num_frames, 6, 1, 1, dtype=torch.bool),
+        cell_ground_depths=torch.zeros(1, num_frames, 6, 1, 1),
+        direct_jitter=jitter("direct" if temporal else "", order),
+        predicted_jitter=jitter("predicted", list(range(len(frames)))) if temporal else [],
+    )
