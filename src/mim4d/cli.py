@@ -113,8 +113,9 @@ def _overview() -> str:
         "Pre-train the perception of a camera car on unlabelled multi-camera video.",
         "",
     ]
+    width = max(map(len, COMMANDS))
     for name, command in COMMANDS.items():
-        lines.append(f"  {name:<12} {_first_line(command.options)}")
+        lines.append(f"  {name:<{width}}  {_first_line(command.options)}")
     lines += ["", "  --version    Print the version.", "  --debug      Show tracebacks of errors."]
     return "\n".join(lines)
 
