@@ -5,6 +5,7 @@ same file, under names that say so, and are chosen here.
 """
 
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,10 +62,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def _load(path: Path) -> Any:
     """Whatever is in the file, as long as it is harmless."""
     try:
-        # Mapped files are read where they are looked at: optimiser states are not.
-        return torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        with warnings.catch_warnings(action="ignore"):  # of pickles that are refused all the same
+            # Mapped files are read where they are looked at: optimiser states are not.
+            return torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
     except Exception as error:
         raise ValueError(
             f"{path}: cannot be read as a checkpoint ({type(error).__name__}): it is damaged, or "
