@@ -24,7 +24,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 parity: $(VENV)/.dev
-	$(BIN)/python -m pytest --parity docs/parity.md
+	$(BIN)/python -m pytest --parity=docs/parity.md tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
