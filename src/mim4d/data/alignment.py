@@ -20,7 +20,7 @@ from mim4d.data.clip import Clip
 from mim4d.errors import DataError
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
-from mim4d.pixels import unit_colours
+from mim4d.tensors.pixels import unit_colours
 
 # One keyframe of a 32-beam LiDAR has a few hundred; its peak wanders by more than half a degree.
 _MIN_EDGES = 2000

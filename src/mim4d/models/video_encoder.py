@@ -22,7 +22,7 @@ from mim4d.models.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.masked_encoder import MaskedEncoder
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.volume_conv import VolumeConv
-from mim4d.pixels import unit_colours
+from mim4d.tensors.pixels import unit_colours
 
 
 def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:

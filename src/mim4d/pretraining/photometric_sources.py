@@ -12,8 +12,8 @@ from einops import rearrange
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.pixels import unit_colours
 from mim4d.pretraining.photometric import Sources, Views, reproject
+from mim4d.tensors.pixels import unit_colours
 
 _LATTICE_ROWS_COLUMNS = (4, 6)
 _DEPTHS_M = (4.0, 10.0, 25.0)

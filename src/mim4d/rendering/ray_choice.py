@@ -19,8 +19,8 @@ from torch import Tensor
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.pixels import unit_colours
 from mim4d.rendering.rays import Rays, RayTargets, make_rays, rays_through_pixels
+from mim4d.tensors.pixels import unit_colours
 
 RaysOn = Literal["everywhere", "hidden"]
 

@@ -1,7 +1,7 @@
 import torch
 from torch import Tensor
 
-from mim4d.pixels import unit_colours
+from mim4d.tensors.pixels import unit_colours
 
 
 def test_levels_by_hand() -> None:
