@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from mim4d.world.layout import Layout
-from mim4d.world.meshes import join
-from mim4d.world.site import object_row
-from mim4d.world.tracing import Solid
+from mim4d.world.kernels.tracing import Solid
+from mim4d.world.objects.meshes import join
+from mim4d.world.objects.site import object_row
+from mim4d.world.scene.layout import Layout
 
 
 def mover_poses(layout: Layout, time_s: float) -> np.ndarray:

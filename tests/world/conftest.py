@@ -11,10 +11,10 @@ import pytest
 pytest.importorskip("numba", reason="the world needs pip install 'mim4d[world]'")
 pytest.importorskip("embreex", reason="the world needs pip install 'mim4d[world]'")
 
-from mim4d.world import layout as layout_module
 from mim4d.world.generate import VERSION, generate_world
-from mim4d.world.layout import Layout, sample_layout
-from mim4d.world.stock import Stock
+from mim4d.world.objects.stock import Stock
+from mim4d.world.scene import layout as layout_module
+from mim4d.world.scene.layout import Layout, sample_layout
 
 Row = dict[str, Any]
 SMALL = {"seed": 7, "samples_per_scene": 3, "image_hw": (48, 80), "lidar_azimuths": 540}

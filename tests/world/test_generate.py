@@ -15,8 +15,8 @@ from PIL import Image
 
 from mim4d.cli import main
 from mim4d.errors import DataError
-from mim4d.world.folder import TITLE, _put_in_place, built_aside, scene_name
 from mim4d.world.generate import VERSION, generate_world
+from mim4d.world.writing.world_folder import TITLE, _put_in_place, built_aside, scene_name
 from tests.world.conftest import SMALL, read_rows
 
 # What the names of a held-out scene's files begin with: its drive or its own name.
@@ -117,7 +117,7 @@ def test_an_earlier_world_that_cannot_be_removed_is_named(tmp_path, monkeypatch)
     def refuse(path, ignore_errors=False):
         raise PermissionError(f"{path} stays")
 
-    monkeypatch.setattr("mim4d.world.folder.shutil.rmtree", refuse)
+    monkeypatch.setattr("mim4d.world.writing.world_folder.shutil.rmtree", refuse)
     with pytest.raises(DataError, match=r"new world is in place.* remove .*\.old yourself"):
         _put_in_place(Path(tempfile.mkdtemp(dir=tmp_path, suffix=".partial")), out)
 

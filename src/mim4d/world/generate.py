@@ -26,19 +26,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mim4d.errors import DataError
-from mim4d.world.folder import (
+from mim4d.world.scene.town import Split, placement
+from mim4d.world.sensing.rig import make_cameras
+from mim4d.world.sensing.schedule import Recording
+from mim4d.world.writing.record_scene import LIDAR, SceneCounts, SceneJob, record_scene
+from mim4d.world.writing.table_rows import VERSION, Town, fixed_tables, join_tables
+from mim4d.world.writing.town_maps import write_town_maps
+from mim4d.world.writing.world_folder import (
     built_aside,
     check_target,
     finish_folder,
     make_folders,
     scene_name,
 )
-from mim4d.world.record import LIDAR, SceneCounts, SceneJob, record_scene
-from mim4d.world.rig import make_cameras
-from mim4d.world.schedule import Recording
-from mim4d.world.tables import VERSION, Town, fixed_tables, join_tables
-from mim4d.world.town import Split, placement
-from mim4d.world.town_maps import write_town_maps
 
 # First number of a scene's seed: the training scenes' and the held-out scenes' never meet.
 TRAINING_STREAM, HELD_OUT_STREAM = 1, 2

@@ -1,0 +1,1 @@
+"""What every other room computes with: compiled kernels, repeatable noise, ray casting."""

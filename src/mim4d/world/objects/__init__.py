@@ -1,0 +1,1 @@
+"""Everything that can stand or move in a street: shapes, walls, colours, and their placing."""

@@ -1,0 +1,1 @@
+"""Who moves and how: vehicles along lanes, signals, people on foot."""
