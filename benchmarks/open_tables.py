@@ -188,7 +188,7 @@ def measure(root: Path, cache: Path) -> tuple[float, float]:
 
 def open_once(root: Path, cache: Path) -> None:
     """What `measure` runs: open, look up a clip's worth of records, print seconds and GiB."""
-    from mim4d.data.tables import NuscenesTables
+    from mim4d.data.tables.tables import NuscenesTables
 
     started = time.perf_counter()
     tables = NuscenesTables.open(root, cache_dir=cache)

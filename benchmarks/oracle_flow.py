@@ -25,9 +25,9 @@ from torch import Tensor
 from mim4d.build import build_grid
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.scene_motion import SceneMotion
 from mim4d.data.splits import SceneChoice
-from mim4d.data.truth import read_distance, read_instances, read_motion, read_scene_flow
+from mim4d.data.truth.exact import read_distance, read_instances, read_motion, read_scene_flow
+from mim4d.data.truth.scene_motion import SceneMotion
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mim4d.data.tables import NuscenesTables
+    from mim4d.data.tables.tables import NuscenesTables
 
 HERE = Path(__file__).resolve().parent
 DEVKIT = "nuscenes-devkit>=1.2,<1.3"
@@ -61,7 +61,7 @@ def make_world(out: Path) -> None:
 def our_reading(data: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]]]:
     """What our reader says: velocities of all boxes, and the map around each scene's start."""
     from mim4d.data.boxes import velocities
-    from mim4d.data.tables import NuscenesTables
+    from mim4d.data.tables.tables import NuscenesTables
 
     tables = NuscenesTables.open(data)
     tokens = tables.column("sample_annotation", "token")
@@ -80,8 +80,8 @@ def our_reading(data: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.bool_]
 
 def our_map(tables: "NuscenesTables", scene: int) -> NDArray[np.bool_]:
     """Layers of the map around the car at a scene's first sample, in 0.1 m cells, `l y x`."""
-    from mim4d.data.map_layers import rasterise
-    from mim4d.data.scene_maps import SceneMaps
+    from mim4d.data.maps.map_layers import rasterise
+    from mim4d.data.maps.scene_maps import SceneMaps
 
     first = tables.data_of_scene(scene, "LIDAR_TOP")
     key_frames = first[tables.column("sample_data", "is_key_frame")[first]]

@@ -8,7 +8,12 @@ from typing import Literal
 
 from mim4d.augment_config import AugmentConfig
 from mim4d.config import GridConfig, RenderConfig, RunConfig
-from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
+from mim4d.data.augment.clip_augmentation import (
+    BevRanges,
+    ClipAugmentation,
+    ColourRanges,
+    ImageRanges,
+)
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.encoder_config import EncoderConfig

@@ -14,7 +14,7 @@ import tyro
 from mim4d.augment_config import AugmentConfig
 from mim4d.config_checks import require
 from mim4d.convention_config import ConventionConfig as ConventionConfig
-from mim4d.data.fit import Fit
+from mim4d.data.images.image_fit import Fit
 from mim4d.encoder_config import EncoderConfig as EncoderConfig
 from mim4d.flow_config import FlowConfig as FlowConfig
 from mim4d.loss_config import LossConfig as LossConfig

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mim4d.config import RunConfig
-from mim4d.data.layout import read_split
+from mim4d.data.tables.dataset_folder import read_split
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
 from mim4d.presets import demo

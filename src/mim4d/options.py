@@ -8,8 +8,8 @@ import tyro
 
 from mim4d.augment_config import AugmentConfig
 from mim4d.config import Device, RunConfig
-from mim4d.data.fit import Fit
-from mim4d.data.map_names import MapLayer
+from mim4d.data.images.image_fit import Fit
+from mim4d.data.maps.map_names import MapLayer
 
 PathArgument = Annotated[Path, tyro.conf.Positional]
 Drawn = Literal["lidar", "boxes", "map"] | MapLayer

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.schema import OPTIONAL_TABLES, REQUIRED_TABLES, SCHEMA, Link, Links, Number, Text
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.tables.schema import (
+    OPTIONAL_TABLES,
+    REQUIRED_TABLES,
+    SCHEMA,
+    Link,
+    Links,
+    Number,
+    Text,
+)
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
 from tests.data.tiny_dataset import (
     Rows,

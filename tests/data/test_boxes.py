@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mim4d.data.boxes import boxes_of_samples, velocities, yaw_rates
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.geometry.rigid import invert_rigid
 from tests.data.tiny_dataset import Rows, edit_table, yaw_quaternion
 

@@ -5,7 +5,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.data.augmentation import BevRanges, ClipAugmentation, ColourRanges, ImageRanges
+from mim4d.data.augment.clip_augmentation import (
+    BevRanges,
+    ClipAugmentation,
+    ColourRanges,
+    ImageRanges,
+)
 from mim4d.data.clip import Clip
 from mim4d.data.loader import LoadCost, Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset

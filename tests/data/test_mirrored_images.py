@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.data.alignment import depth_edges
+from mim4d.check.alignment import depth_edges
 from mim4d.data.clip import Clip
 from mim4d.data.frame_sweep import FrameSweep
 from mim4d.evaluation import EvaluatedView

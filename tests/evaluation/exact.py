@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.truth import ROOT
+from mim4d.data.truth.exact import ROOT
 
 NUMBERS = np.repeat([0, 1, 2, 3, 0], [13, 13, 13, 13, 13])
 """By column: nothing, a house, a car at 3 m/s along global +y, one that turns at 0.2 rad/s."""

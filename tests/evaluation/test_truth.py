@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from mim4d.data.frame_sweep import FrameSweep
+from mim4d.data.images.placement import Fit, ImagePlacement
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.placement import Fit, ImagePlacement
-from mim4d.data.truth import FOLDER
+from mim4d.data.truth.exact import FOLDER
 from mim4d.evaluation import EvaluatedView, TruthReader
 from mim4d.evaluation.flow_truth import inside_boxes
 from mim4d.evaluation.truth import lidar_distance, moving_returns

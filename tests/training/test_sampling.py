@@ -2,7 +2,7 @@
 
 import pytest
 
-from mim4d.data.augmentation import ClipRequest
+from mim4d.data.augment.clip_augmentation import ClipRequest
 from mim4d.training.sampling import StepSampler, StepShape, step_seed
 
 

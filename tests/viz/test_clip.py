@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mim4d.data.augmentation import BevRanges, ClipAugmentation
+from mim4d.data.augment.clip_augmentation import BevRanges, ClipAugmentation
 from mim4d.viz.clip import draw_clip, view_data
 from mim4d.viz.overlay import visible_points
 from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset

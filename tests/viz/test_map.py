@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mim4d.data.clip import Clip
-from mim4d.data.map_names import MAP_LAYERS
-from mim4d.data.vector_map import VectorMap, centred
+from mim4d.data.maps.map_names import MAP_LAYERS
+from mim4d.data.maps.vector_map import VectorMap, centred
 from mim4d.options import Gallery, View
 from mim4d.viz.canvas import Canvas
 from mim4d.viz.map import STYLES, draw_map_from_above, map_lines_in_image

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Rule
 from mim4d.check.tables import Rows, TableSet, take
-from mim4d.data.schema import Columns
-from mim4d.data.validation import (
+from mim4d.data.tables.schema import Columns
+from mim4d.data.tables.validation import (
     backward_in_time,
     crossing_links,
     cyclic_rows,

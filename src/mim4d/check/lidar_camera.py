@@ -1,7 +1,7 @@
 """LiDAR against cameras: does the calibration look right on real video?
 
 A few clips are read and the common turn of the cameras at which image edges and depth edges agree
-best is measured (`mim4d.data.alignment`), for every other camera apart: the difference says how far
+best is measured (`mim4d.check.alignment`), for every other camera apart: the difference says how far
 the answer can be trusted. A verdict is given only where it can. Angles are degrees.
 """
 
@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 import torch
 
+from mim4d.check.alignment import alignment_offset
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.tables import TableSet
-from mim4d.data.alignment import alignment_offset
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import DataError

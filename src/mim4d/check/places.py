@@ -11,7 +11,7 @@ import numpy as np
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.tables import TableSet
-from mim4d.data.json_rows import loads
+from mim4d.data.tables.json_rows import loads
 
 OFFICIAL_LOCATIONS = (
     "boston-seaport",

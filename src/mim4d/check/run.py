@@ -18,7 +18,7 @@ from mim4d.check.sensors import check_sensors
 from mim4d.check.summary import summarise
 from mim4d.check.tables import read_table_set
 from mim4d.check.values import check_values
-from mim4d.data.layout import find_version
+from mim4d.data.tables.dataset_folder import find_version
 
 
 def check_data(

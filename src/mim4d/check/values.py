@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Rule
 from mim4d.check.tables import TableSet, take
-from mim4d.data.validation import (
+from mim4d.data.tables.validation import (
     bad_intrinsics,
     bad_quaternions,
     bad_sizes,

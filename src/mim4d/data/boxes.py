@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.geometry.rigid import rotation_from_quaternion, transform_points, yaw_from_rotation
 
 MAX_VELOCITY_STEP_S = 1.5

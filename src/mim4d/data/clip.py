@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from mim4d.data.map_patch import MapPatch
+from mim4d.data.maps.map_patch import MapPatch
 
 _OF_CLIPS = ("scene_names", "key_tokens", "maps")
 """Fields that are no tensors and have an entry per clip."""

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.data.clip_reader import ClipPlan
 from mim4d.data.lidar import EgoBody, read_sweep
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.reader import ClipPlan
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.timeline import nearest_within
 from mim4d.geometry.rigid import invert_rigid
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mim4d.data.augmentation import ClipRequest
+from mim4d.data.augment.clip_augmentation import ClipRequest
 from mim4d.data.clip import Clip, collate
 
 PREFETCH = 2

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mim4d.data.augmentation import ClipAugmentation, ClipChange, ClipRequest
-from mim4d.data.body_mask import BodyMasks
+from mim4d.data.augment.clip_augmentation import ClipAugmentation, ClipChange, ClipRequest
 from mim4d.data.clip import Clip
-from mim4d.data.clip_reader import ClipPlan, ClipReader
-from mim4d.data.fit import Fit
+from mim4d.data.images.body_mask import BodyMasks
+from mim4d.data.images.image_fit import Fit
+from mim4d.data.images.placement import ImagePlacement, Size
+from mim4d.data.images.sky_mask import SkyMasks
 from mim4d.data.lidar import EgoBody
-from mim4d.data.placement import ImagePlacement, Size
-from mim4d.data.scene_maps import SceneMaps
+from mim4d.data.maps.scene_maps import SceneMaps
+from mim4d.data.reader import ClipPlan, ClipReader
 from mim4d.data.selection import (
     FRONT_CAMERA,
     choose_cameras,
@@ -32,9 +33,8 @@ from mim4d.data.selection import (
     no_clip,
     refuse_distortion,
 )
-from mim4d.data.sky_mask import SkyMasks
 from mim4d.data.splits import SceneChoice
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.timeline import ClipIndex, assign_nearest, index_clips
 from mim4d.errors import DataError
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mim4d.data.splits import SceneChoice
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.timeline import FrameSpacing
 from mim4d.errors import DataError
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 import orjson
 
-from mim4d.data.layout import read_split
+from mim4d.data.tables.dataset_folder import read_split
 from mim4d.errors import DataError
 
 _ORIGINAL_VERSIONS = ("v1.0-trainval", "v1.0-mini", "v1.0-test")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mim4d.data.tables import NuscenesTables, Rows
+from mim4d.data.tables.tables import NuscenesTables, Rows
 
 
 @dataclass(frozen=True)

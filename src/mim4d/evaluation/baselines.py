@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mim4d.data.clip import Clip
 from mim4d.data.splits import resolve_split
-from mim4d.data.truth import has_truth
+from mim4d.data.truth.exact import has_truth
 from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.rendering.rays import distance_to_ground

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from mim4d.data.boxes import boxes_of_samples, yaw_rates
 from mim4d.data.clip import Clip
-from mim4d.data.clip_reader import ClipPlan
 from mim4d.data.frame_sweep import FrameSweep
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.tables import NuscenesTables
-from mim4d.data.truth import read_instances, read_motion, read_scene_flow
+from mim4d.data.reader import ClipPlan
+from mim4d.data.tables.tables import NuscenesTables
+from mim4d.data.truth.exact import read_instances, read_motion, read_scene_flow
 from mim4d.evaluation.beams import looked_at
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.geometry.rigid import invert_rigid, rotation_from_yaw, transform_points

@@ -15,7 +15,7 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.data.frame_sweep import FrameSweep, nearest_sweep
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.truth import has_instances, has_truth, read_distance
+from mim4d.data.truth.exact import has_instances, has_truth, read_distance
 from mim4d.evaluation.flow_truth import (
     MOVING_M_S,
     FlowTruth,

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mim4d.data.fit import Fit
+from mim4d.data.images.image_fit import Fit
+from mim4d.data.images.placement import ImagePlacement, Size
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.placement import ImagePlacement, Size
 from mim4d.training.bench_data import write_bench_data
 
 DECODING = "decoding at reduced size (Pillow)"

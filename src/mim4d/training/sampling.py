@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 from torch.utils.data import Sampler
 
-from mim4d.data.augmentation import ClipRequest
+from mim4d.data.augment.clip_augmentation import ClipRequest
 
 _AUGMENTATION_STREAM = 2**21
 """Where a place would stand: keeps augmentation's seeds apart from those of the model's draws."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mim4d.data.augmentation import ClipAugmentation, ClipRequest
+from mim4d.data.augment.clip_augmentation import ClipAugmentation, ClipRequest
 from mim4d.data.clip import Clip
+from mim4d.data.maps.scene_maps import has_maps
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.scene_maps import has_maps
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, points, show_nothing
 from mim4d.viz.legend import Entry, class_entries, draw_legend, map_entries
 from mim4d.viz.map import FARTHEST_M

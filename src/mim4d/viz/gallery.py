@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from mim4d.data.maps.scene_maps import location_of
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.scene_maps import location_of
 from mim4d.data.splits import SceneChoice
-from mim4d.data.tables import NuscenesTables
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.files import write_text
 from mim4d.viz.clip import map_range
 from mim4d.viz.overlay import Overlay, Shown

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.data.map_names import POLYGON_LAYERS, MapLayer
-from mim4d.data.map_patch import MapPatch
+from mim4d.data.maps.map_names import POLYGON_LAYERS, MapLayer
+from mim4d.data.maps.map_patch import MapPatch
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.viz.canvas import points
 from mim4d.viz.wireframe import project_segments

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.data.map_names import MAP_LAYERS, MapLayer
+from mim4d.data.maps.map_names import MAP_LAYERS, MapLayer
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.tensors.pixels import unit_colours

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.data.truth import has_instances, has_truth
+from mim4d.data.truth.exact import has_instances, has_truth
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, show_colours, show_nothing, show_values
 from mim4d.viz.legend import class_entries, draw_legend, map_entries
 from mim4d.viz.overlay import (

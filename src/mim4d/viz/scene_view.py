@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.data.truth import has_truth, read_distance, read_instances
+from mim4d.data.truth.exact import has_truth, read_distance, read_instances
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from mim4d.data.scene_motion import SceneMotion
-from mim4d.data.tables import NuscenesTables
-from mim4d.data.truth import (
+from mim4d.data.tables.tables import NuscenesTables
+from mim4d.data.truth.exact import (
     read_distance,
     read_instances,
     read_motion,
@@ -17,6 +16,7 @@ from mim4d.data.truth import (
     read_point_instances,
     read_scene_flow,
 )
+from mim4d.data.truth.scene_motion import SceneMotion
 from mim4d.errors import DataError
 
 SIZE = (48, 80)
