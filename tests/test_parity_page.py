@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def file_of(folder: Path, name: str, ledger: list) -> GoldenFile:
-    return load_golden(folder, name, "models/lift.py", ledger)
+    return load_golden(folder, name, "models/lifting/lookup.py", ledger)
 
 
 def test_the_page_lists_every_file_of_pre_training(golden_dir: Path) -> None:
@@ -64,4 +64,7 @@ def test_no_page_while_a_value_is_not_compared(folder: Path) -> None:
         ("whole", 1e-4, 0.0),
         ("whole", 2e-2, pytest.approx(5e-4, rel=0.1)),
     ]
-    assert "| `whole` | `models/lift.py` | gradients | 1 | 2e-02 | 5.0e-04 | `grad.in.x` |" in page
+    assert (
+        "| `whole` | `models/lifting/lookup.py` | gradients | 1 | 2e-02 | 5.0e-04 | `grad.in.x` |"
+        in page
+    )

@@ -20,17 +20,17 @@ from mim4d.encoder_config import EncoderConfig
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead, Norm
+from mim4d.models.encoder.convnext import MaskedConvNeXt
+from mim4d.models.encoder.efficientnet import MaskedEfficientNet
+from mim4d.models.encoder.masked_encoder import EncoderOptions, MaskedEncoder
+from mim4d.models.encoder.masking import PatchMasking
+from mim4d.models.encoder.resnet import MaskedResNet
+from mim4d.models.encoder.weights import lite0_imagenet, read_weights
 from mim4d.models.frame_baselines import MeanFrame, NearestFrame
-from mim4d.models.lift import lift_by_lookup
-from mim4d.models.lift_splat import lift_by_splat
-from mim4d.models.lifting import Lifting
-from mim4d.models.masked_convnext import MaskedConvNeXt
-from mim4d.models.masked_efficientnet import MaskedEfficientNet
-from mim4d.models.masked_encoder import EncoderOptions, MaskedEncoder
-from mim4d.models.masked_resnet import MaskedResNet
-from mim4d.models.masking import PatchMasking
+from mim4d.models.lifting.lifting import Lifting
+from mim4d.models.lifting.lookup import lift_by_lookup
+from mim4d.models.lifting.splat import lift_by_splat
 from mim4d.models.neck import FeaturePyramid
-from mim4d.models.pretrained_weights import lite0_imagenet, read_weights
 from mim4d.models.scene_flow import FlowSearch, SceneFlow
 from mim4d.models.temporal import FrameDecoder, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder

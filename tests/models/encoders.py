@@ -8,11 +8,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from mim4d.models.masked_convnext import MaskedConvNeXt
-from mim4d.models.masked_efficientnet import MaskedEfficientNet
-from mim4d.models.masked_encoder import EncoderOptions, MaskedEncoder
-from mim4d.models.masked_resnet import MaskedResNet
-from mim4d.models.masking import draw_patch_mask, enlarge_mask
+from mim4d.models.encoder.convnext import MaskedConvNeXt
+from mim4d.models.encoder.efficientnet import MaskedEfficientNet
+from mim4d.models.encoder.masked_encoder import EncoderOptions, MaskedEncoder
+from mim4d.models.encoder.masking import draw_patch_mask, enlarge_mask
+from mim4d.models.encoder.resnet import MaskedResNet
 
 # Both kinds of blocks, grouped convolutions, squeeze-and-excitation, TensorFlow's padding.
 WITH_BATCH_NORM = ["resnet18", "resnext50_32x4d", "efficientnet_b0", "tf_efficientnet_lite0"]

@@ -8,7 +8,7 @@ from torch import Tensor
 from mim4d.geometry.rigid import rigid_from_rotation_translation, rotation_from_yaw
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
-from mim4d.models.lifting import LiftGeometry
+from mim4d.models.lifting.lifting import LiftGeometry
 
 GRID = VoxelGrid((-8.0, -8.0, -1.0), (8.0, 8.0, 3.0), (8, 8, 3))
 CAMERA_AXES = torch.tensor([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])

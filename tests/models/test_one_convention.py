@@ -3,7 +3,7 @@
 import torch
 
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.lift_splat import containing_voxels
+from mim4d.models.lifting.splat import containing_voxels
 from mim4d.models.warp import warp_volume
 from mim4d.rendering.volume_lookup import lookup
 

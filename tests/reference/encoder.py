@@ -5,9 +5,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mim4d.models.masked_convnext import MaskedConvNeXt
-from mim4d.models.masked_efficientnet import MaskedEfficientNet
-from mim4d.models.masked_resnet import MaskedResNet
+from mim4d.models.encoder.convnext import MaskedConvNeXt
+from mim4d.models.encoder.efficientnet import MaskedEfficientNet
+from mim4d.models.encoder.resnet import MaskedResNet
 
 
 def hide(x: Tensor, visible: Tensor) -> Tensor:

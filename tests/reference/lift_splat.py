@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.lifting import LiftGeometry
+from mim4d.models.lifting.lifting import LiftGeometry
 
 
 def splat_loops(

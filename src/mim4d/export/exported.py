@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mim4d.encoder_config import EncoderConfig
-from mim4d.models.masked_convnext import MaskedConvNeXt
-from mim4d.models.masked_encoder import MaskedEncoder
+from mim4d.models.encoder.convnext import MaskedConvNeXt
+from mim4d.models.encoder.masked_encoder import MaskedEncoder
 
 Features = Callable[[Float[Tensor, "m 3 h w"]], Sequence[Float[Tensor, "m _c _hf _wf"]]]
 _OURS = ("out_norms.", "mask_tokens.")

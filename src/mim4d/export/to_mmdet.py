@@ -23,9 +23,9 @@ from mim4d.export.exported import (
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.channel_norm import ChannelLayerNorm
 from mim4d.models.depth_head import AsppDepthHead
-from mim4d.models.masked_convnext import MaskedConvNeXt
-from mim4d.models.masked_encoder import MaskedEncoder
-from mim4d.models.masked_resnet import MaskedResNet
+from mim4d.models.encoder.convnext import MaskedConvNeXt
+from mim4d.models.encoder.masked_encoder import MaskedEncoder
+from mim4d.models.encoder.resnet import MaskedResNet
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.official.layout import OfficialLayout
 from mim4d.official.translate import Conventions, to_official

@@ -20,7 +20,7 @@ from mim4d.export.exported import (
     require_all_stages,
     size_arguments,
 )
-from mim4d.models.masked_encoder import MaskedEncoder
+from mim4d.models.encoder.masked_encoder import MaskedEncoder
 
 _HEAD_NORMS = ("head.norm.", "norm_pre.")
 _SIZES = {"convnext": ("depths", "dims"), "resnet": ("layers", "channels")}

@@ -25,9 +25,9 @@ from mim4d.export.exported import (
     require_plain_convnext,
     stages_of,
 )
-from mim4d.models.masked_convnext import MaskedConvNeXt
-from mim4d.models.masked_encoder import MaskedEncoder
-from mim4d.models.masked_resnet import MaskedResNet
+from mim4d.models.encoder.convnext import MaskedConvNeXt
+from mim4d.models.encoder.masked_encoder import MaskedEncoder
+from mim4d.models.encoder.resnet import MaskedResNet
 
 _RESNET_WIDTHS = (64, 128, 256, 512)
 _BLOCK_LAYERS = {

@@ -18,8 +18,8 @@ from mim4d.geometry.rigid import compose, invert_rigid
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
-from mim4d.models.lifting import LiftGeometry, Lifting, Normalise
-from mim4d.models.masked_encoder import MaskedEncoder
+from mim4d.models.encoder.masked_encoder import MaskedEncoder
+from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.neck import FeaturePyramid
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.tensors.pixels import unit_colours

@@ -21,7 +21,7 @@ from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import cell_rays
-from mim4d.models.masking import PatchMasking, enlarge_mask, hide_padding
+from mim4d.models.encoder.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.models.temporal import FrameDecoder
 from mim4d.models.video_encoder import EncodedClip, VideoEncoder, ego_from_camera

@@ -25,7 +25,7 @@ from mim4d.evaluation import (
     render_frame,
 )
 from mim4d.metrics.distance import distance_errors
-from mim4d.models.masking import draw_patch_mask, hide_padding
+from mim4d.models.encoder.masking import draw_patch_mask, hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
 
 MASK_SEED = 0

@@ -7,7 +7,7 @@ of the map, as many along both axes.
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.models.masking import enlarge_mask
+from mim4d.models.encoder.masking import enlarge_mask
 
 
 def visible_positions(visible: Bool[Tensor, "m hp wp"], x: Tensor) -> Bool[Tensor, "m 1 hf wf"]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mim4d.geometry.rigid import apply_linear
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
+from mim4d.models.lifting.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
 
 SampleAt = Literal["centre", "corner"]
 

@@ -12,8 +12,8 @@ from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
-from mim4d.models.lift_splat import containing_voxels, frustum_points, lift_by_splat, splat
-from mim4d.models.lifting import LiftGeometry
+from mim4d.models.lifting.lifting import LiftGeometry
+from mim4d.models.lifting.splat import containing_voxels, frustum_points, lift_by_splat, splat
 from tests.models.lift_cases import random_maps, rig
 from tests.reference.lift_splat import splat_loops, truncated_voxels
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from mim4d.models.masked_encoder import MaskedEncoder
-from mim4d.models.masking import draw_patch_mask, enlarge_mask
+from mim4d.models.encoder.masked_encoder import MaskedEncoder
+from mim4d.models.encoder.masking import draw_patch_mask, enlarge_mask
 from tests.models.encoders import (
     ALL,
     FAMILIES,

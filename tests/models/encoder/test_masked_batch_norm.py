@@ -3,7 +3,7 @@ import torch
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-from mim4d.models.masked_batch_norm import masked_batch_norm
+from mim4d.models.encoder.masked_batch_norm import masked_batch_norm
 
 CELLS = torch.tensor([[[True, False, True], [False, True, True]], [[False] * 3, [True] * 3]])
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mim4d.models.channel_norm import ChannelLayerNorm
-from mim4d.models.hide import hide, visible_positions
-from mim4d.models.masking import patch_size_px
-from mim4d.models.pretrained_weights import PretrainedWeights, Renaming, load_weights
+from mim4d.models.encoder.hide import hide, visible_positions
+from mim4d.models.encoder.masking import patch_size_px
+from mim4d.models.encoder.weights import PretrainedWeights, Renaming, load_weights
 
 Rgb = tuple[float, float, float]
 # How a family runs a block: block, input, mask, and `track` of `masked_batch_norm`.

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mim4d.geometry.rigid import invert_rigid
-from mim4d.models.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
+from mim4d.models.lifting.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
 
 MapsSpan = Literal["faces", "centres"]
 """What the padded image's borders and the ends of the depth range are to a map of cells and bins:

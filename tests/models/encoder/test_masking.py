@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mim4d.models.masking import draw_patch_mask, enlarge_mask, hide_padding, patch_size_px
+from mim4d.models.encoder.masking import draw_patch_mask, enlarge_mask, hide_padding, patch_size_px
 
 
 def test_every_image_has_the_published_number_of_visible_cells(seed: torch.Generator) -> None:

@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float
 from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 
-from mim4d.models.hide import hide
-from mim4d.models.masked_batch_norm import masked_batch_norm
-from mim4d.models.masked_encoder import (
+from mim4d.models.encoder.hide import hide
+from mim4d.models.encoder.masked_batch_norm import masked_batch_norm
+from mim4d.models.encoder.masked_encoder import (
     EncoderOptions,
     MaskedEncoder,
     check_name,

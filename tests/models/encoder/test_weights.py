@@ -9,9 +9,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mim4d.models.masked_efficientnet import MaskedEfficientNet
-from mim4d.models.masked_encoder import EncoderOptions
-from mim4d.models.pretrained_weights import (
+from mim4d.models.encoder.efficientnet import MaskedEfficientNet
+from mim4d.models.encoder.masked_encoder import EncoderOptions
+from mim4d.models.encoder.weights import (
     LITE0_DEPTHS,
     LITE0_PACKAGE,
     PretrainedWeights,

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from timm.models.convnext import checkpoint_filter_fn
 from torch import Tensor, nn
 
-from mim4d.models.hide import hide
-from mim4d.models.masked_encoder import (
+from mim4d.models.encoder.hide import hide
+from mim4d.models.encoder.masked_encoder import (
     EncoderOptions,
     MaskedEncoder,
     check_name,

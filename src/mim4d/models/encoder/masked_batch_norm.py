@@ -12,7 +12,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mim4d.models.hide import hide, visible_positions
+from mim4d.models.encoder.hide import hide, visible_positions
 
 
 def masked_batch_norm(

@@ -9,7 +9,7 @@ from mim4d.geometry.rigid import (
     transform_points,
 )
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.lift import VoxelLookup, lift, project_voxels
+from mim4d.models.lifting.lookup import VoxelLookup, lift, project_voxels
 from tests.models import lift_cases
 from tests.reference.lift import lift_loops
 
