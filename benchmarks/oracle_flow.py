@@ -32,10 +32,10 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.moving_flow import MovingFlow
-from mim4d.models.scene_flow import SceneFlow
 from mim4d.models.video_encoder import ego_from_camera
-from mim4d.models.warp import warp_volume
 from mim4d.presets import preset
+from mim4d.temporal.scene_flow import SceneFlow
+from mim4d.temporal.warp import warp_volume
 
 CHANNELS, CLASS_CODE, IMAGE_HW, TARGET = 16, 8, (96, 160), 1
 SOFTNESS_M, POINTS_PER_SIDE = 0.7, 3

@@ -26,13 +26,10 @@ from mim4d.models.encoder.masked_encoder import EncoderOptions, MaskedEncoder
 from mim4d.models.encoder.masking import PatchMasking
 from mim4d.models.encoder.resnet import MaskedResNet
 from mim4d.models.encoder.weights import lite0_imagenet, read_weights
-from mim4d.models.frame_baselines import MeanFrame, NearestFrame
 from mim4d.models.lifting.lifting import Lifting
 from mim4d.models.lifting.lookup import lift_by_lookup
 from mim4d.models.lifting.splat import lift_by_splat
 from mim4d.models.neck import FeaturePyramid
-from mim4d.models.scene_flow import FlowSearch, SceneFlow
-from mim4d.models.temporal import FrameDecoder, TemporalDecoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.dropping import Dropping
@@ -42,6 +39,9 @@ from mim4d.pretraining.photometric_terms import PhotometricOptions
 from mim4d.rendering.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
+from mim4d.temporal.baselines import MeanFrame, NearestFrame
+from mim4d.temporal.decoder import FrameDecoder, TemporalDecoder
+from mim4d.temporal.scene_flow import FlowSearch, SceneFlow
 
 
 def build_grid(config: GridConfig) -> VoxelGrid:

@@ -4,8 +4,8 @@ import torch
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.splat import containing_voxels
-from mim4d.models.warp import warp_volume
 from mim4d.rendering.volume_lookup import lookup
+from mim4d.temporal.warp import warp_volume
 
 GRID = VoxelGrid((-51.2, -51.2, -3.2), (51.2, 51.2, 4.8), (16, 16, 5))
 

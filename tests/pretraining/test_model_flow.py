@@ -8,10 +8,10 @@ import torch
 from mim4d.config import FlowConfig, RunConfig
 from mim4d.data.clip import collate
 from mim4d.models.depth_head import DepthBins
-from mim4d.models.frame_baselines import MeanFrame
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
 from mim4d.pretraining.step import StepChoices
+from mim4d.temporal.baselines import MeanFrame
 from tests.toy import toy_clip, toy_config, toy_model
 
 BINS = DepthBins(12, 1.0, 45.0)

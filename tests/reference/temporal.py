@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from mim4d.models.deformable_attention import DeformableAttention
+from mim4d.temporal.attention import DeformableAttention
 
 
 def _bilinear(values: Tensor, u: float, v: float) -> Tensor:

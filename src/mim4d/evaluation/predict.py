@@ -13,9 +13,9 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.models.encoder.masking import hide_padding
-from mim4d.models.frame_baselines import MeanFrame, NearestFrame
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.renderer import render_chunked
+from mim4d.temporal.baselines import MeanFrame, NearestFrame
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mim4d.models.deformable_attention import DeformableAttention
+from mim4d.temporal.attention import DeformableAttention
 from tests.reference.temporal import attention_loops
 
 Y, X, WIDTH = 4, 5, 8

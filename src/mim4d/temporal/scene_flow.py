@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.flow_matching import (
+from mim4d.temporal.flow_matching import (
     SourceMaps,
     at_flow,
     box_mean,
@@ -26,7 +26,7 @@ from mim4d.models.flow_matching import (
     in_place,
     uniform,
 )
-from mim4d.models.warp import sample_volume
+from mim4d.temporal.warp import sample_volume
 
 
 @dataclass(frozen=True)

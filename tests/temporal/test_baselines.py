@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.models.frame_baselines import MeanFrame, NearestFrame, valid_mean
+from mim4d.temporal.baselines import MeanFrame, NearestFrame, valid_mean
 
 
 def sources() -> tuple[Tensor, Tensor]:

@@ -15,8 +15,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from mim4d.models.deformable_attention import DeformableAttention
-from mim4d.models.frame_baselines import MeanFrame, NearestFrame, valid_mean
+from mim4d.temporal.attention import DeformableAttention
+from mim4d.temporal.baselines import MeanFrame, NearestFrame, valid_mean
 
 Branches = Literal["both", "short", "long"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mim4d.models.flow_matching import (
+from mim4d.temporal.flow_matching import (
     Found,
     SourceMaps,
     at_flow,

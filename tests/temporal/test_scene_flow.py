@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.scene_flow import FlowSearch, SceneFlow, align_sources, nearest_two, shared_mean
-from mim4d.models.temporal import valid_mean
+from mim4d.temporal.decoder import valid_mean
+from mim4d.temporal.scene_flow import FlowSearch, SceneFlow, align_sources, nearest_two, shared_mean
 from tests.reference.scene_flow import flow_warped_mean_loops
 
 GRID = VoxelGrid((-16.0, -16.0, -1.0), (16.0, 16.0, 5.0), (32, 32, 3))

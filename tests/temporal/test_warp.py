@@ -11,7 +11,7 @@ from mim4d.geometry.rigid import (
     transform_points,
 )
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.warp import sample_volume, warp_volume
+from mim4d.temporal.warp import sample_volume, warp_volume
 from tests.reference.warp import warp_in_index_units, warp_loops
 
 GRID = VoxelGrid((-12.0, -8.0, -2.0), (12.0, 8.0, 4.0), (24, 20, 6))

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from mim4d.models.deformable_attention import DeformableAttention
-from mim4d.models.frame_baselines import valid_mean
-from mim4d.models.temporal import (
+from mim4d.temporal.attention import DeformableAttention
+from mim4d.temporal.baselines import valid_mean
+from mim4d.temporal.decoder import (
     TemporalDecoder,
     TemporalLayer,
     TimeEmbedding,
