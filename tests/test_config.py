@@ -15,7 +15,7 @@ from mim4d.config import (
     RenderConfig,
     RunConfig,
 )
-from mim4d.rendering.ray_choice import RaysOn
+from mim4d.pretraining.ray_choice import RaysOn
 
 
 def _run(frames: int, mask: MaskConfig) -> RunConfig:

@@ -34,9 +34,9 @@ from mim4d.models.video_encoder import VideoEncoder
 from mim4d.models.volume_conv import VolumeConv
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.photometric import Patch
-from mim4d.pretraining.photometric_terms import PhotometricOptions
-from mim4d.rendering.ray_choice import RaySampling
+from mim4d.pretraining.photometric.patch_cost import Patch
+from mim4d.pretraining.photometric.terms import PhotometricOptions
+from mim4d.pretraining.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
 from mim4d.temporal.baselines import MeanFrame, NearestFrame

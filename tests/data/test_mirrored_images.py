@@ -20,7 +20,7 @@ from mim4d.models.camera_rays import cell_rays
 from mim4d.models.depth_head import DepthBins
 from mim4d.models.lifting.lookup import lift, project_voxels
 from mim4d.models.video_encoder import ego_from_camera
-from mim4d.rendering.ray_choice import choose_rays
+from mim4d.pretraining.ray_choice import choose_rays
 from mim4d.rendering.rays import image_rays, rays_through_pixels
 from mim4d.viz.wireframe import project_segments
 from tests.toy import toy_clip

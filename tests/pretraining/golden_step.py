@@ -23,8 +23,8 @@ from mim4d.official.describe import Metres
 from mim4d.official.layout import OfficialLayout
 from mim4d.official.model import import_state
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.pretraining.ray_choice import build_rays
 from mim4d.pretraining.step import StepChoices
-from mim4d.rendering.ray_choice import build_rays
 from mim4d.rendering.rays import Rays, RayTargets
 from tests.parity import GoldenFile
 from tests.reference.lift_splat import truncated_voxels

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mim4d.geometry.camera import pixel_centres, unproject
-from mim4d.pretraining.photometric import Sources, Views
+from mim4d.pretraining.photometric.patch_cost import Sources, Views
 
 HEIGHT, WIDTH, FOCAL = 48, 64, 60.0
 WALL_M, SQUARE_M, HALF_SIDE_M = 10.0, 5.0, 0.8

@@ -11,8 +11,8 @@ from mim4d.data.clip import Clip, collate
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.pretraining.photometric import Patch
-from mim4d.pretraining.photometric_terms import PhotometricOptions
+from mim4d.pretraining.photometric.patch_cost import Patch
+from mim4d.pretraining.photometric.terms import PhotometricOptions
 from mim4d.pretraining.step import Reconstruction, StepChoices
 from tests.toy import toy_clip, toy_config, toy_model
 

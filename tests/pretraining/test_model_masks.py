@@ -8,8 +8,8 @@ from torch import Tensor
 from mim4d.config import MaskConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.pretraining.ray_choice import RaysOn
 from mim4d.pretraining.step import StepChoices
-from mim4d.rendering.ray_choice import RaysOn
 from tests.toy import toy_clip, toy_config, toy_model
 
 PATCH_PX = 32

@@ -3,7 +3,7 @@
 The model is the imported one. Four defects of the released code take the place of parts of ours
 (the warp in index units, truncated voxel indices, rays of mixed frames, a number added to their
 directions); that ours obey the law is tested where these parts are: `tests/temporal/test_warp.py`,
-`tests/models/lifting/test_splat.py`, `tests/rendering/test_ray_choice.py`, `test_rays.py`.
+`tests/models/lifting/test_splat.py`, `tests/pretraining/test_ray_choice.py`, `test_rays.py`.
 """
 
 from collections.abc import Callable

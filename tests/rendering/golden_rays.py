@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from mim4d.geometry.rigid import transform_points
-from mim4d.rendering.ray_choice import RayChoice
+from mim4d.pretraining.ray_choice import RayChoice
 
 MEAN, STD = torch.tensor([123.675, 116.28, 103.53]), torch.tensor([58.395, 57.12, 57.375])
 

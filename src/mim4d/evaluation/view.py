@@ -15,7 +15,7 @@ from mim4d.config import RunConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.video_encoder import ego_from_camera
-from mim4d.rendering.ray_choice import at_pixels
+from mim4d.pretraining.ray_choice import at_pixels
 from mim4d.rendering.rays import Rays, image_rays
 from mim4d.tensors.pixels import unit_colours
 

@@ -25,8 +25,8 @@ from mim4d.models.encoder.masking import PatchMasking, enlarge_mask, hide_paddin
 from mim4d.models.video_encoder import EncodedClip, VideoEncoder, ego_from_camera
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
 from mim4d.pretraining.joining import join
+from mim4d.pretraining.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
 from mim4d.pretraining.step import Rebuilt, Reconstruction, Sources, StepChoices, take
-from mim4d.rendering.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
 from mim4d.temporal.decoder import FrameDecoder

@@ -27,8 +27,7 @@ from mim4d.pretraining.losses import (
     eikonal,
     obstacle_weights,
 )
-from mim4d.pretraining.photometric_sources import clip_views
-from mim4d.pretraining.photometric_terms import (
+from mim4d.pretraining.photometric.terms import (
     PhotometricOptions,
     RayEvidence,
     cell_smoothness,
@@ -38,6 +37,7 @@ from mim4d.pretraining.photometric_terms import (
     swept_cell_cost,
     swept_ray_terms,
 )
+from mim4d.pretraining.photometric.views import clip_views
 from mim4d.pretraining.step import Reconstruction, StepChoices
 from mim4d.rendering.rays import Rays, RayTargets, distance_to_ground
 from mim4d.rendering.renderer import Rendering

@@ -17,9 +17,14 @@ from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import apply_linear
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.losses import distance_relative, inverse_depth_smoothness, masked_mean
-from mim4d.pretraining.photometric import Patch, Sources, Views, patch_costs, static_costs
-from mim4d.pretraining.photometric_sources import choose_sources, clip_views
-from mim4d.pretraining.sweep import (
+from mim4d.pretraining.photometric.patch_cost import (
+    Patch,
+    Sources,
+    Views,
+    patch_costs,
+    static_costs,
+)
+from mim4d.pretraining.photometric.plane_sweep import (
     Sweep,
     cell_probs,
     explained,
@@ -27,6 +32,7 @@ from mim4d.pretraining.sweep import (
     log_depths,
     sweep_depths,
 )
+from mim4d.pretraining.photometric.views import choose_sources, clip_views
 from mim4d.rendering.rays import RayTargets
 from mim4d.rendering.renderer import Rendering
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.pretraining.photometric import (
+from mim4d.pretraining.photometric.patch_cost import (
     Patch,
     patch_costs,
     photometric_cost,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from mim4d.data.clip import collate
-from mim4d.pretraining.photometric_sources import choose_sources, clip_views
+from mim4d.pretraining.photometric.views import choose_sources, clip_views
 from tests.toy import toy_clip
 
 

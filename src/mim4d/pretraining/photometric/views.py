@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.pretraining.photometric import Sources, Views, reproject
+from mim4d.pretraining.photometric.patch_cost import Sources, Views, reproject
 from mim4d.tensors.pixels import unit_colours
 
 _LATTICE_ROWS_COLUMNS = (4, 6)

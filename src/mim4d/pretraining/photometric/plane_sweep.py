@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mim4d.pretraining.losses import masked_mean
-from mim4d.pretraining.photometric import Patch, Sources, Views, patch_costs
+from mim4d.pretraining.photometric.patch_cost import Patch, Sources, Views, patch_costs
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from mim4d.pretraining.photometric import Patch, static_costs
-from mim4d.pretraining.sweep import (
+from mim4d.pretraining.photometric.patch_cost import Patch, static_costs
+from mim4d.pretraining.photometric.plane_sweep import (
     Sweep,
     cell_probs,
     explained,

@@ -14,13 +14,13 @@ from mim4d.models.depth_head import DepthBins
 from mim4d.presets import preset
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.pretraining.photometric_sources import clip_views
-from mim4d.pretraining.photometric_terms import (
+from mim4d.pretraining.photometric.terms import (
     RayEvidence,
     cell_smoothness,
     gather_evidence,
     images_of_frames,
 )
+from mim4d.pretraining.photometric.views import clip_views
 from tests.toy import toy_clip, toy_config, toy_model
 
 BINS = DepthBins(12, 1.0, 45.0)

@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.rendering.ray_choice import (
+from mim4d.pretraining.ray_choice import (
     RayChoice,
     at_pixels,
     build_rays,
