@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from mim4d.data.nuscenes import NuscenesDataset
     from mim4d.data.single_frame import single_frame
     from mim4d.geometry.voxel_grid import VoxelGrid
-    from mim4d.loading import load_encoder
     from mim4d.models.video_encoder import VideoEncoder
     from mim4d.presets import preset
+    from mim4d.runs.loading import load_encoder
 
 __version__ = "0.1.0.dev0"
 
@@ -35,7 +35,7 @@ _MODULES = {
     "VideoEncoder": "mim4d.models.video_encoder",
     "VoxelGrid": "mim4d.geometry.voxel_grid",
     "collate": "mim4d.data.clip",
-    "load_encoder": "mim4d.loading",
+    "load_encoder": "mim4d.runs.loading",
     "preset": "mim4d.presets",
     "single_frame": "mim4d.data.single_frame",
 }

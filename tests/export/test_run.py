@@ -17,9 +17,9 @@ from mim4d.data.splits import official_splits
 from mim4d.export.card import model_card
 from mim4d.export.exported import Exported
 from mim4d.export.run import Target, convert, export_run
-from mim4d.loading import load_model
 from mim4d.official.run_folder import import_official
-from mim4d.training.record import read_config
+from mim4d.runs.loading import load_model
+from mim4d.runs.record import read_config
 from tests.conftest import GoldenFile
 from tests.official.conftest import metres_of, save
 from tests.toy import toy_clip

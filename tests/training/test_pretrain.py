@@ -20,10 +20,10 @@ from mim4d.cli import main
 from mim4d.config import OptimConfig, RunConfig
 from mim4d.config_json import config_to_json
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.loading import load_model
+from mim4d.runs.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
+from mim4d.runs.loading import load_model
+from mim4d.runs.record import truncate_metrics
 from mim4d.training import loop
-from mim4d.training.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
-from mim4d.training.record import truncate_metrics
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 

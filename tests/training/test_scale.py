@@ -19,10 +19,10 @@ from mim4d.cli import main
 from mim4d.config import OptimConfig, RunConfig
 from mim4d.config_json import config_to_json
 from mim4d.errors import NonFiniteError
-from mim4d.loading import load_model
+from mim4d.runs.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
+from mim4d.runs.loading import load_model
 from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
-from mim4d.training.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.training.guard import load_batch
 from tests.toy import toy_config
 

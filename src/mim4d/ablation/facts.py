@@ -11,7 +11,7 @@ from typing import Any
 from mim4d.ablation.asked import Ablation
 from mim4d.ablation.measure import Content
 from mim4d.ablation.plan import Plan
-from mim4d.training.record import read_record
+from mim4d.runs.record import read_record
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ from mim4d.evaluation.table import ROW_NAMES, Evaluation
 from mim4d.evaluation.targets import clips_of_targets
 from mim4d.evaluation.truth import FrameTruth, TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
-from mim4d.loading import load_model, untrained_model
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.runs.loading import load_model, untrained_model
+from mim4d.runs.record import was_trained_on
 from mim4d.training.devices import choose_accelerator
-from mim4d.training.record import was_trained_on
 
 logger = logging.getLogger(__name__)
 _HELD_OUT = SceneChoice("val")

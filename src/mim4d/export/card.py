@@ -12,7 +12,7 @@ import mim4d
 from mim4d.config import RunConfig
 from mim4d.data.splits import official_splits
 from mim4d.export.exported import Exported
-from mim4d.training.record import read_record
+from mim4d.runs.record import read_record
 from mim4d.world.writing.marker import is_world
 
 _ROWS = {"direct": "direct volume", "rebuilt": "dropped frame, rebuilt from the others"}

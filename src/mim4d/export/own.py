@@ -11,8 +11,8 @@ from mim4d.build import without_weights_file
 from mim4d.config import RunConfig
 from mim4d.config_json import config_to_json
 from mim4d.export.exported import Exported, input_metadata
-from mim4d.loading import EMBEDDED_CONFIG
 from mim4d.models.video_encoder import VideoEncoder
+from mim4d.runs.loading import EMBEDDED_CONFIG
 
 _LOAD = """from mim4d import load_encoder, single_frame
 

@@ -21,9 +21,9 @@ from mim4d.export.to_mmdet import to_mmdet, to_uvtr
 from mim4d.export.to_timm import to_timm
 from mim4d.export.to_torchvision import to_torchvision
 from mim4d.files import replacing, write_bytes, write_text
-from mim4d.loading import load_encoder
 from mim4d.models.video_encoder import VideoEncoder
-from mim4d.training.record import read_config
+from mim4d.runs.loading import load_encoder
+from mim4d.runs.record import read_config
 
 Target = Literal["timm", "torchvision", "mmdet", "uvtr", "safetensors"]
 _PICKLED: tuple[Target, ...] = ("mmdet", "uvtr")

@@ -13,8 +13,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from mim4d.runs.checkpoint import AVERAGED
 from mim4d.training.callbacks import StepCallback
-from mim4d.training.checkpoint import AVERAGED
 
 _START = 10
 

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.training.checkpoint import checkpoint_path, prune_checkpoints
+from mim4d.runs.checkpoint import checkpoint_path, prune_checkpoints
 
 logger = logging.getLogger(__name__)
 _SHOWN = ("loss", "distance", "predicted_distance")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from mim4d.config import Device, RunConfig
 from mim4d.data.splits import SceneChoice
-from mim4d.training.checkpoint import ENCODER_FILE
+from mim4d.runs.checkpoint import ENCODER_FILE
+from mim4d.runs.record import config_differences, read_config, refuse_existing
 from mim4d.training.loop import pretrain
-from mim4d.training.record import config_differences, read_config, refuse_existing
 
 logger = logging.getLogger(__name__)
 

@@ -20,20 +20,14 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.errors import DataError
 from mim4d.files import replacing
-from mim4d.loading import start_at
-from mim4d.training.averaging import WeightAverage
-from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
-from mim4d.training.checkpoint import (
+from mim4d.runs.checkpoint import (
     ENCODER_FILE,
     AtomicCheckpointIO,
     latest_checkpoint,
     load_checkpoint,
 )
-from mim4d.training.devices import choose_accelerator
-from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
-from mim4d.training.modules import PretrainingModule
-from mim4d.training.processes import Processes
-from mim4d.training.record import (
+from mim4d.runs.loading import start_at
+from mim4d.runs.record import (
     config_differences,
     create_run,
     read_config,
@@ -41,6 +35,12 @@ from mim4d.training.record import (
     refuse_existing,
     truncate_metrics,
 )
+from mim4d.training.averaging import WeightAverage
+from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
+from mim4d.training.devices import choose_accelerator
+from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
+from mim4d.training.modules import PretrainingModule
+from mim4d.training.processes import Processes
 from mim4d.training.sampling import StepSampler
 
 logger = logging.getLogger(__name__)

@@ -23,11 +23,11 @@ from mim4d.evaluation import (
     RenderedFrame,
     spread,
 )
-from mim4d.loading import load_model
 from mim4d.models.encoder.masking import enlarge_mask
+from mim4d.runs.loading import load_model
+from mim4d.runs.record import was_trained_on
 from mim4d.tensors.pixels import unit_colours
 from mim4d.training.devices import choose_accelerator
-from mim4d.training.record import was_trained_on
 from mim4d.viz.canvas import (
     FAINT,
     Canvas,

@@ -11,8 +11,8 @@ from mim4d.config import RunConfig
 from mim4d.config_json import config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.training.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
-from mim4d.training.record import read_config, read_record
+from mim4d.runs.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
+from mim4d.runs.record import read_config, read_record
 
 EMBEDDED_CONFIG = "mim4d_config"
 """The entry of an exported file's metadata that holds the run's configuration."""
