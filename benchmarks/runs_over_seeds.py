@@ -10,7 +10,7 @@ from pathlib import Path
 from mim4d.ablation.summary import Spread
 from mim4d.ablation.table import cell
 from mim4d.config import RunConfig
-from mim4d.training.finish import finish_run, is_finished
+from mim4d.training.train_once import finish_run, is_finished
 
 
 def parser(description: str, *, stride: int, clips: int | None) -> argparse.ArgumentParser:

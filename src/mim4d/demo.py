@@ -21,7 +21,7 @@ from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
 from mim4d.presets import demo
 from mim4d.runs.record import read_record
-from mim4d.training.finish import finish_run, refuse_another_run
+from mim4d.training.train_once import finish_run, refuse_another_run
 from mim4d.viz.console import Counter
 from mim4d.viz.curves import read_metrics
 from mim4d.viz.page import Picture

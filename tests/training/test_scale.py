@@ -23,7 +23,7 @@ from mim4d.runs.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.runs.loading import load_model
 from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
-from mim4d.training.guard import load_batch
+from mim4d.training.nonfinite import load_batch
 from tests.toy import toy_config
 
 _AUGMENT = AugmentConfig(image_scale=(0.9, 1.2), image_flip=0.5, brightness=0.2)

@@ -32,7 +32,7 @@ from mim4d.ablation.table import markdown
 from mim4d.errors import NonFiniteError
 from mim4d.files import write_text
 from mim4d.runs.record import read_record
-from mim4d.training.finish import finish_run, is_finished, refuse_another_run
+from mim4d.training.train_once import finish_run, is_finished, refuse_another_run
 from mim4d.viz.canvas import Canvas
 
 logger = logging.getLogger(__name__)

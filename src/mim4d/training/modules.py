@@ -18,7 +18,7 @@ from mim4d.config_json import config_to_json
 from mim4d.data.clip import Clip
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.training.guard import GRADIENT_NORM, StepBatches, check_finite
+from mim4d.training.nonfinite import GRADIENT_NORM, StepBatches, check_finite
 from mim4d.training.optim import build_optimizer
 from mim4d.training.sampling import StepShape, step_generators, step_seed
 
