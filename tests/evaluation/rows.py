@@ -1,8 +1,8 @@
 """Rows of the table with chosen numbers, for tests of what shows them."""
 
 from mim4d.evaluation import FlowEvaluation, FlowRow, Row
-from mim4d.evaluation.flow_scores import KINDS, KindScores, MovingScores, StandingScores
-from mim4d.evaluation.flow_truth import GROUPS
+from mim4d.evaluation.flow.scores import KINDS, KindScores, MovingScores, StandingScores
+from mim4d.evaluation.flow.truth import GROUPS
 from mim4d.evaluation.scores import DistanceScores
 from mim4d.metrics.distance import DistanceAggregates, DistanceErrors
 from mim4d.metrics.occupancy import OccupancyAgreement

@@ -13,7 +13,7 @@ from mim4d.data.images.placement import Fit, ImagePlacement
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.truth.exact import FOLDER
 from mim4d.evaluation import EvaluatedView, TruthReader
-from mim4d.evaluation.flow_truth import inside_boxes
+from mim4d.evaluation.flow.truth import inside_boxes
 from mim4d.evaluation.truth import lidar_distance, moving_returns
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.evaluation.exact import NUMBERS, write_exact_truth

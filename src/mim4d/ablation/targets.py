@@ -12,7 +12,7 @@ from mim4d.build import build_dataset
 from mim4d.config import RunConfig
 from mim4d.errors import DataError, MissingFileError
 from mim4d.evaluation import EvaluatedView, spread
-from mim4d.evaluation.targets import target_samples
+from mim4d.evaluation.held_out import target_samples
 
 
 @dataclass(frozen=True)

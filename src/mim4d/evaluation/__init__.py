@@ -6,9 +6,10 @@ modules named `flow` do the same for scene flow.
 Definitions: docs/evaluation.md.
 """
 
-from mim4d.evaluation.flow_scores import FlowRow
-from mim4d.evaluation.flow_table import FlowEvaluation
-from mim4d.evaluation.flow_truth import FlowTruth
+from mim4d.evaluation.evaluate import evaluate_run
+from mim4d.evaluation.flow.rows import FlowEvaluation
+from mim4d.evaluation.flow.scores import FlowRow
+from mim4d.evaluation.flow.truth import FlowTruth
 from mim4d.evaluation.predict import (
     FramePrediction,
     RenderedFrame,
@@ -16,7 +17,6 @@ from mim4d.evaluation.predict import (
     predict_frame,
     render_frame,
 )
-from mim4d.evaluation.run import evaluate_run
 from mim4d.evaluation.scores import Row
 from mim4d.evaluation.table import BEAMS, COLUMNS, ROW_NAMES, Evaluation
 from mim4d.evaluation.truth import FrameTruth, TruthReader

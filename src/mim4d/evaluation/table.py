@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mim4d.evaluation.flow_table import FlowEvaluation
+from mim4d.evaluation.flow.rows import FlowEvaluation
+from mim4d.evaluation.formatting import count_of, line, number
 from mim4d.evaluation.scores import Row
-from mim4d.evaluation.words import count_of, line, number
 from mim4d.files import write_text
 
 ROW_NAMES = {

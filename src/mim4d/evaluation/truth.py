@@ -16,7 +16,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.frame_sweep import FrameSweep, nearest_sweep
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.truth.exact import has_instances, has_truth, read_distance
-from mim4d.evaluation.flow_truth import (
+from mim4d.evaluation.flow.truth import (
     MOVING_M_S,
     FlowTruth,
     SeenMotion,

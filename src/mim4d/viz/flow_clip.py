@@ -15,8 +15,8 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation import EvaluatedView, FlowRow, FlowTruth, TruthReader, frame_volumes
-from mim4d.evaluation.flow_scores import FlowScores, at_points
-from mim4d.evaluation.flow_truth import MOVING_M_S
+from mim4d.evaluation.flow.scores import FlowScores, at_points
+from mim4d.evaluation.flow.truth import MOVING_M_S
 from mim4d.geometry.rigid import invert_rigid, rotation_from_yaw, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.pretraining.model import MaskedVideoModel

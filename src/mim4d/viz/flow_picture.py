@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.evaluation.flow_scores import NEAR_M
-from mim4d.evaluation.flow_truth import MOVING_M_S
+from mim4d.evaluation.flow.scores import NEAR_M
+from mim4d.evaluation.flow.truth import MOVING_M_S
 from mim4d.viz.canvas import FAINT, INK, Canvas, PanelGrid, show_colours, show_nothing
 from mim4d.viz.flow_clip import Cells, FlowClip, FlowMap
 from mim4d.viz.flow_wheel import STANDING, draw_wheel, flow_colours, full_speed

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from mim4d.evaluation import BEAMS, COLUMNS, ROW_NAMES, Evaluation, FlowEvaluation
-from mim4d.evaluation.flow_table import (
+from mim4d.evaluation.flow.rows import (
     CLASS_COLUMNS,
     CLASSES,
     FLOW_COLUMNS,

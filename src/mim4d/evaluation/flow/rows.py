@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mim4d.evaluation.flow_scores import NEAR_M, VOXELS_PER_FRAME, FlowRow
-from mim4d.evaluation.flow_truth import GROUPS
-from mim4d.evaluation.words import count_of, line, number
+from mim4d.evaluation.flow.scores import NEAR_M, VOXELS_PER_FRAME, FlowRow
+from mim4d.evaluation.flow.truth import GROUPS
+from mim4d.evaluation.formatting import count_of, line, number
 
 FLOW_ROW_NAMES = {
     "zero": "zero flow",

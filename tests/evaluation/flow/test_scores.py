@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.evaluation.flow_scores import FlowRow, FlowScores, at_points
-from mim4d.evaluation.flow_truth import GROUPS, FlowTruth
+from mim4d.evaluation.flow.scores import FlowRow, FlowScores, at_points
+from mim4d.evaluation.flow.truth import GROUPS, FlowTruth
 from mim4d.geometry.voxel_grid import VoxelGrid
 
 GRID = VoxelGrid((-32.0, -24.0, -1.0), (32.0, 24.0, 5.0), (64, 48, 4))

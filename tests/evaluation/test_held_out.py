@@ -8,7 +8,7 @@ import pytest
 from mim4d.build import build_dataset
 from mim4d.config import ClipConfig
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.evaluation.targets import clips_of_targets, target_samples
+from mim4d.evaluation.held_out import clips_of_targets, target_samples
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 

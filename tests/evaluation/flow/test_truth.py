@@ -9,7 +9,7 @@ import torch
 from mim4d.data.frame_sweep import FrameSweep
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation import EvaluatedView, TruthReader
-from mim4d.evaluation.flow_truth import (
+from mim4d.evaluation.flow.truth import (
     GROUPS,
     FlowTruth,
     box_flow,

@@ -18,12 +18,12 @@ from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.baselines import flat_ground, usual_distances
 from mim4d.evaluation.beams import count_beams, frame_beams
-from mim4d.evaluation.flow_scores import FlowScores
-from mim4d.evaluation.flow_table import FLOW_ROW_NAMES, FlowEvaluation
+from mim4d.evaluation.flow.rows import FLOW_ROW_NAMES, FlowEvaluation
+from mim4d.evaluation.flow.scores import FlowScores
+from mim4d.evaluation.held_out import clips_of_targets
 from mim4d.evaluation.predict import frame_volumes, render_frame
 from mim4d.evaluation.scores import Row, RowScores
 from mim4d.evaluation.table import ROW_NAMES, Evaluation
-from mim4d.evaluation.targets import clips_of_targets
 from mim4d.evaluation.truth import FrameTruth, TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.pretraining.model import MaskedVideoModel

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.evaluation.flow_truth import GROUPS, MOVING_M_S, FlowTruth
+from mim4d.evaluation.flow.truth import GROUPS, MOVING_M_S, FlowTruth
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.moving_flow import MovingFlow
 from mim4d.metrics.scene_flow import FlowErrors, FlowPoints, Ground, Motion, is_close, per_sweep
