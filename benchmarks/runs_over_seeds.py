@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mim4d.ablation.summary import Spread
-from mim4d.ablation.table import cell
 from mim4d.config import RunConfig
+from mim4d.study.ablation.markdown import cell
+from mim4d.study.ablation.over_seeds import Spread
 from mim4d.training.train_once import finish_run, is_finished
 
 

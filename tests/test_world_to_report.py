@@ -12,7 +12,7 @@ from mim4d.build import build_dataset
 from mim4d.cli import main
 from mim4d.config import FlowConfig, GridConfig, OptimConfig
 from mim4d.config_json import config_to_json
-from mim4d.training import bench
+from mim4d.study.bench import step as bench
 from tests.toy import toy_config
 
 pytest.importorskip("embreex", reason="the embedded world needs mim4d[world]")

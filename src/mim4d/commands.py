@@ -217,7 +217,7 @@ def _scenes(
 
 def ablate(options: Ablate) -> None:
     """`mim4d ablate`."""
-    from mim4d.ablation.asked import Ablation
+    from mim4d.study.ablation.request import Ablation
 
     config = options.config
     if options.steps is not None:
@@ -237,8 +237,8 @@ def ablate(options: Ablate) -> None:
         device=options.device,
         command=_shown_command({str(options.data): "WORLD", str(options.out): "DIR"}),
     )
-    from mim4d.ablation.run import ablate as run_ablation
-    from mim4d.ablation.table import markdown
+    from mim4d.study.ablation.ablate import ablate as run_ablation
+    from mim4d.study.ablation.markdown import markdown
 
     print(markdown(run_ablation(asked)))
     print(options.out)
@@ -252,7 +252,7 @@ def _shown_command(names: dict[str, str]) -> str:
 
 def bench_step(options: BenchStep) -> None:
     """`mim4d bench step`."""
-    from mim4d.training.bench import bench_step as measure
+    from mim4d.study.bench.step import bench_step as measure
 
     times = measure(
         options.config,
@@ -268,7 +268,7 @@ def bench_step(options: BenchStep) -> None:
 
 def bench_load(options: BenchLoad) -> None:
     """`mim4d bench load`."""
-    from mim4d.training.bench_load import bench_load as measure
+    from mim4d.study.bench.load import bench_load as measure
 
     times = measure(
         options.data,

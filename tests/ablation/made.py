@@ -1,9 +1,9 @@
 """Small summaries made by hand."""
 
-from mim4d.ablation.facts import Facts
-from mim4d.ablation.measure import MEASURES, Numbers
-from mim4d.ablation.rows import choose_rows
-from mim4d.ablation.summary import Summary, summarise_rows
+from mim4d.study.ablation.facts import Facts
+from mim4d.study.ablation.measure import MEASURES, Numbers
+from mim4d.study.ablation.over_seeds import Summary, summarise_rows
+from mim4d.study.ablation.rows import choose_rows
 
 FACTS = Facts(
     command="mim4d ablate demo --data WORLD --out DIR",

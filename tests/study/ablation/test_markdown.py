@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from mim4d.ablation.rows import choose_rows
-from mim4d.ablation.summary import Spread, Summary, summarise_rows
-from mim4d.ablation.table import cell, markdown
+from mim4d.study.ablation.markdown import cell, markdown
+from mim4d.study.ablation.over_seeds import Spread, Summary, summarise_rows
+from mim4d.study.ablation.rows import choose_rows
 from tests.ablation.made import FACTS, summary
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mim4d.ablation.rows import choose_rows
 from mim4d.config import Device, RunConfig
+from mim4d.study.ablation.rows import choose_rows
 
 
 @dataclass(frozen=True)

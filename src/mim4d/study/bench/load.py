@@ -22,7 +22,7 @@ from PIL import Image
 from mim4d.data.images.image_fit import Fit
 from mim4d.data.images.placement import ImagePlacement, Size
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.training.bench_data import write_bench_data
+from mim4d.study.bench.load_data import write_bench_data
 
 DECODING = "decoding at reduced size (Pillow)"
 READING = "reading the clip"

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from mim4d.ablation import run as ablation_run
-from mim4d.ablation.asked import Ablation
-from mim4d.ablation.run import ablate
-from mim4d.ablation.summary import Summary
 from mim4d.cli import main
 from mim4d.errors import NonFiniteError
 from mim4d.presets import preset
+from mim4d.study.ablation import ablate as ablation_run
+from mim4d.study.ablation.ablate import ablate
+from mim4d.study.ablation.over_seeds import Summary
+from mim4d.study.ablation.request import Ablation
 from mim4d.training import loop
 
 ROWS = ("copy", "no_drop")

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from mim4d.ablation.rows import FULL, ROWS, apply_rows, choose_rows
 from mim4d.config import RunConfig
 from mim4d.presets import PRESETS, preset
 from mim4d.runs.record import config_differences
+from mim4d.study.ablation.rows import FULL, ROWS, apply_rows, choose_rows
 
 CHANGED = {
     "no_flow": {"flow.enabled"},

@@ -1,9 +1,9 @@
 """An ablation as Markdown: what was measured, differences to `full`, and what the numbers are."""
 
-from mim4d.ablation.facts import Facts
-from mim4d.ablation.measure import MEASURES
-from mim4d.ablation.rows import FULL
-from mim4d.ablation.summary import RowSummary, Spread, Summary
+from mim4d.study.ablation.facts import Facts
+from mim4d.study.ablation.measure import MEASURES
+from mim4d.study.ablation.over_seeds import RowSummary, Spread, Summary
+from mim4d.study.ablation.rows import FULL
 
 
 def markdown(summary: Summary) -> str:

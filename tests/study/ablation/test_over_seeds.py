@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mim4d.ablation.summary import Spread
+from mim4d.study.ablation.over_seeds import Spread
 from tests.ablation.made import summary
 
 

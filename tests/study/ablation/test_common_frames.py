@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mim4d.ablation.rows import apply_rows, choose_rows
-from mim4d.ablation.targets import common_targets
 from mim4d.config import ClipConfig, RunConfig
+from mim4d.study.ablation.common_frames import common_targets
+from mim4d.study.ablation.rows import apply_rows, choose_rows
 from tests.toy import toy_config
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mim4d.ablation.facts import Facts
-from mim4d.ablation.measure import MEASURES, Numbers
-from mim4d.ablation.rows import FULL, AblationRow
 from mim4d.files import write_text
+from mim4d.study.ablation.facts import Facts
+from mim4d.study.ablation.measure import MEASURES, Numbers
+from mim4d.study.ablation.rows import FULL, AblationRow
 
 
 @dataclass(frozen=True)

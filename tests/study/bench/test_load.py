@@ -7,8 +7,8 @@ import torch
 
 from mim4d.cli import main
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.training.bench_data import CAMERAS, write_bench_data
-from mim4d.training.bench_load import DECODING, READING, LoadTimes, Way, bench_load
+from mim4d.study.bench.load import DECODING, READING, LoadTimes, Way, bench_load
+from mim4d.study.bench.load_data import CAMERAS, write_bench_data
 
 
 @pytest.fixture(scope="module")

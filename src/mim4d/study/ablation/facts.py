@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mim4d.ablation.asked import Ablation
-from mim4d.ablation.measure import Content
-from mim4d.ablation.plan import Plan
 from mim4d.runs.record import read_record
+from mim4d.study.ablation.measure import Content
+from mim4d.study.ablation.plan import Plan
+from mim4d.study.ablation.request import Ablation
 
 
 @dataclass(frozen=True)

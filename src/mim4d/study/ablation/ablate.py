@@ -15,9 +15,12 @@ from pathlib import Path
 
 import torch
 
-from mim4d.ablation.asked import Ablation
-from mim4d.ablation.facts import gather_facts
-from mim4d.ablation.measure import (
+from mim4d.errors import NonFiniteError
+from mim4d.files import write_text
+from mim4d.runs.record import read_record
+from mim4d.study.ablation.facts import gather_facts
+from mim4d.study.ablation.markdown import markdown
+from mim4d.study.ablation.measure import (
     MEASURES,
     Measuring,
     Numbers,
@@ -25,13 +28,10 @@ from mim4d.ablation.measure import (
     numbers_of,
     read_measured,
 )
-from mim4d.ablation.picture import draw_ablation
-from mim4d.ablation.plan import Plan, PlannedRun, make_plan
-from mim4d.ablation.summary import Summary, summarise_rows
-from mim4d.ablation.table import markdown
-from mim4d.errors import NonFiniteError
-from mim4d.files import write_text
-from mim4d.runs.record import read_record
+from mim4d.study.ablation.over_seeds import Summary, summarise_rows
+from mim4d.study.ablation.picture import draw_ablation
+from mim4d.study.ablation.plan import Plan, PlannedRun, make_plan
+from mim4d.study.ablation.request import Ablation
 from mim4d.training.train_once import finish_run, is_finished, refuse_another_run
 from mim4d.viz.canvas import Canvas
 

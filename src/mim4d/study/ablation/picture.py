@@ -7,9 +7,9 @@ seeds. What is better is on the left.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mim4d.ablation.measure import MEASURES, Measure
-from mim4d.ablation.rows import FULL
-from mim4d.ablation.summary import RowSummary, Spread, Summary
+from mim4d.study.ablation.measure import MEASURES, Measure
+from mim4d.study.ablation.over_seeds import RowSummary, Spread, Summary
+from mim4d.study.ablation.rows import FULL
 from mim4d.viz.canvas import FAINT, INK, UNKNOWN, Canvas, points
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from mim4d.ablation.picture import BETTER, WORSE, draw_ablation
-from mim4d.ablation.rows import choose_rows
-from mim4d.ablation.summary import Summary, summarise_rows
+from mim4d.study.ablation.over_seeds import Summary, summarise_rows
+from mim4d.study.ablation.picture import BETTER, WORSE, draw_ablation
+from mim4d.study.ablation.rows import choose_rows
 from tests.ablation.made import FACTS, numbers, summary
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mim4d.ablation.measure import (
+from mim4d.study.ablation.measure import (
     MEASURED_FILE,
     Measuring,
     numbers_of,
