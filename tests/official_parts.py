@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from mim4d.official.rules import Naming
-from mim4d.official.translate import Conventions, places_of, to_official, values_to_ours
+from mim4d.exchange.official.rules import Naming
+from mim4d.exchange.official.translate import Conventions, places_of, to_official, values_to_ours
 
 # Our prefix of each official one.
 PREFIXES = {

@@ -144,8 +144,8 @@ def render(options: Render) -> None:
 
 def import_official(options: ImportOfficial) -> None:
     """`mim4d import-official`."""
-    from mim4d.official.describe import published_metres
-    from mim4d.official.run_folder import import_official as import_file
+    from mim4d.exchange.official.describe import published_metres
+    from mim4d.exchange.official.run_folder import import_official as import_file
 
     metres_of = partial(
         published_metres,
@@ -197,7 +197,7 @@ def evaluate(options: Evaluate) -> None:
 
 def export(options: Export) -> None:
     """`mim4d export`."""
-    from mim4d.export.run import export_run
+    from mim4d.exchange.export.export_run import export_run
 
     paths, exported = export_run(options.run, options.to, options.out, overwrite=options.overwrite)
     print(f"{exported.model}: {len(exported.weights)} tensors")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from mim4d.config import Vector3
-from mim4d.official.describe import (
+from mim4d.exchange.official.describe import (
     FRAME_INTERVAL_S,
     NUSCENES_LIDAR_ORIGIN_M,
     NUSCENES_LIDAR_ROTATION_DEG,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mim4d.build import build_image_encoder, build_video_encoder
 from mim4d.config import RunConfig
 from mim4d.encoder_config import EncoderConfig
-from mim4d.export.exported import Exported
+from mim4d.exchange.export.exported import Exported
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.presets import preset

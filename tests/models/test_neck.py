@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim4d.exchange.official.rules import Naming
 from mim4d.models.neck import FeaturePyramid
-from mim4d.official.rules import Naming
 from tests.official_parts import our_names
 from tests.parity import GoldenFile
 

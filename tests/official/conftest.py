@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.official.describe import Metres
-from mim4d.official.layout import OfficialLayout
+from mim4d.exchange.official.checkpoint_layout import OfficialLayout
+from mim4d.exchange.official.describe import Metres
 from tests.conftest import GoldenFile
 
 State = dict[str, Tensor]

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from mim4d.build import build_model, build_video_encoder
 from mim4d.data.clip import Clip
+from mim4d.exchange.official.checkpoint_layout import OfficialLayout
+from mim4d.exchange.official.describe import Metres
+from mim4d.exchange.official.model import import_state
 from mim4d.geometry.rigid import apply_linear, compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.splat import frustum_points, splat
 from mim4d.models.video_encoder import VideoEncoder
-from mim4d.official.describe import Metres
-from mim4d.official.layout import OfficialLayout
-from mim4d.official.model import import_state
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import build_rays
 from mim4d.pretraining.step import StepChoices

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mim4d.exchange.official.checkpoint_layout import read_layout
+from mim4d.exchange.official.translate import Conventions, to_official
 from mim4d.geometry.rigid import apply_linear, transform_points
-from mim4d.official.layout import read_layout
-from mim4d.official.translate import Conventions, to_official
 from mim4d.pretraining.losses import colour_l1, distance_l1
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.step import StepChoices

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mim4d.exchange.official.rules import Naming
 from mim4d.models.encoder.convnext import MaskedConvNeXt
 from mim4d.models.encoder.masked_encoder import EncoderOptions
 from mim4d.models.encoder.masking import draw_patch_mask, enlarge_mask
 from mim4d.models.encoder.weights import read_weights
-from mim4d.official.rules import Naming
 from tests.official_parts import our_names, our_weights
 from tests.parity import GoldenFile
 from tests.reference.encoder import encode, weighted_sum

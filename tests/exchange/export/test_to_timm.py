@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from mim4d.export.exported import feature_difference
-from mim4d.export.to_timm import to_timm
+from mim4d.exchange.export.exported import feature_difference
+from mim4d.exchange.export.to_timm import to_timm
 from tests.export.cases import (
     assert_same,
     behind_norms,

@@ -14,7 +14,7 @@ from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from mim4d.encoder_config import EncoderConfig
-from mim4d.export.exported import (
+from mim4d.exchange.export.exported import (
     Exported,
     backbone_weights,
     feature_difference,

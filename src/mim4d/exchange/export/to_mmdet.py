@@ -11,7 +11,7 @@ import re
 from torch import Tensor, nn
 
 from mim4d.encoder_config import EncoderConfig
-from mim4d.export.exported import (
+from mim4d.exchange.export.exported import (
     Exported,
     backbone_weights,
     input_metadata,
@@ -20,6 +20,8 @@ from mim4d.export.exported import (
     rounded,
     stages_of,
 )
+from mim4d.exchange.official.checkpoint_layout import OfficialLayout
+from mim4d.exchange.official.translate import Conventions, to_official
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.channel_norm import ChannelLayerNorm
 from mim4d.models.depth_head import AsppDepthHead
@@ -27,8 +29,6 @@ from mim4d.models.encoder.convnext import MaskedConvNeXt
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.encoder.resnet import MaskedResNet
 from mim4d.models.video_encoder import VideoEncoder
-from mim4d.official.layout import OfficialLayout
-from mim4d.official.translate import Conventions, to_official
 
 _RESNETS = r"resnet(18|34|50|101|152)|resnext(50|101|152)_(\d+)x(\d+)d"
 

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mim4d.official.layout import LayoutError
-from mim4d.official.translate import Verdict
+from mim4d.exchange.official.checkpoint_layout import LayoutError
+from mim4d.exchange.official.translate import Verdict
 
 Weights = Literal["raw", "ema"]
 _STATISTICS = re.compile(r".*\.(running_mean|running_var|num_batches_tracked)")

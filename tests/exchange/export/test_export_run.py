@@ -14,10 +14,10 @@ import mim4d
 from mim4d.cli import main
 from mim4d.config_json import config_from_json, config_to_json
 from mim4d.data.splits import official_splits
-from mim4d.export.card import model_card
-from mim4d.export.exported import Exported
-from mim4d.export.run import Target, convert, export_run
-from mim4d.official.run_folder import import_official
+from mim4d.exchange.export.card import model_card
+from mim4d.exchange.export.export_run import Target, convert, export_run
+from mim4d.exchange.export.exported import Exported
+from mim4d.exchange.official.run_folder import import_official
 from mim4d.runs.loading import load_model
 from mim4d.runs.record import read_config
 from tests.conftest import GoldenFile

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mim4d.official.layout import LayoutError
-from mim4d.official.read import choose_weights, read_state
+from mim4d.exchange.official.checkpoint_layout import LayoutError
+from mim4d.exchange.official.read import choose_weights, read_state
 from tests.official.conftest import State
 
 

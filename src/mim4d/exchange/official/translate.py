@@ -15,8 +15,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mim4d.official.layout import LayoutError, OfficialLayout
-from mim4d.official.rules import Form, Named, Place, official_name, place_of, rules_of
+from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout
+from mim4d.exchange.official.rules import Form, Named, Place, official_name, place_of, rules_of
 
 Fate = Literal["mapped", "dead", "unused"]
 ColourOrder = Literal["bgr", "rgb"]

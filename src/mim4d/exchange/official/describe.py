@@ -16,7 +16,7 @@ from mim4d.config import (
     TemporalConfig,
     Vector3,
 )
-from mim4d.official.layout import (
+from mim4d.exchange.official.checkpoint_layout import (
     DecoderLayout,
     FieldLayout,
     LayoutError,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mim4d.official.layout import LayoutError, read_layout
+from mim4d.exchange.official.checkpoint_layout import LayoutError, read_layout
 from tests.official.conftest import State
 
 

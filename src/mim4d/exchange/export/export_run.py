@@ -14,12 +14,12 @@ from torch import Tensor
 
 import mim4d
 from mim4d.config import RunConfig
-from mim4d.export.card import model_card
-from mim4d.export.exported import Exported
-from mim4d.export.own import to_safetensors
-from mim4d.export.to_mmdet import to_mmdet, to_uvtr
-from mim4d.export.to_timm import to_timm
-from mim4d.export.to_torchvision import to_torchvision
+from mim4d.exchange.export.card import model_card
+from mim4d.exchange.export.exported import Exported
+from mim4d.exchange.export.own import to_safetensors
+from mim4d.exchange.export.to_mmdet import to_mmdet, to_uvtr
+from mim4d.exchange.export.to_timm import to_timm
+from mim4d.exchange.export.to_torchvision import to_torchvision
 from mim4d.files import replacing, write_bytes, write_text
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.runs.loading import load_encoder

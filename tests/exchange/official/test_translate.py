@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.official.layout import LayoutError, read_layout
-from mim4d.official.rules import Naming
-from mim4d.official.translate import Conventions, Translation, to_official, to_ours
+from mim4d.exchange.official.checkpoint_layout import LayoutError, read_layout
+from mim4d.exchange.official.rules import Naming
+from mim4d.exchange.official.translate import Conventions, Translation, to_official, to_ours
 from tests.conftest import GoldenFile
 from tests.official.conftest import State
 

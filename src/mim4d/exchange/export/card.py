@@ -11,7 +11,7 @@ from typing import Any
 import mim4d
 from mim4d.config import RunConfig
 from mim4d.data.splits import official_splits
-from mim4d.export.exported import Exported
+from mim4d.exchange.export.exported import Exported
 from mim4d.runs.record import read_record
 from mim4d.world.writing.marker import is_world
 

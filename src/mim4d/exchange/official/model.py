@@ -13,12 +13,12 @@ from torch import Tensor
 
 from mim4d.build import build_model, build_video_encoder, length_unit_m, without_weights_file
 from mim4d.config import RunConfig
+from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
+from mim4d.exchange.official.describe import Metres, describe, published_metres
+from mim4d.exchange.official.read import Weights, choose_weights
+from mim4d.exchange.official.rules import Naming, official_name, rules_of
+from mim4d.exchange.official.translate import Conventions, Translation, to_official, to_ours
 from mim4d.models.volume_conv import VolumeConv
-from mim4d.official.describe import Metres, describe, published_metres
-from mim4d.official.layout import LayoutError, OfficialLayout, read_layout
-from mim4d.official.read import Weights, choose_weights
-from mim4d.official.rules import Naming, official_name, rules_of
-from mim4d.official.translate import Conventions, Translation, to_official, to_ours
 
 _ENCODER = "encoder."
 _VOLUME_CONV = f"{_ENCODER}volume_conv."

@@ -9,9 +9,9 @@ from torch import nn
 
 from mim4d.build import build_image_encoder, build_video_encoder
 from mim4d.encoder_config import EncoderConfig
-from mim4d.export.exported import Exported
-from mim4d.export.to_mmdet import _resnet_lines, official_weights, to_mmdet, to_uvtr
-from mim4d.export.to_torchvision import torchvision_features
+from mim4d.exchange.export.exported import Exported
+from mim4d.exchange.export.to_mmdet import _resnet_lines, official_weights, to_mmdet, to_uvtr
+from mim4d.exchange.export.to_torchvision import torchvision_features
 from mim4d.models.encoder.resnet import MaskedResNet
 from mim4d.presets import preset
 from tests.export.cases import assert_same, pictures, run_lines, small, video_encoder

@@ -6,9 +6,9 @@ import torch
 
 from mim4d.build import build_field_grid, build_grid, build_lifted_grid
 from mim4d.config_json import config_from_json, config_to_json
-from mim4d.official.describe import describe, published_metres
-from mim4d.official.layout import LayoutError, OfficialLayout, read_layout
-from mim4d.official.model import import_state
+from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
+from mim4d.exchange.official.describe import describe, published_metres
+from mim4d.exchange.official.model import import_state
 from tests.conftest import GoldenFile
 from tests.official.conftest import IN_8_M, State, metres_of
 

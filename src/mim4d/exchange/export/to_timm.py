@@ -11,7 +11,7 @@ import timm
 from torch import Tensor
 
 from mim4d.encoder_config import EncoderConfig
-from mim4d.export.exported import (
+from mim4d.exchange.export.exported import (
     Exported,
     backbone_weights,
     feature_difference,

@@ -12,7 +12,7 @@ import torch
 
 from mim4d.cli import main
 from mim4d.evaluation import evaluate_run
-from mim4d.official.run_folder import import_official, read_official_state
+from mim4d.exchange.official.run_folder import import_official, read_official_state
 from mim4d.runs.loading import load_encoder, load_model
 from mim4d.runs.record import read_config, was_trained_on
 from mim4d.training.loop import pretrain

@@ -5,8 +5,8 @@ from math import prod
 
 from torch import Tensor
 
-from mim4d.official.model import Imported
-from mim4d.official.translate import Verdict
+from mim4d.exchange.official.model import Imported
+from mim4d.exchange.official.translate import Verdict
 
 
 def summary(imported: Imported, state: Mapping[str, Tensor]) -> str:

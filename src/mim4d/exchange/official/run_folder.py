@@ -16,12 +16,12 @@ from torch import Tensor
 
 from mim4d.config_json import config_to_json
 from mim4d.data.splits import official_splits
+from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout
+from mim4d.exchange.official.describe import Metres, published_metres
+from mim4d.exchange.official.key_report import full_list, summary
+from mim4d.exchange.official.model import Imported, export_state, import_state
+from mim4d.exchange.official.read import Weights, read_state
 from mim4d.files import replacing_folder, write_text
-from mim4d.official.describe import Metres, published_metres
-from mim4d.official.layout import LayoutError, OfficialLayout
-from mim4d.official.model import Imported, export_state, import_state
-from mim4d.official.read import Weights, read_state
-from mim4d.official.report import full_list, summary
 from mim4d.runs.checkpoint import ENCODER_FILE, checkpoint_path
 from mim4d.runs.loading import load_encoder, load_model
 from mim4d.runs.record import read_config, refuse_existing, write_record

@@ -10,7 +10,7 @@ import mim4d
 from mim4d.build import without_weights_file
 from mim4d.config import RunConfig
 from mim4d.config_json import config_to_json
-from mim4d.export.exported import Exported, input_metadata
+from mim4d.exchange.export.exported import Exported, input_metadata
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.runs.loading import EMBEDDED_CONFIG
 

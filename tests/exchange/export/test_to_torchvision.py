@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mim4d.build import build_image_encoder
 from mim4d.encoder_config import EncoderConfig
-from mim4d.export.to_torchvision import _convnext, _resnet, to_torchvision
+from mim4d.exchange.export.to_torchvision import _convnext, _resnet, to_torchvision
 from tests.export.cases import (
     assert_same,
     behind_norms,
