@@ -159,7 +159,7 @@ def import_official(options: ImportOfficial) -> None:
 
 def check(options: Check) -> int:
     """`mim4d check`."""
-    from mim4d.check.run import check_data
+    from mim4d.check.check_data import check_data
     from mim4d.viz.console import Counter
 
     with Counter("check", "file") as counter:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mim4d.check.check_data import check_data
 from mim4d.check.findings import Findings
 from mim4d.check.lidar_camera import Offset, judge_offsets
-from mim4d.check.run import check_data
 from tests.data.tiny_dataset import Rows, edit_table
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mim4d.check.run import check_data
+from mim4d.check.check_data import check_data
 
 
 def test_the_world_passes_its_check(

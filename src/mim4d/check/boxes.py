@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
+from mim4d.check.lenient_tables import Rows, TableSet, take
 from mim4d.check.poses import UNITS, ego_columns
-from mim4d.check.tables import Rows, TableSet, take
 from mim4d.data.boxes import MAX_VELOCITY_STEP_S
 
 # Width, length, height in metres, from a child on foot to an articulated bus. By the beginning of

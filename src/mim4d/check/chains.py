@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Rule
-from mim4d.check.tables import Rows, TableSet, take
+from mim4d.check.lenient_tables import Rows, TableSet, take
 from mim4d.data.tables.schema import Columns
 from mim4d.data.tables.validation import (
     backward_in_time,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
-from mim4d.check.tables import Rows, TableSet, take
+from mim4d.check.lenient_tables import Rows, TableSet, take
 
 DROPPED_AT = 1.7
 """A gap of so many usual intervals means that something is missing."""

@@ -13,8 +13,8 @@ import numpy as np
 from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Rule
 from mim4d.check.images import ImageFacts, judge_images, read_image_facts
+from mim4d.check.lenient_tables import Rows, TableSet
 from mim4d.check.sweeps import SweepFacts, judge_sweeps, read_sweep_facts
-from mim4d.check.tables import Rows, TableSet
 
 UNREADABLE = Rule("unreadable-file", "error", "a file that can be read", "check its permissions")
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from mim4d.check.findings import Findings, Place, Rule
-from mim4d.check.tables import Rows, TableSet
+from mim4d.check.lenient_tables import Rows, TableSet
 from mim4d.data.lidar import NUMBERS_PER_POINT
 
 FilesToOpen = Literal["all", "sample", "none"]

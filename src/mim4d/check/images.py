@@ -13,8 +13,8 @@ from PIL import Image
 
 from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Rule
+from mim4d.check.lenient_tables import TableSet
 from mim4d.check.poses import ego_columns
-from mim4d.check.tables import TableSet
 
 DARK, BRIGHT = 8, 247
 """An image that is darker or brighter than this everywhere shows nothing (of 255)."""

@@ -13,7 +13,7 @@ import torch
 
 from mim4d.check.alignment import alignment_offset
 from mim4d.check.findings import Findings, Place, Rule
-from mim4d.check.tables import TableSet
+from mim4d.check.lenient_tables import TableSet
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import DataError

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mim4d.check.findings import Findings, Place, Rule
-from mim4d.check.tables import TableSet
+from mim4d.check.lenient_tables import TableSet
 from mim4d.data.tables.json_rows import loads
 
 OFFICIAL_LOCATIONS = (

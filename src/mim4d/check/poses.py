@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
-from mim4d.check.tables import Rows, TableSet, take
+from mim4d.check.lenient_tables import Rows, TableSet, take
 
 MAX_SPEED = 80.0
 """m/s; 288 km/h."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
-from mim4d.check.tables import Rows, TableSet, take
+from mim4d.check.lenient_tables import Rows, TableSet, take
 
 FIELD_OF_VIEW_DEG = (8.0, 150.0)
 MAX_ASPECT = 1.2

@@ -10,9 +10,9 @@ import numpy as np
 
 from mim4d.check.boxes import categories_of_boxes
 from mim4d.check.clocks import keyframe_interval_s, rates_hz
+from mim4d.check.lenient_tables import TableSet
 from mim4d.check.sensors import image_sizes
 from mim4d.check.sweeps import SweepFacts
-from mim4d.check.tables import TableSet
 
 
 @dataclass(frozen=True)

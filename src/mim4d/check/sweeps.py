@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Place, Rule
+from mim4d.check.lenient_tables import Rows, TableSet
 from mim4d.check.poses import ego_columns
 from mim4d.check.sensors import rotations
-from mim4d.check.tables import Rows, TableSet
 from mim4d.data.lidar import NUMBERS_PER_POINT
 
 MAX_LOST_SHARE = 0.5

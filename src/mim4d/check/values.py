@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Rule
-from mim4d.check.tables import TableSet, take
+from mim4d.check.lenient_tables import TableSet, take
 from mim4d.data.tables.validation import (
     bad_intrinsics,
     bad_quaternions,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import mim4d.check
+from mim4d.check.check_data import check_data
+from mim4d.check.lenient_tables import CHECKED
 from mim4d.check.report import Report
-from mim4d.check.run import check_data
-from mim4d.check.tables import CHECKED
 from tests.check.damages import IMAGE
 from tests.check.faults_of_cars import FAULTS_OF_CARS
 from tests.check.faults_of_files import FAULTS_OF_FILES

@@ -10,13 +10,13 @@ from mim4d.check.clocks import check_clocks
 from mim4d.check.contents import check_contents
 from mim4d.check.files import FilesToOpen, check_files, choose_files, list_files
 from mim4d.check.findings import Findings
+from mim4d.check.lenient_tables import read_table_set
 from mim4d.check.lidar_camera import check_lidar_against_cameras
 from mim4d.check.places import check_places
 from mim4d.check.poses import check_poses
 from mim4d.check.report import Report
 from mim4d.check.sensors import check_sensors
 from mim4d.check.summary import summarise
-from mim4d.check.tables import read_table_set
 from mim4d.check.values import check_values
 from mim4d.data.tables.dataset_folder import find_version
 
