@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def world(options: World) -> None:
     """`mim4d world`."""
-    from mim4d.viz.console import Counter
+    from mim4d.cli.console import Counter
     from mim4d.world.generate import generate_world
 
     with Counter("world", "scene") as counter:
@@ -63,7 +63,7 @@ def world(options: World) -> None:
 
 def view(options: View) -> None:
     """`mim4d view`."""
-    from mim4d.viz.clip import view_data
+    from mim4d.viz.clip_picture import view_data
 
     augmentation = None
     if options.augment != AugmentConfig():
@@ -160,7 +160,7 @@ def import_official(options: ImportOfficial) -> None:
 def check(options: Check) -> int:
     """`mim4d check`."""
     from mim4d.check.check_data import check_data
-    from mim4d.viz.console import Counter
+    from mim4d.cli.console import Counter
 
     with Counter("check", "file") as counter:
         report = check_data(

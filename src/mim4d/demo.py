@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from mim4d.cli.console import Counter
 from mim4d.config import RunConfig
 from mim4d.data.tables.dataset_folder import read_split
 from mim4d.evaluation import Evaluation, evaluate_run
@@ -22,11 +23,10 @@ from mim4d.files import write_text
 from mim4d.presets import demo
 from mim4d.runs.record import read_record
 from mim4d.training.train_once import finish_run, refuse_another_run
-from mim4d.viz.console import Counter
 from mim4d.viz.curves import read_metrics
 from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
-from mim4d.viz.report import verdict, write_report
+from mim4d.viz.run_report import verdict, write_report
 from mim4d.world.generate import generate_world
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim4d.evaluation.flow.from_above import Cells, FlowClip, FlowMap
 from mim4d.viz.canvas import Canvas
-from mim4d.viz.flow_clip import Cells, FlowClip, FlowMap
 from mim4d.viz.flow_picture import draw_flow
 from mim4d.viz.flow_wheel import STANDING, flow_colours
 from tests.evaluation.rows import flow_row

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from mim4d.evaluation import FramePrediction, RenderedFrame
-from mim4d.viz.rendered_clip import RenderedClip, abs_rel
+from mim4d.evaluation.rendered_clip import RenderedClip, abs_rel
 from mim4d.viz.rendering import draw_rendering, render_run
 from tests.viz.clips import make_clip
 

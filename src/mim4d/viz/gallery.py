@@ -15,10 +15,10 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.files import write_text
-from mim4d.viz.clip import map_range
+from mim4d.viz.clip_picture import map_range
 from mim4d.viz.overlay import Overlay, Shown
 from mim4d.viz.page import Picture, figure, page
-from mim4d.viz.scene import draw_scene
+from mim4d.viz.scene_picture import draw_scene
 from mim4d.viz.scene_view import SceneView
 from mim4d.viz.sheet import draw_sheet
 

@@ -7,7 +7,7 @@ from typing import Any
 from mim4d.data.clip import Clip
 from mim4d.data.maps.map_names import MapLayer
 from mim4d.viz.canvas import INK, Canvas, Length, points
-from mim4d.viz.map import STYLES
+from mim4d.viz.map_drawing import STYLES
 from mim4d.viz.overlay import Overlay
 
 

@@ -19,7 +19,7 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.tensors.pixels import unit_colours
 from mim4d.viz.canvas import colour_map, points, show_colours
-from mim4d.viz.map import draw_map_in_image
+from mim4d.viz.map_drawing import draw_map_in_image
 from mim4d.viz.wireframe import box_segments, project_segments
 
 if TYPE_CHECKING:

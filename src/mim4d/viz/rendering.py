@@ -23,6 +23,8 @@ from mim4d.evaluation import (
     RenderedFrame,
     spread,
 )
+from mim4d.evaluation.flow.from_above import flow_clip
+from mim4d.evaluation.rendered_clip import RenderedClip, abs_rel, render_clip
 from mim4d.models.encoder.masking import enlarge_mask
 from mim4d.runs.loading import load_model
 from mim4d.runs.record import was_trained_on
@@ -39,9 +41,7 @@ from mim4d.viz.canvas import (
     show_nothing,
     show_values,
 )
-from mim4d.viz.flow_clip import flow_clip
 from mim4d.viz.flow_picture import draw_flow
-from mim4d.viz.rendered_clip import RenderedClip, abs_rel, render_clip
 from mim4d.viz.wireframe import left_to_right
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from mim4d.data.augment.clip_augmentation import BevRanges, ClipAugmentation
-from mim4d.viz.clip import draw_clip, view_data
+from mim4d.viz.clip_picture import draw_clip, view_data
 from mim4d.viz.overlay import visible_points
 from tests.data.tiny_dataset import CAMERAS, write_tiny_dataset
 from tests.data.tiny_map import tiny_map

@@ -1,6 +1,6 @@
 import pytest
 
-from mim4d.viz.console import Counter
+from mim4d.cli.console import Counter
 
 
 def test_counts_to_the_end(capsys: pytest.CaptureFixture[str]) -> None:

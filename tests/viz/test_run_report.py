@@ -7,7 +7,7 @@ from PIL import Image
 
 from mim4d.evaluation import Evaluation
 from mim4d.viz.page import Picture
-from mim4d.viz.report import verdict, write_report
+from mim4d.viz.run_report import verdict, write_report
 from tests.evaluation.rows import row
 from tests.viz.test_curves import write_metrics
 

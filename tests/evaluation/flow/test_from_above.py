@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mim4d.evaluation import FlowTruth
+from mim4d.evaluation.flow.from_above import Cells, boxes_in_ego, found_map, true_map
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.viz.flow_clip import Cells, boxes_in_ego, found_map, true_map
 from tests.toy import toy_clip
 
 GRID = VoxelGrid((-8.0, -8.0, -1.0), (8.0, 8.0, 5.0), (8, 8, 4))
