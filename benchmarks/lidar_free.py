@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from runs_over_seeds import configured, finished, parser, spread
 
+from mim4d.config.presets import demo_no_lidar
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.evaluation.table import ROW_NAMES
 from mim4d.files import write_text
-from mim4d.presets import demo_no_lidar
 
 MEASURES = ("AbsRel, scaled", "AbsRel, metric", "RMSE m", "d<1.25")
 OWN, REFERENCES = "direct", ("untrained", "flat_ground", "pixel_mean", "pixel_median")

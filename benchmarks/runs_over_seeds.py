@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mim4d.config import RunConfig
+from mim4d.config import PretrainConfig
 from mim4d.study.ablation.markdown import cell
 from mim4d.study.ablation.over_seeds import Spread
 from mim4d.training.train_once import finish_run, is_finished
@@ -34,7 +34,7 @@ def parser(description: str, *, stride: int, clips: int | None) -> argparse.Argu
     return made
 
 
-def finished(run: Path, config: RunConfig, data: Path, *, only_finished: bool = False) -> bool:
+def finished(run: Path, config: PretrainConfig, data: Path, *, only_finished: bool = False) -> bool:
     """Whether a run is there and whole; trains it, or goes on with it, unless told not to."""
     if only_finished and not is_finished(run):
         print(f"{run}: not finished, left out", file=sys.stderr)
@@ -43,7 +43,7 @@ def finished(run: Path, config: RunConfig, data: Path, *, only_finished: bool = 
     return True
 
 
-def configured(config: RunConfig, seed: int, steps: int | None) -> RunConfig:
+def configured(config: PretrainConfig, seed: int, steps: int | None) -> PretrainConfig:
     """A configuration with another seed and number of steps; None keeps the preset's."""
     optim = config.optim if steps is None else replace(config.optim, steps=steps)
     return replace(config, seed=seed, optim=optim)

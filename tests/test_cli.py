@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mim4d.cli import main
-from mim4d.commands import COMMANDS
-from mim4d.presets import PRESETS
+from mim4d.cli.commands import COMMANDS
+from mim4d.config.presets import PRESETS
 from tests.data.tiny_dataset import Rows, edit_table, write_tiny_dataset
 
 

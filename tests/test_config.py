@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from mim4d.build import build_dropping
+from mim4d.build.pretraining import build_dropping
 from mim4d.config import (
     ClipConfig,
     ConventionConfig,
     LossConfig,
     MaskConfig,
     PhotometricConfig,
+    PretrainConfig,
     RenderConfig,
-    RunConfig,
 )
 from mim4d.pretraining.ray_choice import RaysOn
 
 
-def _run(frames: int, mask: MaskConfig) -> RunConfig:
-    return RunConfig("toy", clip=ClipConfig(frames, key=0), mask=mask)
+def _run(frames: int, mask: MaskConfig) -> PretrainConfig:
+    return PretrainConfig("toy", clip=ClipConfig(frames, key=0), mask=mask)
 
 
 @pytest.mark.parametrize(
@@ -75,26 +75,26 @@ def test_masks_that_hide_all_or_nothing(ratio: float, rays_on: RaysOn, message: 
     _masked(0.3, "hidden")
 
 
-def _masked(ratio: float, rays_on: RaysOn) -> RunConfig:
+def _masked(ratio: float, rays_on: RaysOn) -> PretrainConfig:
     clip = ClipConfig(image_height=64, image_width=96)
     render = RenderConfig(rays_on=rays_on)
-    return RunConfig("toy", clip=clip, mask=MaskConfig(ratio), render=render)
+    return PretrainConfig("toy", clip=clip, mask=MaskConfig(ratio), render=render)
 
 
 def test_losses_of_a_lidar_want_a_lidar() -> None:
     clip = ClipConfig(lidar=None)
     with pytest.raises(ValueError, match=r"clip\.lidar: .* loss\.distance_weight want .*None"):
-        RunConfig("toy", clip=clip)
+        PretrainConfig("toy", clip=clip)
     loss = LossConfig(distance_weight=0.0, relative_distance_weight=1.0, depth_weight=1.0)
     with pytest.raises(ValueError, match=r"loss\.relative_distance_weight and loss\.depth_weight"):
-        RunConfig("toy", clip=clip, loss=loss)
-    assert RunConfig("toy", clip=clip, loss=LossConfig(distance_weight=0.0)).clip.lidar is None
+        PretrainConfig("toy", clip=clip, loss=loss)
+    assert PretrainConfig("toy", clip=clip, loss=LossConfig(distance_weight=0.0)).clip.lidar is None
     unused = RenderConfig(use_lidar=False)
     with pytest.raises(
         ValueError, match=r"render\.use_lidar: expected True while loss\.distance_w"
     ):
-        RunConfig("toy", render=unused)
-    config = RunConfig("toy", render=unused, loss=LossConfig(distance_weight=0.0))
+        PretrainConfig("toy", render=unused)
+    config = PretrainConfig("toy", render=unused, loss=LossConfig(distance_weight=0.0))
     assert not config.render.use_lidar
 
 
@@ -122,7 +122,7 @@ def test_sizes_and_weights_that_make_no_model(
     part: str, option: str, value: Any, expected: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"config {part}\.{option}: expected .*{expected}"):
-        replace(getattr(RunConfig("toy"), part), **{option: value})
+        replace(getattr(PretrainConfig("toy"), part), **{option: value})
 
 
 def test_averaged_pixels_fill_the_images() -> None:
@@ -130,8 +130,10 @@ def test_averaged_pixels_fill_the_images() -> None:
     with pytest.raises(
         ValueError, match=r"photometric\.downscale: .*clip\.image_height \(64\), got 3"
     ):
-        RunConfig("toy", clip=clip, photometric=blocks, loss=LossConfig(photometric_weight=1.0))
-    assert RunConfig("toy", clip=clip, photometric=blocks)  # no images are compared
+        PretrainConfig(
+            "toy", clip=clip, photometric=blocks, loss=LossConfig(photometric_weight=1.0)
+        )
+    assert PretrainConfig("toy", clip=clip, photometric=blocks)  # no images are compared
 
 
 def test_no_negative_number_of_frames_is_dropped() -> None:

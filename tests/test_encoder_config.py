@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from mim4d import build
-from mim4d.build import build_image_encoder, without_weights_file
-from mim4d.config_json import config_from_json, config_to_json
-from mim4d.encoder_config import EncoderConfig
+from mim4d.build.trunk import build_image_encoder, without_weights_file
+from mim4d.config.as_json import config_from_json, config_to_json
+from mim4d.config.encoder import EncoderConfig
+from mim4d.config.presets import preset
 from mim4d.models.encoder.convnext import MaskedConvNeXt, convnext_names
 from mim4d.models.encoder.efficientnet import MaskedEfficientNet, efficientnet_names
 from mim4d.models.encoder.resnet import MaskedResNet, resnet_names
 from mim4d.models.encoder.weights import PretrainedWeights
-from mim4d.presets import preset
-from tests.models.encoders import timm_twin
+from tests.models.encoder.encoders import timm_twin
 
 # Parts that the forward passes of ResNet and EfficientNet know.
 KNOWN = {

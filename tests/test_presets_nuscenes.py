@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from mim4d.build import build_model
-from mim4d.presets import preset
+from mim4d.build.pretraining import build_model
+from mim4d.config.presets import preset
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.training.loop import pretrain
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import mim4d
-from mim4d.build import build_model
+from mim4d.build.pretraining import build_model
+from mim4d.config.presets import PRESETS
 from mim4d.geometry.rigid import invert_rigid
-from mim4d.presets import PRESETS
 
 
 def test_public_names() -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import mim4d
-from mim4d.build import build_dataset
+from mim4d.build.data import build_dataset
 from mim4d.cli import main
 from mim4d.config import FlowConfig, GridConfig, OptimConfig
-from mim4d.config_json import config_to_json
+from mim4d.config.as_json import config_to_json
 from mim4d.study.bench import step as bench
 from tests.toy import toy_config
 

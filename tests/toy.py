@@ -6,25 +6,25 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mim4d.build import build_model
-from mim4d.config import ClipConfig, MaskConfig, RunConfig
+from mim4d.build.pretraining import build_model
+from mim4d.config import ClipConfig, MaskConfig, PretrainConfig
+from mim4d.config.presets import preset
 from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import (
     invert_rigid,
     rigid_from_rotation_translation,
     rotation_from_yaw,
 )
-from mim4d.presets import preset
 from mim4d.pretraining.model import MaskedVideoModel
 
 
-def toy_config(frames: int = 3) -> RunConfig:
+def toy_config(frames: int = 3) -> PretrainConfig:
     config = preset("toy")
     mask = MaskConfig(dropped_frame="inner" if frames > 2 else "any")
     return replace(config, clip=ClipConfig(frames, frames // 2, None, 64, 96), mask=mask)
 
 
-def toy_model(config: RunConfig, seed: int = 0) -> MaskedVideoModel:
+def toy_model(config: PretrainConfig, seed: int = 0) -> MaskedVideoModel:
     torch.manual_seed(seed)
     return build_model(config)
 

@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mim4d.config.presets import preset
     from mim4d.data.clip import Clip, collate
     from mim4d.data.nuscenes import NuscenesDataset
     from mim4d.data.single_frame import single_frame
     from mim4d.geometry.voxel_grid import VoxelGrid
     from mim4d.models.video_encoder import VideoEncoder
-    from mim4d.presets import preset
     from mim4d.runs.loading import load_encoder
 
 __version__ = "0.1.0.dev0"
@@ -36,7 +36,7 @@ _MODULES = {
     "VoxelGrid": "mim4d.geometry.voxel_grid",
     "collate": "mim4d.data.clip",
     "load_encoder": "mim4d.runs.loading",
-    "preset": "mim4d.presets",
+    "preset": "mim4d.config.presets",
     "single_frame": "mim4d.data.single_frame",
 }
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from mim4d.build import build_video_encoder
+from mim4d.build.trunk import build_video_encoder
+from mim4d.config.presets import preset
 from mim4d.data.single_frame import single_frame
-from mim4d.presets import preset
 from tests.toy import toy_clip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mim4d.build import build_image_encoder
+from mim4d.build.trunk import build_image_encoder
 from mim4d.config import OptimConfig
 from mim4d.evaluation import evaluate_run
 from mim4d.training.loop import pretrain

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mim4d.build import build_dataset
+from mim4d.build.data import build_dataset
 from mim4d.config import ClipConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation.held_out import clips_of_targets, target_samples

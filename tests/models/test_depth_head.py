@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from mim4d.models.depth_head import AsppDepthHead, AsppDepthNet, DepthBins, DepthHead
-from tests.official_parts import our_weights
+from tests.exchange.official_parts import our_weights
 from tests.parity import GoldenFile
 
 BINS = DepthBins(num=8, first_m=1.0, last_m=15.0)

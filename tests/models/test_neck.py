@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mim4d.exchange.official.rules import Naming
 from mim4d.models.neck import FeaturePyramid
-from tests.official_parts import our_names
+from tests.exchange.official_parts import our_names
 from tests.parity import GoldenFile
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mim4d.models.volume_conv import VolumeConv, conv3d_by_layers, conv3d_same
-from tests.official_parts import our_weights
+from tests.exchange.official_parts import our_weights
 from tests.parity import GoldenFile
 
 

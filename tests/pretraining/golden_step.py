@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mim4d.build import build_model, build_video_encoder
+from mim4d.build.pretraining import build_model
+from mim4d.build.trunk import build_video_encoder
 from mim4d.data.clip import Clip
 from mim4d.exchange.official.checkpoint_layout import OfficialLayout
 from mim4d.exchange.official.describe import Metres

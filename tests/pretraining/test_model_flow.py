@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mim4d.config import FlowConfig, RunConfig
+from mim4d.config import FlowConfig, PretrainConfig
 from mim4d.data.clip import collate
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel
@@ -18,7 +18,7 @@ BINS = DepthBins(12, 1.0, 45.0)
 RENDERED = LossWeights(10.0, 0.195, 0.0, 0.0, predicted=0.0, depth=0.0, flow_render=1.0)
 
 
-def _with_flow(frames: int = 3) -> RunConfig:
+def _with_flow(frames: int = 3) -> PretrainConfig:
     return replace(toy_config(frames), flow=FlowConfig(enabled=True))
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim4d.config.presets import preset
 from mim4d.data.clip import Clip, collate
-from mim4d.presets import preset
 from mim4d.pretraining.joining import join
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model

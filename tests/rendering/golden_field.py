@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.sdf_field import SdfField
-from tests.official_parts import official_values, our_weights
+from tests.exchange.official_parts import official_values, our_weights
 from tests.parity import GoldenFile
 
 FIELD = "pts_bbox_head.render_model.field."

@@ -10,8 +10,8 @@ from mim4d.temporal.decoder import (
     nearest_sources,
     sine_position,
 )
+from tests.exchange.official_parts import official_values, our_names, our_weights
 from tests.models.test_deformable_attention import perturbed
-from tests.official_parts import official_values, our_names, our_weights
 
 C, Z, Y, X = 4, 2, 5, 6
 

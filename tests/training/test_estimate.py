@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from mim4d.config import LossConfig, RunConfig
-from mim4d.presets import preset
+from mim4d.config import LossConfig, PretrainConfig
+from mim4d.config.presets import preset
 from mim4d.training.estimate import teachers
 
 
-def _without_sweep(config: RunConfig) -> RunConfig:
+def _without_sweep(config: PretrainConfig) -> PretrainConfig:
     return replace(config, loss=LossConfig(distance_weight=0.0))
 
 
@@ -25,7 +25,7 @@ def _without_sweep(config: RunConfig) -> RunConfig:
         (_without_sweep(preset("demo_no_lidar")), "colours alone, which takes long"),
     ],
 )
-def test_what_teaches_distances(config: RunConfig, said: str) -> None:
+def test_what_teaches_distances(config: PretrainConfig, said: str) -> None:
     assert teachers(config) == said
 
 

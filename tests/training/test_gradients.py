@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.config import ClipConfig, EncoderConfig, LossConfig, RunConfig
-from mim4d.presets import demo_no_lidar
+from mim4d.config import ClipConfig, EncoderConfig, LossConfig, PretrainConfig
+from mim4d.config.presets import demo_no_lidar
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
 
 
-def _single_frame(config: RunConfig) -> RunConfig:
+def _single_frame(config: PretrainConfig) -> PretrainConfig:
     mask = replace(config.mask, dropped_frame="any")
     return replace(config, clip=ClipConfig(1, 0, None, 64, 96), mask=mask)
 
 
-VARIANTS: dict[str, Callable[[RunConfig], RunConfig]] = {
+VARIANTS: dict[str, Callable[[PretrainConfig], PretrainConfig]] = {
     "toy": lambda c: c,
     "frozen stages": lambda c: replace(c, encoder=replace(c.encoder, frozen_stages=2)),
     "two lifted levels": lambda c: replace(c, encoder=replace(c.encoder, lift_levels=2)),
@@ -56,7 +56,7 @@ VARIANTS: dict[str, Callable[[RunConfig], RunConfig]] = {
 }
 
 
-def _module(config: RunConfig) -> PretrainingModule:
+def _module(config: PretrainConfig) -> PretrainingModule:
     """Some parts start at zero (attention offsets, a residual's last layer): a nudge lets
     gradients through."""
     module = PretrainingModule(toy_model(config), config)
@@ -85,7 +85,7 @@ def test_every_trained_parameter_gets_a_gradient(variant: str) -> None:
     assert bool(frozen) == (variant == "frozen stages")
 
 
-def _gradient(config: RunConfig) -> tuple[dict[str, Tensor], Tensor]:
+def _gradient(config: PretrainConfig) -> tuple[dict[str, Tensor], Tensor]:
     module = _module(config)
     losses = module.step_losses(toy_clip(7), step=0)
     losses["loss"].backward()
@@ -105,7 +105,7 @@ def test_a_step_in_half_precision_is_close_to_one_in_full() -> None:
     assert not torch.equal(gradient, rounded)
 
 
-def _without_lidar(config: RunConfig) -> RunConfig:
+def _without_lidar(config: PretrainConfig) -> PretrainConfig:
     loss = replace(
         demo_no_lidar().loss, photometric_weight=1.0, sweep_weight=1.0, sweep_distance_weight=1.0
     )

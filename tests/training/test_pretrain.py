@@ -14,11 +14,12 @@ import pytest
 import torch
 
 import mim4d
-from mim4d.augment_config import AugmentConfig
-from mim4d.build import build_dataset, build_image_encoder
+from mim4d.build.data import build_dataset
+from mim4d.build.trunk import build_image_encoder
 from mim4d.cli import main
-from mim4d.config import OptimConfig, RunConfig
-from mim4d.config_json import config_to_json
+from mim4d.config import OptimConfig, PretrainConfig
+from mim4d.config.as_json import config_to_json
+from mim4d.config.augment import AugmentConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.runs.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
 from mim4d.runs.loading import load_model
@@ -38,12 +39,14 @@ _AUGMENT = AugmentConfig(
 )
 
 
-def _config(steps: int = 6, **changes: Any) -> RunConfig:
+def _config(steps: int = 6, **changes: Any) -> PretrainConfig:
     config = replace(toy_config(), optim=OptimConfig(steps=steps, warmup_steps=1), **changes)
     return replace(config, checkpoint_every=3)
 
 
-def _pretrain(config: RunConfig, data: Path, run: Path, **options: Any) -> list[dict[str, Any]]:
+def _pretrain(
+    config: PretrainConfig, data: Path, run: Path, **options: Any
+) -> list[dict[str, Any]]:
     loop.pretrain(config, data, run, device="cpu", workers=0, progress=False, **options)
     return _metrics(run)
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 import mim4d
-from mim4d.augment_config import AugmentConfig
 from mim4d.cli import main
-from mim4d.config import OptimConfig, RunConfig
-from mim4d.config_json import config_to_json
+from mim4d.config import OptimConfig, PretrainConfig
+from mim4d.config.as_json import config_to_json
+from mim4d.config.augment import AugmentConfig
 from mim4d.errors import NonFiniteError
 from mim4d.runs.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.runs.loading import load_model
@@ -29,12 +29,12 @@ from tests.toy import toy_config
 _AUGMENT = AugmentConfig(image_scale=(0.9, 1.2), image_flip=0.5, brightness=0.2)
 
 
-def _config(**optim: Any) -> RunConfig:
+def _config(**optim: Any) -> PretrainConfig:
     config = replace(toy_config(), augment=_AUGMENT, checkpoint_every=2)
     return replace(config, optim=OptimConfig(**{"steps": 3, "warmup_steps": 1, **optim}))
 
 
-def _pretrain(config: RunConfig, data: Path, run: Path, **options: Any) -> None:
+def _pretrain(config: PretrainConfig, data: Path, run: Path, **options: Any) -> None:
     loop.pretrain(config, data, run, device="cpu", workers=0, progress=False, **options)
 
 

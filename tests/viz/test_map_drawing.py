@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from mim4d.cli.data import Gallery, View
 from mim4d.data.clip import Clip
 from mim4d.data.maps.map_names import MAP_LAYERS
 from mim4d.data.maps.vector_map import VectorMap, centred
-from mim4d.options import Gallery, View
 from mim4d.viz.canvas import Canvas
 from mim4d.viz.map_drawing import STYLES, draw_map_from_above, map_lines_in_image
 from mim4d.viz.overlay import Shown

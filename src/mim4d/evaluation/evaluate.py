@@ -12,8 +12,8 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.build import build_dataset
-from mim4d.config import Device, RunConfig
+from mim4d.build.data import build_dataset
+from mim4d.config import Device, PretrainConfig
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.baselines import flat_ground, usual_distances
@@ -101,7 +101,7 @@ def evaluate_run(
     return evaluation
 
 
-def _untrained(config: RunConfig, accelerator: str) -> dict[tuple[str, str], MaskedVideoModel]:
+def _untrained(config: PretrainConfig, accelerator: str) -> dict[tuple[str, str], MaskedVideoModel]:
     """The model before its first step, by rows; none, and that said, if its weights are gone."""
     try:
         model = untrained_model(config)

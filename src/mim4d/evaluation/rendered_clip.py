@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.config import RunConfig
+from mim4d.config import PretrainConfig
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation import (
@@ -59,7 +59,7 @@ class RenderedClip:
 @torch.no_grad()
 def render_clip(
     model: MaskedVideoModel,
-    config: RunConfig,
+    config: PretrainConfig,
     dataset: NuscenesDataset,
     index: int,
     view: EvaluatedView,

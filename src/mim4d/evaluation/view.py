@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.build import build_grid
-from mim4d.config import RunConfig
+from mim4d.build.trunk import build_grid
+from mim4d.config import PretrainConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.video_encoder import ego_from_camera
@@ -47,7 +47,7 @@ class EvaluatedView:
     near_m: float
 
     @classmethod
-    def of(cls, config: RunConfig, stride: int) -> "EvaluatedView":
+    def of(cls, config: PretrainConfig, stride: int) -> "EvaluatedView":
         """The key frame if that is what is dropped in training, else the middle one.
 
         Raises:

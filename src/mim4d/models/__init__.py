@@ -1,1 +1,1 @@
-"""Images to voxel features: the masked encoder, the lifting and the temporal decoder."""
+"""Images to voxel features: masked image encoder, neck, depth head, lifting, volume convolution."""

@@ -6,9 +6,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from mim4d.build import build_model, build_video_encoder, without_weights_file
-from mim4d.config import RunConfig
-from mim4d.config_json import config_from_json
+from mim4d.build.pretraining import build_model
+from mim4d.build.trunk import build_video_encoder, without_weights_file
+from mim4d.config import PretrainConfig
+from mim4d.config.as_json import config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.runs.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
@@ -50,7 +51,7 @@ def load_encoder(source: str | Path) -> VideoEncoder:
     return encoder.eval()
 
 
-def _embedded_config(path: Path) -> RunConfig:
+def _embedded_config(path: Path) -> PretrainConfig:
     """The configuration in the head of an exported file."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -65,7 +66,7 @@ def _embedded_config(path: Path) -> RunConfig:
     return config_from_json(metadata[EMBEDDED_CONFIG], str(path))
 
 
-def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, RunConfig]:
+def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, PretrainConfig]:
     """The whole model of a run at its newest checkpoint, ready for evaluation.
 
     Args:
@@ -105,7 +106,7 @@ def _why_not(run: Path) -> str:
     return " yet"
 
 
-def untrained_model(config: RunConfig) -> MaskedVideoModel:
+def untrained_model(config: PretrainConfig) -> MaskedVideoModel:
     """The model as it was before its first step."""
     torch.manual_seed(config.seed)
     return build_model(config).eval()

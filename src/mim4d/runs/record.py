@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import mim4d
-from mim4d.config import RunConfig
-from mim4d.config_json import config_from_json, config_to_json
+from mim4d.config import PretrainConfig
+from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.files import write_text
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
@@ -37,7 +37,7 @@ def refuse_existing(run: Path) -> None:
 
 def create_run(
     run: Path,
-    config: RunConfig,
+    config: PretrainConfig,
     data: Path,
     scenes: list[str],
     overfit: int,
@@ -57,7 +57,7 @@ def create_run(
     write_text(run / "config.json", config_to_json(config))
 
 
-def write_record(run: Path, config: RunConfig, facts: dict[str, Any]) -> None:
+def write_record(run: Path, config: PretrainConfig, facts: dict[str, Any]) -> None:
     """Write how a run folder came about.
 
     Args:
@@ -99,7 +99,7 @@ def was_trained_on(run: Path, data: Path, scenes: list[str]) -> bool:
     return same and not set(scenes).isdisjoint(record["training_scenes"])
 
 
-def read_config(run: Path) -> RunConfig:
+def read_config(run: Path) -> PretrainConfig:
     """The config of an existing run.
 
     Raises:
@@ -113,7 +113,7 @@ def read_config(run: Path) -> RunConfig:
     return config_from_json(path.read_text(), str(path))
 
 
-def config_differences(ours: RunConfig, theirs: RunConfig) -> list[str]:
+def config_differences(ours: PretrainConfig, theirs: PretrainConfig) -> list[str]:
     """Paths and values in which two configs differ, for messages."""
     a, b = json.loads(config_to_json(ours)), json.loads(config_to_json(theirs))
     return list(_differences(a, b, ""))

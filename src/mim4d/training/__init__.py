@@ -1,1 +1,1 @@
-"""Everything around the model while it trains: steps, schedules, checkpoints, the run folder."""
+"""Everything around the model while it trains: loop, steps, schedules, processes, callbacks."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from mim4d.config import OptimConfig, RunConfig
+from mim4d.config import OptimConfig, PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
@@ -66,7 +66,7 @@ def estimate_cost(
     return Estimate(seconds, replace(cost, step_s=seconds), peak_bytes(accelerator)), clip
 
 
-def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1) -> str:
+def describe(config: PretrainConfig, clip: Clip, num_clips: int, world_size: int = 1) -> str:
     """What will be trained on what, in a line."""
     _, t, n, _, h, w = clip.images.shape
     frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
@@ -86,7 +86,7 @@ def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1)
     )
 
 
-def teachers(config: RunConfig) -> str:
+def teachers(config: PretrainConfig) -> str:
     """What teaches distances, in words."""
     found = ["LiDAR"] if config.loss.lidar_weights else []
     if config.loss.compares_images:

@@ -11,9 +11,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
-from mim4d.build import build_dataset, build_model, without_weights_file
-from mim4d.config import Device, RunConfig
-from mim4d.config_checks import require
+from mim4d.build.data import build_dataset
+from mim4d.build.pretraining import build_model
+from mim4d.build.trunk import without_weights_file
+from mim4d.config import Device, PretrainConfig
+from mim4d.config.checks import require
 from mim4d.data.clip import Clip
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
@@ -49,7 +51,7 @@ _OTHER_PROCESS_GONE = ("Connection closed by peer", "Connection reset by peer")
 
 
 def pretrain(
-    config: RunConfig,
+    config: PretrainConfig,
     data: Path,
     run: Path,
     *,
@@ -195,7 +197,7 @@ def _fit(
         raise
 
 
-def _check_start(config: RunConfig, start_from: Path | None) -> None:
+def _check_start(config: PretrainConfig, start_from: Path | None) -> None:
     """Refuse to freeze weights that nothing has taught, and two sets of weights to start from."""
     encoder = config.encoder
     named = encoder.weights_file is not None or encoder.weights != "random"
@@ -215,7 +217,7 @@ def _check_start(config: RunConfig, start_from: Path | None) -> None:
 
 
 def _check_resumable(
-    config: RunConfig,
+    config: PretrainConfig,
     run: Path,
     data: Path,
     overfit: int,
@@ -267,7 +269,11 @@ def _check_same_scenes(run: Path, names: list[str]) -> None:
 
 
 def _callbacks(
-    config: RunConfig, run: Path, dataset: NuscenesDataset, processes: Processes, progress: bool
+    config: PretrainConfig,
+    run: Path,
+    dataset: NuscenesDataset,
+    processes: Processes,
+    progress: bool,
 ) -> list[pl.Callback]:
     """In the order in which they act after a step: what is saved must be up to date."""
     callbacks: list[pl.Callback] = [SkippedClips(dataset)]
@@ -280,7 +286,7 @@ def _callbacks(
 
 
 def _trainer(
-    config: RunConfig,
+    config: PretrainConfig,
     run: Path,
     accelerator: str,
     first_step: int,

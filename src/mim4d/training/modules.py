@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
-from mim4d.build import build_comparison
-from mim4d.config import RunConfig
-from mim4d.config_json import config_to_json
+from mim4d.build.pretraining import build_comparison
+from mim4d.config import PretrainConfig
+from mim4d.config.as_json import config_to_json
 from mim4d.data.clip import Clip
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
@@ -36,7 +36,9 @@ class PretrainingModule(pl.LightningModule):
             processes, and the gradient's norm before clipping.
     """
 
-    def __init__(self, model: MaskedVideoModel, config: RunConfig, world_size: int = 1) -> None:
+    def __init__(
+        self, model: MaskedVideoModel, config: PretrainConfig, world_size: int = 1
+    ) -> None:
         super().__init__()
         self.model = model
         self.config = config

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from mim4d.config import Device, RunConfig
+from mim4d.config import Device, PretrainConfig
 from mim4d.data.splits import SceneChoice
 from mim4d.runs.checkpoint import ENCODER_FILE
 from mim4d.runs.record import config_differences, read_config, refuse_existing
@@ -17,7 +17,7 @@ def is_finished(run: Path) -> bool:
     return (run / ENCODER_FILE).is_file()
 
 
-def refuse_another_run(config: RunConfig, run: Path) -> None:
+def refuse_another_run(config: PretrainConfig, run: Path) -> None:
     """Pass if the folder is free, or holds this very run, finished or not.
 
     Args:
@@ -39,7 +39,7 @@ def refuse_another_run(config: RunConfig, run: Path) -> None:
 
 
 def finish_run(
-    config: RunConfig,
+    config: PretrainConfig,
     data: Path,
     run: Path,
     *,

@@ -1,1 +1,1 @@
-"""Pictures: a clip, a rendering, a report."""
+"""Pictures and pages: draws what others read, computed or measured."""

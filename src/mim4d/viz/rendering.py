@@ -14,7 +14,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.build import build_dataset
+from mim4d.build.data import build_dataset
 from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation import (

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import mim4d
 from mim4d.cli import main
-from mim4d.config_json import config_from_json, config_to_json
+from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.data.splits import official_splits
 from mim4d.exchange.export.card import model_card
 from mim4d.exchange.export.export_run import Target, convert, export_run
@@ -21,7 +21,7 @@ from mim4d.exchange.official.run_folder import import_official
 from mim4d.runs.loading import load_model
 from mim4d.runs.record import read_config
 from tests.conftest import GoldenFile
-from tests.official.conftest import metres_of, save
+from tests.exchange.official.conftest import metres_of, save
 from tests.toy import toy_clip
 
 TARGETS: tuple[Target, ...] = ("timm", "torchvision", "mmdet", "uvtr", "safetensors")

@@ -7,14 +7,14 @@ import torch
 import torchvision
 from torch import nn
 
-from mim4d.build import build_image_encoder, build_video_encoder
-from mim4d.encoder_config import EncoderConfig
+from mim4d.build.trunk import build_image_encoder, build_video_encoder
+from mim4d.config.encoder import EncoderConfig
+from mim4d.config.presets import preset
 from mim4d.exchange.export.exported import Exported
 from mim4d.exchange.export.to_mmdet import _resnet_lines, official_weights, to_mmdet, to_uvtr
 from mim4d.exchange.export.to_torchvision import torchvision_features
 from mim4d.models.encoder.resnet import MaskedResNet
-from mim4d.presets import preset
-from tests.export.cases import assert_same, pictures, run_lines, small, video_encoder
+from tests.exchange.export.cases import assert_same, pictures, run_lines, small, video_encoder
 from tests.reference.mmdet import ConvNeXt, Fpn, pretrained_part
 
 

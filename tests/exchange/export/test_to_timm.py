@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from mim4d.exchange.export.exported import feature_difference
 from mim4d.exchange.export.to_timm import to_timm
-from tests.export.cases import (
+from tests.exchange.export.cases import (
     assert_same,
     behind_norms,
     image_encoder,
@@ -15,7 +15,7 @@ from tests.export.cases import (
     run_lines,
     small,
 )
-from tests.models.encoders import timm_twin
+from tests.models.encoder.encoders import timm_twin
 
 # Matrices and 1×1 convolutions, a norm before pooling, a deep stem.
 CLASSIFIERS = [

@@ -7,10 +7,10 @@ import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mim4d.build import build_image_encoder
-from mim4d.encoder_config import EncoderConfig
+from mim4d.build.trunk import build_image_encoder
+from mim4d.config.encoder import EncoderConfig
 from mim4d.exchange.export.to_torchvision import _convnext, _resnet, to_torchvision
-from tests.export.cases import (
+from tests.exchange.export.cases import (
     assert_same,
     behind_norms,
     image_encoder,

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mim4d.exchange.official.checkpoint_layout import LayoutError, read_layout
-from tests.official.conftest import State
+from tests.exchange.official.conftest import State
 
 
 def shapes(state: State) -> dict[str, torch.Size]:

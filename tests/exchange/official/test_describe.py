@@ -4,13 +4,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mim4d.build import build_field_grid, build_grid, build_lifted_grid
-from mim4d.config_json import config_from_json, config_to_json
+from mim4d.build.pretraining import build_field_grid
+from mim4d.build.trunk import build_grid, build_lifted_grid
+from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
 from mim4d.exchange.official.describe import describe, published_metres
 from mim4d.exchange.official.model import import_state
 from tests.conftest import GoldenFile
-from tests.official.conftest import IN_8_M, State, metres_of
+from tests.exchange.official.conftest import IN_8_M, State, metres_of
 
 # Parts of the release and their sizes: spec B.0.
 COUNTS = {

@@ -8,7 +8,7 @@ import torch
 
 from mim4d.exchange.official.checkpoint_layout import LayoutError
 from mim4d.exchange.official.read import choose_weights, read_state
-from tests.official.conftest import State
+from tests.exchange.official.conftest import State
 
 
 def test_reads_an_mmcv_file(state: State, checkpoint: Path) -> None:

@@ -18,7 +18,7 @@ from mim4d.runs.record import read_config, was_trained_on
 from mim4d.training.loop import pretrain
 from tests.conftest import GoldenFile
 from tests.data.tiny_dataset import write_tiny_dataset
-from tests.official.conftest import State, metres_of, save
+from tests.exchange.official.conftest import State, metres_of, save
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from mim4d.models.encoder.convnext import MaskedConvNeXt
 from mim4d.models.encoder.masked_encoder import EncoderOptions
 from mim4d.models.encoder.masking import draw_patch_mask, enlarge_mask
 from mim4d.models.encoder.weights import read_weights
-from tests.official_parts import our_names, our_weights
+from tests.exchange.official_parts import our_names, our_weights
 from tests.parity import GoldenFile
 from tests.reference.encoder import encode, weighted_sum
 

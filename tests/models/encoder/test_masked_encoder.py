@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.encoder.masking import draw_patch_mask, enlarge_mask
-from tests.models.encoders import (
+from tests.models.encoder.encoders import (
     ALL,
     FAMILIES,
     WITH_BATCH_NORM,

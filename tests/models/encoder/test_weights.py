@@ -19,7 +19,7 @@ from mim4d.models.encoder.weights import (
     read_weights,
     rename_lite0,
 )
-from tests.models.encoders import ALL, build, timm_twin
+from tests.models.encoder.encoders import ALL, build, timm_twin
 
 LITE0 = "tf_efficientnet_lite0"
 

@@ -11,7 +11,7 @@ from mim4d.models.depth_head import DepthBins
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting
 from mim4d.models.lifting.lookup import lift_by_lookup
 from mim4d.models.lifting.splat import lift_by_splat
-from tests.models.lift_cases import random_maps, rig
+from tests.models.lifting.lift_cases import random_maps, rig
 
 both = pytest.mark.parametrize("lifting", [lift_by_lookup, lift_by_splat])
 

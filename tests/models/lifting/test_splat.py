@@ -14,7 +14,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
 from mim4d.models.lifting.lifting import LiftGeometry
 from mim4d.models.lifting.splat import containing_voxels, frustum_points, lift_by_splat, splat
-from tests.models.lift_cases import random_maps, rig
+from tests.models.lifting.lift_cases import random_maps, rig
 from tests.reference.lift_splat import splat_loops, truncated_voxels
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.build import build_comparison
-from mim4d.config import LossConfig, PhotometricConfig, RunConfig
+from mim4d.build.pretraining import build_comparison
+from mim4d.config import LossConfig, PhotometricConfig, PretrainConfig
+from mim4d.config.presets import preset
 from mim4d.data.clip import Clip, collate
 from mim4d.geometry.rigid import apply_linear
 from mim4d.models.depth_head import DepthBins
-from mim4d.presets import preset
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
 from mim4d.pretraining.photometric.terms import (
@@ -27,7 +27,7 @@ BINS = DepthBins(12, 1.0, 45.0)
 TERMS = ("photometric", "sweep", "sweep_distance")
 
 
-def _config() -> RunConfig:
+def _config() -> PretrainConfig:
     free = preset("demo_no_lidar").loss
     return replace(toy_config(), loss=free, photometric=PhotometricConfig(downscale=1))
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mim4d.cli import main
+from mim4d.config.presets import preset
 from mim4d.errors import NonFiniteError
-from mim4d.presets import preset
 from mim4d.study.ablation import ablate as ablation_run
 from mim4d.study.ablation.ablate import ablate
 from mim4d.study.ablation.over_seeds import Summary

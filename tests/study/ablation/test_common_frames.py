@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from mim4d.config import ClipConfig, RunConfig
+from mim4d.config import ClipConfig, PretrainConfig
 from mim4d.study.ablation.common_frames import common_targets
 from mim4d.study.ablation.rows import apply_rows, choose_rows
 from tests.toy import toy_config
 
 
-def _configs(*names: str) -> dict[str, RunConfig]:
+def _configs(*names: str) -> dict[str, PretrainConfig]:
     return apply_rows(choose_rows(names), toy_config())[0]
 
 

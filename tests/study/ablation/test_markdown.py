@@ -5,7 +5,7 @@ from dataclasses import replace
 from mim4d.study.ablation.markdown import cell, markdown
 from mim4d.study.ablation.over_seeds import Spread, Summary, summarise_rows
 from mim4d.study.ablation.rows import choose_rows
-from tests.ablation.made import FACTS, summary
+from tests.study.ablation.made import FACTS, summary
 
 
 def test_cells() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mim4d.study.ablation.over_seeds import Spread
-from tests.ablation.made import summary
+from tests.study.ablation.made import summary
 
 
 def test_spread_by_hand() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from mim4d.study.ablation.over_seeds import Summary, summarise_rows
 from mim4d.study.ablation.picture import BETTER, WORSE, draw_ablation
 from mim4d.study.ablation.rows import choose_rows
-from tests.ablation.made import FACTS, numbers, summary
+from tests.study.ablation.made import FACTS, numbers, summary
 
 
 def _columns(picture: Path, colour: str) -> np.ndarray:

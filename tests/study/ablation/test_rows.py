@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mim4d.config import RunConfig
-from mim4d.presets import PRESETS, preset
+from mim4d.config import PretrainConfig
+from mim4d.config.presets import PRESETS, preset
 from mim4d.runs.record import config_differences
 from mim4d.study.ablation.rows import FULL, ROWS, apply_rows, choose_rows
 
@@ -26,11 +26,11 @@ CHANGED = {
 }
 
 
-def _configs(config: RunConfig) -> dict[str, RunConfig]:
+def _configs(config: PretrainConfig) -> dict[str, PretrainConfig]:
     return apply_rows(ROWS, config)[0]
 
 
-def _changed(a: RunConfig, b: RunConfig) -> set[str]:
+def _changed(a: PretrainConfig, b: PretrainConfig) -> set[str]:
     return {difference.split(" ")[0] for difference in config_differences(a, b)}
 
 

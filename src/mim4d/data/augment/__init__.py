@@ -1,1 +1,1 @@
-"""."""
+"""Random changes of training clips, with exact geometry."""

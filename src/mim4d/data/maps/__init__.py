@@ -1,1 +1,1 @@
-"""."""
+"""Vector maps: files of the nuScenes map expansion to lines, polygons and rasters in `ref`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mim4d
-from mim4d.config import RunConfig
+from mim4d.config import PretrainConfig
 from mim4d.data.splits import official_splits
 from mim4d.exchange.export.exported import Exported
 from mim4d.runs.record import read_record
@@ -20,7 +20,9 @@ _COLUMNS = ("abs_rel", "rmse", "delta_1", "psnr_db")
 _HEADER = "| | AbsRel | RMSE, m | share within 25 % | PSNR, dB |"
 
 
-def model_card(run: Path, config: RunConfig, exported: Exported, weights: str, norms: str) -> str:
+def model_card(
+    run: Path, config: PretrainConfig, exported: Exported, weights: str, norms: str
+) -> str:
     """The text of the card, in Markdown.
 
     Args:
@@ -40,7 +42,7 @@ def model_card(run: Path, config: RunConfig, exported: Exported, weights: str, n
     return "\n".join(sections)
 
 
-def _about(run: Path, config: RunConfig, exported: Exported, weights: str) -> str:
+def _about(run: Path, config: PretrainConfig, exported: Exported, weights: str) -> str:
     encoder = config.encoder
     sizes = [f"{n} {getattr(encoder, n)}" for n in ("depths", "widths") if getattr(encoder, n)]
     rows = {
@@ -62,7 +64,7 @@ def _about(run: Path, config: RunConfig, exported: Exported, weights: str) -> st
     return "\n".join([*lines, ""])
 
 
-def _training(run: Path, config: RunConfig) -> str:
+def _training(run: Path, config: PretrainConfig) -> str:
     if (imported := _record(run).get("imported")) is not None:
         return f"by MIM4D's authors ({imported['weights']} weights of their checkpoint)"
     averaged = "averaged over the steps" if config.optim.ema_momentum is not None else "as trained"
@@ -84,7 +86,7 @@ def _loading(exported: Exported, weights: str, norms: str) -> str:
     return "\n".join(lines)
 
 
-def _input(config: RunConfig, exported: Exported) -> str:
+def _input(config: PretrainConfig, exported: Exported) -> str:
     clip = config.clip
     mean, std = (json.loads(exported.metadata.get(name, "[]")) for name in ("mean", "std"))
     return "\n".join(
@@ -99,7 +101,7 @@ def _input(config: RunConfig, exported: Exported) -> str:
     )
 
 
-def _data(run: Path, config: RunConfig) -> str:
+def _data(run: Path, config: PretrainConfig) -> str:
     record = _record(run)
     scenes = record.get("training_scenes", [])
     words = f"Trained on {len(scenes) or 'an unknown number of'} scenes of "
@@ -128,7 +130,7 @@ def _set(folder: Path, scenes: list[str]) -> str:
     )
 
 
-def _start_weights(config: RunConfig) -> str | None:
+def _start_weights(config: PretrainConfig) -> str | None:
     """What the encoder started from, where that was not chance."""
     encoder = config.encoder
     if encoder.weights_file is not None:

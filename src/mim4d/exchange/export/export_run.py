@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 import mim4d
-from mim4d.config import RunConfig
+from mim4d.config import PretrainConfig
 from mim4d.exchange.export.card import model_card
 from mim4d.exchange.export.exported import Exported
 from mim4d.exchange.export.own import to_safetensors
@@ -98,7 +98,7 @@ def export_run(
     return [*written, files.card], exported
 
 
-def convert(encoder: VideoEncoder, config: RunConfig, target: Target) -> Exported:
+def convert(encoder: VideoEncoder, config: PretrainConfig, target: Target) -> Exported:
     """An encoder under the names of a target.
 
     Raises:
@@ -125,7 +125,7 @@ def _refuse_existing(files: ExportFiles) -> None:
             )
 
 
-def _write_weights(path: Path, exported: Exported, config: RunConfig) -> None:
+def _write_weights(path: Path, exported: Exported, config: PretrainConfig) -> None:
     weights = _plain(exported.weights)
     if path.suffix == ".pth":
         about = {"mim4d_version": mim4d.__version__, "preset": config.preset}

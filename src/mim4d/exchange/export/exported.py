@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mim4d.encoder_config import EncoderConfig
+from mim4d.config.encoder import EncoderConfig
 from mim4d.models.encoder.convnext import MaskedConvNeXt
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 

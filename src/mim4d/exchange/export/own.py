@@ -7,9 +7,9 @@ configuration; `mim4d.load_encoder(FILE)` makes a plain `nn.Module` of it.
 from dataclasses import replace
 
 import mim4d
-from mim4d.build import without_weights_file
-from mim4d.config import RunConfig
-from mim4d.config_json import config_to_json
+from mim4d.build.trunk import without_weights_file
+from mim4d.config import PretrainConfig
+from mim4d.config.as_json import config_to_json
 from mim4d.exchange.export.exported import Exported, input_metadata
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.runs.loading import EMBEDDED_CONFIG
@@ -21,7 +21,7 @@ clip = single_frame(images, intrinsics, ego_from_camera)
 volumes = encoder(clip)"""
 
 
-def to_safetensors(encoder: VideoEncoder, config: RunConfig) -> Exported:
+def to_safetensors(encoder: VideoEncoder, config: PretrainConfig) -> Exported:
     """Everything the encoder has, and its configuration without the names of local files."""
     clip = replace(config.clip, body_masks=None, sky_masks=None)
     shared = replace(without_weights_file(config), clip=clip)

@@ -10,7 +10,7 @@ import re
 
 from torch import Tensor, nn
 
-from mim4d.encoder_config import EncoderConfig
+from mim4d.config.encoder import EncoderConfig
 from mim4d.exchange.export.exported import (
     Exported,
     backbone_weights,

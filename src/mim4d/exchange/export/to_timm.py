@@ -10,7 +10,7 @@ from typing import Any
 import timm
 from torch import Tensor
 
-from mim4d.encoder_config import EncoderConfig
+from mim4d.config.encoder import EncoderConfig
 from mim4d.exchange.export.exported import (
     Exported,
     backbone_weights,

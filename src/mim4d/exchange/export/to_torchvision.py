@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from mim4d.encoder_config import EncoderConfig
+from mim4d.config.encoder import EncoderConfig
 from mim4d.exchange.export.exported import (
     Exported,
     backbone_weights,

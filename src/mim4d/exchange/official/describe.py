@@ -1,4 +1,4 @@
-"""The `RunConfig` of an official model: sizes from its layout, the rest from what was published.
+"""The `PretrainConfig` of an official model: sizes from its layout, the rest from what was published.
 
 A state dict says nothing of metres. What belongs to each of the two releases (the grid's bounds,
 the depth bins, the clip) is stated here, and so are the conventions under which their weights mean
@@ -11,11 +11,12 @@ from mim4d.config import (
     ConventionConfig,
     EncoderConfig,
     GridConfig,
+    PretrainConfig,
     RenderConfig,
-    RunConfig,
     TemporalConfig,
     Vector3,
 )
+from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
 from mim4d.exchange.official.checkpoint_layout import (
     DecoderLayout,
     FieldLayout,
@@ -23,7 +24,6 @@ from mim4d.exchange.official.checkpoint_layout import (
     OfficialLayout,
     square_side,
 )
-from mim4d.presets_nuscenes import nuscenes_s_060, nuscenes_s_080
 
 POINTS_PER_HEAD = 4
 """In all of the authors' configurations; shapes tell the product with the heads alone."""
@@ -87,7 +87,7 @@ def published_metres(
     )
 
 
-def describe(layout: OfficialLayout, metres: Metres) -> RunConfig:
+def describe(layout: OfficialLayout, metres: Metres) -> PretrainConfig:
     """The configuration under which `build_model` makes the model (of a detector: its image part).
 
     Of the training recipe, the published one of our presets `nuscenes_s_080` and `nuscenes_s_060`
@@ -164,7 +164,7 @@ def _describe_encoder(layout: OfficialLayout, base: EncoderConfig) -> EncoderCon
     )
 
 
-def _describe_detector(config: RunConfig, metres: Metres) -> RunConfig:
+def _describe_detector(config: PretrainConfig, metres: Metres) -> PretrainConfig:
     """Single frames, nothing hidden; the convolution of volumes is not in a detector."""
     return replace(
         config,

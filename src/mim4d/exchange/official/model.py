@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mim4d.build import build_model, build_video_encoder, length_unit_m, without_weights_file
-from mim4d.config import RunConfig
+from mim4d.build.pretraining import build_model, length_unit_m
+from mim4d.build.trunk import build_video_encoder, without_weights_file
+from mim4d.config import PretrainConfig
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
 from mim4d.exchange.official.describe import Metres, describe, published_metres
 from mim4d.exchange.official.read import Weights, choose_weights
@@ -38,7 +39,7 @@ class Imported:
     """
 
     layout: OfficialLayout
-    config: RunConfig
+    config: PretrainConfig
     weights: dict[str, Tensor]
     translation: Translation
     fresh: tuple[str, ...] = ()
@@ -77,7 +78,7 @@ def import_state(
 
 def export_state(
     weights: Mapping[str, Tensor],
-    config: RunConfig,
+    config: PretrainConfig,
     leftovers: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """The way back: the weights of a model under the authors' names and values.
@@ -96,12 +97,12 @@ def export_state(
     return to_official(ours, names, conventions_of(config), leftovers)
 
 
-def conventions_of(config: RunConfig) -> Conventions:
+def conventions_of(config: PretrainConfig) -> Conventions:
     """How values of the release are meant in a model of this configuration."""
     return Conventions(length_unit_m(config.grid))
 
 
-def _expected(layout: OfficialLayout, config: RunConfig) -> dict[str, Tensor]:
+def _expected(layout: OfficialLayout, config: PretrainConfig) -> dict[str, Tensor]:
     """The model's weights by name, without memory."""
     config = without_weights_file(config)
     try:
@@ -114,7 +115,7 @@ def _expected(layout: OfficialLayout, config: RunConfig) -> dict[str, Tensor]:
     return {_ENCODER + name: value for name, value in state.items()}
 
 
-def _fresh_volume_conv(config: RunConfig) -> dict[str, Tensor]:
+def _fresh_volume_conv(config: PretrainConfig) -> dict[str, Tensor]:
     """The convolution of volumes, which detectors do not have, at random but always the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

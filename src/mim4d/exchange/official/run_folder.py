@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mim4d.config_json import config_to_json
+from mim4d.config.as_json import config_to_json
 from mim4d.data.splits import official_splits
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout
 from mim4d.exchange.official.describe import Metres, published_metres

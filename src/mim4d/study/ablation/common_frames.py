@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mim4d.build import build_dataset
-from mim4d.config import RunConfig
+from mim4d.build.data import build_dataset
+from mim4d.config import PretrainConfig
 from mim4d.errors import DataError, MissingFileError
 from mim4d.evaluation import EvaluatedView, spread
 from mim4d.evaluation.held_out import target_samples
@@ -33,7 +33,7 @@ class Targets:
 
 
 def common_targets(
-    configs: Mapping[str, RunConfig], data: Path, version: str | None, most: int | None
+    configs: Mapping[str, PretrainConfig], data: Path, version: str | None, most: int | None
 ) -> Targets:
     """Frames of held-out scenes that all rows rebuild, at most so many, evenly spread.
 
@@ -69,7 +69,7 @@ def common_targets(
     return Targets(tokens, len(common), len(full), left_out)
 
 
-def _targets(config: RunConfig, data: Path, version: str | None) -> list[str]:
+def _targets(config: PretrainConfig, data: Path, version: str | None) -> list[str]:
     """Samples whose frames a configuration evaluates; it must have clips to train on, too."""
     build_dataset(config, data, "train", version)
     frame = EvaluatedView.of(config, stride=1).frame

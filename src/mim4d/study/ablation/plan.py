@@ -6,7 +6,7 @@ A preset and what is asked for enter; nothing is trained or written here.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mim4d.config import RunConfig
+from mim4d.config import PretrainConfig
 from mim4d.study.ablation.common_frames import Targets, common_targets
 from mim4d.study.ablation.request import Ablation
 from mim4d.study.ablation.rows import AblationRow, apply_rows, choose_rows
@@ -23,7 +23,7 @@ class PlannedRun:
     """
 
     row: str
-    config: RunConfig
+    config: PretrainConfig
     folder: Path
 
     @property

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mim4d.config import Device, RunConfig
+from mim4d.config import Device, PretrainConfig
 from mim4d.study.ablation.rows import choose_rows
 
 
@@ -27,7 +27,7 @@ class Ablation:
         command: To be shown with the table.
     """
 
-    config: RunConfig
+    config: PretrainConfig
     data: Path
     out: Path
     rows: tuple[str, ...] = ()

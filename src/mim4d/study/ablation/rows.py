@@ -8,8 +8,8 @@ import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
-from mim4d.config import LossConfig, RunConfig
-from mim4d.presets import demo, demo_no_lidar
+from mim4d.config import LossConfig, PretrainConfig
+from mim4d.config.presets import demo, demo_no_lidar
 
 FULL = "full"
 KEYFRAME_INTERVAL_S = 0.5
@@ -30,67 +30,67 @@ class AblationRow:
 
     name: str
     change: str
-    apply: Callable[[RunConfig], RunConfig]
+    apply: Callable[[PretrainConfig], PretrainConfig]
     headline: bool = False
 
 
-def with_flow(config: RunConfig) -> RunConfig:
+def with_flow(config: PretrainConfig) -> PretrainConfig:
     """The preset with the flow on: what all other rows are compared with."""
     return replace(config, flow=replace(config.flow, enabled=True))
 
 
-def without_flow(config: RunConfig) -> RunConfig:
+def without_flow(config: PretrainConfig) -> PretrainConfig:
     """No flow is looked for, and its losses are gone with it."""
     return replace(config, flow=replace(config.flow, enabled=False))
 
 
-def copy_frame(config: RunConfig) -> RunConfig:
+def copy_frame(config: PretrainConfig) -> PretrainConfig:
     """The nearest source instead of flow and decoder."""
     return replace(without_flow(config), temporal=replace(config.temporal, decoder="copy"))
 
 
-def mean_frame(config: RunConfig) -> RunConfig:
+def mean_frame(config: PretrainConfig) -> PretrainConfig:
     """The mean of the sources instead of flow and decoder."""
     return replace(without_flow(config), temporal=replace(config.temporal, decoder="mean"))
 
 
-def short_branch(config: RunConfig) -> RunConfig:
+def short_branch(config: PretrainConfig) -> PretrainConfig:
     """The decoder without its long branch."""
     _refuse_unless_attention(config)
     return replace(config, temporal=replace(config.temporal, branches="short"))
 
 
-def long_branch(config: RunConfig) -> RunConfig:
+def long_branch(config: PretrainConfig) -> PretrainConfig:
     """The decoder without its short branch."""
     _refuse_unless_attention(config)
     return replace(config, temporal=replace(config.temporal, branches="long"))
 
 
-def without_mask(config: RunConfig) -> RunConfig:
+def without_mask(config: PretrainConfig) -> PretrainConfig:
     """Every patch is seen; rays that went through hidden patches go everywhere."""
     render = replace(config.render, rays_on="everywhere")
     return replace(config, mask=replace(config.mask, ratio=0.0), render=render)
 
 
-def without_drop(config: RunConfig) -> RunConfig:
+def without_drop(config: PretrainConfig) -> PretrainConfig:
     """No frame is dropped, so none is rebuilt."""
     return replace(config, mask=replace(config.mask, num_dropped=0))
 
 
-def without_importance(config: RunConfig) -> RunConfig:
+def without_importance(config: PretrainConfig) -> PretrainConfig:
     """As many samples on each ray, all of them evenly spread."""
     render = config.render
     num_samples = render.num_samples + render.num_importance
     return replace(config, render=replace(render, num_samples=num_samples, num_importance=0))
 
 
-def turned_eikonal(config: RunConfig) -> RunConfig:
+def turned_eikonal(config: PretrainConfig) -> PretrainConfig:
     """The eikonal loss on where it is off, off where it is on."""
     weight = 0.0 if config.loss.eikonal_weight > 0 else EIKONAL_WEIGHT
     return replace(config, loss=replace(config.loss, eikonal_weight=weight))
 
 
-def without_lidar(config: RunConfig) -> RunConfig:
+def without_lidar(config: PretrainConfig) -> PretrainConfig:
     """No point cloud is read; other images teach the distances, as `demo_no_lidar` does it."""
     ours, theirs = demo().loss, demo_no_lidar().loss
     weights = {
@@ -106,7 +106,7 @@ def without_lidar(config: RunConfig) -> RunConfig:
     )
 
 
-def two_frames(config: RunConfig) -> RunConfig:
+def two_frames(config: PretrainConfig) -> PretrainConfig:
     """Clips of two frames: the later one is rebuilt from the one before it."""
     mask = config.mask
     dropped = "any" if mask.dropped_frame == "inner" else mask.dropped_frame
@@ -114,18 +114,18 @@ def two_frames(config: RunConfig) -> RunConfig:
     return _with_frames(replace(config, mask=mask), 2)
 
 
-def five_frames(config: RunConfig) -> RunConfig:
+def five_frames(config: PretrainConfig) -> PretrainConfig:
     """Clips of five frames."""
     return _with_frames(config, 5)
 
 
-def doubled_interval(config: RunConfig) -> RunConfig:
+def doubled_interval(config: PretrainConfig) -> PretrainConfig:
     """Twice the time between frames."""
     interval_s = config.clip.frame_interval_s or KEYFRAME_INTERVAL_S
     return replace(config, clip=replace(config.clip, frame_interval_s=2 * interval_s))
 
 
-def flow_not_rendered(config: RunConfig) -> RunConfig:
+def flow_not_rendered(config: PretrainConfig) -> PretrainConfig:
     """The flow is on, but the mean it makes is neither rendered nor supervised."""
     return replace(config, loss=replace(config.loss, flow_render_weight=0.0))
 
@@ -170,8 +170,8 @@ def choose_rows(names: Sequence[str] = ()) -> list[AblationRow]:
 
 
 def apply_rows(
-    rows: Sequence[AblationRow], config: RunConfig
-) -> tuple[dict[str, RunConfig], dict[str, str]]:
+    rows: Sequence[AblationRow], config: PretrainConfig
+) -> tuple[dict[str, PretrainConfig], dict[str, str]]:
     """What every row makes of a preset, and why rows that do not apply to it are left out.
 
     Args:
@@ -198,7 +198,7 @@ def apply_rows(
     return configs, left_out
 
 
-def _with_frames(config: RunConfig, frames: int) -> RunConfig:
+def _with_frames(config: PretrainConfig, frames: int) -> PretrainConfig:
     """Another number of frames; the key frame stays the oldest, the newest or the middle one."""
     clip = config.clip
     key = clip.key % clip.frames
@@ -209,7 +209,7 @@ def _with_frames(config: RunConfig, frames: int) -> RunConfig:
     return replace(config, clip=replace(clip, frames=frames, key=key))
 
 
-def _refuse_unless_attention(config: RunConfig) -> None:
+def _refuse_unless_attention(config: PretrainConfig) -> None:
     decoder = config.temporal.decoder
     if decoder != "attention":
         raise ValueError(f"the decoder {decoder!r} has no branches")

@@ -14,8 +14,9 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from mim4d.build import build_dataset, build_model
-from mim4d.config import Device, RunConfig
+from mim4d.build.data import build_dataset
+from mim4d.build.pretraining import build_model
+from mim4d.config import Device, PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.devices import choose_accelerator
@@ -66,7 +67,7 @@ class StepTimes:
 
 
 def bench_step(
-    config: RunConfig,
+    config: PretrainConfig,
     data: Path,
     steps: int,
     version: str | None,

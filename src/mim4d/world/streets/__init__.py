@@ -1,1 +1,1 @@
-"""Streets from a generator: plans, lanes, ways along them, outlines, and what is painted on them."""
+"""Streets from a generator: plans, lanes, ways, outlines, and what is painted on the ground."""

@@ -5,7 +5,7 @@
     truth/lidar/<sweep>.npy      int32, a row per point: instance number, age in microseconds
     truth/motion/<scene>.npz     the rigid motion of every instance, in `global`
 
-`<image>` and `<sweep>` are the measurement's path without its ending. `mim4d.data.truth.exact` reads them
+`<image>` and `<sweep>` are the measurement's path without its ending. `mim4d.data.truth` reads them
 and says what follows from them: scene flow of pixels and points.
 """
 

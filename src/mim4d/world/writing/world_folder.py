@@ -33,7 +33,7 @@ official expansion. Scenes are numbered from {first_training} (training) and fro
 (held out), so that the names have four digits as the official tools want them and none is the name
 of a nuScenes scene.
 
-`truth/` is for evaluation only; `mim4d.data.truth.exact` reads it. For every image (key frame or sweep)
+`truth/` is for evaluation only; `mim4d.data.truth` reads it. For every image (key frame or sweep)
 there is `truth/distance/<path>.png`, 16 bit, of the same size: distance from the camera's centre
 along the ray through the pixel's centre in 1/256 m, 0 where nothing is hit within 255 m; and
 `truth/instance/<path>.png`, 16 bit: number of the annotated object, 0 for none. For every sweep,

@@ -1,0 +1,75 @@
+"""Config to the clips of a data set, as they are read and changed for training."""
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from mim4d.config import TrunkConfig
+from mim4d.config.augment import AugmentConfig
+from mim4d.data.augment.clip_augmentation import (
+    BevRanges,
+    ClipAugmentation,
+    ColourRanges,
+    ImageRanges,
+)
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import SceneChoice
+
+
+def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
+    """What training clips may undergo."""
+    return ClipAugmentation(
+        ImageRanges(config.image_scale, config.image_flip),
+        ColourRanges(
+            config.brightness,
+            config.contrast,
+            config.saturation,
+            math.radians(config.hue_deg),
+            config.colours_by,
+        ),
+        BevRanges(
+            math.radians(config.bev_rotation_deg),
+            config.bev_scale,
+            config.bev_flip_x,
+            config.bev_flip_y,
+        ),
+    )
+
+
+def build_dataset(
+    config: TrunkConfig,
+    data: Path,
+    scenes: str | SceneChoice,
+    version: str | None = None,
+    on_bad_clip: Literal["fail", "skip"] = "fail",
+) -> NuscenesDataset:
+    """Clips of a data set, as the config wants them.
+
+    Args:
+        config: The resolved configuration.
+        data: Folder of the data set.
+        scenes: Name of a split, or a choice of scenes. A data set that lists no splits has only
+            one: all its scenes.
+        version: Version folder, where there are several.
+        on_bad_clip: What to do with clips that cannot be read.
+
+    Raises:
+        ValueError: If the data are wrong, or no scene is left.
+    """
+    clip = config.clip
+    return NuscenesDataset(
+        data,
+        version=version,
+        frames=clip.frames,
+        key=clip.key,
+        frame_interval_s=clip.frame_interval_s,
+        image_hw=(clip.image_height, clip.image_width),
+        fit=clip.fit,
+        cameras=clip.cameras,
+        lidar=clip.lidar,
+        scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
+        on_bad_clip=on_bad_clip,
+        body_masks=clip.body_masks,
+        sky_masks=clip.sky_masks,
+        augmentation=build_augmentation(config.augment),
+    )

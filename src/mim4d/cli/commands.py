@@ -1,0 +1,47 @@
+"""Every command of the command line: its options, and what runs it.
+
+Each group of commands has a file of its own. Heavy imports stand inside the functions that run,
+so that help and mistakes are answered at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mim4d.cli.data import Check, Gallery, View, check, gallery, view
+from mim4d.cli.demo import Demo, demo
+from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
+from mim4d.cli.judge import Evaluate, Render, evaluate, render
+from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
+from mim4d.cli.study import Ablate, BenchLoad, BenchStep, ablate, bench_load, bench_step
+from mim4d.cli.world import World, world
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: its options, what runs it, and whether a preset comes first.
+
+    What `run` returns is the exit status; None means 0.
+    """
+
+    options: type[Any]
+    run: Callable[[Any], int | None]
+    takes_preset: bool = False
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(Demo, demo),
+    "world": Command(World, world),
+    "view": Command(View, view),
+    "gallery": Command(Gallery, gallery),
+    "pretrain": Command(Pretrain, pretrain, takes_preset=True),
+    "render": Command(Render, render),
+    "import-official": Command(ImportOfficial, import_official),
+    "check": Command(Check, check),
+    "evaluate": Command(Evaluate, evaluate),
+    "ablate": Command(Ablate, ablate, takes_preset=True),
+    "export": Command(Export, export),
+    "bench load": Command(BenchLoad, bench_load),
+    "bench step": Command(BenchStep, bench_step, takes_preset=True),
+    "show-config": Command(ShowConfig, show_config, takes_preset=True),
+}

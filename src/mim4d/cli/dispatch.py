@@ -1,0 +1,139 @@
+"""The command line: `mim4d COMMAND ...`.
+
+Only the chosen command's parser is built and torch is imported inside the commands, so that help
+and mistakes are answered at once. Mistakes and bad data end with one line and exit status 2;
+`--debug` shows the traceback.
+"""
+
+import difflib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+import mim4d
+from mim4d.cli.commands import COMMANDS, Command
+from mim4d.config import PretrainConfig
+from mim4d.config.as_json import config_from_json
+from mim4d.config.presets import PRESETS, preset
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("timm").setLevel(logging.WARNING)
+    logging.getLogger("mim4d").setLevel(logging.DEBUG if debug else logging.INFO)
+    try:
+        return _dispatch(arguments)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has left; there is nobody to tell.
+        sys.stdout = None
+        return 0
+    except (ValueError, OSError, ImportError) as error:
+        if debug:
+            raise
+        print(f"mim4d: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mim4d: interrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        print(f"mim4d {mim4d.__version__}")
+        return 0
+    name = arguments.pop(0)
+    if name == "bench":
+        name = f"bench {arguments.pop(0)}" if arguments and arguments[0][:1] != "-" else "bench"
+    if name not in COMMANDS:
+        raise ValueError(f"unknown command {name!r}{_nearest(name, COMMANDS)}; see `mim4d --help`")
+    command = COMMANDS[name]
+    options = _parse(name, command, arguments)
+    return (command.run(options) or 0) if options is not None else 0
+
+
+def _parse(name: str, command: Command, arguments: list[str]) -> Any:
+    default: Any = tyro.MISSING_NONPROP
+    program = f"mim4d {name}"
+    if command.takes_preset:
+        if not arguments or arguments[0].startswith("-"):
+            print(_preset_usage(name, command))
+            if arguments and arguments[0] in ("-h", "--help"):
+                return None
+            raise ValueError(f"`{program}` wants a preset first, one of: {', '.join(PRESETS)}")
+        first = arguments.pop(0)
+        program = f"{program} {first}"
+        default = _with_config(command.options, _config(first))
+    return tyro.cli(
+        command.options,
+        prog=program,
+        args=arguments,
+        default=default,
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def _with_config(options: type[Any], config: PretrainConfig) -> Any:
+    """Default options around a preset, in which what the user must give is still missing.
+
+    Made without the constructor: the mark for a missing value is of no option's type.
+    """
+    default = object.__new__(options)
+    for field in fields(options):
+        value = tyro.MISSING_NONPROP if field.default is MISSING else field.default
+        object.__setattr__(default, field.name, config if field.name == "config" else value)
+    return default
+
+
+def _config(name: str) -> PretrainConfig:
+    """A preset by name, or the configuration in a JSON file."""
+    if name.endswith(".json"):
+        path = Path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such configuration file")
+        return config_from_json(path.read_text(), str(path))
+    return preset(name)
+
+
+def _overview() -> str:
+    lines = [
+        "usage: mim4d COMMAND [OPTIONS]   (mim4d COMMAND --help explains a command)",
+        "",
+        "Pre-train the perception of a camera car on unlabelled multi-camera video.",
+        "",
+    ]
+    width = max(map(len, COMMANDS))
+    for name, command in COMMANDS.items():
+        lines.append(f"  {name:<{width}}  {_first_line(command.options)}")
+    lines += ["", "  --version    Print the version.", "  --debug      Show tracebacks of errors."]
+    return "\n".join(lines)
+
+
+def _first_line(options: type[Any]) -> str:
+    return (options.__doc__ or "").strip().splitlines()[0]
+
+
+def _preset_usage(name: str, command: Command) -> str:
+    lines = [f"usage: mim4d {name} PRESET [OPTIONS]", "", (command.options.__doc__ or "").strip()]
+    lines += ["", "PRESET is a name, or a JSON file that `mim4d show-config` wrote:", ""]
+    width = max(map(len, PRESETS))
+    for key, function in PRESETS.items():
+        lines.append(f"  {key:<{width}}  {(function.__doc__ or '').strip().splitlines()[0]}")
+    lines += ["", f"`mim4d {name} PRESET --help` lists every option with the preset's values."]
+    return "\n".join(lines)
+
+
+def _nearest(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

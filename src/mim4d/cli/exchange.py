@@ -1,0 +1,85 @@
+"""Commands that exchange weights with other code: export and import-official."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from mim4d.cli.arguments import PathArgument
+from mim4d.config import Vector3
+from mim4d.exchange.official.describe import (
+    FRAME_INTERVAL_S,
+    NUSCENES_LIDAR_ORIGIN_M,
+    NUSCENES_LIDAR_ROTATION_DEG,
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a run's encoder for other frameworks, with a model card beside it.
+
+    timm, torchvision: the image encoder as a model of theirs, loaded with strict=True.
+    mmdet: image encoder and neck for detectors of the mmdet3d line (UVTR, BEVFormer, MapTR, ...).
+    uvtr: the same under the names of UVTR's own ConvNeXt, with the depth head.
+    safetensors: everything, for `mim4d.load_encoder`. docs/use_the_encoder.md has examples.
+    """
+
+    run: PathArgument
+    """Folder of a finished run."""
+    to: Literal["timm", "torchvision", "mmdet", "uvtr", "safetensors"]
+    """Framework that shall load it."""
+    out: Path | None = None
+    """Folder, or file (.safetensors; .pth for mmdet and uvtr); by default RUN/export/FRAMEWORK."""
+    overwrite: bool = False
+    """Replace an earlier export."""
+
+
+def export(options: Export) -> None:
+    """`mim4d export`."""
+    from mim4d.exchange.export.export_run import export_run
+
+    paths, exported = export_run(options.run, options.to, options.out, overwrite=options.overwrite)
+    print(f"{exported.model}: {len(exported.weights)} tensors")
+    for part in exported.left_out:
+        print(f"not in it: {part}")
+    for path in paths:
+        print(path)
+
+
+@dataclass(frozen=True)
+class ImportOfficial:
+    """Turn a checkpoint of MIM4D's authors into a run folder; no code in the file is run.
+
+    Of the published pre-trainings the whole model is imported, of the fine-tuned detectors the
+    image encoder. What became of every key is printed, and listed in OUT/import.txt.
+    """
+
+    file: PathArgument
+    """Checkpoint (.pth) of the authors' release."""
+    out: Path
+    """Run folder to create."""
+    weights: Literal["raw", "ema"] = "raw"
+    """`ema` takes the averaged weights that the 0.1 m pre-training carries beside the raw ones."""
+    frame_interval_s: float | None = FRAME_INTERVAL_S
+    """Time between the frames of a clip, seconds; the authors' 12 Hz wants a data set with all
+    camera images, `None` takes consecutive keyframes."""
+    lidar_origin_m: Vector3 = NUSCENES_LIDAR_ORIGIN_M
+    """Where the LiDAR, in whose axes the grid lies, is in ego axes; by default between those of
+    nuScenes' two cars."""
+    lidar_rotation_deg: Vector3 = NUSCENES_LIDAR_ROTATION_DEG
+    """Roll, pitch and yaw of the LiDAR's axes in ego axes, degrees."""
+
+
+def import_official(options: ImportOfficial) -> None:
+    """`mim4d import-official`."""
+    from mim4d.exchange.official.describe import published_metres
+    from mim4d.exchange.official.run_folder import import_official as import_file
+
+    metres_of = partial(
+        published_metres,
+        origin_m=options.lidar_origin_m,
+        rotation_deg=options.lidar_rotation_deg,
+        frame_interval_s=options.frame_interval_s,
+    )
+    print(import_file(options.file, options.out, options.weights, metres_of))
+    print(options.out)

@@ -1,0 +1,90 @@
+"""Commands that show what a run has learned: evaluate and render."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.config import Device
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure distance, colour, free space and scene flow of a run, beside its baselines."""
+
+    run: PathArgument
+    """Run folder."""
+    data: Path
+    """Data set."""
+    stride: int = 4
+    """Image pixels per evaluated pixel, in both directions."""
+    clips: int | None = None
+    """At most so many clips, spread over the scenes."""
+    split: str = "val"
+    """Split to take scenes from; by default the held-out one."""
+    scenes: tuple[str, ...] = ()
+    """Scenes by name instead of a split; a .txt file holds one name a line."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+    json: Path | None = None
+    """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
+
+
+def evaluate(options: Evaluate) -> None:
+    """`mim4d evaluate`."""
+    from mim4d.evaluation import evaluate_run
+
+    evaluation = evaluate_run(
+        options.run,
+        options.data,
+        stride=options.stride,
+        max_clips=options.clips,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    )
+    print(evaluation.table())
+    if options.json is not None:
+        evaluation.save(options.json)
+
+
+@dataclass(frozen=True)
+class Render:
+    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow."""
+
+    run: PathArgument
+    """Run folder."""
+    data: Path
+    """Data set; its held-out scenes are drawn."""
+    out: Path | None = None
+    """Folder for the pictures; by default RUN/renders."""
+    clips: int = 2
+    """How many clips, spread over the scenes."""
+    stride: int = 2
+    """Image pixels per rendered pixel."""
+    split: str = "val"
+    """Split to take scenes from; by default the held-out one."""
+    scenes: tuple[str, ...] = ()
+    """Scenes by name instead of a split; a .txt file holds one name a line."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+def render(options: Render) -> None:
+    """`mim4d render`."""
+    from mim4d.viz.rendering import render_run
+
+    for path in render_run(
+        options.run,
+        options.data,
+        options.out or options.run / "renders",
+        clips=options.clips,
+        stride=options.stride,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    ):
+        print(path)

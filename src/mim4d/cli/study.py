@@ -1,0 +1,155 @@
+"""Commands that compare and time: ablate and bench."""
+
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mim4d.cli.arguments import PresetConfig
+from mim4d.config import Device
+from mim4d.data.images.image_fit import Fit
+
+
+@dataclass(frozen=True)
+class Ablate:
+    """Train and measure the method with one thing changed at a time, over several seeds.
+
+    What is finished is kept and what was interrupted is continued.
+    """
+
+    data: Path
+    """Data set with held-out scenes."""
+    out: Path
+    """Folder for the runs, the table and the picture."""
+    config: PresetConfig
+    steps: int | None = None
+    """Optimiser steps of every run; by default the preset's."""
+    seeds: tuple[int, ...] = (0, 1)
+    """Seeds of every row."""
+    headline_seeds: tuple[int, ...] = (0, 1, 2)
+    """Seeds of the rows full, no_flow, copy and mean."""
+    rows: tuple[str, ...] = ()
+    """Rows by name; by default all. The row full, with which the others are compared, is always
+    among them."""
+    clips: int | None = 48
+    """Measure at most so many held-out frames, spread over the scenes; the same for all rows."""
+    stride: int = 8
+    """Image pixels per measured pixel, in both directions."""
+    jobs: int = 1
+    """Runs that are trained side by side, each on its share of the cores and reading its clips
+    between its steps."""
+    only_table: bool = False
+    """Train nothing: measure and show what is finished."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+def ablate(options: Ablate) -> None:
+    """`mim4d ablate`."""
+    from mim4d.study.ablation.request import Ablation
+
+    config = options.config
+    if options.steps is not None:
+        config = replace(config, optim=replace(config.optim, steps=options.steps))
+    asked = Ablation(
+        config,
+        options.data,
+        options.out,
+        rows=options.rows,
+        seeds=options.seeds,
+        headline_seeds=options.headline_seeds,
+        clips=options.clips,
+        stride=options.stride,
+        jobs=options.jobs,
+        only_table=options.only_table,
+        version=options.version,
+        device=options.device,
+        command=_shown_command({str(options.data): "WORLD", str(options.out): "DIR"}),
+    )
+    from mim4d.study.ablation.ablate import ablate as run_ablation
+    from mim4d.study.ablation.markdown import markdown
+
+    print(markdown(run_ablation(asked)))
+    print(options.out)
+
+
+@dataclass(frozen=True)
+class BenchStep:
+    """Time one training step, split by stage, and its peak memory."""
+
+    data: Path
+    """Data set."""
+    config: PresetConfig
+    steps: int = 5
+    """Measured steps."""
+    warm_up: int = 2
+    """Steps before them that are not measured."""
+    no_stages: bool = False
+    """Do not split the time by stage, which takes as many steps again."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+def bench_step(options: BenchStep) -> None:
+    """`mim4d bench step`."""
+    from mim4d.study.bench.step import bench_step as measure
+
+    times = measure(
+        options.config,
+        options.data,
+        options.steps,
+        options.version,
+        options.device,
+        warm_up=options.warm_up,
+        stages=not options.no_stages,
+    )
+    print(times)
+
+
+@dataclass(frozen=True)
+class BenchLoad:
+    """Time the reading of a clip, beside bare decoding and OpenCV's usual ways."""
+
+    data: Annotated[Path | None, tyro.conf.Positional] = None
+    """Data set; by default one of 3 × 6 JPEGs of 1600×900 is written for the while."""
+    image_size: tuple[int, int] = (256, 704)
+    """Rows and columns images are fitted into."""
+    fit: Fit = "cover"
+    """Whether the target is filled, or the whole image shown."""
+    frames: int = 3
+    """Frames of the clip."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel."""
+    rounds: int = 10
+    """How often everything is measured."""
+    version: str | None = None
+    """Version folder, where there are several."""
+
+
+def bench_load(options: BenchLoad) -> None:
+    """`mim4d bench load`."""
+    from mim4d.study.bench.load import bench_load as measure
+
+    times = measure(
+        options.data,
+        image_hw=options.image_size,
+        fit=options.fit,
+        frames=options.frames,
+        lidar=options.lidar,
+        rounds=options.rounds,
+        version=options.version,
+    )
+    print(times)
+
+
+def _shown_command(names: dict[str, str]) -> str:
+    """The command line as others would give it: folders by name, and nothing left out."""
+    words = [names.get(word, word) for word in sys.argv[1:] if word != "--only-table"]
+    return shlex.join(["mim4d", *words])

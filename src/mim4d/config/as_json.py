@@ -1,0 +1,56 @@
+"""A `PretrainConfig` as JSON and back; unknown keys and values of the wrong kind are refused.
+
+Imports no torch, so that the command line answers at once.
+"""
+
+import json
+from pathlib import Path
+
+import cattrs
+from cattrs.errors import ClassValidationError
+from cattrs.strategies import configure_union_passthrough
+from cattrs.v import format_exception
+
+from mim4d.config import PretrainConfig
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    configure_union_passthrough(str | int | float | None, converter)
+    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    converter.register_unstructure_hook(Path, str)
+    return converter
+
+
+def _reason(error: BaseException, kind: type | None) -> str:
+    """Our own messages name path, value and expectation; the library's are kept for the rest."""
+    if type(error) is ValueError and str(error).startswith("config "):
+        return str(error)
+    return format_exception(error, kind)
+
+
+def config_to_json(config: PretrainConfig) -> str:
+    """The config as indented JSON; `config_from_json` gives the equal config back."""
+    return json.dumps(_converter().unstructure(config), indent=2) + "\n"
+
+
+def config_from_json(text: str, where: str) -> PretrainConfig:
+    """Read a config.
+
+    Args:
+        text: What `config_to_json` wrote.
+        where: File the text comes from, for messages.
+
+    Raises:
+        ValueError: If the text is no JSON, has unknown keys or values of the wrong kind.
+    """
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"{where}: not a run configuration: expected an object of options")
+        return _converter().structure(values, PretrainConfig)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where}: not valid JSON ({error})") from error
+    except ClassValidationError as error:
+        reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
+        raise ValueError(f"{where}: not a run configuration of this version: {reasons}") from error

@@ -1,0 +1,60 @@
+"""What of training clips is changed at random: plain numbers, a section of the configuration."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mim4d.config.checks import require
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of training clips; calibration, poses, points, boxes and map follow exactly.
+
+    Everything is off by default. What is drawn depends on (seed, step, place in the batch, rank).
+    Evaluation and rendering take clips as they are.
+    """
+
+    image_scale: Range = (1.0, 1.0)
+    """Factor on the usual size of images; what then exceeds the target is cropped, at a random
+    place. Drawn per camera, the same for all frames."""
+    image_flip: float = 0.0
+    """Probability that a camera's images are mirrored left to right."""
+    brightness: float = 0.0
+    """Largest change of brightness: 0.2 draws a factor from 0.8 to 1.2."""
+    contrast: float = 0.0
+    """Largest change of contrast, about mid-grey."""
+    saturation: float = 0.0
+    """Largest change of saturation."""
+    hue_deg: float = 0.0
+    """Largest turn of hues, degrees."""
+    colours_by: Literal["clip", "camera"] = "clip"
+    """Whether all cameras of a clip change their colours alike, or each for itself."""
+    bev_rotation_deg: float = 0.0
+    """Largest turn of `ref` about z, degrees."""
+    bev_scale: Range = (1.0, 1.0)
+    """Factor on every length of the world."""
+    bev_flip_x: float = 0.0
+    """Probability that front and back are exchanged."""
+    bev_flip_y: float = 0.0
+    """Probability that left and right are exchanged."""
+
+    def __post_init__(self) -> None:
+        for name in ("image_scale", "bev_scale"):
+            low, high = getattr(self, name)
+            require(
+                0 < low <= high < float("inf"),
+                f"augment.{name}",
+                (low, high),
+                "two positive factors, the smaller first",
+            )
+        for name in ("image_flip", "bev_flip_x", "bev_flip_y"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"augment.{name}", value, "a probability")
+        for name in ("brightness", "contrast", "saturation"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"augment.{name}", value, "a number in [0, 1)")
+        for name in ("hue_deg", "bev_rotation_deg"):
+            value = getattr(self, name)
+            require(0 <= value <= 180, f"augment.{name}", value, "an angle from 0 to 180")

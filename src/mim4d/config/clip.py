@@ -1,0 +1,53 @@
+"""Which images make a clip, and at what size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mim4d.config.checks import require
+from mim4d.data.images.image_fit import Fit
+
+
+@dataclass(frozen=True)
+class ClipConfig:
+    """Which images make a clip, and at what size."""
+
+    frames: int = 3
+    """Frames of a clip; of a single one none is dropped, and nothing temporal is learned."""
+    key: int = 1
+    """Index of the key frame among the frames, oldest first; its ego frame is `ref`."""
+    frame_interval_s: float | None = None
+    """Time between frames, seconds; None takes consecutive keyframes, whatever their spacing."""
+    image_height: int = 128
+    """Rows images are resized and padded to; a multiple of 32."""
+    image_width: int = 224
+    """Columns images are resized and padded to; a multiple of 32."""
+    fit: Fit = "inside"
+    """`inside` shows whole images, with padding; `cover` fills the target and crops the sky."""
+    cameras: tuple[str, ...] | None = None
+    """Camera channels to use; None takes all."""
+    lidar: str | None = "LIDAR_TOP"
+    """LiDAR channel; None uses none, and frames then take time and pose of the front camera."""
+    body_masks: Path | None = None
+    """Folder of CHANNEL.png, one per camera that sees its own car, non-zero where it does; there
+    no rays are cast and no distance counts."""
+    sky_masks: Path | None = None
+    """Folder with a PNG for every image, at the image's path below the data set, non-zero on the
+    sky; there no rays are cast."""
+
+    def __post_init__(self) -> None:
+        require(self.frames >= 1, "clip.frames", self.frames, "at least 1")
+        require(
+            -self.frames <= self.key < self.frames,
+            "clip.key",
+            self.key,
+            f"the index of one of clip.frames ({self.frames}) frames",
+        )
+        require(
+            self.frame_interval_s is None or self.frame_interval_s > 0,
+            "clip.frame_interval_s",
+            self.frame_interval_s,
+            "a positive number of seconds",
+        )
+        for name in ("image_height", "image_width"):
+            size = getattr(self, name)
+            require(size > 0 and size % 32 == 0, f"clip.{name}", size, "a positive multiple of 32")

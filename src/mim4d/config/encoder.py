@@ -1,0 +1,113 @@
+"""Which image encoder a run has: plain numbers and names, no torch."""
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from mim4d.config.checks import require
+
+EncoderFamily = Literal["convnext", "resnet", "efficientnet"]
+LITE0_NAME = "tf_efficientnet_lite0"
+_FAMILIES: dict[EncoderFamily, str] = {
+    "convnext": r"convnext_",
+    "resnet": r"(wide_)?resnet\d|resnext\d",
+    "efficientnet": r"(tf_)?efficientnet_",
+}
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The masked image encoder and its neck."""
+
+    name: str = "convnext_atto"
+    """timm name of a ConvNeXt (convnext_small, ...), a plain ResNet (resnet18, resnext50_32x4d,
+    ...) or an EfficientNet (efficientnet_b0, tf_efficientnet_lite0, ...)."""
+    depths: tuple[int, int, int, int] | None = None
+    """Blocks per stage; None keeps the named model's own. ConvNeXt and ResNet only."""
+    widths: tuple[int, int, int, int] | None = None
+    """Channels per stage; None keeps the named model's own. ConvNeXt and ResNet only."""
+    weights_file: Path | None = None
+    """Local weights of the named timm model to start from; None starts as `weights` says."""
+    weights: Literal["random", "lite0_imagenet"] = "random"
+    """`lite0_imagenet`: ImageNet weights of tf_efficientnet_lite0, from the package of the extra
+    `lite0`."""
+    layer_scale_init: float | None = None
+    """Start of ConvNeXt's residual scales; None takes 1e-6, which suits pre-trained weights; larger
+    values suit short runs."""
+    init: Literal["timm", "fan_in"] = "timm"
+    """Random weights: timm's, or scaled by each layer's inputs with no residual branch starting at
+    zero, which suits narrow models and short runs."""
+    drop_path_rate: float = 0.0
+    """Largest stochastic-depth rate."""
+    frozen_stages: int = 0
+    """Stages (stem included) that stay as they are."""
+    norm_eval: bool = False
+    """Batch norms keep their running statistics, as suits pre-trained weights and small batches.
+    ResNet and EfficientNet only."""
+    mask_token: bool = False
+    """Put a learned vector into the hidden cells of each stage's map instead of zeros."""
+    checkpoint_blocks: bool = False
+    """Compute each block again in the backward pass: the same numbers, less memory, more time."""
+    levels: tuple[int, ...] = (1, 2, 3)
+    """Stages whose maps enter the neck: 0 to 3, of strides 4, 8, 16 and 32."""
+    neck_channels: int = 64
+    """Channels of the neck's output."""
+    lift_levels: int = 1
+    """How many of the neck's levels, finest first, are lifted."""
+
+    @property
+    def family(self) -> EncoderFamily:
+        """Family of the named model.
+
+        Raises:
+            ValueError: If it is of none that is supported.
+        """
+        for family, pattern in _FAMILIES.items():
+            if re.match(pattern, self.name):
+                return family
+        raise ValueError(
+            f"config encoder.name: expected a ConvNeXt (convnext_*), ResNet (resnet*, resnext*, "
+            f"wide_resnet*) or EfficientNet (efficientnet_*, tf_efficientnet_*), got {self.name!r}"
+        )
+
+    def __post_init__(self) -> None:
+        defaults = {field.name: field.default for field in fields(self)}
+        for option in _not_in_family(self.family):
+            found, default = getattr(self, option), defaults[option]
+            expected = f"{default}: {self.name} ({self.family}) knows no such thing"
+            require(found == default, f"encoder.{option}", found, expected)
+        self._check_sizes()
+        if self.weights == "lite0_imagenet":
+            expected = f"{LITE0_NAME}, which encoder.weights lite0_imagenet belong to"
+            require(self.name == LITE0_NAME, "encoder.name", self.name, expected)
+            expected = "None beside encoder.weights lite0_imagenet"
+            require(self.weights_file is None, "encoder.weights_file", self.weights_file, expected)
+
+    def _check_sizes(self) -> None:
+        """Refuse stages that do not exist, and parts without channels or blocks."""
+        stages = sorted(set(self.levels) & {0, 1, 2, 3})
+        levels = "ascending stages among 0 to 3"
+        require(bool(stages) and stages == list(self.levels), "encoder.levels", self.levels, levels)
+        frozen = f"0 to {stages[-1] + 1} (all stages up to the last of encoder.levels)"
+        in_range = 0 <= self.frozen_stages <= stages[-1] + 1
+        require(in_range, "encoder.frozen_stages", self.frozen_stages, frozen)
+        for name in ("depths", "widths"):
+            sizes = getattr(self, name)
+            require(sizes is None or min(sizes) >= 1, f"encoder.{name}", sizes, "at least 1 each")
+        for name in ("neck_channels", "lift_levels"):
+            value = getattr(self, name)
+            require(value >= 1, f"encoder.{name}", value, "at least 1")
+        rate = self.drop_path_rate
+        require(0 <= rate < 1, "encoder.drop_path_rate", rate, "a share in [0, 1)")
+
+
+def _not_in_family(family: EncoderFamily) -> tuple[str, ...]:
+    """Options that say nothing to a family, and must be left alone."""
+    match family:
+        case "convnext":
+            return ("norm_eval",)
+        case "resnet":
+            return ("layer_scale_init",)
+        case "efficientnet":
+            return ("depths", "widths", "layer_scale_init")

@@ -1,0 +1,41 @@
+"""From image features to voxels: depth bins, depth head, lifting."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mim4d.config.checks import require
+
+
+@dataclass(frozen=True)
+class LiftConfig:
+    """Image features to voxels."""
+
+    method: Literal["lookup", "splat"] = "lookup"
+    """`lookup`: each voxel asks the cameras that see it, so none stays empty. `splat`: each cell
+    and depth bin of the images falls into one voxel, so no probability is lost or counted twice."""
+    num_bins: int = 48
+    """Depth bins."""
+    first_bin_m: float = 1.0
+    """Centre of the first bin, metres along the optical axis."""
+    last_bin_m: float = 48.0
+    """Centre of the last bin, metres."""
+    depth_head: Literal["camera_aware", "simple", "aspp"] = "camera_aware"
+    """`camera_aware` knows each cell's ray and starts at the road; `simple` (one 1×1 convolution)
+    and `aspp` are the published ones."""
+    normalise: Literal["sum", "mean"] = "mean"
+    """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
+    volume_channels: int = 32
+    """Channels of a voxel."""
+    aspp_channels: int = 96
+    """Channels of each branch of the pyramid of depth_head aspp."""
+
+    def __post_init__(self) -> None:
+        require(
+            0 <= self.first_bin_m < self.last_bin_m,
+            "lift.first_bin_m",
+            self.first_bin_m,
+            f"between 0 and last_bin_m ({self.last_bin_m})",
+        )
+        for name, least in (("num_bins", 2), ("volume_channels", 1), ("aspp_channels", 1)):
+            value = getattr(self, name)
+            require(value >= least, f"lift.{name}", value, f"at least {least}")

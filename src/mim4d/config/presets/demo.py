@@ -1,0 +1,98 @@
+"""Presets for the embedded world, made for two cores: minutes, from random weights."""
+
+from dataclasses import replace
+
+from mim4d.config import (
+    ClipConfig,
+    EncoderConfig,
+    FlowConfig,
+    GridConfig,
+    LiftConfig,
+    LossConfig,
+    OptimConfig,
+    PretrainConfig,
+    RenderConfig,
+    TemporalConfig,
+)
+
+
+def demo() -> PretrainConfig:
+    """What `make demo` trains: six minutes on two cores, from random weights."""
+    return PretrainConfig(
+        preset="demo",
+        clip=ClipConfig(image_height=96, image_width=160),
+        grid=GridConfig(shape_xyz=(48, 48, 4)),
+        # From random weights it learns distances in a third of the steps that a ConvNeXt needs.
+        encoder=EncoderConfig(
+            name="resnet18",
+            depths=(1, 1, 1, 1),
+            widths=(32, 64, 128, 256),
+            init="fan_in",
+            neck_channels=32,
+        ),
+        lift=LiftConfig(volume_channels=16),
+        temporal=TemporalConfig(width=32),
+        flow=FlowConfig(enabled=True),
+        render=RenderConfig(
+            rays_per_camera=20,
+            lidar_points=4096,
+            num_samples=24,
+            num_importance=12,
+            hidden=16,
+            sharpness_start_per_m=2.0,
+        ),
+        loss=LossConfig(relative_distance_weight=1.0, depth_weight=4.0, obstacle_weight=4.0),
+        optim=OptimConfig(steps=800, lr=4e-3, beta_2=0.99, warmup_steps=40),
+    )
+
+
+def demo_no_lidar() -> PretrainConfig:
+    """The demo without LiDAR: other frames and cameras teach the distances."""
+    config = demo()
+    return replace(
+        config,
+        preset="demo_no_lidar",
+        clip=replace(config.clip, lidar=None),
+        encoder=EncoderConfig(
+            depths=(1, 1, 2, 1),
+            widths=(32, 64, 128, 256),
+            init="fan_in",
+            layer_scale_init=1.0,
+            neck_channels=32,
+        ),
+        flow=FlowConfig(),
+        render=replace(config.render, use_lidar=False),
+        loss=LossConfig(
+            distance_weight=0.0,
+            photometric_weight=5.0,
+            sweep_weight=20.0,
+            sweep_distance_weight=3.0,
+            depth_sweep_weight=40.0,
+            smoothness_weight=0.5,
+        ),
+        optim=replace(config.optim, steps=1000),
+    )
+
+
+def toy() -> PretrainConfig:
+    """A few thousand weights, for tests and first steps: seconds, not accuracy."""
+    return replace(
+        demo(),
+        preset="toy",
+        clip=ClipConfig(image_height=64, image_width=96),
+        grid=GridConfig(shape_xyz=(16, 16, 4)),
+        encoder=EncoderConfig(
+            depths=(1, 1, 1, 1),
+            widths=(8, 16, 16, 16),
+            neck_channels=8,
+            layer_scale_init=0.1,
+        ),
+        lift=LiftConfig(num_bins=12, last_bin_m=45.0, volume_channels=8),
+        loss=LossConfig(),
+        temporal=TemporalConfig(width=16, layers=1),
+        flow=FlowConfig(),
+        render=RenderConfig(rays_per_camera=8, num_samples=12, num_importance=8, hidden=8),
+        optim=OptimConfig(steps=20, warmup_steps=2),
+        precision="fp32",
+        checkpoint_every=5,
+    )

@@ -1,0 +1,7 @@
+"""Types of values that several sections of the configuration share."""
+
+from typing import Literal
+
+Vector3 = tuple[float, float, float]
+Precision = Literal["fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
