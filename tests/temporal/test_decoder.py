@@ -11,7 +11,7 @@ from mim4d.temporal.decoder import (
     sine_position,
 )
 from tests.exchange.official_parts import official_values, our_names, our_weights
-from tests.models.test_deformable_attention import perturbed
+from tests.temporal.test_attention import perturbed
 
 C, Z, Y, X = 4, 2, 5, 6
 

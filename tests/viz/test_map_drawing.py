@@ -14,7 +14,7 @@ from mim4d.data.maps.vector_map import VectorMap, centred
 from mim4d.viz.canvas import Canvas
 from mim4d.viz.map_drawing import STYLES, draw_map_from_above, map_lines_in_image
 from mim4d.viz.overlay import Shown
-from tests.data.test_vector_map import pose
+from tests.data.maps.test_vector_map import pose
 from tests.data.tiny_map import MapBuilder, rectangle
 from tests.viz.clips import FOCAL, HEIGHT, WIDTH, make_clip
 

@@ -1,8 +1,8 @@
 """LiDAR against cameras: does the calibration look right on real video?
 
 A few clips are read and the common turn of the cameras at which image edges and depth edges agree
-best is measured (`mim4d.check.alignment`), for every other camera apart: the difference says how far
-the answer can be trusted. A verdict is given only where it can. Angles are degrees.
+best is measured (`alignment`), for every other camera apart: the difference says how far the
+answer can be trusted. A verdict is given only where it can. Angles are degrees.
 """
 
 from dataclasses import dataclass, replace

@@ -1,6 +1,7 @@
 """What an imported checkpoint takes for granted.
 
-The defaults are right for every model of our own; `mim4d import-official` sets what the authors' checkpoints need.
+The defaults are right for every model of our own; `mim4d import-official` sets what the authors'
+checkpoints need.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""The part of the configuration that says how motion is searched; see `config.py`.
-
-Plain numbers only, like all of the configuration: this module imports no torch.
-"""
+"""How the motion between frames is searched."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ from mim4d.data.maps.map_names import MAP_LAYERS, POLYGON_LAYERS
 from mim4d.data.maps.map_patch import MapPatch
 from mim4d.data.maps.vector_map import VectorMap, centred
 from mim4d.geometry.voxel_grid import VoxelGrid
-from tests.data.test_vector_map import CAR, pose
+from tests.data.maps.test_vector_map import CAR, pose
 from tests.data.tiny_map import MapBuilder, rectangle, tiny_map
 
 

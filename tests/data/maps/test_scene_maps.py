@@ -15,7 +15,7 @@ from mim4d.data.maps.vector_map import VectorMap, centred
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError, MissingFileError
-from tests.data.test_vector_map import pose
+from tests.data.maps.test_vector_map import pose
 from tests.data.tiny_dataset import Rows, edit_table
 from tests.data.tiny_map import MapBuilder, tiny_map
 

@@ -10,7 +10,7 @@ from mim4d.geometry.rigid import (
 )
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.lookup import VoxelLookup, lift, project_voxels
-from tests.models import lift_cases
+from tests.models.lifting import lift_cases
 from tests.reference.lift import lift_loops
 
 GRID = lift_cases.GRID

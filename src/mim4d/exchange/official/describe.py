@@ -1,4 +1,4 @@
-"""The `PretrainConfig` of an official model: sizes from its layout, the rest from what was published.
+"""The configuration of an official model: sizes from its layout, the rest from what was published.
 
 A state dict says nothing of metres. What belongs to each of the two releases (the grid's bounds,
 the depth bins, the clip) is stated here, and so are the conventions under which their weights mean
