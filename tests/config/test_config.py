@@ -19,7 +19,7 @@ from mim4d.pretraining.ray_choice import RaysOn
 
 
 def _run(frames: int, mask: MaskConfig) -> PretrainConfig:
-    return PretrainConfig("toy", clip=ClipConfig(frames, key=0), mask=mask)
+    return PretrainConfig(preset="toy", clip=ClipConfig(frames, key=0), mask=mask)
 
 
 @pytest.mark.parametrize(
@@ -78,23 +78,26 @@ def test_masks_that_hide_all_or_nothing(ratio: float, rays_on: RaysOn, message: 
 def _masked(ratio: float, rays_on: RaysOn) -> PretrainConfig:
     clip = ClipConfig(image_height=64, image_width=96)
     render = RenderConfig(rays_on=rays_on)
-    return PretrainConfig("toy", clip=clip, mask=MaskConfig(ratio), render=render)
+    return PretrainConfig(preset="toy", clip=clip, mask=MaskConfig(ratio), render=render)
 
 
 def test_losses_of_a_lidar_want_a_lidar() -> None:
     clip = ClipConfig(lidar=None)
     with pytest.raises(ValueError, match=r"clip\.lidar: .* loss\.distance_weight want .*None"):
-        PretrainConfig("toy", clip=clip)
+        PretrainConfig(preset="toy", clip=clip)
     loss = LossConfig(distance_weight=0.0, relative_distance_weight=1.0, depth_weight=1.0)
     with pytest.raises(ValueError, match=r"loss\.relative_distance_weight and loss\.depth_weight"):
-        PretrainConfig("toy", clip=clip, loss=loss)
-    assert PretrainConfig("toy", clip=clip, loss=LossConfig(distance_weight=0.0)).clip.lidar is None
+        PretrainConfig(preset="toy", clip=clip, loss=loss)
+    assert (
+        PretrainConfig(preset="toy", clip=clip, loss=LossConfig(distance_weight=0.0)).clip.lidar
+        is None
+    )
     unused = RenderConfig(use_lidar=False)
     with pytest.raises(
         ValueError, match=r"render\.use_lidar: expected True while loss\.distance_w"
     ):
-        PretrainConfig("toy", render=unused)
-    config = PretrainConfig("toy", render=unused, loss=LossConfig(distance_weight=0.0))
+        PretrainConfig(preset="toy", render=unused)
+    config = PretrainConfig(preset="toy", render=unused, loss=LossConfig(distance_weight=0.0))
     assert not config.render.use_lidar
 
 
@@ -122,7 +125,7 @@ def test_sizes_and_weights_that_make_no_model(
     part: str, option: str, value: Any, expected: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"config {part}\.{option}: expected .*{expected}"):
-        replace(getattr(PretrainConfig("toy"), part), **{option: value})
+        replace(getattr(PretrainConfig(preset="toy"), part), **{option: value})
 
 
 def test_averaged_pixels_fill_the_images() -> None:
@@ -131,9 +134,9 @@ def test_averaged_pixels_fill_the_images() -> None:
         ValueError, match=r"photometric\.downscale: .*clip\.image_height \(64\), got 3"
     ):
         PretrainConfig(
-            "toy", clip=clip, photometric=blocks, loss=LossConfig(photometric_weight=1.0)
+            preset="toy", clip=clip, photometric=blocks, loss=LossConfig(photometric_weight=1.0)
         )
-    assert PretrainConfig("toy", clip=clip, photometric=blocks)  # no images are compared
+    assert PretrainConfig(preset="toy", clip=clip, photometric=blocks)  # no images are compared
 
 
 def test_no_negative_number_of_frames_is_dropped() -> None:

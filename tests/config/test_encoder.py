@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from mim4d import build
+from mim4d.build import trunk as build
 from mim4d.build.trunk import build_image_encoder, without_weights_file
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.config.encoder import EncoderConfig

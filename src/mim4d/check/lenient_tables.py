@@ -1,8 +1,8 @@
 """The tables of a data set, read so that one fault does not hide the next.
 
 What enters is the folder of tables; what leaves are columns as `mim4d.data.tables.schema` makes
-them, with every fault of form noted: what cannot be read becomes a filler and its record is marked unsound.
-Links to what is not there become -1. Metres, microseconds, quaternions w x y z.
+them, with every fault of form noted: what cannot be read becomes a filler and its record is marked
+unsound. Links to what is not there become -1. Metres, microseconds, quaternions w x y z.
 """
 
 from collections import Counter
