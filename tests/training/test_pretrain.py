@@ -23,7 +23,6 @@ from mim4d.config.augment import AugmentConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.runs.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
 from mim4d.runs.loading import load_model
-from mim4d.runs.record import truncate_metrics
 from mim4d.training import loop
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
@@ -251,13 +250,6 @@ def test_a_process_killed_for_good_resumes_exactly(
     process.wait()
     assert latest_checkpoint(run) is not None
     assert _pretrain(_config(), data, run, resume=True) == _metrics(unbroken)
-
-
-def test_a_torn_last_line_of_the_metrics_is_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 0}\n{"step": 1}\n{"step": 2}\n{"ste')
-    truncate_metrics(path, 2)
-    assert path.read_text() == '{"step": 0}\n{"step": 1}\n'
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -2,10 +2,9 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from mim4d.viz.curves import draw_curves, read_metrics, running_mean
+from mim4d.viz.curves import draw_curves, running_mean
 
 
 def write_metrics(run: Path, steps: int) -> None:
@@ -27,15 +26,3 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     write_metrics(tmp_path, 30)
     with Image.open(draw_curves(tmp_path, tmp_path / "curves.png")) as picture:
         assert picture.size == (1560, 410)
-
-
-def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
-    write_metrics(tmp_path, 3)
-    with (tmp_path / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 3, "lo')
-    assert read_metrics(tmp_path)["step"].tolist() == [0, 1, 2]
-
-
-def test_no_step_yet(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no step yet"):
-        read_metrics(tmp_path)

@@ -21,9 +21,9 @@ from mim4d.config.presets import demo
 from mim4d.data.tables.dataset_folder import read_split
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
+from mim4d.runs.metrics_file import read_metrics
 from mim4d.runs.record import read_record
 from mim4d.training.train_once import finish_run, refuse_another_run
-from mim4d.viz.curves import read_metrics
 from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
 from mim4d.viz.run_report import verdict, write_report

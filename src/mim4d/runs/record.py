@@ -128,23 +128,6 @@ def _differences(a: object, b: object, path: str) -> list[str]:
     return [] if a == b else [f"{path} ({a} / {b})"]
 
 
-def truncate_metrics(path: Path, num_steps: int) -> None:
-    """Forget the lines of steps that a resumed run will do again."""
-    if not path.exists():
-        return
-    kept = [line for line in path.read_text().splitlines() if _step_of(line) < num_steps]
-    write_text(path, "".join(f"{line}\n" for line in kept))
-
-
-def _step_of(line: str) -> float:
-    try:
-        step = float(json.loads(line)["step"])
-    except (json.JSONDecodeError, KeyError):
-        # The run was killed while it wrote its last line.
-        return float("inf")
-    return step
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)

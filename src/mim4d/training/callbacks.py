@@ -1,6 +1,5 @@
 """What happens around each step: progress for the person, numbers for the file, checkpoints."""
 
-import json
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.runs.checkpoint import checkpoint_path, prune_checkpoints
+from mim4d.runs.metrics_file import append_metrics
 
 logger = logging.getLogger(__name__)
 _SHOWN = ("loss", "distance", "predicted_distance")
@@ -81,8 +81,8 @@ class MetricsFile(StepCallback):
     The same losses go to the trainer's logger. Losses are means over all processes and micro-steps.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, run: Path) -> None:
+        self.run = run
         self._last = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -99,8 +99,7 @@ class MetricsFile(StepCallback):
             "seconds": round(now - self._last, 4),
         }
         self._last = now
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+        append_metrics(self.run, line)
         if trainer.logger is not None:
             values = {f"train/{name}": value for name, value in pl_module.outcome.items()}
             trainer.logger.log_metrics(values, step)

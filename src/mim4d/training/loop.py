@@ -29,13 +29,13 @@ from mim4d.runs.checkpoint import (
     load_checkpoint,
 )
 from mim4d.runs.loading import start_at
+from mim4d.runs.metrics_file import truncate_metrics
 from mim4d.runs.record import (
     config_differences,
     create_run,
     read_config,
     read_record,
     refuse_existing,
-    truncate_metrics,
 )
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
@@ -125,7 +125,7 @@ def pretrain(
         machine = Machine.here(processes.devices)
         loading = choose_loading(cost, machine, accelerator == "cuda", workers)
     if processes.is_first and resume:
-        truncate_metrics(run / "metrics.jsonl", first_step)
+        truncate_metrics(run, first_step)
         logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
     sampler = StepSampler(
         num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank
@@ -280,7 +280,7 @@ def _callbacks(
     if config.optim.ema_momentum is not None:
         callbacks.append(WeightAverage(config.optim.ema_momentum))
     if processes.is_first:
-        callbacks.append(MetricsFile(run / "metrics.jsonl"))
+        callbacks.append(MetricsFile(run))
         callbacks += [Progress(f"pretrain {config.preset}")] * progress
     return [*callbacks, Checkpoints(run, config.checkpoint_every)]
 

@@ -1,6 +1,5 @@
 """Losses of a run over its steps, from RUN/metrics.jsonl: raw faint, running means strong."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
+from mim4d.runs.metrics_file import read_metrics
 from mim4d.viz.canvas import FAINT, INK, Canvas, points
 
 if TYPE_CHECKING:
@@ -33,26 +33,6 @@ _PANELS = (
         ),
     ),
 )
-
-
-def read_metrics(run: Path) -> dict[str, NDArray[np.float64]]:
-    """Columns of a run's metrics by name; a value missing in some step is NaN there.
-
-    Raises:
-        ValueError: If the run has no complete step yet.
-    """
-    path = run / "metrics.jsonl"
-    rows: list[dict[str, float]] = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            # The line that is being written at this moment, or was when the run was killed.
-            continue
-    if not rows:
-        raise ValueError(f"{path}: holds no step yet; let the run go on")
-    names = {name: None for row in rows for name in row}
-    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
 
 
 def running_mean(values: Float64[np.ndarray, " s"], window: int) -> Float64[np.ndarray, " s"]:

@@ -15,8 +15,8 @@ import numpy as np
 from mim4d.config import Device
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
+from mim4d.runs.metrics_file import read_metrics
 from mim4d.training.train_once import is_finished
-from mim4d.viz.curves import read_metrics
 
 MEASURED_FILE = "ablation.json"
 _FIRST_STEPS = 2

@@ -1,0 +1,55 @@
+"""`metrics.jsonl` of a run folder: one line per optimiser step, appended, read and cut here."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mim4d.files import write_text
+
+_NAME = "metrics.jsonl"
+
+
+def append_metrics(run: Path, values: Mapping[str, float]) -> None:
+    """Add the line of one step; `step` is among the values."""
+    with (run / _NAME).open("a") as file:
+        file.write(json.dumps(values) + "\n")
+
+
+def read_metrics(run: Path) -> dict[str, NDArray[np.float64]]:
+    """Columns of a run's metrics by name; a value missing in some step is NaN there.
+
+    Raises:
+        ValueError: If the run has no complete step yet.
+    """
+    path = run / _NAME
+    rows: list[dict[str, float]] = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            # The line that is being written at this moment, or was when the run was killed.
+            continue
+    if not rows:
+        raise ValueError(f"{path}: holds no step yet; let the run go on")
+    names = {name: None for row in rows for name in row}
+    return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
+
+
+def truncate_metrics(run: Path, num_steps: int) -> None:
+    """Forget the lines of steps that a resumed run will do again."""
+    path = run / _NAME
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text().splitlines() if _step_of(line) < num_steps]
+    write_text(path, "".join(f"{line}\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (json.JSONDecodeError, KeyError):
+        # The run was killed while it wrote its last line.
+        return float("inf")

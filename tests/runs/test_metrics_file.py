@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mim4d.runs.metrics_file import append_metrics, read_metrics, truncate_metrics
+
+
+def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
+    append_metrics(tmp_path, {"step": 0, "loss": 2.5})
+    append_metrics(tmp_path, {"step": 1, "loss": 1.5, "depth": 0.5})
+    columns = read_metrics(tmp_path)
+    assert columns["loss"].tolist() == [2.5, 1.5]
+    np.testing.assert_equal(columns["depth"], [np.nan, 0.5])
+
+
+def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
+    append_metrics(tmp_path, {"step": 0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 1, "lo')
+    assert read_metrics(tmp_path)["step"].tolist() == [0]
+
+
+def test_no_step_yet(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no step yet"):
+        read_metrics(tmp_path)
+
+
+def test_steps_that_are_done_again_and_a_torn_line_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 0}\n{"step": 1}\n{"step": 2}\n{"ste')
+    truncate_metrics(tmp_path, 2)
+    assert path.read_text() == '{"step": 0}\n{"step": 1}\n'
