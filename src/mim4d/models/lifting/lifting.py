@@ -1,7 +1,7 @@
 """What the liftings have in common: their geometry, their signature, and the sum into voxels.
 
 A lifting takes image features and depth distributions of all cameras of a frame to one volume in
-that frame's ego axes, metres. `lift.py` asks for every voxel what the cameras see there;
+that frame's ego axes, metres. `lookup.py` asks for every voxel what the cameras see there;
 `lift_splat.py` puts every point of the cameras' frustums into the voxel that contains it.
 """
 
