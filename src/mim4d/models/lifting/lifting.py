@@ -2,7 +2,7 @@
 
 A lifting takes image features and depth distributions of all cameras of a frame to one volume in
 that frame's ego axes, metres. `lookup.py` asks for every voxel what the cameras see there;
-`lift_splat.py` puts every point of the cameras' frustums into the voxel that contains it.
+`splat.py` puts every point of the cameras' frustums into the voxel that contains it.
 """
 
 from dataclasses import dataclass
