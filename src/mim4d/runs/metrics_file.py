@@ -12,7 +12,7 @@ from mim4d.files import write_text
 _NAME = "metrics.jsonl"
 
 
-def append_metrics(run: Path, values: Mapping[str, float]) -> None:
+def append_metrics(run: Path, values: Mapping[str, float | int]) -> None:
     """Add the line of one step; `step` is among the values."""
     with (run / _NAME).open("a") as file:
         file.write(json.dumps(values) + "\n")
