@@ -129,9 +129,9 @@ def test_stored_summary(golden_dir):
     summary = dict(case["expected"]["summary"])
     assert errors.dynamic_iou == pytest.approx(summary.pop("Dynamic IoU"), abs=NEAR)
     assert errors.three_way_epe == pytest.approx(summary.pop("EPE 3-Way Average"), abs=NEAR)
-    assert len(summary) == 4 * 9
+    assert {name.split("/")[0] for name in summary} == set(TOOL_NAMES)
     for name, value in summary.items():
         measure, ground, motion, *where = name.split("/")
         close = where[0] == "Close" if where else None
         ours = errors.mean(TOOL_NAMES[measure], ground.lower(), motion.lower(), close)
-        assert ours == pytest.approx(value, abs=NEAR), name
+        assert ours == (None if value is None else pytest.approx(value, abs=NEAR)), name
