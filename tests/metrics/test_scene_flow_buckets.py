@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mim4d.metrics.scene_flow_buckets import FlowBuckets, within_limit
-from tests.metrics.stored import load_case, stored_array
+from tests.metrics.stored import load_case, near, stored_array
 
 NEAR = 1e-9
 
@@ -105,10 +105,9 @@ def check_stored_case(case, kind, limit):
     for i, name in enumerate(names):
         for part, value in expected["per_class"][name].items():
             ours = getattr(sums.of_group(i), part)
-            assert ours == (None if value is None else pytest.approx(value, abs=NEAR)), name
+            assert ours == near(value), name
     for part, value in expected["mean"].items():
-        ours = getattr(sums.mean, part)
-        assert ours == (None if value is None else pytest.approx(value, abs=NEAR)), part
+        assert getattr(sums.mean, part) == near(value), part
     filled = {(names[k], q): sums.sums[k, q] for k, q in sums.sums[..., 0].nonzero().tolist()}
     assert len(filled) == len(expected["filled_buckets"])
     for name, bucket, count, error, speed in expected["filled_buckets"]:

@@ -5,7 +5,6 @@ outside cameras. Their volumes lie in each frame's LiDAR axes. Ours do, too (`eg
 LiDAR's pose in the car), while poses, rays and points are in ego axes as in every clip of ours.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,11 +12,7 @@ from torch import Tensor
 
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import build_video_encoder
-from mim4d.config import GridConfig, PretrainConfig
 from mim4d.data.clip import Clip
-from mim4d.exchange.official.checkpoint_layout import OfficialLayout, read_layout
-from mim4d.exchange.official.describe import Metres, describe
-from mim4d.exchange.official.translate import Conventions, to_ours
 from mim4d.geometry.rigid import apply_linear, compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.splat import frustum_points, splat
@@ -26,66 +21,19 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import build_rays
 from mim4d.pretraining.step import StepChoices
 from mim4d.rendering.rays import Rays, RayTargets
-from tests.models.lifting.golden_lifting import golden_grid
 from tests.parity import GoldenFile
+from tests.pretraining.golden_sizes import (
+    golden_config,
+    imported_weights,
+    num_cameras,
+    render_config,
+    stored_images,
+    to_frames,
+)
 from tests.reference.lift_splat import truncated_voxels
 from tests.reference.rendering import box_with_added_step, mixed_frame_directions
 from tests.reference.warp import warp_in_index_units
 from tests.rendering.golden_rays import MEAN, STD, golden_choice, levels
-
-
-def to_frames(images: Tensor, cameras: int) -> Tensor:
-    """(cameras frames), newest first → frames cameras, oldest first."""
-    return images.unflatten(0, (cameras, -1)).transpose(0, 1).flip(0)
-
-
-def num_cameras(file: GoldenFile) -> int:
-    return len(file.tensors["in.lidar2img"])
-
-
-def stored_images(file: GoldenFile) -> Tensor:
-    """The normalised images, frames cameras."""
-    return to_frames(file.tensors["in.img"][0], num_cameras(file))
-
-
-def unit_m(file: GoldenFile) -> float:
-    """The file's unit of length: the largest absolute bound of its grid, metres."""
-    return max(abs(side) for side in file.config["view_trans"]["pc_range"])
-
-
-def lidar_pose(file: GoldenFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Origin (metres) and roll, pitch, yaw (degrees) of the LiDAR in the car."""
-    pose = file.tensors["in.lidar2ego"][0].double()
-    r = pose[:3, :3]
-    angles = (
-        torch.atan2(r[2, 1], r[2, 2]),
-        -torch.asin(r[2, 0]),
-        torch.atan2(r[1, 0], r[0, 0]),
-    )
-    return tuple(pose[:3, 3].tolist()), tuple(math.degrees(a) for a in angles)
-
-
-def golden_metres(file: GoldenFile) -> Metres:
-    """What the file's weights do not say; its grid is given by `golden_grid_config`."""
-    view = file.config["view_trans"]
-    first_m, last_m = view["frustum_range"][2], view["frustum_range"][5]
-    if view["type"] == "Uni3DVoxelPoolDepth":  # bins begin where the range does
-        last_m -= view["frustum_size"][2]
-    height, width = file.config["img"]
-    return Metres(unit_m(file), (-1.0, 1.0), first_m, last_m, (height, width))
-
-
-def golden_grid_config(file: GoldenFile, in_ego_axes: bool) -> GridConfig:
-    """The file's voxels, in its LiDAR's axes."""
-    grid = golden_grid(file.config["view_trans"])
-    origin, rotation = lidar_pose(file) if in_ego_axes else ((0.0,) * 3, (0.0,) * 3)
-    return GridConfig(
-        lower_m=grid.lower_m,
-        upper_m=grid.upper_m,
-        shape_xyz=grid.shape_xyz,
-        origin_m=origin,
-        rotation_deg=rotation,
-    )
 
 
 def golden_clip(file: GoldenFile, in_ego_axes: bool = True) -> Clip:
@@ -146,29 +94,6 @@ def released_splat(features, depth_probs, geometry, normalise="sum"):
     return splat(features[0], depth_probs[0], voxels, geometry.grid, normalise)
 
 
-def golden_config(file: GoldenFile, in_ego_axes: bool = True) -> PretrainConfig:
-    """The configuration that the importer gives for the file's weights, on the file's own grid.
-
-    The grids of the releases are square, and the importer knows no others; a file's may be any.
-    """
-    layout = layout_of(file)
-    if layout.decoder is not None:
-        layout = replace(layout, decoder=replace(layout.decoder, num_cells=1))
-    config = describe(layout, golden_metres(file))
-    backbone = file.config["img_backbone"]
-    encoder = replace(config.encoder, drop_path_rate=0.0, frozen_stages=backbone["frozen_stages"])
-    return replace(config, grid=golden_grid_config(file, in_ego_axes), encoder=encoder)
-
-
-def layout_of(file: GoldenFile) -> OfficialLayout:
-    return read_layout({name: value.shape for name, value in file.part("weights").items()})
-
-
-def imported_weights(file: GoldenFile) -> dict[str, Tensor]:
-    """The file's official weights, as ours."""
-    return to_ours(file.part("weights"), layout_of(file), Conventions(unit_m(file))).weights
-
-
 def golden_model(file: GoldenFile, in_ego_axes: bool = True) -> MaskedVideoModel:
     """The model of the file's official weights, with its sizes and the released defects."""
     sampler = render_config(file)["sampler_cfg"]
@@ -209,12 +134,6 @@ def golden_encoder(file: GoldenFile) -> VideoEncoder:
         encoder.lifting = released_splat
     feed_exact_images(encoder, file)
     return encoder.eval()
-
-
-def render_config(file: GoldenFile) -> dict:
-    """The file's configuration of the renderer."""
-    config: dict = file.config["pts_bbox_head"]["render_ssl_cfg"]
-    return config
 
 
 def feed_exact_images(encoder: VideoEncoder, file: GoldenFile) -> None:

@@ -22,14 +22,12 @@ from mim4d.rendering.compositing import render_distance_normalised
 from mim4d.rendering.renderer import Rendering
 from tests.models.lifting.golden_lifting import fuse_frames, golden_convs
 from tests.parity import GoldenFile, is_left_out
+from tests.pretraining.golden_sizes import num_cameras, render_config, unit_m
 from tests.pretraining.golden_step import (
     golden_choices,
     golden_clip,
     golden_encoder,
     golden_model,
-    num_cameras,
-    render_config,
-    unit_m,
 )
 
 Golden = Callable[[str], GoldenFile]
