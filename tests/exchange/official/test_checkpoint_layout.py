@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -80,7 +82,7 @@ def test_parts_that_contradict_each_other_are_refused(state: State) -> None:
     with pytest.raises(LayoutError, match=match):
         read_layout(known)
     levels = read_layout(shapes(state)).levels
-    removed = tuple(f"img_backbone.norm{stage}." for stage in range(4) if stage > 0)
-    known = {name: size for name, size in shapes(state).items() if not name.startswith(removed)}
-    with pytest.raises(LayoutError, match=rf"the neck has {len(levels)} inputs .* stages \(0,\)"):
+    norms = re.compile(r"img_backbone\.norm\d\.")
+    known = {name: size for name, size in shapes(state).items() if not norms.match(name)}
+    with pytest.raises(LayoutError, match=rf"the neck has {len(levels)} inputs .* stages \(\)"):
         read_layout(known)
