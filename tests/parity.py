@@ -5,10 +5,13 @@ difference, relative to the largest stored value. Each comparison goes into a le
 `pytest --parity PATH` writes the table of `docs/parity.md` (`make parity`).
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 from torch import Tensor
@@ -47,7 +50,7 @@ LEFT_OUT = (
     ("neus_field", r"out\..*_from_density|out\.density", "of a density that only VolSDF renders"),
     ("voxel_pool_.*", r"out\.loss_depth", "a depth loss of weight 0; ours is another one"),
     ("render_head_rays", r"out\.frame\d\.scaled_points", "enter a loss of weight 0 only"),
-    ("pretrain_full_a|finetune_full_a", r"out\..*backbone\.0", "of a stage that nothing reads"),
+    (".*_full_.*", r"out\..*backbone\.\d+", "of stages before the neck's `start_level`"),
     (
         "pretrain_.*",
         r"out\.grad(norm|\.weights)\.render_conv\.0\.bias",
@@ -78,9 +81,21 @@ def stored_values(folder: Path, name: str) -> list[str]:
     return values
 
 
+def is_read_stage(folder: Path, file: str, name: str) -> bool:
+    """Whether a stored value is of a stage of the backbone that the file's neck reads."""
+    stage = re.fullmatch(r"out\..*backbone\.(\d+)", name)
+    if stage is None:
+        return False
+    config = load_golden(folder, file, "", []).config
+    return int(stage[1]) >= config["img_neck"]["start_level"]
+
+
 @dataclass(frozen=True)
 class GoldenFile:
-    """One golden file: `tensors` by full name, `meta` its string metadata."""
+    """One golden file: `tensors` by full name, `meta` its string metadata.
+
+    What a test builds and how much of it, it reads here: from `config`, the shapes and the names.
+    """
 
     tensors: dict[str, Tensor]
     meta: dict[str, str]
@@ -92,6 +107,40 @@ class GoldenFile:
         """Tensors whose name starts with `prefix.`, with the prefix removed."""
         head = f"{prefix}."
         return {k[len(head) :]: v for k, v in self.tensors.items() if k.startswith(head)}
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The constructor arguments of the module whose numbers these are."""
+        assert "config" in self.meta, f"{self.name}: has no `config` in its metadata"
+        config: dict[str, Any] = json.loads(self.meta["config"])
+        return config
+
+    @cached_property
+    def rounding(self) -> dict[str, float]:
+        """What the file says that float32 itself loses, by name without `out.`."""
+        stated: dict[str, float] = json.loads(self.meta.get("fp32_vs_fp64", "{}"))
+        return stated
+
+    def numbers(self, pattern: str) -> tuple[int, ...]:
+        """Numbers that stand in the group of a pattern, over all tensors that fit, ascending."""
+        found = (re.fullmatch(pattern, name) for name in self.tensors)
+        numbers = tuple(sorted({int(match[1]) for match in found if match}))
+        assert numbers, f"{self.name}: has no tensor named {pattern}"
+        return numbers
+
+    def series(self, prefix: str) -> list[Tensor]:
+        """The tensors `prefix.0`, `prefix.1`, ... in their order."""
+        numbers = self.numbers(rf"{re.escape(prefix)}\.(\d+)")
+        return [self.tensors[f"{prefix}.{k}"] for k in numbers]
+
+    def tolerance_for(self, name: str, tolerance: float) -> float:
+        """The tolerance, or ten times what the file says that float32 itself loses there.
+
+        The files ask for the latter where that is much. Half of the tolerance is taken for much,
+        so that it stays what the test says wherever float32 allows it.
+        """
+        stated = self.rounding.get(name.removeprefix("out."), 0.0)
+        return tolerance if stated <= tolerance / 2 else 10 * stated
 
     def check(
         self,
@@ -106,10 +155,12 @@ class GoldenFile:
         Args:
             name: Full name, e.g. `out.loss`.
             actual: Our value, in the stored layout and unit.
-            tolerance: Largest difference that passes.
+            tolerance: Largest difference that passes; see `tolerance_for`.
             like: What makes the stored tensor comparable, e.g. a reshape or a choice of rows.
             floor: Least scale of the comparison, for values whose truth is zero.
         """
+        assert name in self.tensors, f"{self.name}: lacks {name}"
+        tolerance = self.tolerance_for(name, tolerance)
         expected = self.tensors[name] if like is None else like(self.tensors[name])
         difference = relative_difference(actual, expected, floor)
         self.ledger.append(Comparison(self.part_of_ours, self.name, name, tolerance, difference))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -15,6 +16,11 @@ def load_case(golden_dir: Path, name: str) -> dict[str, Any]:
     """A stored case of a metric."""
     case: dict[str, Any] = json.loads((golden_dir / "metrics" / f"{name}.json").read_text())
     return case
+
+
+def near(value: float | None) -> Any:
+    """What equals a stored number: another within 1e-9, or None where there is none."""
+    return None if value is None else pytest.approx(value, abs=1e-9)
 
 
 def stored_array(stored: dict[str, Any]) -> Tensor:

@@ -14,7 +14,7 @@ from mim4d.metrics.scene_flow import (
     is_close,
     per_sweep,
 )
-from tests.metrics.stored import load_case, stored_array
+from tests.metrics.stored import load_case, near, stored_array
 
 TOOL_NAMES = {
     "EPE": "epe",
@@ -117,7 +117,7 @@ def test_stored_examples(golden_dir):
         assert errors.count(*kind) == row["Count"]
         for theirs, ours in EXAMPLE_NAMES.items():
             value = errors.mean(ours, *kind)
-            assert value == (None if row[theirs] is None else pytest.approx(row[theirs], abs=NEAR))
+            assert value == near(row[theirs])
         for theirs in ("TP", "TN", "FP", "FN"):
             assert errors.outcome(theirs.lower(), *kind) == row[theirs]
 
@@ -127,11 +127,11 @@ def test_stored_summary(golden_dir):
     first, *rest = [FlowErrors.of(case_points(case, e)) for e in case["examples"]]
     errors = sum(rest, start=first)
     summary = dict(case["expected"]["summary"])
-    assert errors.dynamic_iou == pytest.approx(summary.pop("Dynamic IoU"), abs=NEAR)
-    assert errors.three_way_epe == pytest.approx(summary.pop("EPE 3-Way Average"), abs=NEAR)
-    assert len(summary) == 4 * 9
+    assert errors.dynamic_iou == near(summary.pop("Dynamic IoU"))
+    assert errors.three_way_epe == near(summary.pop("EPE 3-Way Average"))
+    assert {name.split("/")[0] for name in summary} == set(TOOL_NAMES)
     for name, value in summary.items():
         measure, ground, motion, *where = name.split("/")
         close = where[0] == "Close" if where else None
         ours = errors.mean(TOOL_NAMES[measure], ground.lower(), motion.lower(), close)
-        assert ours == pytest.approx(value, abs=NEAR), name
+        assert ours == near(value), name

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 
 import pytest
@@ -12,12 +11,16 @@ from tests.parity import GoldenFile
 
 
 def load(file: GoldenFile) -> tuple[FeaturePyramid, dict[str, str]]:
-    config = json.loads(file.meta["config"])
+    config = file.config
     channels = config["in_channels"][config["start_level"] :]
     neck = FeaturePyramid(channels, config["out_channels"], config["num_outs"])
     names = our_names(
         file.part("weights"), "img_neck.", Naming(tuple(range(len(channels))), config["num_outs"])
     )
+    if config.get("relu_before_extra_convs"):
+        # The released one acts from the second added level on.
+        for conv in neck.extras[1:]:
+            conv.register_forward_pre_hook(lambda _, given: (given[0].relu(),))
     neck.load_state_dict({names[key]: value for key, value in file.part("weights").items()})
     return neck, names
 
@@ -25,9 +28,10 @@ def load(file: GoldenFile) -> tuple[FeaturePyramid, dict[str, str]]:
 def test_golden_fpn(golden: Callable[[str], GoldenFile]) -> None:
     file = golden("fpn")
     neck, names = load(file)
-    inputs = {k: file.tensors[f"in.feat.{k}"].requires_grad_() for k in (1, 2, 3)}
+    read = file.numbers(r"in\.feat\.(\d+)")[file.config["start_level"] :]
+    inputs = {k: file.tensors[f"in.feat.{k}"].requires_grad_() for k in read}
     levels = neck(list(inputs.values()))
-    assert len(levels) == 4
+    assert len(levels) == file.config["num_outs"]
     for k, level in enumerate(levels):
         file.check(f"out.level.{k}", level)
     loss = torch.stack([level.square().sum() for level in levels]).sum()

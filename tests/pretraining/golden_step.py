@@ -5,9 +5,6 @@ outside cameras. Their volumes lie in each frame's LiDAR axes. Ours do, too (`eg
 LiDAR's pose in the car), while poses, rays and points are in ego axes as in every clip of ours.
 """
 
-import json
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,9 +13,6 @@ from torch import Tensor
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import build_video_encoder
 from mim4d.data.clip import Clip
-from mim4d.exchange.official.checkpoint_layout import OfficialLayout
-from mim4d.exchange.official.describe import Metres
-from mim4d.exchange.official.model import import_state
 from mim4d.geometry.rigid import apply_linear, compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.splat import frustum_points, splat
@@ -28,73 +22,44 @@ from mim4d.pretraining.ray_choice import build_rays
 from mim4d.pretraining.step import StepChoices
 from mim4d.rendering.rays import Rays, RayTargets
 from tests.parity import GoldenFile
+from tests.pretraining.golden_sizes import (
+    golden_config,
+    imported_weights,
+    num_cameras,
+    render_config,
+    stored_images,
+    to_frames,
+)
 from tests.reference.lift_splat import truncated_voxels
 from tests.reference.rendering import box_with_added_step, mixed_frame_directions
 from tests.reference.warp import warp_in_index_units
 from tests.rendering.golden_rays import MEAN, STD, golden_choice, levels
 
-HW = (64, 96)
-NEAR_M = 0.5
-HALF_WIDTH_M = 8.0
-
-
-def config_of(file: GoldenFile) -> dict:
-    return json.loads(file.meta["config"])
-
-
-def to_frames(images: Tensor) -> Tensor:
-    """(cameras frames), newest first → frames cameras, oldest first."""
-    return images.unflatten(0, (6, -1)).transpose(0, 1).flip(0)
-
-
-def lidar_pose(file: GoldenFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Origin (metres) and roll, pitch, yaw (degrees) of the LiDAR in the car."""
-    pose = file.tensors["in.lidar2ego"][0].double()
-    r = pose[:3, :3]
-    angles = (
-        torch.atan2(r[2, 1], r[2, 2]),
-        -torch.asin(r[2, 0]),
-        torch.atan2(r[1, 0], r[0, 0]),
-    )
-    return tuple(pose[:3, 3].tolist()), tuple(math.degrees(a) for a in angles)
-
-
-def golden_metres(file: GoldenFile, in_ego_axes: bool) -> Callable[[OfficialLayout], Metres]:
-    first_m, last_m = (config_of(file)["view_trans"]["frustum_range"][i] for i in (2, 5))
-
-    def metres(layout: OfficialLayout) -> Metres:
-        if layout.depth_head == "aspp":  # bins begin where the range does
-            last = first_m + (last_m - first_m) * (layout.num_bins - 1) / layout.num_bins
-        else:
-            last = last_m
-        origin, rotation = lidar_pose(file) if in_ego_axes else ((0.0,) * 3, (0.0,) * 3)
-        return Metres(HALF_WIDTH_M, (-5.0, 3.0), first_m, last, HW, origin, rotation)
-
-    return metres
-
 
 def golden_clip(file: GoldenFile, in_ego_axes: bool = True) -> Clip:
     """The file's images and poses. What pads an image is picture to the released lifting."""
-    t = {k: v.double() for k, v in file.part("in").items() if "2" in k}
-    global_from_ego = t["ego2global"] @ (torch.eye(4).double() if in_ego_axes else t["lidar2ego"])
-    ego_from_lidar = (
-        t["lidar2ego"] if in_ego_axes else torch.eye(4).double().expand_as(t["lidar2ego"])
-    )
-    images = to_frames(levels(file.tensors["in.img"][0]))
-    frames = len(images)
+    poses = ("ego2global", "lidar2ego", "lidar2cam", "lidar2img")
+    t = {k: file.tensors[f"in.{k}"].double() for k in poses}
+    global_from_lidar = t["ego2global"] @ t["lidar2ego"]
+    # The LiDAR of a clip of ours does not move in its car; only where it is in the world counts.
+    ego_from_lidar = t["lidar2ego"][0] if in_ego_axes else torch.eye(4).double()
+    global_from_ego = global_from_lidar @ ego_from_lidar.inverse()
+    images = levels(stored_images(file))
+    frames, cameras = images.shape[:2]
+    hw = tuple(images.shape[-2:])
     ref_from_ego = (global_from_ego[0].inverse() @ global_from_ego)[:frames]
     lidar_from_camera = t["lidar2cam"].inverse().transpose(0, 1)[:frames]
-    ref_from_camera = (ref_from_ego @ ego_from_lidar[:frames])[:, None] @ lidar_from_camera
+    ref_from_camera = (ref_from_ego @ ego_from_lidar)[:, None] @ lidar_from_camera
     intrinsics = t["lidar2img"].transpose(0, 1)[:frames] @ lidar_from_camera
     times = torch.arange(1 - frames, 1) / 12.0
     none = torch.zeros(1, frames, 0, dtype=torch.bool)
     return Clip(
         images=images[None],
-        image_sizes=torch.tensor(HW).expand(1, frames, 6, 2),
-        image_present=torch.ones(1, frames, 6, dtype=torch.bool),
+        image_sizes=torch.tensor(hw).expand(1, frames, cameras, 2),
+        image_present=torch.ones(1, frames, cameras, dtype=torch.bool),
         intrinsics=intrinsics[..., :3, :3].flip(0).float()[None],
         ref_from_camera=ref_from_camera.flip(0).float()[None],
-        image_times_s=times[None, :, None].expand(1, frames, 6),
+        image_times_s=times[None, :, None].expand(1, frames, cameras),
         ref_from_ego=ref_from_ego.flip(0).float()[None],
         frame_times_s=times[None],
         frame_present=torch.ones(1, frames, dtype=torch.bool),
@@ -105,7 +70,7 @@ def golden_clip(file: GoldenFile, in_ego_axes: bool = True) -> Clip:
         valid_boxes=none,
         valid_velocities=none,
         box_classes=none.long(),
-        camera_names=tuple(f"CAM_{i}" for i in range(6)),
+        camera_names=tuple(f"CAM_{i}" for i in range(cameras)),
         scene_names=("golden",),
         key_tokens=("0" * 32,),
     )
@@ -131,20 +96,20 @@ def released_splat(features, depth_probs, geometry, normalise="sum"):
 
 def golden_model(file: GoldenFile, in_ego_axes: bool = True) -> MaskedVideoModel:
     """The model of the file's official weights, with its sizes and the released defects."""
-    imported = import_state(file.part("weights"), metres_of=golden_metres(file, in_ego_axes))
-    sampler = config_of(file)["pts_bbox_head"]["render_ssl_cfg"]["sampler_cfg"]
+    sampler = render_config(file)["sampler_cfg"]
+    config = golden_config(file, in_ego_axes)
     config = replace(
-        imported.config,
-        encoder=replace(imported.config.encoder, drop_path_rate=0.0),
+        config,
         render=replace(
-            imported.config.render,
+            config.render,
             num_samples=sampler["num_samples"],
             num_importance=sampler["num_samples_importance"],
             direct_frames="dropped",
         ),
     )
     model = build_model(config)
-    model.load_state_dict(imported.weights)
+    model.renderer.importance_steps = sampler["num_upsample_steps"]
+    model.load_state_dict(imported_weights(file))
     model.warp = released_warp
     if config.lift.method == "splat":
         model.encoder.lifting = released_splat
@@ -157,13 +122,14 @@ def golden_model(file: GoldenFile, in_ego_axes: bool = True) -> MaskedVideoModel
 
 def golden_encoder(file: GoldenFile) -> VideoEncoder:
     """The image part of the file's detector, in evaluation."""
-    imported = import_state(file.part("weights"), metres_of=golden_metres(file, True))
-    grid = replace(imported.config.grid, shape_xyz=(16, 16, 5))
-    config = replace(imported.config, grid=grid)
+    config = golden_config(file)
     encoder = build_video_encoder(config)
-    encoder.load_state_dict(
-        {name.removeprefix("encoder."): value for name, value in imported.weights.items()}
+    weights = imported_weights(file)
+    missing = encoder.load_state_dict(
+        {name.removeprefix("encoder."): value for name, value in weights.items()}, strict=False
     )
+    assert not missing.unexpected_keys
+    assert all(name.startswith("volume_conv.") for name in missing.missing_keys)
     if config.lift.method == "splat":
         encoder.lifting = released_splat
     feed_exact_images(encoder, file)
@@ -173,7 +139,7 @@ def golden_encoder(file: GoldenFile) -> VideoEncoder:
 def feed_exact_images(encoder: VideoEncoder, file: GoldenFile) -> None:
     """Padding is zero in the files after normalisation, which no level of an image is: what our
     encoder's own normalisation would give is handed to it, to the last bit."""
-    images = to_frames(file.tensors["in.img"][0]).flatten(0, 1)
+    images = stored_images(file).flatten(0, 1)
     net = encoder.image_encoder
     torch.testing.assert_close(net.mean.flatten() * 255, MEAN)
     torch.testing.assert_close(net.std.flatten() * 255, STD)
@@ -198,14 +164,15 @@ def golden_rays(
     DEFECT in those through random pixels of frames that are not the key: see
     `mixed_frame_directions`.
     """
-    t, limits = file.tensors, config_of(file)["pts_bbox_head"]["ray_sampler_cfg"]
+    t, limits = file.tensors, file.config["pts_bbox_head"]["ray_sampler_cfg"]
+    near_m = render_config(file)["collider_cfg"]["near_plane"]
     choice = golden_choice(t, frame, limits, prefix, nearest_m)
     place = clip.num_frames - 1 - frame
     ego_from_camera = compose(
         invert_rigid(clip.ref_from_ego[:, place])[:, None], clip.ref_from_camera[:, place]
     )
     poses, intrinsics = ego_from_camera, clip.intrinsics[:, place]
-    rays, targets = build_rays(choice, clip.images[:, place], intrinsics, poses, bounds, NEAR_M)
+    rays, targets = build_rays(choice, clip.images[:, place], intrinsics, poses, bounds, near_m)
     directions = rays.directions
     if frame > 0:
         box_from_ego = bounds.box_from_ego
@@ -221,7 +188,7 @@ def golden_rays(
         transform_points(bounds.box_from_ego, rays.origins)[0],
         apply_linear(bounds.box_from_ego[:3, :3], directions)[0],
         bounds,
-        NEAR_M,
+        near_m,
     )
     rays = replace(rays, directions=directions, near=near[None], far=far[None])
     # Ours cuts distances off at the exit of the box.
@@ -245,7 +212,8 @@ def golden_choices(
         names = [
             f"{passes[k]}.{kind}.jitter" if kind else f"{passes[k]}.jitter" for k in passes_in_order
         ]
-        return [torch.cat([t[f"{name}.{i}"].T for name in names]) for i in range(2)]
+        draws = zip(*(file.series(name) for name in names), strict=True)
+        return [torch.cat([draw.T for draw in of_step]) for of_step in draws]
 
     def joined(records):
         first = records[0]
@@ -253,15 +221,16 @@ def golden_choices(
 
     temporal = num_frames > 1
     dropped = [num_frames - 1 - frame for frame in frames] if temporal else []
-    mask = t["in.mask"][:, 0]
+    mask, cameras = t["in.mask"][:, 0], num_cameras(file)
+    place = (1, num_frames, cameras)
     return StepChoices(
-        visible=to_frames(mask)[None],
+        visible=to_frames(mask, cameras)[None],
         dropped=torch.tensor([dropped], dtype=torch.long),
         rays=joined([of_pass[k].rays for k in order]),
         targets=joined([of_pass[k].targets for k in order]),
-        cell_depths=torch.zeros(1, num_frames, 6, 1, 1),
-        valid_cells=torch.zeros(1, num_frames, 6, 1, 1, dtype=torch.bool),
-        cell_ground_depths=torch.zeros(1, num_frames, 6, 1, 1),
+        cell_depths=torch.zeros(*place, 1, 1),
+        valid_cells=torch.zeros(*place, 1, 1, dtype=torch.bool),
+        cell_ground_depths=torch.zeros(*place, 1, 1),
         direct_jitter=jitter("direct" if temporal else "", order),
         predicted_jitter=jitter("predicted", list(range(len(frames)))) if temporal else [],
     )

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -190,16 +188,23 @@ def test_hidden_points():
     assert not hidden_points(rows[None, None], distances[None, None], usable, 16).any()
 
 
-@pytest.mark.parametrize("frame", [0, 1])
-def test_golden_rays(golden, frame):
+def test_golden_rays(golden):
     file = golden("render_head_rays")
-    t, config = file.tensors, json.loads(file.meta["config"])
+    assert file.numbers(r"out\.frame(\d+)\.ray_o") == tuple(range(file.config["frames"]))
+    for frame in range(file.config["frames"]):
+        check_golden_rays(file, frame)
+
+
+def check_golden_rays(file, frame):
+    """All rays of one frame of a golden file; frame 0 is the key."""
+    t, config = file.tensors, file.config
     scale = config["scale_factor"]
     choice = golden_choice(t, frame, config["ray_sampler_cfg"], f"in.frame{frame}")
     sensor_from_lidar = t["in.lidar2cam"][:, frame]
     lidar_from_camera = torch.linalg.inv(sensor_from_lidar)
     intrinsics = (t["in.lidar2img"][:, frame] @ lidar_from_camera)[:, :3, :3]
-    images = levels(t["in.img"].unflatten(1, (6, 2))[:, :, frame])
+    cameras = len(intrinsics)
+    images = levels(t["in.img"].unflatten(1, (cameras, -1))[:, :, frame])
     box = VoxelGrid((-1e3, -1e3, -1e3), (1e3, 1e3, 1e3), (1, 1, 1))  # cuts off no distance
     poses = lidar_from_camera[None]
     rays, targets = build_rays(choice, images, intrinsics[None], poses, box, 0.5)
@@ -208,7 +213,9 @@ def test_golden_rays(golden, frame):
     file.check(f"out.frame{frame}.rgb", targets.colours[0].flip(-1), 1e-5)  # stored as B, G, R
     depth = torch.where(measured, targets.distances[0] * scale, torch.tensor(-1.0))
     file.check(f"out.frame{frame}.depth", depth[:, None], 1e-5)
-    file.check(f"out.frame{frame}.sampled_pixels", choice.pixels[0].view(6, -1, 2), 1e-5)
+    file.check(
+        f"out.frame{frame}.sampled_pixels", choice.pixels[0].unflatten(0, (cameras, -1)), 1e-5
+    )
     name = f"out.frame{frame}.ray_d"
     file.check(name, rays.directions[0][measured], 1e-5, like=lambda v: v[measured])
     if frame == 0:
@@ -220,9 +227,8 @@ def test_golden_rays(golden, frame):
     mixed = mixed_frame_directions(choice.pixels[0, :, None], per_ray, rays.origins[0, :, None])
     free = ~measured
     file.check(name, mixed[:, 0][free], 1e-4, like=lambda v: v[free])
-    assert (rays.directions[0] - t[name])[free].abs().max() > 0.01
     ends = rays.origins[0] + 5 * rays.directions[0]
-    by_camera = ends.view(6, -1, 3)
+    by_camera = ends.unflatten(0, (cameras, -1))
     back, _ = project(intrinsics, transform_points(sensor_from_lidar, by_camera))
     difference = relative_difference(back.flatten(0, 1)[free], choice.pixels[0][free])
     assert difference < 1e-4

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mim4d.exchange.official.checkpoint_layout import read_layout
 from mim4d.exchange.official.translate import Conventions, to_official
@@ -20,9 +20,10 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.step import StepChoices
 from mim4d.rendering.compositing import render_distance_normalised
 from mim4d.rendering.renderer import Rendering
+from tests.models.lifting.golden_lifting import fuse_frames, golden_convs
 from tests.parity import GoldenFile, is_left_out
+from tests.pretraining.golden_sizes import num_cameras, render_config, unit_m
 from tests.pretraining.golden_step import (
-    HALF_WIDTH_M,
     golden_choices,
     golden_clip,
     golden_encoder,
@@ -61,9 +62,10 @@ def watch(model: MaskedVideoModel) -> dict[str, list]:
     return seen
 
 
-def to_stored_images(images: Tensor) -> Tensor:
+def to_stored_images(file: GoldenFile, images: Tensor) -> Tensor:
     """(frames cameras), oldest first → (cameras frames), newest first."""
-    return images.unflatten(0, (-1, 6)).flip(0).transpose(0, 1).flatten(0, 1)
+    by_frame = images.unflatten(0, (-1, num_cameras(file)))
+    return by_frame.flip(0).transpose(0, 1).flatten(0, 1)
 
 
 def check_encoder(file: GoldenFile, seen: dict[str, list]) -> None:
@@ -71,28 +73,28 @@ def check_encoder(file: GoldenFile, seen: dict[str, list]) -> None:
     (levels,), (neck,), ((_, depth_probs),) = seen["backbone"], seen["neck"], seen["depth"]
     stored = [name for name in file.tensors if name.startswith("out.backbone.")]
     for name, level in zip(sorted(stored)[-len(levels) :], levels, strict=True):
-        file.check(name, to_stored_images(level), VALUES)
+        file.check(name, to_stored_images(file, level), VALUES)
     for k, (level, probs) in enumerate(zip(neck, depth_probs, strict=True)):
-        if f"out.neck.{k}" in file.tensors:
-            file.check(f"out.neck.{k}", to_stored_images(level), VALUES)
-            file.check(f"out.depth_prob.{k}", to_stored_images(probs), VALUES)
+        file.check(f"out.neck.{k}", to_stored_images(file, level), VALUES)
+        file.check(f"out.depth_prob.{k}", to_stored_images(file, probs), VALUES)
     file.check("out.volume", seen["lifted"][0].flip(0)[None], VALUES)
 
 
 def check_rays(
     file: GoldenFile, model: MaskedVideoModel, choices: StepChoices, place: int, name: str
 ) -> None:
-    """Rays of one frame: here in ego axes and metres, there in the LiDAR's and units of 8 m."""
+    """Rays of one frame: here in ego axes and metres, there in the LiDAR's and its units."""
+    unit = unit_m(file)
     rays, targets = choices.rays, choices.targets
     box_from_ego = model.bounds.box_from_ego
     origins = transform_points(box_from_ego, rays.origins[place])
-    file.check(f"{name}.ray_o", origins / HALF_WIDTH_M, RAYS)
+    file.check(f"{name}.ray_o", origins / unit, RAYS)
     directions = apply_linear(box_from_ego[:3, :3], rays.directions[place])
     file.check(f"{name}.ray_d", directions, RAYS)
     file.check(f"{name}.rgb", targets.colours[place].flip(-1), RAYS)  # B, G, R there
     unknown = torch.full_like(targets.distances[place], -1)
     measured, distances = targets.valid_distances[place], targets.distances[place]
-    depth = torch.where(measured, distances / HALF_WIDTH_M, unknown)
+    depth = torch.where(measured, distances / unit, unknown)
     file.check(f"{name}.depth", depth[:, None], RAYS)
 
 
@@ -102,25 +104,28 @@ def released_distances(rendering: Rendering) -> Tensor:
     return torch.cat([render_distance_normalised(*bundle) for bundle in bundles])
 
 
-def losses_of(rendering: Rendering, targets) -> tuple[Tensor, Tensor]:
+def losses_of(file: GoldenFile, rendering: Rendering, targets) -> tuple[Tensor, Tensor]:
     """Colour and distance loss, each weighted as released: means over frames of means over rays."""
     everything = torch.ones_like(targets.valid_distances)
     measured, distances = targets.valid_distances, released_distances(rendering)
-    colour = 10 * colour_l1(rendering.colours, targets.colours, everything)
+    weights = render_config(file)["loss_cfg"]["weights"]
+    assert set(weights) == {"rgb_loss", "depth_loss"}
+    colour = colour_l1(rendering.colours, targets.colours, everything)
     distance = distance_l1(distances, targets.distances, measured)
-    return colour, 10 / HALF_WIDTH_M * distance
+    return weights["rgb_loss"] * colour, weights["depth_loss"] / unit_m(file) * distance
 
 
 def check_rendering(file: GoldenFile, rendering: Rendering, place: int, name: str) -> None:
     """Colours and distances of one bundle of rays, and where stored its samples."""
     file.check(f"{name}rgb", rendering.colours[place].flip(-1), RENDERED)
-    distances = released_distances(rendering)[place] / HALF_WIDTH_M
+    unit = unit_m(file)
+    distances = released_distances(rendering)[place] / unit
     file.check(f"{name}depth", distances[:, None], RENDERED)
     if f"{name}weights" in file.tensors:
         # Ten times what the file states of float32 itself, 1.4e-4 at most.
         weights = rendering.weights[place, ..., None]
         file.check(f"{name}weights", weights, 5e-3)
-        positions = rendering.sample_distances[place, ..., None] / HALF_WIDTH_M
+        positions = rendering.sample_distances[place, ..., None] / unit
         file.check(f"{name}z_vals", positions, RENDERED)
 
 
@@ -152,21 +157,26 @@ def test_two_frames_dropped_and_rebuilt(golden: Golden, name: str) -> None:
     file = golden(name)
     model, clip = golden_model(file), golden_clip(file)
     seen = watch(model)
-    choices = golden_choices(file, clip, model.bounds, ["in.pass0", "in.pass1"])
+    num_passes = len(file.tensors["in.frames"])
+    passes = [f"in.pass{k}" for k in range(num_passes)]
+    choices = golden_choices(file, clip, model.bounds, passes)
     out = model(clip, choices)
     check_encoder(file, seen)
     file.check("out.uni_feats", seen["conv"][0].flip(0)[None], VALUES)
-    # Sources of the first pass, oldest first: the file has the newest.
-    first = seen["warped"][0][0].unflatten(0, (2, -1))[0, -1]
-    file.check("out.warped.pass0.0", first.flatten(0, 1)[None], VALUES)
+    # Sources of a pass, oldest first: the file has the newest.
+    warped = seen["warped"][0][0].unflatten(0, (num_passes, -1))
+    for k in file.numbers(r"out\.warped\.pass(\d+)\..*"):
+        for i in file.numbers(rf"out\.warped\.pass{k}\.(\d+)"):
+            source = warped[k, -1 - i]
+            file.check(f"out.warped.pass{k}.{i}", source.flatten(0, 1)[None], VALUES)
     losses: dict[str, Tensor] = {}
     for kind, ending, rendering in (
         ("direct", "", out.direct),
         ("predicted", "_adj", out.predicted),
     ):
-        for k in range(2):
+        for k in range(num_passes):
             check_rendering(file, rendering, k, f"out.pass{k}.{kind}.")
-        colour, distance = losses_of(rendering, out.predicted_targets)
+        colour, distance = losses_of(file, rendering, out.predicted_targets)
         losses |= {f"rgb_loss{ending}": colour, f"depth_loss{ending}": distance}
     for k, place in enumerate(choices.dropped[0].tolist()):
         check_rays(file, model, choices, place, f"out.rays.pass{k}")
@@ -190,7 +200,7 @@ def test_a_single_frame(golden: Golden) -> None:
     file.check("out.volume", seen["lifted"][0][None], VALUES)
     file.check("out.uni_feats", seen["conv"][0], VALUES)
     check_rendering(file, out.direct, 0, "out.")
-    colour, distance = losses_of(out.direct, out.direct_targets)
+    colour, distance = losses_of(file, out.direct, out.direct_targets)
     for ending in ("", "_adj"):
         file.check(f"out.loss.rgb_loss{ending}", colour, RENDERED)
         file.check(f"out.loss.depth_loss{ending}", distance, RENDERED)
@@ -211,27 +221,12 @@ def test_the_image_part_of_a_detector(golden: Golden, name: str) -> None:
         neck = encoder.neck(levels)
         encoder.lifting = watched(encoder.lifting, lifted)
         encoder.encode(clip)
-        convs = detector_convs(file)
-        volume = convs(lifted[0]).unsqueeze(1)
+        view = file.config["view_trans"]
+        convs = golden_convs(view, file.part("weights.view_trans.conv_layer"))
+        volume = fuse_frames(view, convs, lifted[0].flip(0)[None])
     stored = sorted(name for name in file.tensors if name.startswith("out.img_backbone."))
     for key, level in zip(stored[-len(levels) :], levels, strict=True):
-        file.check(key, to_stored_images(level), VALUES)
+        file.check(key, to_stored_images(file, level), VALUES)
     for k, level in enumerate(neck):
-        file.check(f"out.img_neck.{k}", to_stored_images(level), VALUES)
+        file.check(f"out.img_neck.{k}", to_stored_images(file, level), VALUES)
     file.check("out.volume", volume, VALUES)
-
-
-def detector_convs(file: GoldenFile) -> nn.Sequential:
-    """The 3D convolutions that a detector has behind the lifting."""
-    weights = file.part("weights.view_trans.conv_layer")
-    channels = weights["0.0.weight"].shape[0]
-    convs = nn.Sequential(
-        *(
-            nn.Sequential(
-                nn.Conv3d(channels, channels, 3, padding=1), nn.BatchNorm3d(channels), nn.ReLU()
-            )
-            for _ in range(2)
-        )
-    )
-    convs.load_state_dict(weights)
-    return convs.eval()

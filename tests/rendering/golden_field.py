@@ -1,7 +1,5 @@
 """Build our field from a golden file: names and conventions of the official weights, as data."""
 
-import json
-
 from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -47,7 +45,3 @@ def golden_field(file: GoldenFile, config: dict, prefix: str = "weights") -> Sdf
     )
     field.load_state_dict(official_to_ours(file.part(prefix), field.length_unit_m))
     return field
-
-
-def config_of(file: GoldenFile) -> dict:
-    return json.loads(file.meta["config"])

@@ -10,7 +10,7 @@ from mim4d.rendering.compositing import render_distance_normalised
 from mim4d.rendering.rays import Rays, make_rays
 from mim4d.rendering.renderer import NeusRenderer, render_chunked
 from mim4d.rendering.sdf_field import FieldSamples, SdfField
-from tests.rendering.golden_field import check_gradients, config_of, golden_field, grids
+from tests.rendering.golden_field import check_gradients, golden_field, grids
 
 GRID = VoxelGrid((-10.0, -10.0, -5.0), (10.0, 10.0, 5.0), (8, 8, 4))
 
@@ -134,7 +134,7 @@ def test_uneven_importance_is_refused():
 
 
 def golden_renderer(file):
-    config = config_of(file)
+    config = file.config
     shared = {k: config[k] for k in ("pc_range", "voxel_shape", "scale_factor")}
     field = golden_field(file, config["field_cfg"] | shared, "weights.field")
     sampler = config["sampler_cfg"]
@@ -150,62 +150,70 @@ def golden_renderer(file):
     return renderer, config, grids(shared)[1]
 
 
-def golden_losses(out, distances, t, points_sdf, truncation_m) -> dict:
-    """The released losses in its scaled units (8 m), without their weights."""
-    target = t["in.depth"].T * 8
+def golden_losses(out, distances, t, renderer, config) -> dict:
+    """The released losses in its scaled units, without their weights."""
+    unit = renderer.field.length_unit_m
+    target = t["in.depth"].T * unit
     measured = target > 0
     everything = torch.ones_like(measured)
+    truncation_m = config["loss_cfg"]["sensor_depth_truncation"]
     along = (out.sdf, out.sample_distances, target, measured, truncation_m)
     return {
         "rgb_loss": losses.colour_l1(out.colours, t["in.rgb"][None], everything),
-        "depth_loss": losses.distance_l1(distances, target, measured) / 8,
+        "depth_loss": losses.distance_l1(distances, target, measured) / unit,
         "eikonal_loss": losses.eikonal(out.sdf_gradient, everything),
-        "free_space_loss": losses.free_space(*along) / 8,
-        "sdf_loss": losses.near_surface_sdf(*along) / 8,
-        "sparse_points_sdf_loss": losses.sparse_points_sdf(
-            points_sdf, torch.ones_like(points_sdf, dtype=torch.bool)
-        )
-        / 8,
+        "free_space_loss": losses.free_space(*along) / unit,
+        "sdf_loss": losses.near_surface_sdf(*along) / unit,
     }
+
+
+def golden_points_loss(file, renderer, volume, t) -> torch.Tensor:
+    """The released loss of LiDAR points in its scaled units; their distances are compared, too."""
+    unit = renderer.field.length_unit_m
+    points_sdf = renderer.field.sdf(volume, t["in.scaled_points"][None, None] * unit)
+    file.check("out.train.sparse_points_sdf", points_sdf[0, 0, :, None] / unit)
+    everything = torch.ones_like(points_sdf, dtype=torch.bool)
+    return losses.sparse_points_sdf(points_sdf, everything) / unit
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_golden_model(golden, mode):
     file = golden("neus_model")
-    t = file.tensors
     renderer, config, bounds = golden_renderer(file)
     renderer = renderer.double()
-    t = {k: v.double() for k, v in t.items()}
-    exists = torch.ones(1, 40, dtype=torch.bool)
+    unit = renderer.field.length_unit_m
+    t = {k: v.double() for k, v in file.tensors.items()}
     near_min_m = config["collider_cfg"]["near_plane"]
     directions = t["in.directions"][None]
-    rays = make_rays(t["in.origins"][None] * 8, directions, exists, bounds, near_min_m)
+    exists = torch.ones(directions.shape[:2], dtype=torch.bool)
+    rays = make_rays(t["in.origins"][None] * unit, directions, exists, bounds, near_min_m)
     # The released slab test adds 1e-6 to the direction; near and far are compared at 1e-4 ...
-    file.check(f"out.{mode}.nears", rays.near.T / 8)
-    file.check(f"out.{mode}.fars", rays.far.T / 8)
+    file.check(f"out.{mode}.nears", rays.near.T / unit)
+    file.check(f"out.{mode}.fars", rays.far.T / unit)
     # ... and then taken over.
-    near, far = (t[f"out.{mode}.{k}"].T * 8 for k in ("nears", "fars"))
+    near, far = (t[f"out.{mode}.{k}"].T * unit for k in ("nears", "fars"))
     rays = dataclasses.replace(rays, near=near, far=far)
     volume = t["in.feature_volume"][None].requires_grad_()
-    jitter = [t[f"in.jitter.{k}"].T for k in range(2)] if mode == "train" else None
-    out = renderer(volume, rays, jitter)
+    draws = [draw.double().T for draw in file.series("in.jitter")]
+    out = renderer(volume, rays, draws if mode == "train" else None)
     distances = render_distance_normalised(out.weights, out.sample_distances)
-    file.check(f"out.{mode}.z_vals", out.sample_distances[0, ..., None] / 8)
-    file.check(f"out.{mode}.sdf", out.sdf[0, ..., None] / 8)
+    file.check(f"out.{mode}.z_vals", out.sample_distances[0, ..., None] / unit)
+    file.check(f"out.{mode}.sdf", out.sdf[0, ..., None] / unit)
     file.check(f"out.{mode}.gradients", out.sdf_gradient[0])
     file.check(f"out.{mode}.weights", out.weights[0, ..., None])
     file.check(f"out.{mode}.rgb", out.colours[0])
-    file.check(f"out.{mode}.depth", distances.T / 8)
+    file.check(f"out.{mode}.depth", distances.T / unit)
     if mode == "eval":
         return
-    points_sdf = renderer.field.sdf(volume, t["in.scaled_points"][None, None] * 8)
-    file.check("out.train.sparse_points_sdf", points_sdf[0, 0, :, None] / 8)
-    truncation_m = config["loss_cfg"]["sensor_depth_truncation"]
-    terms = golden_losses(out, distances, t, points_sdf, truncation_m)
+    terms = golden_losses(out, distances, t, renderer, config)
+    if config["loss_cfg"]["sparse_points_sdf_supervised"]:
+        terms["sparse_points_sdf_loss"] = golden_points_loss(file, renderer, volume, t)
     weights = config["loss_cfg"]["weights"]
-    total = sum(weights[name] * value for name, value in terms.items())
-    for name, value in terms.items():
-        file.check(f"out.train.loss.{name}", weights[name] * value)
+    assert set(file.part("out.train.loss")) == {*weights, "total"}
+    total = torch.zeros((), dtype=torch.float64)
+    for name, weight in weights.items():
+        total = total + weight * terms[name]
+        file.check(f"out.train.loss.{name}", weight * terms[name])
     file.check("out.train.loss.total", total)
     total.backward()
     check_gradients(file, renderer.field, "out.train.grad.weights.field")

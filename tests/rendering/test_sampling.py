@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from mim4d.rendering.rays import Rays
@@ -11,7 +12,7 @@ from mim4d.rendering.sampling import (
     uniform_edges,
 )
 from tests.reference.rendering import inverse_cdf_by_loop
-from tests.rendering.golden_field import config_of, golden_field
+from tests.rendering.golden_field import golden_field
 
 
 def test_uniform_edges_by_hand():
@@ -68,9 +69,14 @@ def test_section_weights_find_the_surface_and_ignore_rising_sdf():
     assert torch.isfinite(coincident).all()
 
 
-def check_golden_sampler(file, steps: int) -> None:
+@pytest.mark.parametrize("name", ["neus_sampler", "neus_sampler_2steps"])
+def test_golden_sampler(golden, name):
     # In float64: rounding is then only that of the stored numbers, and every tensor is compared.
-    config = config_of(file)
+    file = golden(name)
+    config = file.config
+    steps = config["num_upsample_steps"]
+    assert config["train_stratified"]
+    assert config["single_jitter"]
     field = golden_field(file, config["field"]).double()
     unit = field.length_unit_m
     renderer = NeusRenderer(
@@ -89,7 +95,8 @@ def check_golden_sampler(file, steps: int) -> None:
     for mode in ("eval", "train"):
         jitter = None
         if mode == "train":
-            jitter = [t[f"in.jitter.{k}"].T for k in range(steps + 1)]
+            jitter = [draw.double().T for draw in file.series("in.jitter")]
+            assert len(jitter) == steps + 1
         draws = jitter or [None] * (steps + 1)
         posts = uniform_edges(near, far, config["num_samples"], draws[0])
 
@@ -114,11 +121,3 @@ def check_golden_sampler(file, steps: int) -> None:
         file.check(f"out.{mode}.starts", edges[0, :, :-1, None] / unit)
         file.check(f"out.{mode}.ends", edges[0, :, 1:, None] / unit)
         file.check(f"out.{mode}.deltas", edges[0].diff(dim=-1)[..., None] / unit)
-
-
-def test_golden_sampler(golden):
-    check_golden_sampler(golden("neus_sampler"), 1)
-
-
-def test_golden_sampler_two_steps(golden):
-    check_golden_sampler(golden("neus_sampler_2steps"), 2)

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from mim4d.rendering.neus import alpha_from_sdf
 from mim4d.rendering.sdf_field import SdfField
 from mim4d.rendering.volume_lookup import lookup
 from tests.reference.rendering import field_by_double_backward
-from tests.rendering.golden_field import check_gradients, config_of, golden_field
+from tests.rendering.golden_field import check_gradients, golden_field
 
 GRID = VoxelGrid((-8.0, -8.0, -2.0), (8.0, 8.0, 4.0), (8, 8, 4))
 
@@ -98,7 +100,7 @@ def test_softplus_with_slope():
 
 def test_golden_field(golden):
     file = golden("neus_field")
-    config = config_of(file)
+    config = file.config
     field = golden_field(file, config)
     unit = field.length_unit_m
     t = file.tensors
@@ -116,10 +118,15 @@ def test_golden_field(golden):
     file.check("out.gradients", out.sdf_gradient[0])
     file.check("out.rgb", out.colours[0])
     file.check("out.inv_s", field.sharpness[None] * unit)
-    rest = (directions, ends - starts, field.sharpness)
-    annealed = alpha_from_sdf(out.sdf, out.sdf_gradient, *rest, cos_anneal=0.3, epsilon=1e-5)
-    file.check("out.alphas_cos_anneal_0p3", annealed[0, ..., None])
-    alpha = alpha_from_sdf(out.sdf, out.sdf_gradient, *rest, epsilon=1e-5)
+
+    def alphas(cos_anneal):
+        samples = (out.sdf, out.sdf_gradient, directions, ends - starts, field.sharpness)
+        return alpha_from_sdf(*samples, cos_anneal=cos_anneal, epsilon=1e-5)
+
+    for name in file.part("out"):
+        if match := re.fullmatch(r"alphas_cos_anneal_(\d+)p(\d+)", name):
+            file.check(f"out.{name}", alphas(float(f"{match[1]}.{match[2]}"))[0, ..., None])
+    alpha = alphas(config["cos_anneal_ratio"])
     file.check("out.alphas", alpha[0, ..., None])
     eikonal = (out.sdf_gradient.norm(dim=-1) - 1).square().mean()
 

@@ -81,16 +81,31 @@ def test_width_must_divide_into_heads():
         DeformableAttention(10, 4, 4)
 
 
+def golden_attention(config):
+    """Attention as a golden file's `TemporalCrossAttention` is configured."""
+    return DeformableAttention(
+        config["embed_dims"],
+        config["num_heads"],
+        config.get("num_points", 4),  # the released default
+        num_sources=config["num_bev_queue"],
+    )
+
+
+def golden_sources(value, config, batch):
+    """The stored (batch queue, cells, channels) as values of sources that all exist."""
+    cells = (config["bev_h"], config["bev_w"])
+    values = value.unflatten(0, (batch, -1)).unflatten(2, cells)
+    return values, torch.ones(values.shape[:2], dtype=torch.bool)
+
+
 def test_golden_temporal_cross_attention(golden):
     file = golden("temporal_cross_attention")
     data = file.part("in")
-    module = DeformableAttention(16, 4, 4, num_sources=2)
+    module = golden_attention(file.config)
     module.load_state_dict(file.part("weights"))
     query = data["query"].clone().requires_grad_()
     flat = data["value"].clone().requires_grad_()
-    values = flat.view(2, 2, 9, 12, 16)
-    present = torch.ones(2, 2, dtype=torch.bool)
-    result = module(query, data["query_pos"], values, present)
+    result = module(query, data["query_pos"], *golden_sources(flat, file.config, len(query)))
     file.check("out.out", result)
     loss = (result * data["cot"]).sum()
     file.check("out.loss", loss)

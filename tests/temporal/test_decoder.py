@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from mim4d.temporal.attention import DeformableAttention
 from mim4d.temporal.baselines import valid_mean
 from mim4d.temporal.decoder import (
     TemporalDecoder,
@@ -11,7 +10,7 @@ from mim4d.temporal.decoder import (
     sine_position,
 )
 from tests.exchange.official_parts import official_values, our_names, our_weights
-from tests.temporal.test_attention import perturbed
+from tests.temporal.test_attention import golden_attention, golden_sources, perturbed
 
 C, Z, Y, X = 4, 2, 5, 6
 
@@ -227,13 +226,16 @@ def test_sine_position_by_hand():
 def test_golden_layer(golden):
     file = golden("bevformer_layer")
     data = file.part("in")
-    layer = TemporalLayer(DeformableAttention(16, 4, 4, num_sources=2), 16, 48)
+    config = file.config
+    (attention,) = config["attn_cfgs"]
+    # DEFECT: the layer's own hidden width overrides that of `ffn_cfgs`.
+    ffn_width = config["feedforward_channels"]
+    layer = TemporalLayer(golden_attention(attention), attention["embed_dims"], ffn_width)
     weights = file.part("weights")
     layer.load_state_dict(our_weights(weights, LAYER))
     query = data["query"].clone().requires_grad_()
     flat = data["value"].clone().requires_grad_()
-    present = torch.ones(2, 2, dtype=torch.bool)
-    result = layer(query, data["query_pos"], flat.view(2, 2, 9, 12, 16), present)
+    result = layer(query, data["query_pos"], *golden_sources(flat, config, len(query)))
     file.check("out.out", result)
     loss = (result * data["cot"]).sum()
     file.check("out.loss", loss)
@@ -247,33 +249,43 @@ def test_golden_layer(golden):
 
 def test_golden_decoder(golden):
     file = golden("bitemporal_predictor")
-    data, out, weights = file.part("in"), file.part("out"), file.part("weights")
+    out, weights = file.part("out"), file.part("weights")
+    config = file.config
+    num_sources, grid_yx = config["num_adj"], (config["bev_h"], config["bev_w"])
+    channels, z = out["out"].shape[1:3]
+    layer = {b: config[f"decoder_{b}"]["transformerlayers"] for b in ("short", "long")}
+    attention = {b: layer[b]["attn_cfgs"][0] for b in layer}
     decoder = TemporalDecoder(
-        32,
-        5,
-        width=32,
-        long_width=16,
-        short_ffn_width=64,
-        long_ffn_width=64,
+        channels,
+        z,
+        width=config["embed_dims"],
+        long_width=config["embed_dims"] // config["reduction"],
+        short_heads=attention["short"]["num_heads"],
+        long_heads=attention["long"]["num_heads"],
+        num_points=attention["short"].get("num_points", 4),  # the released default
+        num_layers=config["decoder_short"]["num_layers"],
+        short_ffn_width=layer["short"]["feedforward_channels"],
+        long_ffn_width=layer["long"]["feedforward_channels"],
         start_from_mean=False,
-        positional_sources=2,
-        grid_yx=(16, 16),
+        positional_sources=num_sources,
+        grid_yx=grid_yx,
     )
     decoder.load_state_dict(our_weights(weights, DECODER))
-    for width, name in [(32, "pos_short"), (16, "pos_long")]:
-        position = sine_position(16, 16, width // 2).permute(2, 0, 1)[None]
-        file.check(f"out.{name}", position)
-
     branches = {}
-    for name in ("short", "long"):
+    for b in layer:
+        position = sine_position(*grid_yx, attention[b]["embed_dims"] // 2)
+        file.check(f"out.pos_{b}", position.permute(2, 0, 1)[None])
+    for name in layer:
         module = getattr(decoder, name)
         module.register_forward_hook(
             lambda _, __, result, name=name: branches.__setitem__(name, result)
         )
-    leaves = [data[f"feat.{i}"].clone().requires_grad_() for i in range(2)]
-    warped = torch.stack(leaves, dim=1).unflatten(2, (32, 5))
-    valid = torch.ones(1, 2, 5, 16, 16, dtype=torch.bool)
-    result = decoder(warped, valid, torch.zeros(1, 2), torch.ones(1, 2, dtype=torch.bool))
+    leaves = [feature.clone().requires_grad_() for feature in file.series("in.feat")]
+    assert len(leaves) == num_sources
+    warped = torch.stack(leaves, dim=1).unflatten(2, (channels, z))
+    valid = torch.ones_like(warped[:, :, 0], dtype=torch.bool)
+    dt_s = torch.zeros(warped.shape[:2])
+    result = decoder(warped, valid, dt_s, torch.ones_like(dt_s, dtype=torch.bool))
     file.check("out.bev_short", branches["short"])
     file.check("out.bev_long", branches["long"])
     file.check("out.out", result)

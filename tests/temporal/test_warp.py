@@ -15,7 +15,6 @@ from mim4d.temporal.warp import sample_volume, warp_volume
 from tests.reference.warp import warp_in_index_units, warp_loops
 
 GRID = VoxelGrid((-12.0, -8.0, -2.0), (12.0, 8.0, 4.0), (24, 20, 6))
-PAIRS = ["key0_adj1", "key0_adj2", "key1_adj0", "key2_adj1"]
 
 
 def motion(yaw_rad, translation_m, pitch_rad=0.0):
@@ -171,17 +170,24 @@ def test_gradients_of_volume_and_positions(seed):
     torch.testing.assert_close((spread * volume).sum(), (values * cotangent).sum())
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_golden_shift_feature(golden, pair):
+def test_golden_shift_feature(golden):
     file = golden("shift_feature")
+    config = file.config
     volume, out = file.tensors["in.volume"], file.part("out")
-    # That file puts voxel i at pc_min + i·size, in the LiDAR's axes: centres from −8 to 7 m.
-    grid = VoxelGrid.from_centres((-8.0, -8.0, -5.0), (7.0, 7.0, 1.4), (16, 16, 5))
-    source_from_target = out[f"transform.{pair}"]
-    target, source = (int(word[-1]) for word in pair.split("_"))
+    # That file puts voxel i at pc_min + i·size, in the LiDAR's axes.
+    first_m, shape = config["pc_range"][:3], config["voxel_shape"]
+    steps = zip(first_m, config["voxel_size"], shape, strict=True)
+    last_m = [low + (count - 1) * size for low, size, count in steps]
+    grid = VoxelGrid.from_centres(tuple(first_m), tuple(last_m), tuple(shape))
     global_from_lidar = compose(file.tensors["in.ego2global"], file.tensors["in.lidar2ego"])
-    ours = compose(invert_rigid(global_from_lidar[source]), global_from_lidar[target])
-    file.check(f"out.transform.{pair}", ours)
-    warped, _ = warp_volume(volume, source_from_target[None], grid)
-    file.check(f"out.metric.{pair}", warped)
-    file.check(f"out.reference.{pair}", warp_in_index_units(volume, source_from_target))
+    assert config["pairs"]
+    for target, source in config["pairs"]:
+        pair = f"key{target}_adj{source}"
+        ours = compose(invert_rigid(global_from_lidar[source]), global_from_lidar[target])
+        file.check(f"out.transform.{pair}", ours)
+        source_from_target = out[f"transform.{pair}"]
+        warped, _ = warp_volume(volume, source_from_target.expand(len(volume), 4, 4), grid)
+        file.check(f"out.metric.{pair}", warped)
+        file.check(f"out.reference.{pair}", warp_in_index_units(volume, source_from_target))
+    stored = {name.split(".")[1] for name in out}
+    assert stored == {f"key{target}_adj{source}" for target, source in config["pairs"]}

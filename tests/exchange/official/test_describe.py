@@ -112,7 +112,9 @@ def test_the_grid_lies_in_the_axes_of_the_lidar(state: State) -> None:
     in_box = torch.tensor([[0.0, 6.0, -0.5, 1.0]])
     ahead = (in_box @ torch.tensor(grid.ego_from_box).T)[0, :3]
     torch.testing.assert_close(ahead, torch.tensor([6.96, 0.0, 1.34]))
-    torch.testing.assert_close(grid.to_grid(ahead[None])[0], torch.tensor([8.0, 14.0, 2.8125]))
+    share = torch.tensor([0.0 + 8, 6 + 8, -0.5 + 5]) / torch.tensor([16, 16, 8])
+    in_voxels = share * torch.tensor(grid.shape_xyz)
+    torch.testing.assert_close(grid.to_grid(ahead[None])[0], in_voxels)
 
 
 def test_lifting_at_corners_and_volumes_from_centre_to_centre(state: State) -> None:
@@ -134,16 +136,19 @@ def test_a_splat_fills_whole_voxels(golden: Callable[[str], GoldenFile]) -> None
 def test_sizes_that_no_model_of_ours_has_are_refused(state: State) -> None:
     name = "history_decoder.queries_short.weight"
     with pytest.raises(LayoutError, match="for 255 cells, no square grid"):
-        import_state(state | {name: torch.zeros(255, 16)}, metres_of=metres_of)
+        import_state(state | {name: torch.zeros(255, state[name].shape[1])}, metres_of=metres_of)
     name = "history_decoder.proj.0.weight"
-    with pytest.raises(LayoutError, match=r"proj: size 161, to which 32 does not fit"):
-        import_state(state | {name: torch.zeros(16, 161, 1, 1)}, metres_of=metres_of)
+    width, folded = state[name].shape[:2]
+    channels = len(state["render_conv.0.weight"])
+    match = rf"proj: size {folded + 1}, to which {channels} does not fit"
+    with pytest.raises(LayoutError, match=match):
+        import_state(state | {name: torch.zeros(width, folded + 1, 1, 1)}, metres_of=metres_of)
 
 
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("img_neck.fpn_convs.2.conv.bias", r"lacks keys \(1\): img_neck\.fpn_convs\.2\.conv\.bias"),
+        ("img_neck.fpn_convs.0.conv.bias", r"lacks keys \(1\): img_neck\.fpn_convs\.0\.conv\.bias"),
         ("render_conv.1.running_var", r"lacks keys \(1\): render_conv\.1\.running_var"),
         ("pts_bbox_head.render_model.field.sdf_decoder.fc_p.bias", r"lacks keys .*fc_p\.bias"),
     ],
@@ -155,9 +160,11 @@ def test_every_weight_must_be_there(state: State, key: str, message: str) -> Non
 
 
 def test_every_weight_must_have_its_shape_and_kind(state: State) -> None:
-    key = "img_neck.fpn_convs.2.conv.bias"
-    with pytest.raises(LayoutError, match=r"does not fit the other keys: as .* it is \(7,\)"):
-        import_state(state | {key: torch.zeros(7)}, metres_of=metres_of)
+    key = "img_neck.fpn_convs.0.conv.bias"
+    wrong = torch.zeros(len(state[key]) + 1)
+    match = rf"does not fit the other keys: as .* it is \({len(wrong)},\)"
+    with pytest.raises(LayoutError, match=match):
+        import_state(state | {key: wrong}, metres_of=metres_of)
     with pytest.raises(LayoutError, match=r"float16; expected"):
         import_state(state | {key: state[key].half()}, metres_of=metres_of)
 

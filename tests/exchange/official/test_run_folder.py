@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from mim4d.cli import main
 from mim4d.evaluation import evaluate_run
+from mim4d.exchange.official.checkpoint_layout import read_layout, square_side
 from mim4d.exchange.official.run_folder import import_official, read_official_state
 from mim4d.runs.loading import load_encoder, load_model
 from mim4d.runs.record import read_config, was_trained_on
@@ -81,6 +83,14 @@ def test_an_imported_run_is_rendered_evaluated_and_continued(
     capsys.readouterr()
 
 
+def never_read(state: State) -> str:
+    """Pattern of the weights that the authors' forward never reads."""
+    levels = read_layout({name: value.shape for name, value in state.items()}).levels
+    unread = "".join(str(stage) for stage in range(4) if stage not in levels)
+    stages = rf"|img_backbone\.(norm|mtoken)[{unread}]" if unread else ""
+    return rf"pts_bbox_head\.render_conv\.|.*\.laplace_density\.{stages}"
+
+
 def test_the_folder_tells_where_it_comes_from(run: Path, checkpoint: Path, state: State) -> None:
     record = json.loads((run / "record.json").read_text())
     assert record["imported"]["file"] == str(checkpoint)
@@ -89,9 +99,11 @@ def test_the_folder_tells_where_it_comes_from(run: Path, checkpoint: Path, state
     assert not was_trained_on(run, Path("anywhere"), ["scene-0003"])
     lines = (run / "import.txt").read_text().splitlines()
     assert len(lines) == len(state)
-    neck = "img_neck.lateral_convs.0.conv.bias (12,) -> encoder.neck.laterals.0.bias"
-    assert f"mapped  {neck}" in lines
-    assert sum(line.startswith("dead ") for line in lines) == 11
+    neck = "img_neck.lateral_convs.0.conv.bias"
+    size = len(state[neck])
+    assert f"mapped  {neck} ({size},) -> encoder.neck.laterals.0.bias" in lines
+    dead = [name for name in state if re.match(never_read(state), name)]
+    assert sum(line.startswith("dead ") for line in lines) == len(dead) > 0
 
 
 def test_averaged_weights_by_option(state: State, tmp_path: Path) -> None:
@@ -140,7 +152,8 @@ def break_file(kind: str, state: State, file: Path, trace: Path) -> None:
             save(state, file)
             file.write_bytes(file.read_bytes()[:9_000])
         case "wrong shape":
-            save(state | {"render_conv.0.bias": torch.zeros(5)}, file)
+            longer = torch.zeros(len(state["render_conv.0.bias"]) + 1)
+            save(state | {"render_conv.0.bias": longer}, file)
         case "renamed key":
             value = state.pop("history_decoder.proj.1.weight")
             save(state | {"history_decoder.projection.1.weight": value}, file)
@@ -173,13 +186,18 @@ def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(
 
 
 def test_the_command_says_what_became_of_the_file(
-    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, state: State, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    layout = read_layout({name: value.shape for name, value in state.items()})
+    assert layout.decoder is not None
+    side = square_side(layout.decoder.num_cells)
+    height = layout.decoder.channels // layout.volume_channels
+    frames = layout.decoder.num_sources + 1
     out = tmp_path / "run"
     options = ["--out", str(out), "--frame-interval-s", "None"]
     assert main(["import-official", str(checkpoint), *options]) == 0
     said = capsys.readouterr().out
-    assert "pre-training: convnext_small, 3 frames, lifting by lookup, 16 × 16 × 5 voxels" in said
+    assert f", {frames} frames, lifting by lookup, {side} × {side} × {height} voxels" in said
     assert "mapped history_decoder" in said
     assert "a copy of render_conv that the forward never calls" in said
     assert read_config(out).clip.frame_interval_s is None

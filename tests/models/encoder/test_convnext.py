@@ -1,4 +1,3 @@
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +62,7 @@ def hidden_cells(visible: Tensor, feature: Tensor) -> Tensor:
 )
 def test_golden(golden: Callable[[str], GoldenFile], case: str, name: str) -> None:
     file = golden(case)
-    config = json.loads(file.meta["config"])
+    config = file.config
     stages = config["out_indices"]
     stages = (stages,) if isinstance(stages, int) else tuple(stages)
     options = EncoderOptions(

@@ -1,7 +1,6 @@
 import pytest
 import torch
 from einops import rearrange, repeat
-from torch import nn
 
 from mim4d.geometry.camera import pixel_centres, project, unproject
 from mim4d.geometry.rigid import (
@@ -11,6 +10,7 @@ from mim4d.geometry.rigid import (
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.lookup import VoxelLookup, lift, project_voxels
 from tests.models.lifting import lift_cases
+from tests.models.lifting.golden_lifting import check_lifted, golden_grid
 from tests.reference.lift import lift_loops
 
 GRID = lift_cases.GRID
@@ -159,29 +159,36 @@ def test_bf16_autocast_does_not_touch_coordinates():
     assert torch.equal(lookup.visible, expected.visible)
 
 
-def golden_corners():
-    """Lower corners of the files' voxels, in LiDAR axes, metres; x fastest."""
-    z, y, x = torch.meshgrid(*(torch.arange(float(k)) for k in (4, 16, 16)), indexing="ij")
-    return torch.stack([x - 8, y - 8, z - 2], dim=-1).reshape(-1, 3)
-
-
-def to_our_order(tensor):
-    """Voxels x slowest, z fastest → z slowest, x fastest; cameras and frames to (m n)."""
-    return rearrange(tensor, "b n t (x y z) ... -> (b t) n (z y x) ...", x=16, y=16, z=4)
+def golden_corners(grid):
+    """Lower corners of a file's voxels, in LiDAR axes, metres; x fastest."""
+    places = (torch.arange(float(count)) for count in grid.shape_zyx)
+    z, y, x = torch.meshgrid(*places, indexing="ij")
+    index = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
+    return torch.tensor(grid.lower_m) + index * torch.tensor(grid.voxel_size_m)
 
 
 @pytest.mark.parametrize("name", ["view_trans_pretrain", "view_trans_finetune"])
 def test_golden_view_transform(golden, name):
     file = golden(name)
-    inputs, out = file.part("in"), file.part("out")
+    config, inputs, out = file.config, file.part("in"), file.part("out")
+    grid = golden_grid(config)
     b, n, t = inputs["lidar2img"].shape[:3]
     lidar2img = rearrange(inputs["lidar2img"], "b n t i j -> (b t) n i j")
+    x, y, z = grid.shape_xyz
+
+    def to_our_order(tensor):
+        """Voxels x slowest, z fastest → z slowest, x fastest; cameras and frames to (m n)."""
+        pattern = "b n t (x y z) ... -> (b t) n (z y x) ..."
+        return rearrange(tensor, pattern, x=x, y=y, z=z)
+
     mask = to_our_order(out["mask"])
     # `lidar2img` stands for the pose of a camera whose z is depth.
     identity = torch.eye(3).expand(b * t, n, 3, 3)
-    sizes = torch.tensor([64, 96]).expand(b * t, n, 2)
+    hw = tuple(config["img_shape"])
+    sizes = torch.tensor(hw).expand(b * t, n, 2)
+    depths_m = (config["frustum_range"][2], config["frustum_range"][5], config["depth_dim"])
     lookup = project_voxels(
-        golden_corners(), lidar2img, identity, sizes, (64, 96), 0.0, 16.0, 8, maps_span="centres"
+        golden_corners(grid), lidar2img, identity, sizes, hw, *depths_m, maps_span="centres"
     )
     file.check("out.mask", lookup.visible, 0.0, like=to_our_order)
     file.check(
@@ -189,32 +196,13 @@ def test_golden_view_transform(golden, name):
     )
     leaves = {k: inputs[k].clone().requires_grad_() for k in inputs if k != "lidar2img"}
     volume = torch.zeros(())
-    for level in range(4):
+    for level in file.numbers(r"in\.feat\.(\d+)"):
         features = rearrange(leaves[f"feat.{level}"], "b (n t) c h w -> (b t) n c h w", t=t)
         depth = rearrange(leaves[f"depth.{level}"], "(b n t) d h w -> (b t) n d h w", b=b, t=t)
         volume = volume + lift(features, depth, lookup)
-    volume = rearrange(volume, "(b t) c (z y x) -> b t c z y x", b=b, z=4, y=16)
+    volume = rearrange(volume, "(b t) c (z y x) -> b t c z y x", b=b, z=z, y=y)
     file.check("out.volume", volume)
-
-    convs = nn.Sequential()
-    if name == "view_trans_finetune":
-        convs = nn.Sequential(
-            *(
-                nn.Sequential(nn.Conv3d(8, 8, 3, padding=1), nn.BatchNorm3d(8), nn.ReLU())
-                for _ in range(2)
-            )
-        )
-        weights = file.part("weights")
-        convs.load_state_dict({k.removeprefix("conv_layer."): v for k, v in weights.items()})
-        volume = convs.eval()(volume.sum(dim=1)).unsqueeze(1)
-    file.check("out.out", volume)
-    loss = volume.square().sum()
-    file.check("out.loss", loss)
-    loss.backward()
-    for key, leaf in leaves.items():
-        file.check(f"out.grad.in.{key}", leaf.grad)
-    for key, weight in convs.named_parameters():
-        file.check(f"out.grad.weights.conv_layer.{key}", weight.grad)
+    check_lifted(file, volume, leaves)
 
 
 @pytest.mark.parametrize("maps_span", ["faces", "centres"])

@@ -1,11 +1,8 @@
 """The splat by itself; what both liftings promise is in `test_lifting.py`."""
 
-import json
-
 import pytest
 import torch
 from einops import rearrange
-from torch import nn
 
 from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
@@ -14,6 +11,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
 from mim4d.models.lifting.lifting import LiftGeometry
 from mim4d.models.lifting.splat import containing_voxels, frustum_points, lift_by_splat, splat
+from tests.models.lifting.golden_lifting import check_lifted, golden_grid
 from tests.models.lifting.lift_cases import random_maps, rig
 from tests.reference.lift_splat import splat_loops, truncated_voxels
 
@@ -85,11 +83,10 @@ def test_no_probability_inside_the_grid_is_lost(seed):
 
 def golden_points(file):
     """Points of the file as `m n d h w 3`: their voxels and pictures are LiDAR axes and metres."""
-    config = json.loads(file.meta["config"])
+    config = file.config
     lidar2img = rearrange(file.tensors["in.lidar2img"], "b n t i j -> (b t) n i j")
     m, n = lidar2img.shape[:2]
-    lower, upper = config["pc_range"][:3], config["pc_range"][3:]
-    grid = VoxelGrid(tuple(lower), tuple(upper), tuple(config["voxel_shape"]))
+    grid = golden_grid(config)
     first_m, step_m = config["frustum_range"][2], config["frustum_size"][2]
     bins = DepthBins(config["depth_dim"], first_m, first_m + (config["depth_dim"] - 1) * step_m)
     hw = tuple(config["img_shape"])
@@ -102,7 +99,12 @@ def golden_points(file):
         torch.tensor(hw).expand(m, n, 2),
         hw,
     )
-    return geometry, frustum_points(geometry, (4, 6), sample_at="corner")[0]
+    return geometry, frustum_points(geometry, golden_cells(file), sample_at="corner")[0]
+
+
+def golden_cells(file):
+    """Rows and columns of the file's feature map."""
+    return tuple(file.tensors["in.feat"].shape[-2:])
 
 
 def golden_indices(file, grid):
@@ -124,37 +126,24 @@ def test_golden_voxel_pool(golden, name):
     )
     file.check("out.mask", inside, 0.0)
     file.check("out.voxel_coords", voxels, 0.0, like=lambda _: golden_indices(file, grid))
-    # Where nothing is pulled in from outside, our index is the file's.
+    # Where nothing is pulled in from outside, our index is the file's; on a face both may be.
     ours = containing_voxels(points, grid)
-    outside = ~grid.contains(points)
-    assert torch.equal(ours[~outside], voxels[~outside])
-    assert (voxels[outside] >= 0).any()
-    assert (ours[outside] < 0).all()
+    place = grid.to_grid(points)
+    on_face = ((place - place.round()).abs() < 1e-4).any(dim=-1)
+    within = grid.contains(points) & ~on_face
+    assert within.any()
+    assert torch.equal(ours[within], voxels[within])
+    assert (ours[~grid.contains(points) & ~on_face] < 0).all()
 
     b, _, t = file.tensors["in.lidar2img"].shape[:3]
-    features = file.tensors["in.feat"].requires_grad_()
-    depth_probs = file.tensors["in.depth"].requires_grad_()
+    leaves = {k: file.tensors[f"in.{k}"].requires_grad_() for k in ("feat", "depth")}
     volume = splat(
-        rearrange(features, "b (n t) c h w -> (b t) n c h w", t=t),
-        rearrange(depth_probs, "(b n t) d h w -> (b t) n d h w", b=b, t=t),
+        rearrange(leaves["feat"], "b (n t) c h w -> (b t) n c h w", t=t),
+        rearrange(leaves["depth"], "(b n t) d h w -> (b t) n d h w", b=b, t=t),
         voxels,
         grid,
     )
-    volume = rearrange(volume, "(b t) c z y x -> b t c z y x", b=b)
-    conv = nn.Sequential()
-    if name == "voxel_pool_finetune":
-        conv = nn.Sequential(nn.Conv3d(6, 6, 3, padding=1), nn.BatchNorm3d(6), nn.ReLU()).eval()
-        weights = file.part("weights")
-        conv.load_state_dict({k.removeprefix("conv_layer.0."): v for k, v in weights.items()})
-        volume = conv(volume.sum(dim=1)).unsqueeze(1)
-    file.check("out.out", volume)
-    loss = volume.square().sum()
-    file.check("out.loss", loss)
-    loss.backward()
-    file.check("out.grad.in.feat", features.grad)
-    file.check("out.grad.in.depth", depth_probs.grad)
-    for key, weight in conv.named_parameters():
-        file.check(f"out.grad.weights.conv_layer.0.{key}", weight.grad)
+    check_lifted(file, rearrange(volume, "(b t) c z y x -> b t c z y x", b=b), leaves)
 
 
 @pytest.mark.parametrize("name", ["voxel_pool_pretrain", "voxel_pool_finetune"])
@@ -164,7 +153,7 @@ def test_golden_depth_targets(golden, name):
     A released pixel reaches half a pixel to all sides of its number, ours from its number on.
     """
     file = golden(name)
-    config = json.loads(file.meta["config"])
+    config = file.config
     geometry, _ = golden_points(file)
     cameras, frames = file.tensors["in.lidar2img"].shape[1:3]
     points = file.tensors["in.points"].repeat_interleave(frames, dim=0)
@@ -185,7 +174,7 @@ def test_golden_depth_targets(golden, name):
 
     depth, _, _ = nearest_points(seen, usable, to_corners, extent, geometry.padded_hw)
     file.check("out.depth_target_map", stored(depth))
-    depth, _, found = nearest_points(seen, usable, to_corners, extent, (4, 6))
+    depth, _, found = nearest_points(seen, usable, to_corners, extent, golden_cells(file))
     bins = geometry.bins
     index = ((depth - bins.first_m) / bins.step_m).floor().long()
     one_hot = torch.nn.functional.one_hot(index.clamp(0, bins.num - 1), bins.num).float()
