@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mim4d.tensors.records import take
+
 _TINY = 1e-12
 
 
@@ -33,7 +35,7 @@ class SourceMaps:
     def take(self, index: Int[Tensor, "b k"]) -> "SourceMaps":
         """Some of the sources of each clip."""
         clip = torch.arange(len(index), device=index.device).unsqueeze(1)
-        return SourceMaps(self.values[clip, index], self.valid[clip, index], self.dt_s[clip, index])
+        return take(self, (clip, index))
 
     def times(self, factor: Float[Tensor, "b y x"]) -> "SourceMaps":
         """The same factor on all sources' values."""
