@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mim4d.geometry.lattices import cell_centres
 from mim4d.tensors.records import take
 
 _TINY = 1e-12
@@ -131,8 +132,7 @@ def at_flow(maps: SourceMaps, flow: Float[Tensor, "b q 2 y x"]) -> Found:
     """
     b, s, _, y, x = maps.values.shape
     stacked = torch.cat([maps.values, maps.valid.unsqueeze(2)], dim=2)
-    columns, rows = (torch.arange(n, device=flow.device) + 0.5 for n in (x, y))
-    cells = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
+    cells = cell_centres((y, x), flow.device).movedim(-1, 0)
     places = cells + flow.unsqueeze(1) * maps.dt_s.view(b, s, 1, 1, 1, 1)
     unit = places.movedim(3, -1) * 2 / places.new_tensor([x, y]) - 1
     looked = F.grid_sample(
