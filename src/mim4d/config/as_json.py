@@ -17,7 +17,7 @@ from mim4d.config import PretrainConfig
 from mim4d.errors import did_you_mean
 
 
-def _unknown_keys(values: dict[str, Any], kind: type[Any]) -> str:
+def _unknown_keys(values: dict[str, Any], kind: Any) -> str:
     """Keys that are no options, each with the nearest that is one; empty if there are none."""
     known, given = _names_of(kind), _names_in(values, kind)
     return " and ".join(
@@ -25,7 +25,7 @@ def _unknown_keys(values: dict[str, Any], kind: type[Any]) -> str:
     )
 
 
-def _names_of(kind: type[Any], before: str = "") -> list[str]:
+def _names_of(kind: Any, before: str = "") -> list[str]:
     """Dotted names of all options and groups of options."""
     names = []
     for name, part in _parts(kind).items():
@@ -34,7 +34,7 @@ def _names_of(kind: type[Any], before: str = "") -> list[str]:
     return names
 
 
-def _names_in(values: dict[str, Any], kind: type[Any], before: str = "") -> list[str]:
+def _names_in(values: dict[str, Any], kind: Any, before: str = "") -> list[str]:
     """Dotted names of what was given, of groups that there are."""
     parts, names = _parts(kind), []
     for name, value in values.items():
@@ -44,7 +44,7 @@ def _names_in(values: dict[str, Any], kind: type[Any], before: str = "") -> list
     return names
 
 
-def _parts(kind: type[Any]) -> dict[str, type[Any]]:
+def _parts(kind: Any) -> dict[str, Any]:
     """Types of the fields of a group of options, by name; none of anything else."""
     return get_type_hints(kind) if is_dataclass(kind) else {}
 
