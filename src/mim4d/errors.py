@@ -4,6 +4,9 @@ A message says what is wrong, where (table and token, or file), what was found, 
 and what to do. The command line prints it without a traceback.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class DataError(ValueError):
     """The data set on disk, or the way it is asked for, is wrong."""
@@ -15,3 +18,14 @@ class MissingFileError(DataError, FileNotFoundError):
 
 class NonFiniteError(ValueError):
     """A training step gave a loss or a gradient that is not finite."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What a message adds about a word that is not known: the nearest one that is, if any is near.
+
+    Args:
+        word: What was given.
+        known: What could have been given.
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

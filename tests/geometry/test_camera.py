@@ -3,11 +3,11 @@ import torch
 
 from mim4d.geometry.camera import (
     crop_intrinsics,
-    pixel_centres,
     project,
     resize_intrinsics,
     unproject,
 )
+from mim4d.geometry.lattices import cell_centres
 
 INTRINSICS = torch.tensor([[100.0, 0, 80], [0, 110, 50], [0, 0, 1]])
 
@@ -66,17 +66,11 @@ def test_inputs_are_not_changed():
     assert torch.equal(before, INTRINSICS)
 
 
-def test_first_pixel_centre_is_half():
-    centres = pixel_centres(2, 3)
-    assert centres[0, 0].tolist() == [0.5, 0.5]
-    assert centres[1, 2].tolist() == [2.5, 1.5]
-
-
 def test_halving_an_image_merges_the_centres_of_four_pixels():
-    corner = pixel_centres(2, 2).reshape(-1, 2).mean(dim=0)
+    corner = cell_centres((2, 2)).reshape(-1, 2).mean(dim=0)
     ray = unproject(INTRINSICS, corner[None], torch.ones(1))
     half, _ = project(resize_intrinsics(INTRINSICS, 0.5, 0.5), ray)
-    torch.testing.assert_close(half[0], pixel_centres(1, 1)[0, 0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(half[0], cell_centres((1, 1))[0, 0], atol=1e-5, rtol=0)
 
 
 def test_projection_keeps_its_precision_under_autocast(seed):

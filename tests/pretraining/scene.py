@@ -6,7 +6,8 @@ The cameras look along +z of `ref` (x right, y down); all have the same intrinsi
 import torch
 from torch import Tensor
 
-from mim4d.geometry.camera import pixel_centres, unproject
+from mim4d.geometry.camera import unproject
+from mim4d.geometry.lattices import cell_centres
 from mim4d.pretraining.photometric.patch_cost import Sources, Views
 
 HEIGHT, WIDTH, FOCAL = 48, 64, 60.0
@@ -27,7 +28,7 @@ def _texture(x: Tensor, y: Tensor, seed: int) -> Tensor:
 def shoot(position: tuple[float, float, float]) -> tuple[Tensor, Tensor]:
     """What a camera at `position` in `ref` sees: colours `3 h w` and depth `h w`, metres."""
     origin = torch.tensor(position)
-    pixels = pixel_centres(HEIGHT, WIDTH).flatten(0, 1)
+    pixels = cell_centres((HEIGHT, WIDTH)).flatten(0, 1)
     hits = []
     for plane_m in (WALL_M, SQUARE_M):
         depth = torch.full(pixels.shape[:1], plane_m) - origin[2]

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from mim4d.data.clip import Clip, collate
 from mim4d.models.depth_head import DepthBins
-from mim4d.pretraining.joining import join
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.pretraining.step import Reconstruction, StepChoices, take
+from mim4d.pretraining.step import Reconstruction, StepChoices
+from mim4d.tensors.records import join, take
 from tests.toy import random_levels, toy_clip, toy_config, toy_model
 
 WEIGHTS = LossWeights(

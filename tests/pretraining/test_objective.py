@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mim4d.config.presets import preset
 from mim4d.data.clip import Clip, collate
-from mim4d.pretraining.joining import join
+from mim4d.tensors.records import join
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from mim4d.training import averaging
 from mim4d.training.averaging import averaging_share, move_average
 
 
@@ -34,3 +35,17 @@ def test_buffers_are_copied_and_what_is_frozen_stays() -> None:
     assert average["num_batches_tracked"].item() == 1
     assert torch.equal(average["running_mean"], model.running_mean)
     assert torch.equal(average["weight"], torch.ones(2))
+
+
+def test_without_the_private_function_the_average_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = nn.Linear(7, 5)
+    start = {name: torch.rand_like(value) for name, value in model.state_dict().items()}
+    one, two = ({name: v.clone() for name, v in start.items()} for _ in range(2))
+    move_average(one, model, 0.3)
+    assert averaging._LERP_ALL is not None
+    monkeypatch.setattr(averaging, "_LERP_ALL", None)
+    move_average(two, model, 0.3)
+    assert all(torch.equal(one[name], two[name]) for name in start)
+    assert not torch.equal(one["weight"], start["weight"])

@@ -5,7 +5,6 @@ and mistakes are answered at once. Mistakes and bad data end with one line and e
 `--debug` shows the traceback.
 """
 
-import difflib
 import logging
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from mim4d.cli.commands import COMMANDS, Command
 from mim4d.config import PretrainConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.config.presets import PRESETS, preset
+from mim4d.errors import did_you_mean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +57,9 @@ def _dispatch(arguments: list[str]) -> int:
     if name == "bench":
         name = f"bench {arguments.pop(0)}" if arguments and arguments[0][:1] != "-" else "bench"
     if name not in COMMANDS:
-        raise ValueError(f"unknown command {name!r}{_nearest(name, COMMANDS)}; see `mim4d --help`")
+        raise ValueError(
+            f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see `mim4d --help`)"
+        )
     command = COMMANDS[name]
     options = _parse(name, command, arguments)
     return (command.run(options) or 0) if options is not None else 0
@@ -132,8 +134,3 @@ def _preset_usage(name: str, command: Command) -> str:
         lines.append(f"  {key:<{width}}  {(function.__doc__ or '').strip().splitlines()[0]}")
     lines += ["", f"`mim4d {name} PRESET --help` lists every option with the preset's values."]
     return "\n".join(lines)
-
-
-def _nearest(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -7,8 +7,6 @@ and started again.
 import json
 import logging
 import platform
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
 from mim4d.runs.metrics_file import read_metrics
 from mim4d.runs.record import read_record
+from mim4d.training.memory import peak_bytes
 from mim4d.training.train_once import finish_run, refuse_another_run
 from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
@@ -193,9 +192,7 @@ def _run_facts(config: PretrainConfig, run: Path, evaluation: Evaluation) -> dic
 
 def _peak_gib() -> float:
     """Largest memory so far of this process or of any that it has started."""
-    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(each).ru_maxrss for each in who) * unit / 2**30
+    return peak_bytes(with_children=True) / 2**30
 
 
 def _commands(world: Path, run: Path) -> list[tuple[str, str]]:

@@ -4,7 +4,9 @@ Imports no torch, so that the command line answers at once.
 """
 
 import json
+from dataclasses import is_dataclass
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import cattrs
 from cattrs.errors import ClassValidationError
@@ -12,6 +14,39 @@ from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
 from mim4d.config import PretrainConfig
+from mim4d.errors import did_you_mean
+
+
+def _unknown_keys(values: dict[str, Any], kind: Any) -> str:
+    """Keys that are no options, each with the nearest that is one; empty if there are none."""
+    known, given = _names_of(kind), _names_in(values, kind)
+    return " and ".join(
+        f"unknown key {name!r}{did_you_mean(name, known)}" for name in given if name not in known
+    )
+
+
+def _names_of(kind: Any, before: str = "") -> list[str]:
+    """Dotted names of all options and groups of options."""
+    names = []
+    for name, part in _parts(kind).items():
+        names.append(before + name)
+        names += _names_of(part, f"{before}{name}.")
+    return names
+
+
+def _names_in(values: dict[str, Any], kind: Any, before: str = "") -> list[str]:
+    """Dotted names of what was given, of groups that there are."""
+    parts, names = _parts(kind), []
+    for name, value in values.items():
+        names.append(before + name)
+        if name in parts and is_dataclass(parts[name]) and isinstance(value, dict):
+            names += _names_in(value, parts[name], f"{before}{name}.")
+    return names
+
+
+def _parts(kind: Any) -> dict[str, Any]:
+    """Types of the fields of a group of options, by name; none of anything else."""
+    return get_type_hints(kind) if is_dataclass(kind) else {}
 
 
 def _converter() -> cattrs.Converter:
@@ -48,6 +83,8 @@ def config_from_json(text: str, where: str) -> PretrainConfig:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError(f"{where}: not a run configuration: expected an object of options")
+        if unknown := _unknown_keys(values, PretrainConfig):
+            raise ValueError(f"{where}: not a run configuration of this version: {unknown}")
         return _converter().structure(values, PretrainConfig)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: not valid JSON ({error})") from error

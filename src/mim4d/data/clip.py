@@ -6,8 +6,8 @@ things (points, boxes, cameras or frames that do not exist) are padded, and a bo
 real.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mim4d.data.maps.map_patch import MapPatch
+from mim4d.tensors.records import by_field, map_tensors
 
 _OF_CLIPS = ("scene_names", "key_tokens", "maps")
 """Fields that are no tensors and have an entry per clip."""
@@ -105,18 +106,11 @@ class Clip:
 
     def to(self, device: torch.device | str) -> "Clip":
         """The same clip with every tensor on `device`."""
-        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Clip":
         """The same clip in page-locked memory (called by torch's loader)."""
-        return self._map(Tensor.pin_memory)
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> "Clip":
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        mapped: dict[str, Any] = {
-            name: function(value) for name, value in values.items() if isinstance(value, Tensor)
-        }
-        return replace(self, **mapped)
+        return map_tensors(self, Tensor.pin_memory)
 
 
 def collate(clips: Sequence[Clip]) -> Clip:
@@ -144,14 +138,7 @@ def collate(clips: Sequence[Clip]) -> Clip:
         raise ValueError("clips of one batch must all have a map, or none of them")
     if len(clips) == 1:
         return first
-    joined: dict[str, Any] = {"key": first.key, "camera_names": first.camera_names}
-    for field in fields(Clip):
-        values = [getattr(clip, field.name) for clip in clips]
-        if isinstance(values[0], Tensor):
-            joined[field.name] = _join(values, fill=-1 if field.name == "box_classes" else 0)
-        elif field.name in _OF_CLIPS and values[0] is not None:
-            joined[field.name] = tuple(item for items in values for item in items)
-    return Clip(**joined)
+    return by_field(clips, _collated)
 
 
 def separate(batch: Clip) -> list[Clip]:
@@ -168,15 +155,23 @@ def _clip_of(batch: Clip, i: int) -> Clip:
     num_points, num_boxes = _longest(batch.valid_points[i]), _longest(batch.valid_boxes[i])
     lengths = {"points_ref": num_points, "valid_points": num_points}
     lengths |= {name: num_boxes for name in _OF_BOXES}
-    values: dict[str, Any] = {}
-    for field in fields(Clip):
-        value = getattr(batch, field.name)
-        if isinstance(value, Tensor) or field.name in _OF_CLIPS:
-            value = value if value is None else value[i : i + 1]
-        if field.name in lengths:
-            value = value[:, :, : lengths[field.name]]
-        values[field.name] = value
-    return Clip(**values)
+
+    def of_clip(name: str, values: list[Any]) -> Any:
+        (value,) = values
+        if value is not None and (isinstance(value, Tensor) or name in _OF_CLIPS):
+            value = value[i : i + 1]
+        return value[:, :, : lengths[name]] if name in lengths else value
+
+    return by_field([batch], of_clip)
+
+
+def _collated(name: str, values: list[Any]) -> Any:
+    """A field of a batch, made of that of its clips."""
+    if isinstance(values[0], Tensor):
+        return _join(values, fill=-1 if name == "box_classes" else 0)
+    if name in _OF_CLIPS and values[0] is not None:
+        return tuple(item for items in values for item in items)
+    return values[0]
 
 
 def _longest(valid: Bool[Tensor, "t k"]) -> int:

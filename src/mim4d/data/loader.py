@@ -14,6 +14,7 @@ import psutil
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mim4d.data.augment.clip_augmentation import ClipRequest
+from mim4d.data.carried_errors import CarryingLoader
 from mim4d.data.clip import Clip, collate
 
 PREFETCH = 2
@@ -104,8 +105,8 @@ def choose_loading(
 def build_loader(
     dataset: Dataset[Clip], sampler: Sampler[list[ClipRequest]], loading: Loading
 ) -> "DataLoader[Clip]":
-    """Batches in the sampler's order; the same whatever the number of processes."""
-    return DataLoader(
+    """Batches in the sampler's order, and errors too; the same whatever the number of processes."""
+    return CarryingLoader(
         dataset,
         batch_sampler=sampler,
         collate_fn=collate,

@@ -1,8 +1,8 @@
 """How well a run measures distance, renders colour and knows free space on held-out clips.
 
-`run` does it, `view` says what is looked at, `truth` what is true of it, `predict` what the model
-says, `baselines` what needs no learning; `scores` and `table` make numbers and text of both;
-modules named `flow` do the same for scene flow.
+`evaluate` does it, `view` says what is looked at, `truth` what is true of it, `predict` what the
+model says, `baselines` what needs no learning; `scores` and `table` make numbers and text of both;
+`flow` does the same for scene flow.
 Definitions: docs/evaluation.md.
 """
 

@@ -59,15 +59,3 @@ def crop_intrinsics(
     shift[..., 0, 2] = left_px
     shift[..., 1, 2] = top_px
     return intrinsics - shift
-
-
-def pixel_centres(
-    height: int, width: int, device: torch.device | None = None
-) -> Float[Tensor, "h w 2"]:
-    """(u, v) of every pixel centre: 0.5, 1.5, ..."""
-    v, u = torch.meshgrid(
-        torch.arange(height, device=device) + 0.5,
-        torch.arange(width, device=device) + 0.5,
-        indexing="ij",
-    )
-    return torch.stack([u, v], dim=-1)

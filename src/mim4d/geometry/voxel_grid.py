@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import transform_points
 
 _IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
@@ -118,7 +119,8 @@ class VoxelGrid:
         """Mean height (z in the ego frame) of the voxel centres of each layer, metres."""
         row, size_z = self.ego_from_box[2], self.voxel_size_m[2]
         x, y = ((a + b) / 2 for a, b in zip(self.lower_m[:2], self.upper_m[:2], strict=True))
-        centres = (self.lower_m[2] + (k + 0.5) * size_z for k in range(self.shape_xyz[2]))
+        layers = cell_centres(self.shape_xyz[2:], dtype=torch.float64).flatten().tolist()
+        centres = (self.lower_m[2] + layer * size_z for layer in layers)
         return [row[0] * x + row[1] * y + row[2] * z + row[3] for z in centres]
 
     @cached_property
@@ -154,11 +156,8 @@ class VoxelGrid:
     @cached_property
     def centres_ego(self) -> Float[Tensor, "z y x 3"]:
         """Voxel centres in ego metres."""
-        axes = [
-            low + (torch.arange(n, dtype=torch.float64) + 0.5) * size
-            for low, n, size in zip(self.lower_m, self.shape_xyz, self.voxel_size_m, strict=True)
-        ]
-        z, y, x = torch.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-        centres_box = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
+        centres = cell_centres(self.shape_zyx, dtype=torch.float64).reshape(-1, 3)
+        lower, size = centres.new_tensor(self.lower_m), centres.new_tensor(self.voxel_size_m)
+        centres_box = lower + centres * size
         ego_from_box = torch.tensor(self.ego_from_box, dtype=torch.float64)
         return transform_points(ego_from_box, centres_box).float().reshape(*self.shape_zyx, 3)

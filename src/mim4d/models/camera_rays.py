@@ -8,10 +8,13 @@ are the same kind of number for every camera of every rig.
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from mim4d.geometry.ground_plane import reach_of_ground
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import apply_linear
 
 NUM_RAY_FEATURES = 12
@@ -57,18 +60,13 @@ def cell_rays(
     """
     (h, w), (rows, columns) = image_hw, lattice
     device = intrinsics.device
-    v, u = torch.meshgrid(
-        (torch.arange(rows, device=device) + 0.5) * (h / rows),
-        (torch.arange(columns, device=device) + 0.5) * (w / columns),
-        indexing="ij",
-    )
-    pixels = torch.stack([u, v, torch.ones_like(u)], dim=-1).reshape(1, -1, 3)
+    centres = cell_centres(lattice, device).flatten(0, 1)
+    pixels = F.pad(centres * centres.new_tensor([w / columns, h / rows]), (0, 1), value=1.0)
     with torch.autocast(device_type=device.type, enabled=False):
-        per_depth = apply_linear(torch.linalg.inv(intrinsics.float()), pixels)
+        per_depth = apply_linear(torch.linalg.inv(intrinsics.float()), pixels.unsqueeze(0))
         per_depth = apply_linear(ego_from_camera[:, :3, :3].float(), per_depth)
-    height, fall = ego_from_camera[:, 2, 3].unsqueeze(-1), -per_depth[..., 2]
-    meets = (fall > 1e-6) & (height > 0)  # an absent image has no pose, and so no height
-    ground_depth = torch.where(meets, height / fall.clamp(min=1e-6), torch.inf)
+    # An absent image has no pose, and so no height above the ground: it never meets it.
+    ground_depth = reach_of_ground(ego_from_camera[:, None, :3, 3], per_depth)
     directions = per_depth / per_depth.norm(dim=-1, keepdim=True)
     return CellRays(
         rearrange(directions, "m (h w) k -> m k h w", h=rows),

@@ -24,14 +24,14 @@ from mim4d.models.camera_rays import cell_rays
 from mim4d.models.encoder.masking import PatchMasking, enlarge_mask, hide_padding
 from mim4d.models.video_encoder import EncodedClip, VideoEncoder, ego_from_camera
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
-from mim4d.pretraining.joining import join
 from mim4d.pretraining.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
-from mim4d.pretraining.step import Rebuilt, Reconstruction, Sources, StepChoices, take
+from mim4d.pretraining.step import Rebuilt, Reconstruction, Sources, StepChoices
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
 from mim4d.temporal.decoder import FrameDecoder
 from mim4d.temporal.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.temporal.warp import Warp, warp_volume
+from mim4d.tensors.records import join, take
 
 
 def frame_points_ego(clip: Clip) -> Float[Tensor, "m p 3"]:

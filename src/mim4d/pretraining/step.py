@@ -4,16 +4,13 @@ Frames' volumes and rays lie in their own ego axes (metres). `b t` are clips and
 clips with their dropped frames, `k` to a clip.
 """
 
-from dataclasses import dataclass, fields
-from typing import TypeVar
+from dataclasses import dataclass
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
-
-Record = TypeVar("Record", Rays, RayTargets)
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,3 @@ class Rebuilt:
     volume: Float[Tensor, "m c z y x"]
     scene_flow: Float[Tensor, "m 3 z y x"] | None = None
     flow_mean: Float[Tensor, "m c z y x"] | None = None
-
-
-def take(record: Record, index: Int[Tensor, " m"]) -> Record:
-    """The given entries of a record of tensors along its leading axis."""
-    return type(record)(**{f.name: getattr(record, f.name)[index] for f in fields(record)})

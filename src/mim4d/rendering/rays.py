@@ -12,6 +12,8 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mim4d.geometry.ground_plane import reach_of_ground
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 
@@ -144,12 +146,8 @@ def image_rays(
     """
     rows, columns = lattice
     device, dtype = intrinsics.device, intrinsics.dtype
-    v, u = torch.meshgrid(
-        (torch.arange(rows, device=device, dtype=dtype) + 0.5) / rows,
-        (torch.arange(columns, device=device, dtype=dtype) + 0.5) / columns,
-        indexing="ij",
-    )
-    shares = torch.stack([u, v], dim=-1).flatten(0, 1)  # (h w) 2
+    centres = cell_centres(lattice, device, dtype).flatten(0, 1)
+    shares = centres / centres.new_tensor([columns, rows])  # (h w) 2
     sizes = image_sizes.flip(-1).to(dtype)  # columns, rows
     pixels = rearrange(shares * sizes[:, :, None], "b n p k -> b (n p) k")
     cells = rows * columns
@@ -163,6 +161,4 @@ def image_rays(
 
 def distance_to_ground(rays: Rays) -> Float[Tensor, "b r"]:
     """Metres along each ray to the plane z = 0 of the ego frame; infinite if it never meets it."""
-    height, fall = rays.origins[..., 2], -rays.directions[..., 2]
-    meets = (fall > 1e-6) & (height > 0)
-    return torch.where(meets, height / fall.clamp(min=1e-6), torch.inf)
+    return reach_of_ground(rays.origins, rays.directions)

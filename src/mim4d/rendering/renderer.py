@@ -6,7 +6,7 @@ positions carry no gradient. NeuS, arXiv 2106.10689; MIM4D, arXiv 2403.08760, se
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -24,6 +24,7 @@ from mim4d.rendering.sampling import (
     uniform_edges,
 )
 from mim4d.rendering.sdf_field import SdfField
+from mim4d.tensors.records import join, map_tensors, take
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class NeusRenderer(nn.Module):
                     preserve_rng_state=False,
                 )
             )
-        return _join(parts)
+        return join(parts, dim=1)
 
     def _composite(
         self,
@@ -218,21 +219,14 @@ def render_chunked(
 ) -> Rendering:
     """Evaluate many rays (whole images) without gradient, `chunk` rays of each clip at a time."""
     volume = volume.contiguous(memory_format=torch.channels_last_3d)
-    return _join([renderer(volume, part) for part, _ in _chunks(rays, chunk)])
+    return join([renderer(volume, part) for part, _ in _chunks(rays, chunk)], dim=1)
 
 
 def _chunks(rays: Rays, chunk: int) -> Iterator[tuple[Rays, slice]]:
     """`chunk` rays of each clip at a time, and which they are."""
     for start in range(0, rays.near.shape[1], chunk):
         part = slice(start, start + chunk)
-        yield Rays(**{f.name: getattr(rays, f.name)[:, part] for f in fields(Rays)}), part
-
-
-def _join(parts: list[Rendering]) -> Rendering:
-    """Renderings of the parts of a bundle of rays as one."""
-    return Rendering(
-        **{f.name: torch.cat([getattr(p, f.name) for p in parts], dim=1) for f in fields(Rendering)}
-    )
+        yield take(rays, (slice(None), part)), part
 
 
 def _points(rays: Rays, distances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r s 3"]:
@@ -242,9 +236,9 @@ def _points(rays: Rays, distances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r
 
 def _zero_invalid(rendering: Rendering) -> Rendering:
     """Zeros for invalid rays, in values and in gradients."""
-    values = {}
-    for f in fields(Rendering):
-        value = getattr(rendering, f.name)
+
+    def valid_or_zero(value: Tensor) -> Tensor:
         mask = rendering.valid.reshape(*rendering.valid.shape, *[1] * (value.ndim - 2))
-        values[f.name] = torch.where(mask, value, torch.zeros_like(value))
-    return Rendering(**values)
+        return torch.where(mask, value, torch.zeros_like(value))
+
+    return map_tensors(rendering, valid_or_zero)

@@ -4,9 +4,11 @@ Enters: a volume `b c z y x` and points in ego metres. Leaves: features, and the
 metre along the ego axes. Corners outside the volume count as zero, so values fade out over the last
 half voxel. The derivative is a value of its own and can be differentiated once more with respect to
 the volume by ordinary autograd: nothing here needs a double backward, which torch's `grid_sample`
-lacks in 3D before 2.13. Positions are constants: no gradient flows into them.
+lacks in 3D before 2.13. Positions are constants: no gradient flows into them. That sets this sum
+of corners apart from the warp's, which has no slopes and learns its positions.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mim4d.geometry.trilinear import corner_products, corner_rows, neighbours
 from mim4d.geometry.voxel_grid import VoxelGrid
 
 
@@ -60,41 +63,26 @@ def _corners(
     With slopes `k` is 4: the weights, then their derivatives along the ego axes; else it is 1. Axes
     of corners come first inside: elementwise work then runs along the many points.
     """
-    centred = grid.to_grid(points_ego.detach()) - 0.5  # voxel centres at whole numbers
-    batch = torch.arange(points_ego.shape[0], device=centred.device, dtype=torch.int32)
-    row = batch.repeat_interleave(points_ego.shape[1]).view(1, 1, 1, -1)
-    # NaN is no index: such a point reads some row, with weights of NaN that arrive at the loss.
-    lower = centred.floor().flatten(0, 1).T.nan_to_num()  # 3 m
-    fraction = centred.flatten(0, 1).T - lower
-    shape = centred.new_tensor(grid.shape_xyz).view(3, 1, 1)
-    index = torch.stack([lower, lower + 1], dim=1)  # 3 2 m
-    inside = ((index >= 0) & (index < shape)).to(centred.dtype)
-    index = index.clamp(min=0).minimum(shape - 1).to(torch.int32)
-    weight = torch.stack([1 - fraction, fraction], dim=1) * inside
+    # NaN in a point arrives at the loss: its weights are NaN, whatever row they are of.
+    centred = grid.to_grid(points_ego.detach()).flatten(0, 1).T - 0.5  # centres at whole numbers
+    near = neighbours(centred, grid.shape_xyz)
+    volumes = torch.arange(points_ego.shape[0], device=centred.device, dtype=torch.int32)
+    first_row = (volumes * math.prod(grid.shape_xyz)).repeat_interleave(points_ego.shape[1])
+    corners = corner_rows(near.index, first_row, grid.shape_xyz)
 
-    size_x, size_y, size_z = grid.shape_xyz
-    row = (row * size_z + index[2].view(2, 1, 1, -1)) * size_y + index[1].view(1, 2, 1, -1)
-    corners = (row * size_x + index[0].view(1, 1, 2, -1)).flatten(0, 2).T.contiguous()
-
-    weights = [_product(*weight)]
+    weight = near.weight
+    weights = [corner_products(*weight)]
     if with_slopes:
-        slope = inside * centred.new_tensor([-1.0, 1.0]).view(2, 1)
+        slope = near.inside * centred.new_tensor([-1.0, 1.0]).view(2, 1)
         by_grid = [
-            _product(slope[0], weight[1], weight[2]),
-            _product(weight[0], slope[1], weight[2]),
-            _product(weight[0], weight[1], slope[2]),
+            corner_products(slope[0], weight[1], weight[2]),
+            corner_products(weight[0], slope[1], weight[2]),
+            corner_products(weight[0], weight[1], slope[2]),
         ]
-        grid_from_ego = grid.unit_from_ego.to(centred)[:3, :3] * shape.view(3, 1) / 2
+        shape = centred.new_tensor(grid.shape_xyz).view(3, 1)
+        grid_from_ego = grid.unit_from_ego.to(centred)[:3, :3] * shape / 2
         weights += torch.einsum("acm,ae->ecm", torch.stack(by_grid), grid_from_ego)
     return corners, torch.stack([w.T for w in weights])
-
-
-def _product(
-    x: Float[Tensor, "2 m"], y: Float[Tensor, "2 m"], z: Float[Tensor, "2 m"]
-) -> Float[Tensor, "8 m"]:
-    """Products of one factor per axis for the eight corners, x fastest."""
-    plane = y[:, None] * x[None]
-    return (z[:, None, None] * plane).flatten(0, 2)
 
 
 class _WeightedCorners(torch.autograd.Function):

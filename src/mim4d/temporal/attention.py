@@ -14,6 +14,8 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mim4d.geometry.lattices import cell_centres
+
 
 class DeformableAttention(nn.Module):
     """Residual attention of BEV queries to several BEV maps of the same grid.
@@ -102,9 +104,11 @@ class DeformableAttention(nn.Module):
             self.value_proj(values), "b s y x (h c) -> (b s h) c y x", h=self.num_heads
         )
         cells_to_unit = offsets.new_tensor([2 / x, 2 / y])
+        centres = cell_centres((y, x), offsets.device, offsets.dtype).flatten(0, 1)
+        centres = centres * cells_to_unit - 1  # `unit` coordinates
         sampled = F.grid_sample(
             value.float(),
-            _cell_centres_unit(y, x, offsets) + offsets * cells_to_unit,
+            centres + offsets * cells_to_unit,
             align_corners=False,
         )
         attended = (sampled * weights.unsqueeze(1)).sum(dim=2)  # (b s h) c q
@@ -131,11 +135,3 @@ class DeformableAttention(nn.Module):
         if source_embedding is not None:
             shared = shared + F.linear(source_embedding, linear.weight).float().unsqueeze(2)
         return rearrange(shared, "b s q (h k) -> b s q h k", h=self.num_heads)
-
-
-def _cell_centres_unit(y: int, x: int, like: Tensor) -> Float[Tensor, "q 2"]:
-    """`unit` coordinates (x, y) of the centres of a map's cells, row by row."""
-    rows = (torch.arange(y, device=like.device, dtype=like.dtype) + 0.5) * (2 / y) - 1
-    columns = (torch.arange(x, device=like.device, dtype=like.dtype) + 0.5) * (2 / x) - 1
-    v, u = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([u, v], dim=-1).flatten(0, 1)

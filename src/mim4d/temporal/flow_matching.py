@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mim4d.geometry.lattices import cell_centres
+from mim4d.tensors.records import take
+
 _TINY = 1e-12
 
 
@@ -33,7 +36,7 @@ class SourceMaps:
     def take(self, index: Int[Tensor, "b k"]) -> "SourceMaps":
         """Some of the sources of each clip."""
         clip = torch.arange(len(index), device=index.device).unsqueeze(1)
-        return SourceMaps(self.values[clip, index], self.valid[clip, index], self.dt_s[clip, index])
+        return take(self, (clip, index))
 
     def times(self, factor: Float[Tensor, "b y x"]) -> "SourceMaps":
         """The same factor on all sources' values."""
@@ -129,8 +132,7 @@ def at_flow(maps: SourceMaps, flow: Float[Tensor, "b q 2 y x"]) -> Found:
     """
     b, s, _, y, x = maps.values.shape
     stacked = torch.cat([maps.values, maps.valid.unsqueeze(2)], dim=2)
-    columns, rows = (torch.arange(n, device=flow.device) + 0.5 for n in (x, y))
-    cells = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
+    cells = cell_centres((y, x), flow.device).movedim(-1, 0)
     places = cells + flow.unsqueeze(1) * maps.dt_s.view(b, s, 1, 1, 1, 1)
     unit = places.movedim(3, -1) * 2 / places.new_tensor([x, y]) - 1
     looked = F.grid_sample(

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mim4d.geometry.rigid import transform_points
+from mim4d.geometry.trilinear import corner_products, corner_rows, neighbours
 from mim4d.geometry.voxel_grid import VoxelGrid
 
 # Rounding of a 4×4 float32 transform, in voxels: within it a position counts as on the hull.
@@ -53,8 +54,9 @@ def sample_volume(
     """Trilinear lookup at continuous voxel coordinates, zero outside; differentiable in both.
 
     Eight rows of features are summed with their weights by one `embedding_bag`, which on a CPU is
-    faster than `grid_sample` in both directions. A grid that is one voxel thick along an axis is
-    constant over that voxel's thickness.
+    faster than `grid_sample` in both directions. The renderer sums the same corners by a function
+    of its own that wants no gradient of the positions; here a scene flow is learned through them. A
+    grid that is one voxel thick along an axis is constant over that voxel's thickness.
 
     Args:
         volume: Features by voxel.
@@ -64,43 +66,29 @@ def sample_volume(
         Float32 features, and whether each position lies within the hull of the voxel centres.
     """
     m, c, z, y, x = volume.shape
-    lookups = [
-        _axis_lookup(position, count)
-        for position, count in zip(positions_grid.float().unbind(-1), (x, y, z), strict=True)
-    ]
-    (weight_x, index_x, valid_x), (weight_y, index_y, valid_y), (weight_z, index_z, valid_z) = (
-        lookups
+    shape_xyz = (x, y, z)
+    centred, valid = zip(
+        *map(_centred, positions_grid.float().flatten(0, 1).unbind(-1), shape_xyz), strict=True
     )
-    weight = (
-        weight_z[..., :, None, None] * weight_y[..., None, :, None] * weight_x[..., None, None, :]
-    )
-    row = index_z * (y * x) + torch.arange(m, device=volume.device, dtype=torch.int32).view(
-        m, 1, 1
-    ) * (z * y * x)
-    row = row[..., :, None, None] + (index_y * x)[..., None, :, None] + index_x[..., None, None, :]
+    near = neighbours(torch.stack(centred), shape_xyz)
+    volumes = torch.arange(m, device=volume.device, dtype=torch.int32) * (z * y * x)
     values = F.embedding_bag(
-        row.reshape(-1, 8),
+        corner_rows(near.index, volumes.repeat_interleave(positions_grid.shape[1]), shape_xyz),
         volume.float().permute(0, 2, 3, 4, 1).reshape(-1, c),
         mode="sum",
-        per_sample_weights=weight.reshape(-1, 8),
+        per_sample_weights=corner_products(*near.weight).T.contiguous(),
     )
-    return values.unflatten(0, (m, -1)).transpose(1, 2), valid_x & valid_y & valid_z
+    within = valid[0] & valid[1] & valid[2]
+    return values.unflatten(0, (m, -1)).transpose(1, 2), within.view(m, -1)
 
 
-def _axis_lookup(
-    position: Float[Tensor, "m p"], count: int
-) -> tuple[Tensor, Tensor, Bool[Tensor, "m p"]]:
-    """Weights and indices (both m p 2) of the two voxels along one axis, and the validity."""
+def _centred(
+    position: Float[Tensor, " q"], count: int
+) -> tuple[Float[Tensor, " q"], Bool[Tensor, " q"]]:
+    """Positions along one axis with centres at whole numbers, and whether they are in the hull."""
+    centred = position - 0.5
     if count == 1:
-        inside = (position > -_TOLERANCE_VOXELS) & (position < 1 + _TOLERANCE_VOXELS)
-        weight = torch.stack([inside, torch.zeros_like(inside)], dim=-1).to(position.dtype)
-        return weight, torch.zeros_like(weight, dtype=torch.int32), inside
-    position = position - 0.5
-    valid = (position > -_TOLERANCE_VOXELS) & (position < count - 1 + _TOLERANCE_VOXELS)
-    position = torch.where(valid, position.clamp(0, count - 1), position)
-    lower = position.detach().floor()
-    fraction = position - lower
-    index = torch.stack([lower, lower + 1], dim=-1).int()
-    inside = (index >= 0) & (index < count)
-    weight = torch.stack([1 - fraction, fraction], dim=-1) * inside
-    return weight, index.clamp(0, count - 1), valid
+        valid = (position > -_TOLERANCE_VOXELS) & (position < 1 + _TOLERANCE_VOXELS)
+        return torch.where(valid, 0.0, torch.full_like(position, -2.0)), valid
+    valid = (centred > -_TOLERANCE_VOXELS) & (centred < count - 1 + _TOLERANCE_VOXELS)
+    return torch.where(valid, centred.clamp(0, count - 1), centred), valid

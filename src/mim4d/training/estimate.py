@@ -1,7 +1,5 @@
 """What a run will cost, measured on its own first clip before anything of the run exists."""
 
-import resource
-import sys
 import time
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -12,6 +10,7 @@ from mim4d.config import OptimConfig, PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.training.memory import peak_bytes
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.sampling import StepShape
 
@@ -78,7 +77,6 @@ def describe(config: PretrainConfig, clip: Clip, num_clips: int, world_size: int
     size = factors[0]
     if len(factors) > 1:
         size = f"{shape.clips_per_step} clips ({' × '.join(factors)})"
-    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     return (
         f"{config.preset}: {optim.steps} steps of {size}, drawn "
         f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}; distances are learned "
@@ -106,12 +104,3 @@ def describe_cost(
         f"{estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
         f"{estimate.load.load_s:.2f} s {readers}"
     )
-
-
-def peak_bytes(accelerator: str) -> int:
-    """Largest memory so far: of the process on a CPU, of the device elsewhere."""
-    if accelerator == "cuda":
-        return torch.cuda.max_memory_allocated()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import warnings
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -20,7 +19,6 @@ from mim4d.data.clip import Clip
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
-from mim4d.errors import DataError
 from mim4d.files import replacing
 from mim4d.runs.checkpoint import (
     ENCODER_FILE,
@@ -43,6 +41,7 @@ from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
+from mim4d.training.quiet import at_least, lightning_turned_down
 from mim4d.training.sampling import StepSampler
 
 logger = logging.getLogger(__name__)
@@ -95,8 +94,43 @@ def pretrain(
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
     accelerator = choose_accelerator(device)
     processes = Processes.here(devices, accelerator)
-    if not processes.is_first:
-        logging.getLogger("mim4d").setLevel(logging.WARNING)
+    said_by_the_first = () if processes.is_first else ("mim4d",)
+    with lightning_turned_down(), at_least(logging.WARNING, *said_by_the_first):
+        _pretrain(
+            config,
+            data,
+            run,
+            processes,
+            accelerator,
+            version=version,
+            resume=resume,
+            start_from=start_from,
+            overfit=overfit,
+            scenes=scenes,
+            workers=workers,
+            skip_bad_clips=skip_bad_clips,
+            progress=progress,
+        )
+    return processes.is_first
+
+
+def _pretrain(
+    config: PretrainConfig,
+    data: Path,
+    run: Path,
+    processes: Processes,
+    accelerator: str,
+    *,
+    version: str | None,
+    resume: bool,
+    start_from: Path | None,
+    overfit: int,
+    scenes: SceneChoice,
+    workers: int | None,
+    skip_bad_clips: bool,
+    progress: bool,
+) -> None:
+    """What one of the processes does; see `pretrain`."""
     if resume:
         _check_resumable(config, run, data, overfit, start_from, processes)
     elif processes.is_first:  # which has made it by the time the others come here
@@ -131,13 +165,11 @@ def pretrain(
         num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank
     )
     loader = build_loader(dataset, sampler, loading)
-    _quiet_lightning()
     callbacks = _callbacks(config, run, dataset, processes, progress)
     trainer = _trainer(config, run, accelerator, first_step, processes, callbacks)
     _fit(trainer, module, loader, checkpoint)
     if processes.is_first:
         _export_encoder(module, callbacks, run)
-    return processes.is_first
 
 
 def _begin(
@@ -180,7 +212,7 @@ def _fit(
     loader: "DataLoader[Clip]",
     checkpoint: Path | None,
 ) -> None:
-    """Train; a key press and a bad clip end as they would without trainer and loader processes."""
+    """Train; a key press ends as it would without a trainer."""
     try:
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
@@ -188,9 +220,6 @@ def _fit(
             raise
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
-    except DataError as error:
-        # From a loader process the message arrives inside a printed traceback.
-        raise DataError(str(error).rsplit("Error: ", 1)[-1].strip()) from error
     except RuntimeError as error:
         if trainer.world_size > 1 and any(sign in str(error) for sign in _OTHER_PROCESS_GONE):
             raise ValueError("another process of this run has stopped; it says why") from error
@@ -313,12 +342,3 @@ def _trainer(
         enable_model_summary=False,
         default_root_dir=run,
     )
-
-
-def _quiet_lightning() -> None:
-    """Our own lines say what matters; Lightning's advice is for loaders that keep state."""
-    for name in ("pytorch", "pytorch.utilities.rank_zero", "fabric.utilities.distributed"):
-        logging.getLogger(f"lightning.{name}").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="lightning.*")
-    # Of weights of 1 × 1 convolutions, whose strides mean nothing.
-    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")

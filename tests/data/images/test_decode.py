@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mim4d.data.images import decode
 from mim4d.data.images.decode import DecodedImage, decode_image
 from mim4d.data.images.placement import Fit, ImagePlacement
 from mim4d.errors import DataError
@@ -185,3 +186,14 @@ def test_a_table_without_sizes_says_nothing_and_a_negative_size_is_wrong(tmp_pat
     for known in ((0, 0), (60, 100), (0, 100)):
         assert decode_image(path, (32, 64), whole, known).stored_hw == (60, 100)
     assert "its table says -100x60" in refusal(path, (60, -100))
+
+
+@pytest.mark.parametrize("fit", ["inside", "cover"])
+def test_without_the_private_encoder_the_pixels_are_the_same(
+    tmp_path: Path, fit: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ramp(tmp_path / "a.jpg", 203, 331)
+    expected, _ = load(path, (64, 96), fit)
+    assert decode._GET_ENCODER is not None
+    monkeypatch.setattr(decode, "_GET_ENCODER", None)
+    assert torch.equal(load(path, (64, 96), fit)[0], expected)

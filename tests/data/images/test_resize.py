@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
+from mim4d.data.images import resize
 from mim4d.data.images.resize import Span, resize_part
 
 
@@ -20,14 +22,41 @@ def test_span_by_hand() -> None:
     assert Span.of(64, 32, 1, 10, 5) == Span(16, 33, 0.5, 2, 5)
 
 
+# As many decoded pixels are needed as resized ones are made, which torch takes for nothing to do.
+AS_LONG = [(40, 45, 5, 20), (100, 112, 3, 22), (22, 23, 0, 22), (50, 100, 0, 4)]
+
+
 @pytest.mark.parametrize("reduction", [1, 2])
 @pytest.mark.parametrize(
     ("stored", "scaled", "crop", "length"),
-    [(90, 40, 14, 26), (90, 40, 0, 40), (90, 41, 15, 20), (91, 40, 14, 26), (60, 75, 30, 40)],
+    [
+        (90, 40, 14, 26),
+        (90, 40, 0, 40),
+        (90, 41, 15, 20),
+        (91, 40, 14, 26),
+        (60, 75, 30, 40),
+    ],
 )
 def test_a_part_is_what_pillow_makes_of_the_same_box(
     reduction: int, stored: int, scaled: int, crop: int, length: int
 ) -> None:
+    difference = _difference_from_pillow(stored, scaled, reduction, crop, length)
+    assert difference.abs().max() <= 1
+    assert (difference != 0).float().mean() < 0.05
+
+
+@pytest.mark.parametrize(("stored", "scaled", "crop", "length"), AS_LONG)
+def test_an_enlarged_part_may_be_as_long_as_what_it_is_made_of(
+    stored: int, scaled: int, crop: int, length: int
+) -> None:
+    span = Span.of(stored, scaled, 1, crop, length)
+    assert span.skipped + span.length == span.last - span.first
+    assert _difference_from_pillow(stored, scaled, 1, crop, length).abs().max() <= 2
+
+
+def _difference_from_pillow(
+    stored: int, scaled: int, reduction: int, crop: int, length: int
+) -> Tensor:
     decoded = -(-stored // reduction)
     generator = np.random.default_rng(stored + scaled)
     pixels = generator.integers(0, 256, (decoded, decoded, 3), dtype=np.uint8)
@@ -38,9 +67,7 @@ def test_a_part_is_what_pillow_makes_of_the_same_box(
     low, high = (crop * stored / scaled / reduction, (crop + length) * stored / scaled / reduction)
     box = (low, low, high, high)
     expected = Image.fromarray(pixels).resize((length, length), Image.Resampling.BILINEAR, box)
-    difference = part.permute(1, 2, 0).int() - torch.from_numpy(np.array(expected)).int()
-    assert difference.abs().max() <= 1
-    assert (difference != 0).float().mean() < 0.05
+    return part.permute(1, 2, 0).int() - torch.from_numpy(np.array(expected)).int()
 
 
 def test_nothing_to_resize_is_a_view() -> None:
@@ -49,3 +76,25 @@ def test_nothing_to_resize_is_a_view() -> None:
     part = resize_part(levels[rows.first : rows.last], rows, columns)
     assert torch.equal(part, levels[1:3].permute(2, 0, 1))
     assert part.data_ptr() == levels[1].data_ptr()
+
+
+def test_without_the_private_function_the_pixels_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = np.random.default_rng(0)
+    cases = []
+    for _ in range(60):
+        stored, scaled = (int(n) for n in draw.integers(20, 200, 2))
+        crop = int(draw.integers(0, scaled))
+        length = int(draw.integers(1, scaled - crop + 1))
+        cases.append(Span.of(stored, scaled, int(draw.choice([1, 2, 4])), crop, length))
+    cases += [Span.of(stored, scaled, 1, crop, length) for stored, scaled, crop, length in AS_LONG]
+    levels = [
+        torch.from_numpy(draw.integers(0, 256, (s.last - s.first,) * 2 + (3,), dtype=np.uint8))
+        for s in cases
+    ]
+    expected = [resize_part(image, s, s) for image, s in zip(levels, cases, strict=True)]
+    assert resize._UPSAMPLE is not None
+    monkeypatch.setattr(resize, "_UPSAMPLE", None)
+    for image, span, part in zip(levels, cases, expected, strict=True):
+        assert torch.equal(resize_part(image, span, span), part)

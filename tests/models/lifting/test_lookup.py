@@ -2,7 +2,8 @@ import pytest
 import torch
 from einops import rearrange, repeat
 
-from mim4d.geometry.camera import pixel_centres, project, unproject
+from mim4d.geometry.camera import project, unproject
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import (
     invert_rigid,
     transform_points,
@@ -67,7 +68,7 @@ def test_one_cell_at_one_depth_fills_the_voxel_it_lies_in():
         features[..., row, column] = 1
         depth_probs[:, :, bin_index, row, column] = 1
         volume = lift(features, depth_probs, lookup).reshape(grid.shape_zyx)
-        pixel = (pixel_centres(*cells)[row, column] * 4)[None]  # one cell is four pixels
+        pixel = (cell_centres(cells)[row, column] * 4)[None]  # one cell is four pixels
         depth = torch.linspace(*bins)[bin_index : bin_index + 1]
         point_camera = unproject(intrinsics[0, 0], pixel, depth)
         point = transform_points(invert_rigid(camera_from_ego[0, 0]), point_camera)

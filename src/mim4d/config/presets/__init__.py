@@ -1,11 +1,11 @@
 """Named runs: each preset is a function that returns a complete configuration."""
 
-import difflib
 from collections.abc import Callable
 
 from mim4d.config.presets.demo import demo, demo_no_lidar, toy
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
 from mim4d.config.pretrain import PretrainConfig
+from mim4d.errors import did_you_mean
 
 __all__ = [
     "PRESETS",
@@ -33,7 +33,6 @@ def preset(name: str) -> PretrainConfig:
         ValueError: If there is none; the message names the nearest.
     """
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, PRESETS)
         raise ValueError(f"unknown preset {name!r}{hint} (there are: {', '.join(PRESETS)})")
     return PRESETS[name]()

@@ -26,6 +26,7 @@ from mim4d.data.images.placement import Size
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.truth.scene_motion import SceneMotion
 from mim4d.errors import DataError, MissingFileError
+from mim4d.geometry.lattices import cell_centres
 
 ROOT = Path("truth")
 FOLDER = ROOT / "distance"
@@ -237,8 +238,7 @@ def _lattice(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Row and column of the stored pixel under each cell's centre."""
     left, top, right, bottom = shown((size[0], size[1]))
-    rows, columns = (
-        (first + (np.arange(cells) + 0.5) / cells * (last - first)).astype(int)
-        for cells, first, last in ((lattice[0], top, bottom), (lattice[1], left, right))
-    )
-    return rows, columns
+    v, u = (cell_centres((cells,), dtype=torch.float64)[:, 0].numpy() for cells in lattice)
+    rows = top + v / lattice[0] * (bottom - top)
+    columns = left + u / lattice[1] * (right - left)
+    return rows.astype(int), columns.astype(int)

@@ -17,6 +17,7 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation import EvaluatedView, FlowRow, FlowTruth, TruthReader, frame_volumes
 from mim4d.evaluation.flow.scores import FlowScores, at_points
 from mim4d.evaluation.flow.truth import MOVING_M_S
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import invert_rigid, rotation_from_yaw, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.pretraining.model import MaskedVideoModel
@@ -51,9 +52,7 @@ class Cells:
     @property
     def centres(self) -> Float[Tensor, "y x 2"]:
         """Where they are, metres."""
-        along = (torch.arange(self.count) + 0.5) * self.size_m - self.reach_m
-        y, x = torch.meshgrid(along, along, indexing="ij")
-        return torch.stack([x, y], dim=-1)
+        return cell_centres((self.count, self.count)) * self.size_m - self.reach_m
 
 
 @dataclass(frozen=True)

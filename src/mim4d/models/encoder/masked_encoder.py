@@ -7,7 +7,6 @@ emulated by dense operations (SparK, arXiv 2301.03580; MIM4D, arXiv 2403.08760),
 hidden pixels changes no visible feature. Without a mask an encoder is timm's dense model.
 """
 
-import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mim4d.errors import did_you_mean
 from mim4d.models.channel_norm import ChannelLayerNorm
 from mim4d.models.encoder.hide import hide, visible_positions
 from mim4d.models.encoder.masking import patch_size_px
@@ -251,13 +251,12 @@ def check_name(name: str, supported: Sequence[str]) -> None:
     """Refuse a name that is not supported.
 
     Raises:
-        ValueError: Naming the nearest supported names and all of them.
+        ValueError: Naming the nearest supported name and all of them.
     """
     if name not in supported:
-        close = difflib.get_close_matches(name, supported, n=3, cutoff=0.5)
-        hint = f" (did you mean {' or '.join(close)}?)" if close else ""
         raise ValueError(
-            f"encoder: {name!r} is not supported{hint}; expected one of {', '.join(supported)}"
+            f"encoder: {name!r} is not supported{did_you_mean(name, supported)} (there are: "
+            f"{', '.join(supported)})"
         )
 
 

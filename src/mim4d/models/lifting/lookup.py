@@ -2,8 +2,10 @@
 
 Every voxel centre is projected into every camera of its frame; its value is the sum over the
 cameras of the image feature there (bilinear) times the probability that the pixel's depth is the
-voxel's (trilinear in u, v and depth). Points are in the frame's ego axes, metres; `unit`
-coordinates span the padded image and the depth bins by [-1, 1] with `align_corners=False`.
+voxel's (trilinear in u, v and depth). The same four cells serve both tables, which is why this is
+no look-up in one volume, as the renderer's and the warp's are. Points are in the frame's ego axes,
+metres; `unit` coordinates span the padded image and the depth bins by [-1, 1] with
+`align_corners=False`.
 Backward projection of MIM4D, arXiv 2403.08760, after UVTR, arXiv 2206.00630.
 """
 
@@ -15,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mim4d.geometry.rigid import invert_rigid
+from mim4d.geometry.trilinear import neighbours
 from mim4d.models.lifting.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
 
 MapsSpan = Literal["faces", "centres"]
@@ -154,15 +157,16 @@ def lift(
     """
     n, hf, wf = features.shape[1], *features.shape[-2:]
     frame, voxel, camera = lookup.visible.transpose(1, 2).nonzero(as_tuple=True)
-    u, v, depth = lookup.uvd_unit.float()[frame, camera, voxel].unbind(dim=-1)
+    counts = (wf, hf, depth_probs.shape[2])
+    unit = lookup.uvd_unit.float()[frame, camera, voxel].T
+    near = neighbours(_centred(unit, counts, lookup.maps_span), counts)
     image = (frame * n + camera).int()
-    weight_u, cell_u = _neighbours(u, wf, lookup.maps_span)
-    weight_v, cell_v = _neighbours(v, hf, lookup.maps_span)
-    corner_weight = (weight_v.unsqueeze(-1) * weight_u.unsqueeze(-2)).flatten(-2)  # k 4
-    corner_cell = (cell_v.unsqueeze(-1) * wf + cell_u.unsqueeze(-2)).flatten(-2)  # k 4
+    (weight_u, weight_v, weight_d), (cell_u, cell_v, bin_d) = near.weight, near.index
+    corner_weight = (weight_v.unsqueeze(1) * weight_u).flatten(0, 1).T.contiguous()  # k 4
+    corner_cell = (cell_v.unsqueeze(1) * wf + cell_u).flatten(0, 1).T.contiguous()  # k 4
 
     probs = full_precision(depth_probs)
-    bins = _neighbours(depth, depth_probs.shape[2], lookup.maps_span)
+    bins = weight_d.T, bin_d.T
     prob = _interpolate_depth(probs, image, bins, corner_cell, corner_weight)
     visits = lookup.visible.sum(dim=1)
     volume = sum_into_voxels(
@@ -198,17 +202,10 @@ def _interpolate_depth(
     return (looked_up * weight.unsqueeze(-1) * corner_weight.unsqueeze(-2)).sum(dim=(-1, -2))
 
 
-def _neighbours(
-    unit: Float[Tensor, " k"], count: int, maps_span: MapsSpan
-) -> tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]]:
-    """Linear weights and indices of the two cells around a position; weight 0 outside the map."""
+def _centred(
+    unit: Float[Tensor, "3 k"], counts: tuple[int, int, int], maps_span: MapsSpan
+) -> Float[Tensor, "3 k"]:
+    """`unit` coordinates in cells and bins, with their centres at whole numbers."""
     if maps_span == "faces":
-        position = (unit + 1) * (count / 2) - 0.5
-    else:
-        position = (unit + 1) * ((count - 1) / 2)
-    lower = position.floor()
-    fraction = position - lower
-    index = torch.stack([lower, lower + 1], dim=-1).int()
-    inside = (index >= 0) & (index < count)
-    weight = torch.stack([1 - fraction, fraction], dim=-1) * inside
-    return weight, index.clamp(0, count - 1)
+        return (unit + 1) * unit.new_tensor([count / 2 for count in counts]).view(3, 1) - 0.5
+    return (unit + 1) * unit.new_tensor([(count - 1) / 2 for count in counts]).view(3, 1)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import apply_linear
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
@@ -64,12 +65,8 @@ def frustum_points(
         rather than padding; points of absent images are finite and mean nothing.
     """
     device, (hf, wf), (h, w) = geometry.intrinsics.device, cells, geometry.padded_hw
-    within = 0.5 if sample_at == "centre" else 0.0
-    v, u = torch.meshgrid(
-        (torch.arange(hf, device=device) + within) * (h / hf),
-        (torch.arange(wf, device=device) + within) * (w / wf),
-        indexing="ij",
-    )
+    places = cell_centres(cells, device) - (0.0 if sample_at == "centre" else 0.5)
+    u, v = (places * places.new_tensor([w / wf, h / hf])).unbind(-1)
     rows, columns = geometry.image_sizes[..., None, None, :].unbind(-1)
     seen = (v < rows) & (u < columns)
     pixels = torch.stack([u, v, torch.ones_like(u)], dim=-1).reshape(1, 1, -1, 3)

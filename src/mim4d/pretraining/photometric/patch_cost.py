@@ -55,12 +55,6 @@ class Sources:
     exists: Bool[Tensor, "i k"]
     same_camera: Bool[Tensor, "i k"]
 
-    def take(self, rows: Int[Tensor, " j"]) -> "Sources":
-        """Only some of the images, in the given order."""
-        return Sources(
-            self.image[rows], self.index[rows], self.exists[rows], self.same_camera[rows]
-        )
-
 
 @dataclass(frozen=True)
 class Patch:

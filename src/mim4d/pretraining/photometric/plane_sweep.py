@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mim4d.pretraining.losses import masked_mean
@@ -32,10 +32,6 @@ class Sweep:
     depths: Float[Tensor, " d"]
     costs: Float[Tensor, "i q d"]
     counts: Bool[Tensor, "i q"]
-
-    def take(self, images: Int[Tensor, " j"]) -> "Sweep":
-        """The pixels of only some images."""
-        return Sweep(self.depths, self.costs[images], self.counts[images])
 
     def costs_at(self, depths: Float[Tensor, "i q s"]) -> Float[Tensor, "i q s"]:
         """Costs at other depths: linear in the logarithm of depth, constant beyond the ends."""

@@ -5,7 +5,7 @@ the terms of a rendering (at its rendered distance; along the ray through the sw
 depth distributions. `i` counts images (clips × frames × cameras), `q` the rays of one camera.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,7 @@ from mim4d.pretraining.photometric.plane_sweep import (
 from mim4d.pretraining.photometric.views import choose_sources, clip_views
 from mim4d.rendering.rays import RayTargets
 from mim4d.rendering.renderer import Rendering
+from mim4d.tensors.records import take
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,7 @@ class RayEvidence:
 
     def take(self, images: Int[Tensor, " j"]) -> "RayEvidence":
         """The rays of only some images."""
-        return replace(
-            self,
-            sources=self.sources.take(images),
-            pixels=self.pixels[images],
-            depth_per_m=self.depth_per_m[images],
-            static_costs=self.static_costs[images],
-            sweep=None if self.sweep is None else self.sweep.take(images),
-        )
+        return take(self, images, shared=("views", "depths"))
 
 
 def images_of_frames(clip: Clip, frames: Int[Tensor, "b k"]) -> Int[Tensor, " j"]:

@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from mim4d.data.clip import Clip
+from mim4d.geometry.lattices import cell_centres
 from mim4d.pretraining.photometric.patch_cost import Sources, Views, reproject
 from mim4d.tensors.pixels import unit_colours
 
@@ -74,12 +75,9 @@ def _overlap(views: Views, sources: Sources) -> Tensor:
     """Share of the lattice's points that each source sees, `m k`."""
     h, w = views.rgba.shape[-2:]
     rows, columns = _LATTICE_ROWS_COLUMNS
-    v, u = torch.meshgrid(
-        (torch.arange(rows, device=views.rgba.device) + 0.5) * (h / rows),
-        (torch.arange(columns, device=views.rgba.device) + 0.5) * (w / columns),
-        indexing="ij",
-    )
-    pixels = torch.stack([u, v], dim=-1).flatten(0, 1).expand(len(views.rgba), -1, 2)
+    centres = cell_centres((rows, columns), views.rgba.device).flatten(0, 1)
+    pixels = centres * centres.new_tensor([w / columns, h / rows])
+    pixels = pixels.expand(len(views.rgba), -1, 2)
     depths = pixels.new_tensor(_DEPTHS_M).expand(*pixels.shape[:2], -1)
     u, v, in_front = reproject(views, sources, pixels.unsqueeze(2), depths)
     u, v = u.squeeze(-1), v.squeeze(-1)  # m k q d

@@ -4,12 +4,12 @@ Plain configuration enters and leaves; nothing here imports torch. A row that le
 as it is, or makes one that no run can have, does not apply to it.
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from mim4d.config import LossConfig, PretrainConfig
 from mim4d.config.presets import demo, demo_no_lidar
+from mim4d.errors import did_you_mean
 
 FULL = "full"
 KEYFRAME_INTERVAL_S = 0.5
@@ -163,8 +163,7 @@ def choose_rows(names: Sequence[str] = ()) -> list[AblationRow]:
     known = [row.name for row in ROWS]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise ValueError(f"--rows: no row {name!r}{hint} (there are: {', '.join(known)})")
     return [row for row in ROWS if not names or row.name in names or row.name == FULL]
 

@@ -20,7 +20,8 @@ from mim4d.config import Device, PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.devices import choose_accelerator
-from mim4d.training.estimate import describe, peak_bytes
+from mim4d.training.estimate import describe
+from mim4d.training.memory import peak_bytes
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.optim import build_optimizer
 
