@@ -12,7 +12,7 @@ help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
 	@echo "make test    run the tests"
 	@echo "make parity  compare with the golden files, write docs/parity.md"
-	@echo "make lint    ruff, ruff format and mypy, as CI runs them"
+	@echo "make lint    ruff, ruff format, mypy and the import contracts, as CI runs them"
 	@echo "make format  let ruff format and fix"
 	@echo "make devkit-check  open an embedded world with the official nuScenes devkit"
 	@echo "make clean   delete the environment and what the demo made"
@@ -30,6 +30,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
