@@ -29,14 +29,18 @@ def flags_of(arguments: list[str]) -> list[str]:
 
 
 def listing() -> str:
-    """A paragraph for each command; those of a command's presets must be the same."""
+    """A paragraph for each command, with the flags of any of its presets.
+
+    Presets differ in them only where one has switched on (`--no-flow.enabled`) what another has not.
+    """
     paragraphs = []
     for name, command in COMMANDS.items():
         presets = [[preset] for preset in PRESETS] if command.takes_preset else [[]]
-        found = [flags_of([*name.split(), *preset]) for preset in presets]
-        assert all(flags == found[0] for flags in found), name
+        found = dict.fromkeys(
+            flag for preset in presets for flag in flags_of([*name.split(), *preset])
+        )
         head = f"mim4d {name} PRESET" if command.takes_preset else f"mim4d {name}"
-        paragraphs.append("\n".join([head, *(f"  {flag}" for flag in found[0])]))
+        paragraphs.append("\n".join([head, *(f"  {flag}" for flag in found)]))
     return "\n\n".join(paragraphs) + "\n"
 
 
