@@ -31,7 +31,7 @@ def flags_of(arguments: list[str]) -> list[str]:
 def listing() -> str:
     """A paragraph for each command, with the flags of any of its presets.
 
-    Presets differ in them only where one has switched on (`--no-flow.enabled`) what another has not.
+    Presets differ only where one has switched on (`--no-flow.enabled`) what another has not.
     """
     paragraphs = []
     for name, command in COMMANDS.items():
