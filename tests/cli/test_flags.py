@@ -1,6 +1,10 @@
 """The list of flags is frozen."""
 
+import pytest
+
 from tests.cli.flags import STORED, listing
+
+pytestmark = pytest.mark.slow  # the help of every command with every preset
 
 
 def test_flags_are_those_agreed_on() -> None:

@@ -17,6 +17,8 @@ from mim4d.runs.loading import load_encoder, load_model
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_clip
 
+pytestmark = pytest.mark.slow  # whole runs
+
 STORED = Path(__file__).parent
 RUN = STORED / "run"
 CONFIGS = [RUN / "config.json", *sorted((STORED / "configs").glob("*.json"))]
