@@ -6,14 +6,20 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 
-.PHONY: help demo test parity lint format devkit-check clean
+# One process for each processor, one thread each; a file's tests stay together, for what they share.
+PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
+.PHONY: help demo test quick parity lint format hooks flags devkit-check clean
 
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
-	@echo "make test    run the tests"
+	@echo "make test    run the tests, in parallel"
+	@echo "make quick   run those one wants while editing: all but the slow ones, under a minute"
 	@echo "make parity  compare with the golden files, write docs/parity.md"
-	@echo "make lint    ruff, ruff format and mypy, as CI runs them"
+	@echo "make lint    ruff, ruff format, mypy and the import contracts, as CI runs them"
 	@echo "make format  let ruff format and fix"
+	@echo "make hooks   let git run make lint's commands before each commit (pre-commit)"
+	@echo "make flags   write the list of the command line's flags anew (tests/cli/flags.txt)"
 	@echo "make devkit-check  open an embedded world with the official nuScenes devkit"
 	@echo "make clean   delete the environment and what the demo made"
 
@@ -21,7 +27,10 @@ demo: $(VENV)/.demo
 	$(BIN)/mim4d demo demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 parity: $(VENV)/.dev
 	$(BIN)/python -m pytest --parity=docs/parity.md tests
@@ -30,10 +39,17 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+hooks: $(VENV)/.dev
+	$(BIN)/pre-commit install
+
+flags: $(VENV)/.dev
+	$(BIN)/python -m tests.cli.flags
 
 devkit-check: $(VENV)/.demo
 	$(BIN)/python scripts/devkit_check.py --out devkit-check --environment .venv-devkit

@@ -7,6 +7,7 @@ import os
 # start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,12 @@ from tests.parity_page import render_page
 
 GOLDEN = ("MIM4D_GOLDEN", "golden")
 LEDGER = pytest.StashKey[Ledger]()
+SLOW_FIXTURES = {
+    # What tests.world.make makes, and what is made of it.
+    *("world", "film", "layouts", "town_layouts", "tables", "film_tables", "opened", "clips"),
+    *("unbroken", "batch_of_two", "folder", "flow_run", "finished"),  # whole runs of training
+}
+"""Their tests are marked slow: the first of them in a process waits until these are there."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -38,7 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW_FIXTURES & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.slow)
+    # Processes take the next file as they get free: the slow ones first, or one would come last.
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
     if config.getoption("--parity"):
         items[:] = [item for item in items if "golden" in getattr(item, "fixturenames", ())]
 

@@ -26,6 +26,7 @@ def test_public_names() -> None:
         mim4d.no_such_name  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets_build_on_the_meta_device(name: str) -> None:
     with torch.device("meta"):

@@ -17,6 +17,8 @@ from tests.toy import toy_config
 
 pytest.importorskip("embreex", reason="the embedded world needs mim4d[world]")
 
+pytestmark = pytest.mark.slow  # whole runs
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

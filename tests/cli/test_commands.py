@@ -24,6 +24,7 @@ def _run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]
     return status, out.out + out.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "argv",
     [
@@ -133,6 +134,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
         main(["view", str(tmp_path / "nowhere"), "--debug"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_a_written_config_gives_the_same_run(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -24,6 +24,7 @@ def count(*modules: nn.Module) -> int:
     return sum(p.numel() for module in modules for p in module.parameters())
 
 
+@pytest.mark.slow
 def test_parameters_of_the_image_part(built: tuple[str, MaskedVideoModel]) -> None:
     name, model = built
     encoder = model.encoder

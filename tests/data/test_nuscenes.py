@@ -393,6 +393,7 @@ def test_index_from_the_end_and_beyond(tiny_original: Path) -> None:
         data[6]
 
 
+@pytest.mark.slow
 def test_loader_processes_give_the_same_batches(tiny_original: Path) -> None:
     data = open_tiny(tiny_original, frame_interval_s=0.2, incomplete="keep")
     alone = DataLoader(data, batch_size=4, collate_fn=collate)

@@ -152,6 +152,7 @@ def check_gradients(file: GoldenFile, model: MaskedVideoModel) -> None:
             file.check(f"out.grad.weights.{name}", gradients[name], GRADIENTS, floor=floor)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pretrain_full_a", "pretrain_full_b"])
 def test_two_frames_dropped_and_rebuilt(golden: Golden, name: str) -> None:
     file = golden(name)

@@ -57,6 +57,7 @@ def test_by_hand():
     assert outside.abs().max() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
 def test_gradcheck_through_volume(case, layout):
     volume, points = case

@@ -67,6 +67,7 @@ def _module(config: PretrainConfig) -> PretrainingModule:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_trained_parameter_gets_a_gradient(variant: str) -> None:
     config = VARIANTS[variant](toy_config())
@@ -112,6 +113,7 @@ def _without_lidar(config: PretrainConfig) -> PretrainConfig:
     return replace(config, loss=loss, render=replace(config.render, use_lidar=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_lidar", [True, False])
 @pytest.mark.parametrize("part", ["encoder.image_encoder", "encoder.depth_head", "decoder"])
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e30])

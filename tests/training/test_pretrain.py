@@ -27,6 +27,8 @@ from mim4d.training import loop
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 
+pytestmark = pytest.mark.slow  # whole runs
+
 _AUGMENT = AugmentConfig(
     image_scale=(0.9, 1.3),
     image_flip=0.5,

@@ -26,6 +26,8 @@ from mim4d.training.averaging import averaging_share
 from mim4d.training.nonfinite import load_batch
 from tests.toy import toy_config
 
+pytestmark = pytest.mark.slow  # whole runs
+
 _AUGMENT = AugmentConfig(image_scale=(0.9, 1.2), image_flip=0.5, brightness=0.2)
 
 

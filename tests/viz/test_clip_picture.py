@@ -26,6 +26,7 @@ def view(root: Path, out: Path, **changed: object) -> None:
     view_data(root, out, **{**options, **changed})  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cameras", "frames"), [(2, 5), (6, 2)])
 def test_a_data_set_is_drawn(tmp_path: Path, cameras: int, frames: int) -> None:
     root = write_tiny_dataset(tmp_path / "data", tuple(CAMERAS)[:cameras])
@@ -40,6 +41,7 @@ def test_a_data_set_is_drawn(tmp_path: Path, cameras: int, frames: int) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["view.png"]
 
 
+@pytest.mark.slow
 def test_an_augmented_clip_is_another_picture(tmp_path: Path) -> None:
     root = write_tiny_dataset(tmp_path / "data", tuple(CAMERAS)[:2])
     augmentation = ClipAugmentation(bev=BevRanges(yaw_rad=1.0))
@@ -52,6 +54,7 @@ def test_an_augmented_clip_is_another_picture(tmp_path: Path) -> None:
     assert pictures[0] != pictures[1]
 
 
+@pytest.mark.slow
 def test_the_map_is_drawn_where_there_is_one(tmp_path: Path) -> None:
     root = write_tiny_dataset(tmp_path / "data", ("CAM_FRONT",))
     pictures = []

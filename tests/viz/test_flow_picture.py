@@ -84,6 +84,7 @@ def test_what_moves_has_its_colour_at_its_place() -> None:
     assert "the frames at −0.5 s, +0.5 s" in words
 
 
+@pytest.mark.slow
 def test_what_moves_where_nothing_is_held_is_pale() -> None:
     found = one_mover(5.0, 7.0, FORWARD, held=False)
     drawn = Drawn.of(flow_clip(found, found))

@@ -30,6 +30,7 @@ def write_truth(root: Path) -> None:
             Image.fromarray(stored).save(path)
 
 
+@pytest.mark.slow
 def test_a_gallery(tmp_path: Path) -> None:
     root = write_tiny_dataset(tmp_path / "data", tuple(CAMERAS))
     tiny_map().write(root, "nowhere")

@@ -11,6 +11,8 @@ from mim4d.evaluation.rendered_clip import RenderedClip, abs_rel
 from mim4d.viz.rendering import draw_rendering, render_run
 from tests.viz.clips import make_clip
 
+pytestmark = pytest.mark.slow  # whole runs
+
 N, H, W = 3, 8, 12
 
 

@@ -11,40 +11,41 @@ import pytest
 pytest.importorskip("numba", reason="the world needs pip install 'mim4d[world]'")
 pytest.importorskip("embreex", reason="the world needs pip install 'mim4d[world]'")
 
-from mim4d.world.generate import VERSION, generate_world
-from mim4d.world.objects.stock import Stock
-from mim4d.world.scene import layout as layout_module
-from mim4d.world.scene.layout import Layout, sample_layout
+from mim4d.world.generate import VERSION
+from mim4d.world.scene.layout import Layout
+from tests.shared import made_once, run_module
+from tests.world.make import read_layouts
 
 Row = dict[str, Any]
-SMALL = {"seed": 7, "samples_per_scene": 3, "image_hw": (48, 80), "lidar_azimuths": 540}
-LAYOUT_S, LAYOUTS = 4.0, 16
+
+
+def made(kind: str, factory: pytest.TempPathFactory) -> Path:
+    """One of the things that `make.py` makes; shared, so only for reading."""
+    return made_once(factory, kind, lambda out: run_module("tests.world.make", kind, out))
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("world") / "data"
-    generate_world(out, scenes=1, held_out=1, workers=1, **SMALL)
-    return out
+    """A training and a held-out scene."""
+    return made("world", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def layouts() -> list[Layout]:
-    """The first scenes of a stream, LAYOUT_S long; of one stock, which saves most shapes."""
-    shared = Stock(5)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layout_module, "Stock", lambda seed: shared)
-        seeds = [np.random.SeedSequence((1, 3, i)) for i in range(LAYOUTS)]
-        return [sample_layout(seed, LAYOUT_S) for seed in seeds]
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> list[Layout]:
+    """The first scenes of a stream; of one stock."""
+    return read_layouts(made("layouts", tmp_path_factory))
+
+
+@pytest.fixture(scope="session")
+def town_layouts(tmp_path_factory: pytest.TempPathFactory) -> list[Layout]:
+    """Scenes at their places in two towns."""
+    return read_layouts(made("town-layouts", tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One scene with sweeps of cameras and LiDAR."""
-    out = tmp_path_factory.mktemp("film") / "data"
-    rates = {"camera_rate_hz": 12.0, "lidar_rate_hz": 20.0, "keyframe_interval_s": 0.25}
-    generate_world(out, scenes=1, held_out=0, workers=1, **SMALL, **rates)
-    return out
+    return made("film", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

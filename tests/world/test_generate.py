@@ -17,7 +17,10 @@ from mim4d.cli import main
 from mim4d.errors import DataError
 from mim4d.world.generate import VERSION, generate_world
 from mim4d.world.writing.world_folder import TITLE, _put_in_place, built_aside, scene_name
-from tests.world.conftest import SMALL, read_rows
+from tests.world.conftest import read_rows
+from tests.world.make import SMALL
+
+pytestmark = pytest.mark.slow  # whole runs
 
 # What the names of a held-out scene's files begin with: its drive or its own name.
 HELD_OUT = ("mim4d-2014-05-13-", "scene-8000")

@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mim4d.data.augment.clip_augmentation import ImageDraw
 from mim4d.data.boxes import boxes_of_samples
 from mim4d.data.clip import Clip
 from mim4d.data.images.body_mask import BodyMasks
 from mim4d.data.images.clip_images import ImageReader
+from mim4d.data.images.image_draw import ImageDraw
 from mim4d.data.images.image_fit import Fit
 from mim4d.data.images.sky_mask import SkyMasks
 from mim4d.data.lidar import EgoBody, read_sweep

@@ -18,10 +18,10 @@ from mim4d.data.augment.clip_augmentation import (
     ClipAugmentation,
     ClipRequest,
     ColourRanges,
-    ImageDraw,
     ImageRanges,
 )
 from mim4d.data.clip import Clip, collate
+from mim4d.data.images.image_draw import ImageDraw
 from mim4d.data.images.placement import ImagePlacement, Size
 from mim4d.data.maps.map_names import MAP_LAYERS
 from mim4d.data.maps.map_patch import MapPatch

@@ -22,6 +22,8 @@ from tests.conftest import GoldenFile
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.exchange.official.conftest import State, metres_of, save
 
+pytestmark = pytest.mark.slow  # whole runs
+
 
 @pytest.fixture(autouse=True)
 def table_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

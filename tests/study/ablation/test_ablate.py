@@ -67,6 +67,7 @@ def _values(summary: Summary, row: str, measure: str) -> dict[int, float] | None
     return None if found is None else found.by_seed
 
 
+@pytest.mark.slow
 def test_every_row_is_trained_with_its_seeds_and_shown(finished: Path) -> None:
     assert sorted(path.name for path in (finished / "runs").iterdir()) == RUNS
     content = json.loads((finished / "ablation.json").read_text())

@@ -13,6 +13,8 @@ from mim4d.world.objects.colours import STYLE_SHARES
 from mim4d.world.objects.meshes import Material
 from mim4d.world.streets import curves, ground, paint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("module", "missing"), [(kernels_module, "numba"), (tracing_module, "embreex")]

@@ -6,6 +6,8 @@ from mim4d.world.objects.classes import CATEGORIES, DETECTION_CLASS
 from mim4d.world.objects.colours import facade_look
 from mim4d.world.objects.meshes import Material
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(12)
 # Length, width and height, metres: from and to, as nuScenes' annotations of the class spread.
 SIZES_M = {

@@ -4,7 +4,7 @@ from mim4d.world.objects.site import rectangle
 from mim4d.world.scene.layout import View, sample_layout
 from mim4d.world.traffic.traffic import HIGHEST_SPEED
 from tests.reference.movers import mover_poses
-from tests.world.conftest import LAYOUT_S
+from tests.world.make import LAYOUT_S
 
 
 def footprint(mesh, pose):

@@ -9,6 +9,8 @@ from mim4d.world.scene.layout import sample_layout
 from mim4d.world.sensing.annotate import annotate, visibility_level, within_reach
 from mim4d.world.sensing.bodies import Bodies, find_bodies
 
+pytestmark = pytest.mark.slow
+
 NOBODY = np.zeros(0)
 EGO = np.zeros(3)
 

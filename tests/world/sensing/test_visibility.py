@@ -11,6 +11,8 @@ from mim4d.world.sensing.bodies import find_bodies
 from mim4d.world.sensing.rig import make_cameras
 from mim4d.world.sensing.visibility import silhouettes
 
+pytestmark = pytest.mark.slow
+
 SIZE = (96, 160)
 CAMERA = make_cameras(*SIZE)[0]  # looks ahead from (1.7, 0.02, 1.51)
 PROJECTION = CAMERA.intrinsics @ np.linalg.inv(CAMERA.ego_from_camera)[:3]

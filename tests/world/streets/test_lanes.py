@@ -5,6 +5,8 @@ import pytest
 
 from mim4d.world.streets.network import sample_plan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def plans():

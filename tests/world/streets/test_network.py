@@ -6,6 +6,8 @@ import pytest
 from mim4d.world.streets.ground import make_ground
 from mim4d.world.streets.network import APART_M, STRAIGHT_M, sample_plan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def plans():

@@ -9,7 +9,7 @@ from mim4d.world.traffic.driving import FIRMEST_START, HARDEST_BRAKE
 from mim4d.world.traffic.motion import Mover
 from mim4d.world.traffic.traffic import EGO_CENTRE_M, EGO_HALF_M, HIGHEST_SPEED
 from mim4d.world.traffic.walkers import on_foot
-from tests.world.conftest import LAYOUT_S, LAYOUTS
+from tests.world.make import LAYOUT_S, LAYOUTS
 
 TIMES = np.arange(0.0, LAYOUT_S, 0.05)
 

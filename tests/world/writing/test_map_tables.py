@@ -21,6 +21,8 @@ from mim4d.world.writing.map_tables import (
 )
 from tests.reference.arclines import follow
 
+pytestmark = pytest.mark.slow
+
 OFFSET = np.array([400.0, 300.0])
 SEEDS = range(8)
 RIM_M = 0.03  # chords, nodes rounded to a millimetre

@@ -10,7 +10,10 @@ from mim4d.world.kernels.tracing import GROUND, NOTHING, STANDING, Solid, cast_r
 from mim4d.world.objects.classes import ATTRIBUTES, CATEGORIES
 from mim4d.world.scene.layout import sample_layout
 from mim4d.world.scene.town import placement
-from tests.world.conftest import SMALL, pose_matrix, sensor_pose
+from tests.world.conftest import pose_matrix, sensor_pose
+from tests.world.make import SMALL
+
+pytestmark = pytest.mark.slow
 
 TABLES = [
     *("attribute", "calibrated_sensor", "category", "ego_pose", "instance", "log", "map"),

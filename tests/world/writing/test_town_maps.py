@@ -13,19 +13,19 @@ from mim4d.world.streets.network import sample_plan
 from mim4d.world.writing.map_raster import PIXELS_PER_M
 from mim4d.world.writing.map_tables import SceneMap, scene_map
 from mim4d.world.writing.town_maps import write_scene_parts, write_town_maps
+from tests.world.make import TOWN_S, town_places
 
-DURATION_S = 0.5
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def places():
-    return [placement("train", i, DURATION_S) for i in range(3)] + [placement("val", 0, DURATION_S)]
+    return town_places()
 
 
 @pytest.fixture(scope="module")
-def layouts(places):
-    seeds = [np.random.SeedSequence((1, 9, i)) for i in range(4)]
-    return [sample_layout(s, DURATION_S, p) for s, p in zip(seeds, places, strict=True)]
+def layouts(town_layouts):
+    return town_layouts
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_vector_map_holds_all_scenes(town, layouts):
 
 def test_a_place_moves_a_scene_and_changes_nothing_in_it(layouts, places):
     seeds = np.random.SeedSequence((1, 9, 1))
-    moved = sample_layout(seeds, DURATION_S, placement("train", 77, DURATION_S))
+    moved = sample_layout(seeds, TOWN_S, placement("train", 77, TOWN_S))
     np.testing.assert_array_equal(moved.ground.look, layouts[1].ground.look)
     np.testing.assert_array_equal(moved.ground.pieces, layouts[1].ground.pieces)
     assert not np.allclose(moved.global_offset, layouts[1].global_offset)

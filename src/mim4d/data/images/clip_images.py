@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Bool, Float64, Int, UInt8
 from torch import Tensor
 
-from mim4d.data.augment.clip_augmentation import ImageDraw
 from mim4d.data.images.body_mask import BodyMasks
 from mim4d.data.images.decode import DecodedImage, decode_image
+from mim4d.data.images.image_draw import ImageDraw
 from mim4d.data.images.image_fit import Fit
 from mim4d.data.images.placement import ImagePlacement, Size
 from mim4d.data.images.sky_mask import SkyMasks
