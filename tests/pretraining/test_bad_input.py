@@ -29,7 +29,7 @@ WEIGHTS = LossWeights(
     depth_sweep=1.0,
     smoothness=1.0,
     comparison=PhotometricOptions(
-        sources=3, downscale=2, patch=Patch(3, 1.0), depths=8, temperature=0.05
+        partners=3, downscale=2, patch=Patch(3, 1.0), depths=8, temperature=0.05
     ),
 )
 BINS = DepthBins(12, 1.0, 45.0)

@@ -150,7 +150,7 @@ def build_comparison(config: PretrainConfig) -> PhotometricOptions | None:
     if not config.loss.compares_images:
         return None
     return PhotometricOptions(
-        sources=options.sources,
+        partners=options.sources,
         downscale=options.downscale,
         patch=Patch(options.patch_side, options.patch_step_px),
         depths=options.sweep_depths,

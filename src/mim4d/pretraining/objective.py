@@ -33,9 +33,9 @@ from mim4d.pretraining.photometric.terms import (
     cell_smoothness,
     gather_evidence,
     images_of_frames,
+    plane_sweep_cell_cost,
+    plane_sweep_ray_terms,
     rendered_cost,
-    swept_cell_cost,
-    swept_ray_terms,
 )
 from mim4d.pretraining.photometric.views import clip_views
 from mim4d.pretraining.step import Reconstruction, StepChoices
@@ -159,7 +159,7 @@ class _Terms:
         if evidence is not None and self.weights.photometric > 0:
             terms["photometric"] = rendered_cost(rendering, evidence, self.clip.batch_size)
         if evidence is not None and max(self.weights.sweep, self.weights.sweep_distance) > 0:
-            terms["sweep"], terms["sweep_distance"] = swept_ray_terms(
+            terms["sweep"], terms["sweep_distance"] = plane_sweep_ray_terms(
                 rendering, rays.far, evidence, self.clip.batch_size
             )
         return terms
@@ -182,7 +182,7 @@ class _Terms:
                 self._weights(choices.cell_depths, choices.cell_ground_depths),
             )
         if evidence is not None and self.weights.depth_sweep > 0:
-            terms["depth_sweep"] = swept_cell_cost(depth_probs, evidence, bins)
+            terms["depth_sweep"] = plane_sweep_cell_cost(depth_probs, evidence, bins)
         if self.weights.smoothness > 0:
             terms["smoothness"] = cell_smoothness(depth_probs, clip_views(self.clip), bins)
         return terms

@@ -64,7 +64,7 @@ def _evidence(model: MaskedVideoModel, clip: Clip) -> RayEvidence:
     choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
     comparison = build_comparison(_config())
     assert comparison is not None
-    return gather_evidence(clip, choices.targets, comparison, BINS, swept=True)
+    return gather_evidence(clip, choices.targets, comparison, BINS, sweep_planes=True)
 
 
 def test_every_term_is_there_and_teaches() -> None:

@@ -12,7 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.pretraining.photometric.patch_cost import Sources, Views, reproject
+from mim4d.pretraining.photometric.patch_cost import Partners, Views, reproject
 from mim4d.tensors.pixels import unit_colours
 
 _LATTICE_ROWS_COLUMNS = (4, 6)
@@ -45,7 +45,7 @@ def clip_views(clip: Clip, downscale: int = 1) -> Views:
 
 
 @torch.no_grad()
-def choose_sources(views: Views, clip: Clip, count: int) -> Sources:
+def choose_partners(views: Views, clip: Clip, count: int) -> Partners:
     """The `count` images of the same clip that see most of what each image sees.
 
     Overlap is the share of points at 4, 10 and 25 m behind a lattice of pixels that fall into the
@@ -57,12 +57,12 @@ def choose_sources(views: Views, clip: Clip, count: int) -> Sources:
     candidates = (image // others * others).unsqueeze(1) + image[:others]
     itself = candidates == image.unsqueeze(1)
     same_camera = (candidates % n == (image % n).unsqueeze(1)) & ~itself
-    everything = Sources(image, candidates, ~itself, same_camera)
+    everything = Partners(image, candidates, ~itself, same_camera)
     overlap = _overlap(views, everything).masked_fill(itself, -1.0)
     # A stable sort, so that ties are the same on every device.
     order = overlap.sort(dim=1, descending=True, stable=True)
     chosen = order.indices[:, : min(count, others)]
-    return Sources(
+    return Partners(
         image,
         candidates.gather(1, chosen),
         order.values[:, : chosen.shape[1]] > _LEAST_OVERLAP,
@@ -70,8 +70,8 @@ def choose_sources(views: Views, clip: Clip, count: int) -> Sources:
     )
 
 
-def _overlap(views: Views, sources: Sources) -> Tensor:
-    """Share of the lattice's points that each source sees, `m k`."""
+def _overlap(views: Views, partners: Partners) -> Tensor:
+    """Share of the lattice's points that each partner sees, `m k`."""
     h, w = views.rgba.shape[-2:]
     rows, columns = _LATTICE_ROWS_COLUMNS
     v, u = torch.meshgrid(
@@ -81,9 +81,9 @@ def _overlap(views: Views, sources: Sources) -> Tensor:
     )
     pixels = torch.stack([u, v], dim=-1).flatten(0, 1).expand(len(views.rgba), -1, 2)
     depths = pixels.new_tensor(_DEPTHS_M).expand(*pixels.shape[:2], -1)
-    u, v, in_front = reproject(views, sources, pixels.unsqueeze(2), depths)
+    u, v, in_front = reproject(views, partners, pixels.unsqueeze(2), depths)
     u, v = u.squeeze(-1), v.squeeze(-1)  # m k q d
     seen = in_front & (u >= 0) & (u < w) & (v >= 0) & (v < h)
     present = views.rgba[:, 3].flatten(1).amax(dim=1) > 0
     share = rearrange(seen.float(), "m k q d -> m k (q d)").mean(dim=-1)
-    return share * present[sources.index] * present.unsqueeze(1)
+    return share * present[partners.index] * present.unsqueeze(1)
