@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from einops import rearrange, repeat
+from einops import repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
@@ -18,7 +18,7 @@ from torch.profiler import record_function
 from mim4d.data.clip import Clip, separate
 from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
-from mim4d.geometry.rigid import compose, invert_rigid, transform_points
+from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import cell_rays
 from mim4d.models.encoder.masking import PatchMasking, enlarge_mask, hide_padding
@@ -26,11 +26,12 @@ from mim4d.models.video_encoder import EncodedClip, VideoEncoder, ego_from_camer
 from mim4d.pretraining.dropping import Dropping, draw_dropped, source_frames
 from mim4d.pretraining.joining import join
 from mim4d.pretraining.ray_choice import RaySampling, at_pixels, build_rays, choose_rays
-from mim4d.pretraining.step import Rebuilt, Reconstruction, Sources, StepChoices, take
+from mim4d.pretraining.step import Rebuilt, Reconstruction, StepChoices, take
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import NeusRenderer, Rendering
 from mim4d.temporal.decoder import FrameDecoder
 from mim4d.temporal.scene_flow import SceneFlow, align_sources, shared_mean
+from mim4d.temporal.sources import Sources, gather_sources
 from mim4d.temporal.warp import Warp, warp_volume
 
 
@@ -162,38 +163,20 @@ class MaskedVideoModel(nn.Module):
         with record_function("decode"):
             seen = self.sources(encoded.volumes, clip, dropped)
             if self.scene_flow is None:
-                return Rebuilt(self.decoder(seen.warped, seen.valid, seen.dt_s, seen.present))
+                return Rebuilt(self.decoder(seen))
             # Features are shaped by what is rendered of them, not to make matching easy.
             lifted = self.sources(encoded.lifted.detach(), clip, dropped)
-            flow = self.scene_flow(lifted.warped, lifted.valid, lifted.dt_s, lifted.present)
-            aligned, share = align_sources(
-                seen.warped, seen.valid, seen.dt_s, seen.present, flow, self.encoder.grid
-            )
+            flow = self.scene_flow(lifted)
+            aligned, share = align_sources(seen, flow, self.encoder.grid)
             mean = shared_mean(aligned, share)
-            volume = self.decoder(aligned, share > 0.5, seen.dt_s, seen.present, mean)
-            return Rebuilt(volume, flow, mean)
+            return Rebuilt(self.decoder(aligned, mean), flow, mean)
 
     def sources(
         self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, dropped: Int[Tensor, "b k"]
     ) -> Sources:
         """The other frames' volumes in the dropped frames' axes."""
         frames = source_frames(dropped, clip.num_frames, self.dropping.together)
-        b = torch.arange(clip.batch_size, device=dropped.device)[:, None]
-        all_b = b.unsqueeze(-1)
-        ego_from_ref = invert_rigid(clip.ref_from_ego)
-        ref_from_target = clip.ref_from_ego[b, dropped].unsqueeze(2)
-        source_from_target = compose(ego_from_ref[all_b, frames], ref_from_target)
-        warped, valid = self.warp(
-            volumes[all_b, frames].flatten(0, 2),
-            source_from_target.flatten(0, 2),
-            self.encoder.grid,
-        )
-        present = clip.frame_seen[all_b, frames].flatten(0, 1)
-        warped = rearrange(warped, "(m s) ... -> m s ...", m=len(present))
-        valid = rearrange(valid, "(m s) ... -> m s ...", m=len(present))
-        times = clip.frame_times_s
-        dt_s = (times[all_b, frames] - times[b, dropped].unsqueeze(2)).flatten(0, 1)
-        return Sources(warped, valid & present[:, :, None, None, None], dt_s, present)
+        return gather_sources(volumes, clip, dropped, frames, self.encoder.grid, self.warp)
 
     def draw_choices(self, clip: Clip, generators: Sequence[torch.Generator]) -> StepChoices:
         """Draw everything random of one step, clip by clip.

@@ -77,23 +77,6 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What a dropped frame is rebuilt from, clips and dropped frames joined: m = (b k).
-
-    Attributes:
-        warped: Other frames' volumes on its voxels, in its ego axes: ego motion is removed.
-        valid: Voxels where they have a value.
-        dt_s: Their time minus its time, seconds.
-        present: Which of them exist.
-    """
-
-    warped: Float[Tensor, "m s c z y x"]
-    valid: Bool[Tensor, "m s z y x"]
-    dt_s: Float[Tensor, "m s"]
-    present: Bool[Tensor, "m s"]
-
-
-@dataclass(frozen=True)
 class Rebuilt:
     """Dropped frames rebuilt from others, clips and dropped frames joined: m = (b k).
 

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mim4d.temporal.attention import DeformableAttention
-from mim4d.temporal.baselines import MeanFrame, NearestFrame, valid_mean
+from mim4d.temporal.baselines import MeanFrame, NearestFrame
+from mim4d.temporal.sources import Sources, valid_mean
 
 Branches = Literal["both", "short", "long"]
 
@@ -220,39 +221,30 @@ class TemporalDecoder(nn.Module):
             nn.init.zeros_(self.output_norm.weight)
 
     def forward(
-        self,
-        warped: Float[Tensor, "b s c z y x"],
-        valid: Bool[Tensor, "b s z y x"],
-        dt_s: Float[Tensor, "b s"],
-        present: Bool[Tensor, "b s"],
-        mean: Float[Tensor, "b c z y x"] | None = None,
-    ) -> Float[Tensor, "b c z y x"]:
+        self, sources: Sources, mean: Float[Tensor, "m c z y x"] | None = None
+    ) -> Float[Tensor, "m c z y x"]:
         """Decode the target frame.
 
         Args:
-            warped: Source volumes on the target's voxels, in the target's ego axes.
-            valid: Voxels where a warped source has a value.
-            dt_s: Source time minus target time, seconds.
-            present: Sources that exist; the others have no influence. Where a clip has none, the
-                result is the learned part on no evidence at all (and finite).
+            sources: Where a target has none that exists, the result is the learned part on no
+                evidence at all (and finite).
             mean: What the learned part is added to; None takes the mean of the valid sources.
 
         Returns:
             The target's volume; where no source is valid, the learned part alone.
         """
-        _, _, c, _, y, x = warped.shape
+        _, _, c, _, y, x = sources.warped.shape
         if self.positional_sources is not None:
-            warped, valid, dt_s, present = _newest_first(warped, valid, dt_s, present)
-        values = self.proj_norm(self.proj(rearrange(warped, "b s c z y x -> b s y x (c z)")))
-        values = values + self._embed(dt_s)[:, :, None, None, :]
-        read = self._read(values, dt_s, present)
+            sources = _newest_first(sources)
+        columns = rearrange(sources.warped, "m s c z y x -> m s y x (c z)")
+        values = self.proj_norm(self.proj(columns))
+        values = values + self._embed(sources.dt_s)[:, :, None, None, :]
+        read = self._read(values, sources.dt_s, sources.present)
         joined = rearrange(read, "b (y x) k -> b k y x", y=y, x=x)
         decoded = self.output_norm(rearrange(self.output_proj(joined), "b k y x -> b y x k"))
         result = rearrange(decoded, "b y x (c z) -> b c z y x", c=c)
         if self.start_from_mean:
-            if mean is None:
-                mean = valid_mean(warped, valid & present[:, :, None, None, None])
-            result = result + mean
+            result = result + (valid_mean(sources) if mean is None else mean)
         return result
 
     def _read(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Float[Tensor, "b q k"]:
@@ -282,13 +274,16 @@ class TemporalDecoder(nn.Module):
         return result
 
 
-def _newest_first(
-    warped: Tensor, valid: Tensor, dt_s: Float[Tensor, "b s"], present: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The sources of each clip ordered by time; those of the same time keep their order."""
-    order = dt_s.argsort(dim=1, descending=True, stable=True)
-    clip = torch.arange(len(order), device=order.device).unsqueeze(1)
-    return warped[clip, order], valid[clip, order], dt_s[clip, order], present[clip, order]
+def _newest_first(sources: Sources) -> Sources:
+    """The sources of each target ordered by time; those of the same time keep their order."""
+    order = sources.dt_s.argsort(dim=1, descending=True, stable=True)
+    m = torch.arange(len(order), device=order.device).unsqueeze(1)
+    return Sources(
+        sources.warped[m, order],
+        sources.valid[m, order],
+        sources.dt_s[m, order],
+        sources.present[m, order],
+    )
 
 
 def nearest_sources(
