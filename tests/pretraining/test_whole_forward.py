@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from mim4d.exchange.official.checkpoint_layout import read_layout
 from mim4d.exchange.official.translate import Conventions, to_official
 from mim4d.geometry.rigid import apply_linear, transform_points
+from mim4d.pretraining.dropping import joined_index
 from mim4d.pretraining.losses import colour_l1, distance_l1
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.step import StepChoices
+from mim4d.pretraining.records import take
 from mim4d.rendering.compositing import render_distance_normalised
+from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
 from tests.parity import GoldenFile, is_left_out
 from tests.pretraining.golden_step import (
@@ -80,10 +82,14 @@ def check_encoder(file: GoldenFile, seen: dict[str, list]) -> None:
 
 
 def check_rays(
-    file: GoldenFile, model: MaskedVideoModel, choices: StepChoices, place: int, name: str
+    file: GoldenFile,
+    model: MaskedVideoModel,
+    rays: Rays,
+    targets: RayTargets,
+    place: int,
+    name: str,
 ) -> None:
     """Rays of one frame: here in ego axes and metres, there in the LiDAR's and units of 8 m."""
-    rays, targets = choices.rays, choices.targets
     box_from_ego = model.bounds.box_from_ego
     origins = transform_points(box_from_ego, rays.origins[place])
     file.check(f"{name}.ray_o", origins / HALF_WIDTH_M, RAYS)
@@ -152,7 +158,7 @@ def test_two_frames_dropped_and_rebuilt(golden: Golden, name: str) -> None:
     file = golden(name)
     model, clip = golden_model(file), golden_clip(file)
     seen = watch(model)
-    choices = golden_choices(file, clip, model.bounds, ["in.pass0", "in.pass1"])
+    choices, targets = golden_choices(file, clip, model.bounds, ["in.pass0", "in.pass1"])
     out = model(clip, choices)
     check_encoder(file, seen)
     file.check("out.uni_feats", seen["conv"][0].flip(0)[None], VALUES)
@@ -160,16 +166,17 @@ def test_two_frames_dropped_and_rebuilt(golden: Golden, name: str) -> None:
     first = seen["warped"][0][0].unflatten(0, (2, -1))[0, -1]
     file.check("out.warped.pass0.0", first.flatten(0, 1)[None], VALUES)
     losses: dict[str, Tensor] = {}
+    of_dropped = take(targets.rays, joined_index(out.predicted_frames, clip.num_frames))
     for kind, ending, rendering in (
         ("direct", "", out.direct),
         ("predicted", "_adj", out.predicted),
     ):
         for k in range(2):
             check_rendering(file, rendering, k, f"out.pass{k}.{kind}.")
-        colour, distance = losses_of(rendering, out.predicted_targets)
+        colour, distance = losses_of(rendering, of_dropped)
         losses |= {f"rgb_loss{ending}": colour, f"depth_loss{ending}": distance}
     for k, place in enumerate(choices.dropped[0].tolist()):
-        check_rays(file, model, choices, place, f"out.rays.pass{k}")
+        check_rays(file, model, choices.rays, targets.rays, place, f"out.rays.pass{k}")
         file.check(f"out.predicted_volume.pass{k}", seen["rebuilt"][0][k][None], VALUES)
     for loss, value in losses.items():
         file.check(f"out.loss.{loss}", value, RENDERED)
@@ -184,13 +191,13 @@ def test_a_single_frame(golden: Golden) -> None:
     file = golden("pretrain_single_a")
     model, clip = golden_model(file), golden_clip(file)
     seen = watch(model)
-    choices = golden_choices(file, clip, model.bounds, ["in"], nearest_m=0.0)
+    choices, targets = golden_choices(file, clip, model.bounds, ["in"], nearest_m=0.0)
     out = model(clip, choices)
     assert out.predicted is None
     file.check("out.volume", seen["lifted"][0][None], VALUES)
     file.check("out.uni_feats", seen["conv"][0], VALUES)
     check_rendering(file, out.direct, 0, "out.")
-    colour, distance = losses_of(out.direct, out.direct_targets)
+    colour, distance = losses_of(out.direct, targets.rays)
     for ending in ("", "_adj"):
         file.check(f"out.loss.rgb_loss{ending}", colour, RENDERED)
         file.check(f"out.loss.depth_loss{ending}", distance, RENDERED)

@@ -1,4 +1,4 @@
-"""Config to the pre-training model and what its losses compare."""
+"""Config to the pre-training model."""
 
 from mim4d.build.trunk import build_grid, build_video_encoder
 from mim4d.config import GridConfig, PretrainConfig, RenderConfig
@@ -6,8 +6,6 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.encoder.masking import PatchMasking
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.photometric.patch_cost import Patch
-from mim4d.pretraining.photometric.terms import PhotometricOptions
 from mim4d.pretraining.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
@@ -141,18 +139,4 @@ def build_model(config: PretrainConfig) -> MaskedVideoModel:
         # Last, so that the random weights of everything else are the same without it.
         scene_flow=build_flow(config),
         bounds=grid,
-    )
-
-
-def build_comparison(config: PretrainConfig) -> PhotometricOptions | None:
-    """How the losses compare images; None if none of them does."""
-    options = config.photometric
-    if not config.loss.compares_images:
-        return None
-    return PhotometricOptions(
-        partners=options.sources,
-        downscale=options.downscale,
-        patch=Patch(options.patch_side, options.patch_step_px),
-        depths=options.sweep_depths,
-        temperature=options.temperature,
     )

@@ -73,6 +73,11 @@ class LossConfig:
         """Whether some loss looks into other images of the clip."""
         return any(getattr(self, name) > 0 for name in _COMPARING)
 
+    @property
+    def sweeps_planes(self) -> bool:
+        """Whether some loss reads a plane sweep."""
+        return max(self.sweep_weight, self.sweep_distance_weight, self.depth_sweep_weight) > 0
+
     def check_no_images_compared(self) -> None:
         """Refuse the losses that compare images, for clips of a single one."""
         for name in _COMPARING:
