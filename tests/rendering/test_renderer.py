@@ -162,10 +162,7 @@ def golden_losses(out, distances, t, points_sdf, truncation_m) -> dict:
         "eikonal_loss": losses.eikonal(out.sdf_gradient, everything),
         "free_space_loss": losses.free_space(*along) / 8,
         "sdf_loss": losses.near_surface_sdf(*along) / 8,
-        "sparse_points_sdf_loss": losses.sparse_points_sdf(
-            points_sdf, torch.ones_like(points_sdf, dtype=torch.bool)
-        )
-        / 8,
+        "sparse_points_sdf_loss": points_sdf.abs().mean() / 8,  # ours has none
     }
 
 

@@ -31,6 +31,8 @@ from mim4d.pretraining.losses import (
     distance_l1,
     distance_relative,
     eikonal,
+    free_space,
+    near_surface_sdf,
     obstacle_weights,
 )
 from mim4d.pretraining.photometric.patch_cost import Patch
@@ -171,6 +173,17 @@ class Objective:
         if loss.eikonal_weight > 0:
             value = eikonal(by_clip(rendering.sdf_gradient), valid)
             terms["eikonal"] = (loss.eikonal_weight, value)
+        sdf, samples_m = by_clip(rendering.sdf), by_clip(rendering.sample_distances)
+        if loss.free_space_weight > 0:
+            limit_m = loss.free_space_truncation_m
+            value = free_space(sdf, samples_m, measured_m, measured, limit_m)
+            terms["free_space"] = (loss.free_space_weight, value)
+        if loss.near_surface_weight > 0:
+            limit_m = loss.near_surface_truncation_m
+            # Where a distance was cut off at the exit of the box there is no surface.
+            inside = measured & (measured_m < by_clip(rays.far))
+            value = near_surface_sdf(sdf, samples_m, measured_m, inside, limit_m)
+            terms["near_surface"] = (loss.near_surface_weight, value)
         if evidence is not None and loss.photometric_weight > 0:
             value = rendered_cost(rendering, evidence, num_clips)
             terms["photometric"] = (loss.photometric_weight, value)
