@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mim4d.temporal.attention import DeformableAttention
+from mim4d.temporal.imported import PositionalAttention
 from tests.reference.temporal import attention_loops
 
 Y, X, WIDTH = 4, 5, 8
@@ -84,7 +85,7 @@ def test_width_must_divide_into_heads():
 def test_golden_temporal_cross_attention(golden):
     file = golden("temporal_cross_attention")
     data = file.part("in")
-    module = DeformableAttention(16, 4, 4, num_sources=2)
+    module = PositionalAttention(16, 4, 4, num_sources=2)
     module.load_state_dict(file.part("weights"))
     query = data["query"].clone().requires_grad_()
     flat = data["value"].clone().requires_grad_()

@@ -1,7 +1,8 @@
+from functools import partial
+
 import pytest
 import torch
 
-from mim4d.temporal.attention import DeformableAttention
 from mim4d.temporal.decoder import (
     TemporalDecoder,
     TemporalLayer,
@@ -9,18 +10,23 @@ from mim4d.temporal.decoder import (
     nearest_sources,
     sine_position,
 )
+from mim4d.temporal.imported import ImportedDecoder, PositionalAttention
 from mim4d.temporal.sources import Sources, valid_mean
 from tests.exchange.official_parts import official_values, our_names, our_weights
 from tests.temporal.test_attention import perturbed
 
 C, Z, Y, X = 4, 2, 5, 6
 
+OURS = {"start_from_mean": True, "positional_sources": None, "grid_yx": None}
+"""Conventions under which an imported decoder is ours."""
+
 LAYER = "history_decoder.decoder_short.layers.0."
 DECODER = "history_decoder."
 
 
-def small_decoder(seed=None, **options):
-    decoder = TemporalDecoder(C, Z, 16, 8, short_ffn_width=24, long_ffn_width=12, **options)
+def small_decoder(seed=None, **conventions):
+    make = partial(ImportedDecoder, **(OURS | conventions)) if conventions else TemporalDecoder
+    decoder = make(C, Z, width=16, long_width=8, short_ffn_width=24, long_ffn_width=12)
     return decoder if seed is None else perturbed(decoder, seed, scale=0.1)
 
 
@@ -99,7 +105,7 @@ def test_the_place_in_the_list_says_nothing(seed, num_sources):
 
 
 def test_a_clip_with_only_a_past_reads_it_and_its_signed_seconds(seed):
-    decoder = small_decoder(seed)
+    decoder = small_decoder(seed, start_from_mean=False)
     warped, valid, _, present = inputs(1, 3, seed)
     past = torch.tensor([[-1.5, -1.0, -0.5]])
     result = decoder(Sources(warped, valid, past, present))
@@ -109,7 +115,6 @@ def test_a_clip_with_only_a_past_reads_it_and_its_signed_seconds(seed):
         assert (decoder(Sources(warped, valid, other, present)) - result).abs().max() > 1e-3
     with torch.no_grad():  # cut the long branch off
         decoder.output_proj.weight[:, 16:] = 0
-    decoder.start_from_mean = False
     decoder(Sources(warped.requires_grad_(), valid, past, present)).square().sum().backward()
     read = warped.grad[0].abs().flatten(1).sum(dim=1) > 0
     assert read.tolist() == [False, False, True]
@@ -197,12 +202,11 @@ def test_nearest_sources_by_hand():
 
 
 def test_short_branch_reads_the_nearest_sources_only(seed):
-    decoder = small_decoder(seed)
+    decoder = small_decoder(seed, start_from_mean=False)
     with torch.no_grad():  # cut the long branch off
         decoder.output_proj.weight[:, 16:] = 0
     warped, valid, _, present = inputs(1, 4, seed)
     dt_s = torch.tensor([[-0.4, 0.9, -0.1, 0.2]])
-    decoder.start_from_mean = False
     warped.requires_grad_()
     decoder(Sources(warped, valid, dt_s, present)).square().sum().backward()
     read = warped.grad[0].abs().flatten(1).sum(dim=1) > 0
@@ -227,7 +231,7 @@ def test_sine_position_by_hand():
 def test_golden_layer(golden):
     file = golden("bevformer_layer")
     data = file.part("in")
-    layer = TemporalLayer(DeformableAttention(16, 4, 4, num_sources=2), 16, 48)
+    layer = TemporalLayer(PositionalAttention(16, 4, 4, num_sources=2), 16, 48)
     weights = file.part("weights")
     layer.load_state_dict(our_weights(weights, LAYER))
     query = data["query"].clone().requires_grad_()
@@ -248,7 +252,7 @@ def test_golden_layer(golden):
 def test_golden_decoder(golden):
     file = golden("bitemporal_predictor")
     data, out, weights = file.part("in"), file.part("out"), file.part("weights")
-    decoder = TemporalDecoder(
+    decoder = ImportedDecoder(
         32,
         5,
         width=32,
