@@ -34,7 +34,7 @@ def test_golden_simple(golden: Callable[[str], GoldenFile]) -> None:
 
 def test_golden_aspp(golden: Callable[[str], GoldenFile]) -> None:
     file = golden("complex_depth")
-    net = AsppDepthNet(8, 12, mid_channels=8, aspp_channels=5, norm="batch").eval()
+    net = AsppDepthNet(8, 12, mid_channels=8, aspp_channels=5, norm=nn.BatchNorm2d).eval()
     net.load_state_dict(our_weights(file.part("weights"), "depth_net."))
     logits = net(file.tensors["in.feat"])
     file.check("out.logits", logits)
