@@ -35,6 +35,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.moving_flow import MovingFlow
 from mim4d.models.video_encoder import ego_from_camera
 from mim4d.temporal.scene_flow import SceneFlow
+from mim4d.temporal.sources import Sources
 from mim4d.temporal.warp import warp_volume
 
 CHANNELS, CLASS_CODE, IMAGE_HW, TARGET = 16, 8, (96, 160), 1
@@ -320,7 +321,7 @@ def main() -> None:
     scores = Scores({}, [])
     for clip in oracle.clips(options.clips):
         present = torch.ones_like(clip.dt_s, dtype=torch.bool)
-        flow = estimator(clip.warped, clip.valid, clip.dt_s, present)
+        flow = estimator(Sources(clip.warped, clip.valid, clip.dt_s, present))
         scores.add(flow[0], clip, ranges_m)
     print(scores.table())
 

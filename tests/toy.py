@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mim4d.build.pretraining import build_model
-from mim4d.config import ClipConfig, MaskConfig, PretrainConfig
+from mim4d.config import ClipConfig, LossConfig, MaskConfig, PhotometricConfig, PretrainConfig
 from mim4d.config.presets import preset
 from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import (
@@ -15,7 +15,11 @@ from mim4d.geometry.rigid import (
     rigid_from_rotation_translation,
     rotation_from_yaw,
 )
+from mim4d.pretraining.draw import draw_step
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.pretraining.objective import Objective
+from mim4d.pretraining.records import StepChoices
+from mim4d.pretraining.targets import StepTargets
 
 
 def toy_config(frames: int = 3) -> PretrainConfig:
@@ -27,6 +31,19 @@ def toy_config(frames: int = 3) -> PretrainConfig:
 def toy_model(config: PretrainConfig, seed: int = 0) -> MaskedVideoModel:
     torch.manual_seed(seed)
     return build_model(config)
+
+
+def toy_objective(
+    model: MaskedVideoModel, loss: LossConfig, photometric: PhotometricConfig | None = None
+) -> Objective:
+    bins = model.encoder.depth_head.bins
+    return Objective(loss, photometric or PhotometricConfig(), bins, model.encoder.grid)
+
+
+def toy_draw(model: MaskedVideoModel, clip: Clip, seed: int = 0) -> tuple[StepChoices, StepTargets]:
+    """A step whose clips have the seeds `seed`, `seed` + 1 and so on."""
+    generators = [torch.Generator().manual_seed(seed + i) for i in range(clip.batch_size)]
+    return draw_step(model, clip, generators)
 
 
 def random_levels(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

@@ -42,9 +42,8 @@ def test_golden_aspp(golden: Callable[[str], GoldenFile]) -> None:
     config = file.config
     channels, num_bins = config["in_channels"], config["depth_channels"]
     assert not config["use_dcn"], "ours has no deformable convolution"
-    net = AsppDepthNet(
-        channels, num_bins, config["mid_channels"], config["aspp_mid_channels"], norm="batch"
-    ).eval()
+    mid, aspp = config["mid_channels"], config["aspp_mid_channels"]
+    net = AsppDepthNet(channels, num_bins, mid, aspp, norm=nn.BatchNorm2d).eval()
     net.load_state_dict(our_weights(file.part("weights"), "depth_net."))
     logits = net(file.tensors["in.feat"])
     file.check("out.logits", logits)

@@ -1,9 +1,8 @@
 from collections.abc import Callable
-from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mim4d.models.volume_conv import VolumeConv, conv3d_by_layers, conv3d_same
@@ -13,7 +12,8 @@ from tests.parity import GoldenFile
 
 def test_golden(golden: Callable[[str], GoldenFile]) -> None:
     file = golden("render_conv")
-    module = VolumeConv(file.config["in_channels"], file.config["out_channels"], norm="batch")
+    channels = file.config["out_channels"]
+    module = VolumeConv(file.config["in_channels"], channels, nn.BatchNorm3d(channels))
     weights = our_weights(file.part("weights"), "render_conv.")
     module.load_state_dict(weights)
     volume = file.tensors["in.volume"]
@@ -63,10 +63,8 @@ def test_one_layer_and_one_voxel(seed: torch.Generator) -> None:
     torch.testing.assert_close(conv3d_by_layers(voxel, weight, bias)[0, :, 0, 0, 0], expected)
 
 
-@pytest.mark.parametrize("norm", ["group", "batch"])
-def test_every_parameter_gets_a_gradient(
-    norm: Literal["group", "batch"], seed: torch.Generator
-) -> None:
+@pytest.mark.parametrize("norm", [None, nn.BatchNorm3d(6)])
+def test_every_parameter_gets_a_gradient(norm: nn.Module | None, seed: torch.Generator) -> None:
     module = VolumeConv(4, 6, norm)
     out = module(torch.randn(2, 4, 3, 5, 5, generator=seed))
     assert out.shape == (2, 6, 3, 5, 5)

@@ -19,7 +19,8 @@ from mim4d.models.lifting.splat import frustum_points, splat
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import build_rays
-from mim4d.pretraining.step import StepChoices
+from mim4d.pretraining.records import StepChoices
+from mim4d.pretraining.targets import CellTargets, StepTargets
 from mim4d.rendering.rays import Rays, RayTargets
 from tests.parity import GoldenFile
 from tests.pretraining.golden_sizes import (
@@ -197,7 +198,7 @@ def golden_rays(
 
 def golden_choices(
     file: GoldenFile, clip: Clip, bounds: VoxelGrid, passes: list[str], nearest_m: float = 2.5
-) -> StepChoices:
+) -> tuple[StepChoices, StepTargets]:
     """Everything random of the step; frames that are not rendered get the first pass's rays."""
     t, num_frames = file.tensors, clip.num_frames
     frames = t["in.frames"].tolist() if "in.frames" in t else [0]
@@ -222,15 +223,13 @@ def golden_choices(
     temporal = num_frames > 1
     dropped = [num_frames - 1 - frame for frame in frames] if temporal else []
     mask, cameras = t["in.mask"][:, 0], num_cameras(file)
-    place = (1, num_frames, cameras)
-    return StepChoices(
+    choices = StepChoices(
         visible=to_frames(mask, cameras)[None],
         dropped=torch.tensor([dropped], dtype=torch.long),
         rays=joined([of_pass[k].rays for k in order]),
-        targets=joined([of_pass[k].targets for k in order]),
-        cell_depths=torch.zeros(*place, 1, 1),
-        valid_cells=torch.zeros(*place, 1, 1, dtype=torch.bool),
-        cell_ground_depths=torch.zeros(*place, 1, 1),
         direct_jitter=jitter("direct" if temporal else "", order),
         predicted_jitter=jitter("predicted", list(range(len(frames)))) if temporal else [],
     )
+    no_cells = torch.zeros(1, num_frames, 6, 1, 1)
+    cells = CellTargets(no_cells, no_cells.bool(), no_cells)
+    return choices, StepTargets(joined([of_pass[k].targets for k in order]), cells)

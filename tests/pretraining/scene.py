@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.lattices import cell_centres
-from mim4d.pretraining.photometric.patch_cost import Sources, Views
+from mim4d.pretraining.photometric.patch_cost import Partners, Views
 
 HEIGHT, WIDTH, FOCAL = 48, 64, 60.0
 WALL_M, SQUARE_M, HALF_SIDE_M = 10.0, 5.0, 0.8
@@ -42,7 +42,7 @@ def shoot(position: tuple[float, float, float]) -> tuple[Tensor, Tensor]:
     return colours.clamp(0, 1), torch.where(on_square, square_depth, wall_depth)
 
 
-def look(*positions: tuple[float, float, float]) -> tuple[Views, Sources, Tensor]:
+def look(*positions: tuple[float, float, float]) -> tuple[Views, Partners, Tensor]:
     """Views from these places, the first compared with all others, and the first one's depth."""
     shots = [shoot(position) for position in positions]
     rgba = torch.stack([torch.cat([c, torch.ones_like(c[:1])]) for c, _ in shots])
@@ -50,6 +50,6 @@ def look(*positions: tuple[float, float, float]) -> tuple[Views, Sources, Tensor
     poses[:, :3, 3] = torch.tensor(positions)
     others = torch.arange(1, len(positions)).unsqueeze(0)
     yes = torch.ones_like(others, dtype=torch.bool)
-    sources = Sources(torch.zeros(1, dtype=torch.long), others, yes, yes)
+    partners = Partners(torch.zeros(1, dtype=torch.long), others, yes, yes)
     views = Views(rgba, INTRINSICS.expand(len(positions), 3, 3), poses)
-    return views, sources, shots[0][1]
+    return views, partners, shots[0][1]

@@ -7,32 +7,25 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim4d.config import LossConfig, PhotometricConfig
 from mim4d.data.clip import Clip, collate
-from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.pretraining.photometric.patch_cost import Patch
-from mim4d.pretraining.photometric.terms import PhotometricOptions
-from mim4d.pretraining.step import Reconstruction, StepChoices
-from tests.toy import toy_clip, toy_config, toy_model
+from mim4d.pretraining.records import Reconstruction, StepChoices
+from tests.toy import toy_clip, toy_config, toy_draw, toy_model, toy_objective
 
-WEIGHTS = LossWeights(
-    colour=10.0,
-    distance=0.195,
-    relative_distance=1.0,
-    eikonal=0.1,
-    predicted=1.0,
-    depth=0.1,
-    photometric=1.0,
-    sweep=1.0,
-    sweep_distance=1.0,
-    depth_sweep=1.0,
-    smoothness=1.0,
-    comparison=PhotometricOptions(
-        sources=3, downscale=2, patch=Patch(3, 1.0), depths=8, temperature=0.05
-    ),
+LOSS = LossConfig(
+    relative_distance_weight=1.0,
+    eikonal_weight=0.1,
+    depth_weight=0.1,
+    photometric_weight=1.0,
+    sweep_weight=1.0,
+    sweep_distance_weight=1.0,
+    depth_sweep_weight=1.0,
+    smoothness_weight=1.0,
 )
-BINS = DepthBins(12, 1.0, 45.0)
+PHOTOMETRIC = PhotometricConfig(
+    sources=3, downscale=2, patch_side=3, patch_step_px=1.0, sweep_depths=8, temperature=0.05
+)
 
 
 def standing(clip: Clip) -> Clip:
@@ -89,11 +82,9 @@ def without_points(clip: Clip) -> Clip:
 
 def _run(clip: Clip) -> tuple[MaskedVideoModel, StepChoices, Reconstruction, dict[str, Tensor]]:
     model = toy_model(toy_config())
-    choices = model.draw_choices(
-        clip, [torch.Generator().manual_seed(i) for i in range(len(clip.images))]
-    )
+    choices, targets = toy_draw(model, clip)
     reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
+    losses = toy_objective(model, LOSS, PHOTOMETRIC)(reconstruction, targets, clip)
     losses["loss"].backward()
     assert all(value.isfinite() for value in losses.values())
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
@@ -176,11 +167,9 @@ def test_an_image_that_is_all_padding_gives_no_ray_and_no_feature() -> None:
 def test_no_visible_patch_at_all() -> None:
     clip = slivers(toy_clip(1))
     model = toy_model(toy_config())
-    choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
+    choices, targets = toy_draw(model, clip)
     choices = replace(choices, visible=torch.zeros_like(choices.visible))
-    losses = pretraining_losses(
-        model(clip, choices), choices, clip, WEIGHTS, BINS, model.encoder.grid
-    )
+    losses = toy_objective(model, LOSS, PHOTOMETRIC)(model(clip, choices), targets, clip)
     losses["loss"].backward()
     assert losses["loss"].isfinite()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())

@@ -13,7 +13,6 @@ from mim4d.pretraining.losses import (
     masked_mean,
     near_surface_sdf,
     obstacle_weights,
-    sparse_points_sdf,
 )
 
 VALID = torch.tensor([[True, False]])
@@ -67,10 +66,6 @@ def test_losses_along_the_ray_by_hand():
     # Only the sample at 5 m is free space: 2 − 0.5. Only that at 9 m is near: |0.25 − 1|.
     assert free_space(sdf, samples, target, VALID, 2.0).item() == 1.5
     assert near_surface_sdf(sdf, samples, target, VALID, 2.0).item() == 0.75
-
-
-def test_sparse_points_by_hand():
-    assert sparse_points_sdf(torch.tensor([[-2.0, 5.0]]), VALID).item() == 2.0
 
 
 def test_depth_cross_entropy_by_hand():

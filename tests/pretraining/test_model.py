@@ -6,23 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim4d.config import LossConfig
 from mim4d.data.clip import Clip, collate
-from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.pretraining.step import Reconstruction, StepChoices
+from mim4d.pretraining.records import Reconstruction, StepChoices
 from mim4d.tensors.records import join, take
-from tests.toy import random_levels, toy_clip, toy_config, toy_model
+from tests.toy import random_levels, toy_clip, toy_config, toy_draw, toy_model, toy_objective
 
-WEIGHTS = LossWeights(
-    colour=10.0, distance=0.195, relative_distance=1.0, eikonal=0.1, predicted=1.0, depth=0.1
-)
-BINS = DepthBins(12, 1.0, 45.0)
+LOSS = LossConfig(relative_distance_weight=1.0, eikonal_weight=0.1, depth_weight=0.1)
 
 
 def _choices(model: MaskedVideoModel, clip: Clip, seed: int) -> StepChoices:
-    seeds = range(seed, seed + clip.batch_size)
-    return model.draw_choices(clip, [torch.Generator().manual_seed(s) for s in seeds])
+    return toy_draw(model, clip, seed)[0]
 
 
 def _outputs(reconstruction: Reconstruction) -> list[Tensor]:
@@ -40,10 +35,8 @@ def test_any_batch_frames_cameras(batch: int, frames: int, cameras: int) -> None
     config = toy_config(frames)
     model = toy_model(config)
     clip = collate([toy_clip(i, frames, cameras) for i in range(batch)])
-    choices = _choices(model, clip, seed=1)
-    losses = pretraining_losses(
-        model(clip, choices), choices, clip, WEIGHTS, BINS, model.encoder.grid
-    )
+    choices, targets = toy_draw(model, clip, seed=1)
+    losses = toy_objective(model, LOSS)(model(clip, choices), targets, clip)
     losses["loss"].backward()
     assert all(torch.isfinite(value) for value in losses.values())
     assert losses["distance"] > 0
@@ -65,15 +58,16 @@ def test_levels_in_any_memory_order_train_as_colours_would() -> None:
     clip = toy_clip(3)
     last = clip.images.movedim(3, -1).contiguous().movedim(-1, 3)
     assert last.stride() != clip.images.stride()
-    choices = [_choices(model, c, seed=0) for c in (clip, replace(clip, images=last))]
-    targets = choices[0].targets  # of one clip, by frame
+    clips = (clip, replace(clip, images=last))
+    drawn = [toy_draw(model, c) for c in clips]
+    targets = drawn[0][1].rays  # of one clip, by frame
     u, v = targets.pixels.floor().long().unbind(dim=-1)
     frames = torch.arange(clip.num_frames).unsqueeze(1)
     colours = (clip.images.float() / 255)[0, frames, targets.camera_index, :, v, u]
     assert torch.equal(targets.colours, colours)
     one, other = (
-        pretraining_losses(model(c, choice), choice, c, WEIGHTS, BINS, model.encoder.grid)
-        for c, choice in zip((clip, replace(clip, images=last)), choices, strict=True)
+        toy_objective(model, LOSS)(model(c, choices), measured, c)
+        for c, (choices, measured) in zip(clips, drawn, strict=True)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -140,10 +134,10 @@ def test_absent_images_and_frames_are_harmless() -> None:
     frames = clip.frame_present.clone()
     frames[:, 0] = False
     clip = replace(clip, image_present=present, frame_present=frames)
-    choices = _choices(model, clip, seed=0)
+    choices, targets = toy_draw(model, clip)
     assert choices.rays.valid.unflatten(0, (1, 4))[:, 0].sum() == 0
     reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
+    losses = toy_objective(model, LOSS)(reconstruction, targets, clip)
     assert torch.isfinite(losses["loss"])
 
 
@@ -155,8 +149,9 @@ def test_without_lidar_no_ray_has_a_distance() -> None:
         loss=replace(config.loss, distance_weight=0.0),
     )
     model = toy_model(config)
-    choices = _choices(model, toy_clip(10), seed=0)
-    assert not choices.targets.valid_distances.any()
+    choices, targets = toy_draw(model, toy_clip(10))
+    assert not targets.rays.valid_distances.any()
+    assert not targets.cells.valid.any()
     assert choices.rays.valid.any()
 
 
@@ -174,13 +169,13 @@ def test_the_car_itself_gets_no_rays_and_no_depth_but_stays_visible() -> None:
     on_body = torch.zeros(2, 3, 64, 96, dtype=torch.bool)
     on_body[1, 0, 32:] = True
     masked = replace(clip, on_body=on_body)
-    choices, free = _choices(model, masked, seed=4), _choices(model, clip, seed=4)
-    u, v = choices.targets.pixels.floor().long().unbind(-1)
+    (choices, targets), (free, all_targets) = (toy_draw(model, c, seed=4) for c in (masked, clip))
+    u, v = targets.rays.pixels.floor().long().unbind(-1)
     b = torch.arange(2).repeat_interleave(3)[:, None].expand_as(u)
-    assert not on_body[b, choices.targets.camera_index, v, u].any()
+    assert not on_body[b, targets.rays.camera_index, v, u].any()
     assert choices.rays.valid.any(dim=-1).all()
     # Cells of 8 pixels; the lower half of one camera of the second clip.
-    assert not choices.valid_cells[1, :, 0, 4:].any()
-    assert free.valid_cells[1, :, 0, 4:].any()
-    assert torch.equal(choices.valid_cells[0], free.valid_cells[0])
+    assert not targets.cells.valid[1, :, 0, 4:].any()
+    assert all_targets.cells.valid[1, :, 0, 4:].any()
+    assert torch.equal(targets.cells.valid[0], all_targets.cells.valid[0])
     assert torch.equal(choices.visible, free.visible)

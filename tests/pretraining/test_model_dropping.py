@@ -5,27 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mim4d.config import MaskConfig
+from mim4d.config import LossConfig, MaskConfig
 from mim4d.data.clip import Clip, collate
-from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.pretraining.step import StepChoices
-from tests.toy import toy_clip, toy_config, toy_model
+from tests.toy import toy_clip, toy_config, toy_draw, toy_model, toy_objective
 
-WEIGHTS = LossWeights(
-    colour=10.0, distance=0.195, relative_distance=1.0, eikonal=0.1, predicted=1.0, depth=0.1
-)
-BINS = DepthBins(12, 1.0, 45.0)
+LOSS = LossConfig(relative_distance_weight=1.0, eikonal_weight=0.1, depth_weight=0.1)
 
 
 def _model(frames: int, mask: MaskConfig) -> MaskedVideoModel:
     return toy_model(replace(toy_config(frames), mask=mask))
-
-
-def _choices(model: MaskedVideoModel, clip: Clip) -> StepChoices:
-    generators = [torch.Generator().manual_seed(seed) for seed in range(clip.batch_size)]
-    return model.draw_choices(clip, generators)
 
 
 def _disturbed(clip: Clip, frame: int) -> Clip:
@@ -38,16 +27,18 @@ def _disturbed(clip: Clip, frame: int) -> Clip:
 def test_several_dropped_frames_in_a_batch(together: bool) -> None:
     model = _model(4, MaskConfig(dropped_frame="key", num_dropped=2, dropped_together=together))
     clip = collate([toy_clip(i, frames=4) for i in range(3)])
-    choices = _choices(model, clip)
+    choices, targets = toy_draw(model, clip)
     assert choices.dropped.shape == (3, 2)
     assert (choices.dropped[:, 0] == clip.key).all()
     reconstruction = model(clip, choices)
     assert reconstruction.predicted is not None
     assert len(reconstruction.predicted.colours) == 6
+    assert torch.equal(reconstruction.predicted_frames, choices.dropped)
     # Clip 2's second dropped frame is entry 2 · 2 + 1.
     frame = 2 * 4 + int(choices.dropped[2, 1])
-    assert torch.equal(reconstruction.predicted_targets.colours[5], choices.targets.colours[frame])
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
+    directions = reconstruction.predicted_rays.directions[5]
+    assert torch.equal(directions, choices.rays.directions[frame])
+    losses = toy_objective(model, LOSS)(reconstruction, targets, clip)
     losses["loss"].backward()
     assert torch.isfinite(losses["loss"])
 
@@ -83,11 +74,11 @@ def test_single_frames_have_direct_losses_alone() -> None:
     model = toy_model(config)
     assert model.decoder is None
     clip = toy_clip(2, frames=1)
-    choices = _choices(model, clip)
+    choices, targets = toy_draw(model, clip)
     assert choices.dropped.shape == (1, 0)
     reconstruction = model(clip, choices)
     assert reconstruction.predicted is None
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
+    losses = toy_objective(model, LOSS)(reconstruction, targets, clip)
     assert not any(name.startswith("predicted") for name in losses)
     assert losses["colour"] > 0
     expected = (
@@ -106,11 +97,11 @@ def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:
     """And once: the released code counts its direct losses twice."""
     model = _model(3, MaskConfig(dropped_frame="key"))
     clip = _with_frames(toy_clip(4), [1])
-    choices = _choices(model, clip)
+    choices, targets = toy_draw(model, clip)
     assert choices.rays.valid[1].any()
     reconstruction = model(clip, choices)
     assert not reconstruction.predicted_rays.valid.any()
-    losses = pretraining_losses(reconstruction, choices, clip, WEIGHTS, BINS, model.encoder.grid)
+    losses = toy_objective(model, LOSS)(reconstruction, targets, clip)
     assert losses["predicted_colour"] == losses["predicted_distance"] == 0
     losses["loss"].backward()
     assert all(p.grad is None or not p.grad.any() for p in model.decoder.parameters())
@@ -122,7 +113,7 @@ def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:
 def test_a_dropped_frame_that_does_not_exist_gives_nothing() -> None:
     model = _model(3, MaskConfig(dropped_frame="key"))
     clip = _with_frames(toy_clip(5), [0, 2])
-    reconstruction = model(clip, _choices(model, clip))
+    reconstruction = model(clip, toy_draw(model, clip)[0])
     assert not reconstruction.predicted_rays.valid.any()
     assert not reconstruction.predicted.colours.any()
 
@@ -133,7 +124,7 @@ def test_frames_dropped_together_may_leave_no_existing_source() -> None:
         mask = MaskConfig(dropped_frame="any", num_dropped=2, dropped_together=together)
         model = _model(3, mask)
         clip = _with_frames(toy_clip(6), [0, 1])
-        choices = replace(_choices(model, clip), dropped=torch.tensor([[0, 1]]))
+        choices = replace(toy_draw(model, clip)[0], dropped=torch.tensor([[0, 1]]))
         valid = model(clip, choices).predicted_rays.valid
         assert valid.any(dim=1).tolist() == [not together] * 2
 
@@ -155,14 +146,13 @@ def test_only_the_dropped_frames_own_volumes_may_be_rendered() -> None:
     mask = replace(config.mask, dropped_frame="key", num_dropped=2, dropped_together=False)
     models = [toy_model(replace(config, mask=mask, render=r)) for r in (config.render, render)]
     clip = collate([toy_clip(1), toy_clip(2)])
-    generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
-    choices = models[0].draw_choices(clip, generators)
+    choices, _ = toy_draw(models[0], clip, seed=3)
     every, few = (model.eval()(clip, choices) for model in models)
     assert len(every.direct.distances) == 6
     assert len(few.direct.distances) == 4
     frames = (torch.tensor([[0], [3]]) + choices.dropped).flatten()
     torch.testing.assert_close(few.direct.distances, every.direct.distances[frames])
     assert torch.equal(few.direct_rays.directions, choices.rays.directions[frames])
-    assert torch.equal(few.direct_targets.colours, choices.targets.colours[frames])
+    assert torch.equal(few.direct_frames, choices.dropped)
     assert few.predicted is not None
     torch.testing.assert_close(few.predicted.distances, every.predicted.distances)

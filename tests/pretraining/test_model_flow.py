@@ -5,27 +5,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mim4d.config import FlowConfig, PretrainConfig
+from mim4d.config import FlowConfig, LossConfig, PretrainConfig
 from mim4d.data.clip import collate
-from mim4d.models.depth_head import DepthBins
-from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.objective import LossWeights, pretraining_losses
-from mim4d.pretraining.step import StepChoices
 from mim4d.temporal.baselines import MeanFrame
-from tests.toy import toy_clip, toy_config, toy_model
+from tests.toy import toy_clip, toy_config, toy_draw, toy_model, toy_objective
 
-BINS = DepthBins(12, 1.0, 45.0)
-RENDERED = LossWeights(10.0, 0.195, 0.0, 0.0, predicted=0.0, depth=0.0, flow_render=1.0)
+RENDERED = LossConfig(predicted_weight=0.0, flow_render_weight=1.0)
 
 
 def _with_flow(frames: int = 3) -> PretrainConfig:
     return replace(toy_config(frames), flow=FlowConfig(enabled=True))
-
-
-def _choices(model: MaskedVideoModel, batch: int) -> StepChoices:
-    generators = [torch.Generator().manual_seed(i) for i in range(batch)]
-    clip = collate([toy_clip(i) for i in range(batch)])
-    return model.draw_choices(clip, generators)
 
 
 def test_without_the_flow_all_other_weights_start_alike() -> None:
@@ -67,9 +56,8 @@ def test_a_decoder_that_averages_gives_the_mean_without_motion() -> None:
 
 def test_the_rendered_mean_alone_teaches_the_descriptors() -> None:
     model, clip = toy_model(_with_flow()), toy_clip(0)
-    choices = _choices(model, 1)
-    reconstruction = model(clip, choices)
-    losses = pretraining_losses(reconstruction, choices, clip, RENDERED, BINS, model.encoder.grid)
+    choices, targets = toy_draw(model, clip)
+    losses = toy_objective(model, RENDERED)(model(clip, choices), targets, clip)
     assert {"flow_colour", "flow_distance"} <= set(losses)
     losses["loss"].backward()
     assert model.scene_flow is not None
@@ -81,15 +69,14 @@ def test_the_rendered_mean_alone_teaches_the_descriptors() -> None:
 
 def test_its_losses_are_weighted_sums() -> None:
     model, clip = toy_model(_with_flow()).eval(), collate([toy_clip(0), toy_clip(1)])
-    choices = _choices(model, 2)
+    choices, targets = toy_draw(model, clip)
     reconstruction = model(clip, choices)
 
-    def total(weights: LossWeights) -> float:
-        grid = model.encoder.grid
-        return pretraining_losses(reconstruction, choices, clip, weights, BINS, grid)["loss"].item()
+    def total(loss: LossConfig) -> float:
+        return toy_objective(model, loss)(reconstruction, targets, clip)["loss"].item()
 
-    nothing = LossWeights(0.0, 0.0, 0.0, 0.0, predicted=0.0, depth=0.0)
-    terms = {"flow_static": 2.0, "flow_smoothness": 3.0}
+    nothing = LossConfig(0.0, 0.0, predicted_weight=0.0)
+    terms = {"flow_static_weight": 2.0, "flow_smoothness_weight": 3.0}
     alone = [total(replace(nothing, **{name: weight})) for name, weight in terms.items()]
     assert min(alone) > 0
     assert total(replace(nothing, **terms)) == pytest.approx(sum(alone), rel=1e-5)

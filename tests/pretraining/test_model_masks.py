@@ -9,8 +9,9 @@ from mim4d.config import MaskConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import RaysOn
-from mim4d.pretraining.step import StepChoices
-from tests.toy import toy_clip, toy_config, toy_model
+from mim4d.pretraining.records import StepChoices
+from mim4d.pretraining.targets import StepTargets
+from tests.toy import toy_clip, toy_config, toy_draw, toy_model
 
 PATCH_PX = 32
 
@@ -22,15 +23,14 @@ def _model(mask: MaskConfig, rays_on: RaysOn = "everywhere") -> MaskedVideoModel
 
 
 def _choices(model: MaskedVideoModel, clip: Clip, seed: int = 0) -> StepChoices:
-    generators = [torch.Generator().manual_seed(seed + i) for i in range(clip.batch_size)]
-    return model.draw_choices(clip, generators)
+    return toy_draw(model, clip, seed)[0]
 
 
-def _at_rays(mask: Tensor, choices: StepChoices) -> Tensor:
+def _at_rays(mask: Tensor, targets: StepTargets) -> Tensor:
     """A mask `m n h w` at every ray's pixel."""
-    u, v = choices.targets.pixels.floor().long().unbind(-1)
+    u, v = targets.rays.pixels.floor().long().unbind(-1)
     m = torch.arange(len(mask))[:, None].expand_as(u)
-    return mask[m, choices.targets.camera_index, v, u]
+    return mask[m, targets.rays.camera_index, v, u]
 
 
 def _visible_pixels(choices: StepChoices) -> Tensor:
@@ -55,12 +55,12 @@ def test_ratio_zero_hides_nothing() -> None:
 def test_rays_on_hidden_patches_only() -> None:
     clip = collate([toy_clip(1), toy_clip(2)])
     for rays_on in ("everywhere", "hidden"):
-        choices = _choices(_model(MaskConfig(0.3), rays_on), clip)
-        seen = _at_rays(_visible_pixels(choices), choices)
+        choices, targets = toy_draw(_model(MaskConfig(0.3), rays_on), clip)
+        seen = _at_rays(_visible_pixels(choices), targets)
         assert choices.rays.valid.sum() > 0.9 * choices.rays.valid.numel()
         assert seen[choices.rays.valid].any() == (rays_on == "everywhere")
         # LiDAR's rays are among them.
-        assert choices.targets.valid_distances.any()
+        assert targets.rays.valid_distances.any()
 
 
 def test_a_camera_without_a_hidden_cell_gives_no_rays() -> None:
@@ -86,11 +86,11 @@ def test_no_ray_into_the_sky_nor_the_car_nor_what_is_shown() -> None:
     on_body = torch.zeros(2, 3, 64, 96, dtype=torch.bool)
     on_body[:, 2, 50:] = True
     clip = replace(clip, in_sky=in_sky, on_body=on_body)
-    choices = _choices(_model(MaskConfig(0.5), "hidden"), clip)
+    choices, targets = toy_draw(_model(MaskConfig(0.5), "hidden"), clip)
     valid = choices.rays.valid
-    assert not _at_rays(in_sky.flatten(0, 1), choices)[valid].any()
-    assert not _at_rays(on_body.repeat_interleave(3, dim=0), choices)[valid].any()
-    assert not _at_rays(_visible_pixels(choices), choices)[valid].any()
+    assert not _at_rays(in_sky.flatten(0, 1), targets)[valid].any()
+    assert not _at_rays(on_body.repeat_interleave(3, dim=0), targets)[valid].any()
+    assert not _at_rays(_visible_pixels(choices), targets)[valid].any()
     by_image = valid.view(2, 3, 3, 30).any(dim=-1)
     assert not by_image[0, 0, 1]
     assert by_image[1, 0].all()

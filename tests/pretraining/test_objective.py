@@ -1,6 +1,6 @@
 """The losses of a batch: the mean of those of its clips, values and gradients."""
 
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mim4d.config.presets import preset
 from mim4d.data.clip import Clip, collate
+from mim4d.pretraining.draw import draw_step
 from mim4d.tensors.records import join
 from mim4d.training.modules import PretrainingModule
 from tests.toy import toy_clip, toy_config, toy_model
@@ -60,15 +61,7 @@ def test_what_is_drawn_for_a_clip_depends_on_its_own_generator_alone() -> None:
     generators = [[torch.Generator().manual_seed(s) for s in (3, 4)] for _ in range(2)]
     # Fewer points than either clip has.
     model.sampling = replace(model.sampling, lidar_points=50)
-    both = model.draw_choices(collate(clips), generators[0])
-    alone = [model.draw_choices(c, [g]) for c, g in zip(clips, generators[1], strict=True)]
-    joined = join(alone)
-    for field in fields(joined):
-        a, b = getattr(both, field.name), getattr(joined, field.name)
-        torch.testing.assert_close(_plain(a), _plain(b), rtol=0, atol=0)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Tensor | list):
-        return value
-    return [getattr(value, f.name) for f in fields(value)]  # type: ignore[arg-type]
+    together = draw_step(model, collate(clips), generators[0])
+    alone = [draw_step(model, c, [g]) for c, g in zip(clips, generators[1], strict=True)]
+    for both, single in zip(together, zip(*alone, strict=True), strict=True):
+        torch.testing.assert_close(asdict(both), asdict(join(single)), rtol=0, atol=0)

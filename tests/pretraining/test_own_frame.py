@@ -7,21 +7,21 @@ import torch
 from mim4d.data.clip import Clip
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
-from mim4d.pretraining.step import StepChoices
-from tests.toy import toy_clip, toy_config, toy_model
+from mim4d.pretraining.records import StepChoices
+from mim4d.pretraining.targets import StepTargets
+from tests.toy import toy_clip, toy_config, toy_draw, toy_model
 
 
-def _draw(clip: Clip) -> StepChoices:
+def _draw(clip: Clip) -> tuple[StepChoices, StepTargets]:
     config = toy_config()
     render = replace(config.render, rays_per_camera=160, occlusion_cell_px=None)
-    model = toy_model(replace(config, render=render))
-    return model.draw_choices(clip, [torch.Generator().manual_seed(0)])
+    return toy_draw(toy_model(replace(config, render=render)), clip)
 
 
 def test_rays_of_every_frame_go_through_their_pixel_of_their_own_image() -> None:
     clip = toy_clip(1)
-    choices = _draw(clip)
-    rays, targets = choices.rays, choices.targets
+    choices, measured = _draw(clip)
+    rays, targets = choices.rays, measured.rays
     assert 0 < targets.valid_distances[0].sum() < rays.valid[0].sum()  # both kinds of rays
     for t in range(clip.num_frames):
         ends_ego = rays.origins[t] + 7 * rays.directions[t]
@@ -38,12 +38,12 @@ def test_distances_of_a_frame_are_those_of_its_own_sweep() -> None:
     clip = toy_clip(2)
     points = clip.points_ref.clone()
     points[:, 0] *= 1.5
-    plain, other = _draw(clip).targets, _draw(replace(clip, points_ref=points)).targets
+    plain, other = (_draw(c)[1].rays for c in (clip, replace(clip, points_ref=points)))
     assert not torch.equal(plain.distances[0], other.distances[0])
     for t in (1, 2):
         assert torch.equal(plain.distances[t], other.distances[t])
     # A measured ray ends at a point of that sweep.
-    rays = _draw(clip).rays
+    rays = _draw(clip)[0].rays
     for t in range(3):
         inside = plain.valid_distances[t] & (plain.distances[t] < rays.far[t])
         ends = rays.origins[t] + rays.directions[t] * plain.distances[t, :, None]
@@ -58,10 +58,7 @@ def test_interleaved_forwards_keep_their_own_masks() -> None:
     config = toy_config()
     model, between = toy_model(config).eval(), toy_model(config, seed=1).eval()
     clips = [toy_clip(3), toy_clip(4)]
-    masks = [
-        model.draw_choices(c, [torch.Generator().manual_seed(i)]).visible
-        for i, c in enumerate(clips)
-    ]
+    masks = [toy_draw(model, c, i)[0].visible for i, c in enumerate(clips)]
     alone = model.encoder(clips[0], masks[0])
     volumes = model.encoder(clips[0], masks[0])
     between.encoder(clips[1], masks[1])

@@ -15,11 +15,13 @@ from torch import Tensor
 from mim4d.exchange.official.checkpoint_layout import read_layout
 from mim4d.exchange.official.translate import Conventions, to_official
 from mim4d.geometry.rigid import apply_linear, transform_points
+from mim4d.pretraining.dropping import joined_index
 from mim4d.pretraining.losses import colour_l1, distance_l1
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.step import StepChoices
 from mim4d.rendering.compositing import render_distance_normalised
+from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
+from mim4d.tensors.records import take
 from tests.models.lifting.golden_lifting import fuse_frames, golden_convs
 from tests.parity import GoldenFile, is_left_out
 from tests.pretraining.golden_sizes import num_cameras, render_config, unit_m
@@ -81,11 +83,15 @@ def check_encoder(file: GoldenFile, seen: dict[str, list]) -> None:
 
 
 def check_rays(
-    file: GoldenFile, model: MaskedVideoModel, choices: StepChoices, place: int, name: str
+    file: GoldenFile,
+    model: MaskedVideoModel,
+    rays: Rays,
+    targets: RayTargets,
+    place: int,
+    name: str,
 ) -> None:
     """Rays of one frame: here in ego axes and metres, there in the LiDAR's and its units."""
     unit = unit_m(file)
-    rays, targets = choices.rays, choices.targets
     box_from_ego = model.bounds.box_from_ego
     origins = transform_points(box_from_ego, rays.origins[place])
     file.check(f"{name}.ray_o", origins / unit, RAYS)
@@ -160,7 +166,7 @@ def test_two_frames_dropped_and_rebuilt(golden: Golden, name: str) -> None:
     seen = watch(model)
     num_passes = len(file.tensors["in.frames"])
     passes = [f"in.pass{k}" for k in range(num_passes)]
-    choices = golden_choices(file, clip, model.bounds, passes)
+    choices, targets = golden_choices(file, clip, model.bounds, passes)
     out = model(clip, choices)
     check_encoder(file, seen)
     file.check("out.uni_feats", seen["conv"][0].flip(0)[None], VALUES)
@@ -171,16 +177,17 @@ def test_two_frames_dropped_and_rebuilt(golden: Golden, name: str) -> None:
             source = warped[k, -1 - i]
             file.check(f"out.warped.pass{k}.{i}", source.flatten(0, 1)[None], VALUES)
     losses: dict[str, Tensor] = {}
+    of_dropped = take(targets.rays, joined_index(out.predicted_frames, clip.num_frames))
     for kind, ending, rendering in (
         ("direct", "", out.direct),
         ("predicted", "_adj", out.predicted),
     ):
         for k in range(num_passes):
             check_rendering(file, rendering, k, f"out.pass{k}.{kind}.")
-        colour, distance = losses_of(file, rendering, out.predicted_targets)
+        colour, distance = losses_of(file, rendering, of_dropped)
         losses |= {f"rgb_loss{ending}": colour, f"depth_loss{ending}": distance}
     for k, place in enumerate(choices.dropped[0].tolist()):
-        check_rays(file, model, choices, place, f"out.rays.pass{k}")
+        check_rays(file, model, choices.rays, targets.rays, place, f"out.rays.pass{k}")
         file.check(f"out.predicted_volume.pass{k}", seen["rebuilt"][0][k][None], VALUES)
     for loss, value in losses.items():
         file.check(f"out.loss.{loss}", value, RENDERED)
@@ -195,13 +202,13 @@ def test_a_single_frame(golden: Golden) -> None:
     file = golden("pretrain_single_a")
     model, clip = golden_model(file), golden_clip(file)
     seen = watch(model)
-    choices = golden_choices(file, clip, model.bounds, ["in"], nearest_m=0.0)
+    choices, targets = golden_choices(file, clip, model.bounds, ["in"], nearest_m=0.0)
     out = model(clip, choices)
     assert out.predicted is None
     file.check("out.volume", seen["lifted"][0][None], VALUES)
     file.check("out.uni_feats", seen["conv"][0], VALUES)
     check_rendering(file, out.direct, 0, "out.")
-    colour, distance = losses_of(file, out.direct, out.direct_targets)
+    colour, distance = losses_of(file, out.direct, targets.rays)
     for ending in ("", "_adj"):
         file.check(f"out.loss.rgb_loss{ending}", colour, RENDERED)
         file.check(f"out.loss.depth_loss{ending}", distance, RENDERED)

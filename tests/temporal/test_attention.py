@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mim4d.temporal.attention import DeformableAttention
+from mim4d.temporal.imported import PositionalAttention
 from tests.reference.temporal import attention_loops
 
 Y, X, WIDTH = 4, 5, 8
@@ -83,7 +84,7 @@ def test_width_must_divide_into_heads():
 
 def golden_attention(config):
     """Attention as a golden file's `TemporalCrossAttention` is configured."""
-    return DeformableAttention(
+    return PositionalAttention(
         config["embed_dims"],
         config["num_heads"],
         config.get("num_points", 4),  # the released default

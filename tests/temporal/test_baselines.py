@@ -1,10 +1,13 @@
 """The decoders that learn nothing: copy of the nearest warped frame, mean of all."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
-from mim4d.temporal.baselines import MeanFrame, NearestFrame, valid_mean
+from mim4d.temporal.baselines import MeanFrame, NearestFrame
+from mim4d.temporal.sources import Sources, valid_mean
 
 
 def sources() -> tuple[Tensor, Tensor]:
@@ -22,7 +25,7 @@ def test_the_nearest_in_time_is_copied_whatever_its_place(
 ) -> None:
     warped, valid = sources()
     present = torch.ones(1, 3, dtype=torch.bool)
-    copied = NearestFrame()(warped, valid, torch.tensor([dt_s]), present)
+    copied = NearestFrame()(Sources(warped, valid, torch.tensor([dt_s]), present))
     assert copied.shape == (1, 2, 2, 3, 4)
     assert (copied == expected).all()
 
@@ -31,10 +34,10 @@ def test_a_tie_goes_to_the_past_and_a_missing_source_does_not_count() -> None:
     warped, valid = sources()
     dt_s = torch.tensor([[-0.5, 0.5, 1.0]])
     everything = torch.ones(1, 3, dtype=torch.bool)
-    assert (NearestFrame()(warped, valid, dt_s, everything) == 1).all()
+    assert (NearestFrame()(Sources(warped, valid, dt_s, everything)) == 1).all()
     without_past = torch.tensor([[False, True, True]])
-    assert (NearestFrame()(warped, valid, dt_s, without_past) == 2).all()
-    assert (NearestFrame()(warped, valid, dt_s, torch.zeros_like(everything)) == 0).all()
+    assert (NearestFrame()(Sources(warped, valid, dt_s, without_past)) == 2).all()
+    assert (NearestFrame()(Sources(warped, valid, dt_s, torch.zeros_like(everything))) == 0).all()
 
 
 def test_a_voxel_that_the_nearest_source_does_not_reach_takes_the_next() -> None:
@@ -43,7 +46,7 @@ def test_a_voxel_that_the_nearest_source_does_not_reach_takes_the_next() -> None
     valid[0, 0, 0, 0, 0] = False
     valid[0, :, 1, 0, 0] = False
     dt_s, present = torch.tensor([[-0.1, 0.2, 0.9]]), torch.ones(1, 3, dtype=torch.bool)
-    copied = NearestFrame()(warped, valid, dt_s, present)
+    copied = NearestFrame()(Sources(warped, valid, dt_s, present))
     assert (copied[0, :, 0, 0, 0] == 2).all()
     assert (copied[0, :, 1, 0, 0] == 0).all()
     assert (copied[0, :, 1, 2, 3] == 1).all()
@@ -54,7 +57,7 @@ def test_the_mean_is_over_present_and_valid_sources() -> None:
     valid = valid.clone()
     valid[0, 2, 0, 0, 0] = False
     present = torch.tensor([[True, False, True]])
-    mean = MeanFrame()(warped, valid, torch.tensor([[-0.5, 0.1, 0.5]]), present)
+    mean = MeanFrame()(Sources(warped, valid, torch.tensor([[-0.5, 0.1, 0.5]]), present))
     assert (mean[0, :, 0, 0, 0] == 1).all()
     assert (mean[0, :, 1, 1, 1] == 2).all()
 
@@ -62,5 +65,8 @@ def test_the_mean_is_over_present_and_valid_sources() -> None:
 def test_valid_mean_by_hand() -> None:
     warped = torch.tensor([2.0, 4.0, 9.0]).view(1, 3, 1, 1, 1, 1)
     valid = torch.tensor([True, True, False]).view(1, 3, 1, 1, 1)
-    assert valid_mean(warped, valid).item() == 3
-    assert valid_mean(warped, torch.zeros_like(valid)).item() == 0
+    present = torch.tensor([[True, False, True]])
+    sources = Sources(warped, valid, torch.zeros(1, 3), torch.ones_like(present))
+    assert valid_mean(sources).item() == 3
+    assert valid_mean(replace(sources, present=present)).item() == 2
+    assert valid_mean(replace(sources, valid=torch.zeros_like(valid))).item() == 0

@@ -1,7 +1,8 @@
+from functools import partial
+
 import pytest
 import torch
 
-from mim4d.temporal.baselines import valid_mean
 from mim4d.temporal.decoder import (
     TemporalDecoder,
     TemporalLayer,
@@ -9,17 +10,23 @@ from mim4d.temporal.decoder import (
     nearest_sources,
     sine_position,
 )
+from mim4d.temporal.imported import ImportedDecoder
+from mim4d.temporal.sources import Sources, valid_mean
 from tests.exchange.official_parts import official_values, our_names, our_weights
 from tests.temporal.test_attention import golden_attention, golden_sources, perturbed
 
 C, Z, Y, X = 4, 2, 5, 6
 
+OURS = {"start_from_mean": True, "positional_sources": None, "grid_yx": None}
+"""Conventions under which an imported decoder is ours."""
+
 LAYER = "history_decoder.decoder_short.layers.0."
 DECODER = "history_decoder."
 
 
-def small_decoder(seed=None, **options):
-    decoder = TemporalDecoder(C, Z, 16, 8, short_ffn_width=24, long_ffn_width=12, **options)
+def small_decoder(seed=None, **conventions):
+    make = partial(ImportedDecoder, **(OURS | conventions)) if conventions else TemporalDecoder
+    decoder = make(C, Z, width=16, long_width=8, short_ffn_width=24, long_ffn_width=12)
     return decoder if seed is None else perturbed(decoder, seed, scale=0.1)
 
 
@@ -33,7 +40,7 @@ def inputs(b, s, seed):
 def test_starts_as_the_mean_of_the_valid_sources(seed):
     warped, valid, dt_s, present = inputs(2, 3, seed)
     present[1, 2] = False
-    result = small_decoder()(warped, valid, dt_s, present)
+    result = small_decoder()(Sources(warped, valid, dt_s, present))
     counted = valid & present[:, :, None, None, None]
     for _ in range(40):
         b, c, z, y, x = (int(torch.randint(n, (1,), generator=seed)) for n in (2, C, Z, Y, X))
@@ -45,8 +52,8 @@ def test_starts_as_the_mean_of_the_valid_sources(seed):
 def test_starts_as_exactly_the_mean(seed):
     warped, valid, dt_s, present = inputs(2, 3, seed)
     present[0, 1] = False
-    counted = valid & present[:, :, None, None, None]
-    assert torch.equal(small_decoder()(warped, valid, dt_s, present), valid_mean(warped, counted))
+    sources = Sources(warped, valid, dt_s, present)
+    assert torch.equal(small_decoder()(sources), valid_mean(sources))
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 7, 4), (5, 3, 4, 9), (1, 8, 2, 2)])
@@ -58,7 +65,7 @@ def test_any_grid_channels_and_number_of_sources(seed, shape, num_sources):
         warped = torch.randn(2, num_sources, c, z, rows, columns, generator=seed)
         valid = torch.ones(2, num_sources, z, rows, columns, dtype=torch.bool)
         dt_s = torch.rand(2, num_sources, generator=seed)
-        result = decoder(warped, valid, dt_s, torch.ones_like(dt_s, dtype=torch.bool))
+        result = decoder(Sources(warped, valid, dt_s, torch.ones_like(dt_s, dtype=torch.bool)))
         assert result.shape == (2, c, z, rows, columns)
         assert result.isfinite().all()
 
@@ -67,9 +74,9 @@ def test_a_batch_is_its_clips(seed):
     decoder = small_decoder(seed)
     data = inputs(4, 3, seed)
     data[3][0, 1] = data[3][3, 0] = False
-    together = decoder(*data)
+    together = decoder(Sources(*data))
     for i in range(4):
-        alone = decoder(*(tensor[i : i + 1] for tensor in data))
+        alone = decoder(Sources(*(tensor[i : i + 1] for tensor in data)))
         torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=1e-5)
 
 
@@ -78,9 +85,9 @@ def test_order_of_sources_does_not_matter(seed, num_sources):
     decoder = small_decoder(seed)
     data = inputs(2, num_sources, seed)
     order = torch.randperm(num_sources, generator=seed)
-    expected = decoder(*data)
+    expected = decoder(Sources(*data))
     torch.testing.assert_close(
-        decoder(*(tensor[:, order] for tensor in data)), expected, atol=1e-5, rtol=1e-5
+        decoder(Sources(*(tensor[:, order] for tensor in data))), expected, atol=1e-5, rtol=1e-5
     )
 
 
@@ -89,27 +96,26 @@ def test_the_place_in_the_list_says_nothing(seed, num_sources):
     """Frames that do not exist move the others back in the list, and change nothing."""
     decoder = small_decoder(seed)
     data = inputs(2, num_sources, seed)
-    expected = decoder(*data)
+    expected = decoder(Sources(*data))
     for pad in (1, 2):
         warped, valid, dt_s, _ = inputs(2, pad, seed)
         absent = (warped, valid, dt_s, torch.zeros(2, pad, dtype=torch.bool))
         longer = (torch.cat(pair, dim=1) for pair in zip(absent, data, strict=True))
-        torch.testing.assert_close(decoder(*longer), expected, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(decoder(Sources(*longer)), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_clip_with_only_a_past_reads_it_and_its_signed_seconds(seed):
-    decoder = small_decoder(seed)
+    decoder = small_decoder(seed, start_from_mean=False)
     warped, valid, _, present = inputs(1, 3, seed)
     past = torch.tensor([[-1.5, -1.0, -0.5]])
-    result = decoder(warped, valid, past, present)
+    result = decoder(Sources(warped, valid, past, present))
     assert result.isfinite().all()
     # Nearest first, in seconds: the same sources said to be later, or in the future, differ.
     for other in (past - 0.5, -past):
-        assert (decoder(warped, valid, other, present) - result).abs().max() > 1e-3
+        assert (decoder(Sources(warped, valid, other, present)) - result).abs().max() > 1e-3
     with torch.no_grad():  # cut the long branch off
         decoder.output_proj.weight[:, 16:] = 0
-    decoder.start_from_mean = False
-    decoder(warped.requires_grad_(), valid, past, present).square().sum().backward()
+    decoder(Sources(warped.requires_grad_(), valid, past, present)).square().sum().backward()
     read = warped.grad[0].abs().flatten(1).sum(dim=1) > 0
     assert read.tolist() == [False, False, True]
 
@@ -118,21 +124,21 @@ def test_absent_sources_have_no_influence(seed):
     decoder = small_decoder(seed)
     warped, valid, dt_s, present = inputs(2, 3, seed)
     present[0, 0] = present[1, 2] = False
-    expected = decoder(warped, valid, dt_s, present)
+    expected = decoder(Sources(warped, valid, dt_s, present))
     warped[0, 0], warped[1, 2] = 7.0, -3.0
     dt_s[0, 0], dt_s[1, 2] = 0.01, -0.01
-    torch.testing.assert_close(decoder(warped, valid, dt_s, present), expected)
+    torch.testing.assert_close(decoder(Sources(warped, valid, dt_s, present)), expected)
 
 
 def test_positional_sources_are_ordered_newest_first(seed):
     decoder = small_decoder(seed, positional_sources=3)
     warped, valid, _, present = inputs(2, 3, seed)
     dt_s = torch.tensor([[0.5, -0.5, -1.0], [-0.1, -0.2, -0.3]])
-    expected = decoder(warped, valid, dt_s, present)
+    expected = decoder(Sources(warped, valid, dt_s, present))
     order = [2, 0, 1]
     data = (warped[:, order], valid[:, order], dt_s[:, order], present[:, order])
-    torch.testing.assert_close(decoder(*data), expected)
-    same_times = decoder(*data[:2], torch.zeros(2, 3), data[3])
+    torch.testing.assert_close(decoder(Sources(*data)), expected)
+    same_times = decoder(Sources(*data[:2], torch.zeros(2, 3), data[3]))
     assert (same_times - expected).abs().max() > 1e-3
 
 
@@ -140,7 +146,7 @@ def test_no_source_at_all_is_finite(seed):
     decoder = small_decoder(seed)
     warped, valid, dt_s, present = inputs(2, 2, seed)
     present[0] = False
-    result = decoder(warped.requires_grad_(), valid, dt_s, present)
+    result = decoder(Sources(warped.requires_grad_(), valid, dt_s, present))
     result.square().sum().backward()
     assert result.isfinite().all()
     assert warped.grad.isfinite().all()
@@ -151,15 +157,15 @@ def test_no_source_at_all_is_finite(seed):
 def test_signed_time_matters(seed):
     decoder = small_decoder(seed)
     warped, valid, dt_s, present = inputs(1, 1, seed)
-    past = decoder(warped, valid, torch.tensor([[-0.5]]), present)
-    future = decoder(warped, valid, torch.tensor([[0.5]]), present)
+    past = decoder(Sources(warped, valid, torch.tensor([[-0.5]]), present))
+    future = decoder(Sources(warped, valid, torch.tensor([[0.5]]), present))
     assert (past - future).abs().max() > 1e-3
     assert dt_s.shape == (1, 1)
 
 
 def test_every_parameter_gets_a_gradient(seed):
     decoder = small_decoder(seed)
-    decoder(*inputs(2, 3, seed)).square().sum().backward()
+    decoder(Sources(*inputs(2, 3, seed))).square().sum().backward()
     for name, parameter in decoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
@@ -167,7 +173,7 @@ def test_every_parameter_gets_a_gradient(seed):
 
 def test_at_step_zero_only_the_last_norm_learns(seed):
     decoder = small_decoder()
-    (decoder(*inputs(1, 2, seed)) - 1).square().sum().backward()
+    (decoder(Sources(*inputs(1, 2, seed))) - 1).square().sum().backward()
     moving = [n for n, p in decoder.named_parameters() if p.grad is not None and p.grad.any()]
     assert sorted(moving) == ["output_norm.bias", "output_norm.weight"]
     assert all(p.grad is not None for p in decoder.parameters())
@@ -176,9 +182,9 @@ def test_at_step_zero_only_the_last_norm_learns(seed):
 def test_bf16_autocast_stays_close(seed):
     decoder = small_decoder(seed)
     data = inputs(1, 2, seed)
-    expected = decoder(*data)
+    expected = decoder(Sources(*data))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        result = decoder(*data)
+        result = decoder(Sources(*data))
     assert (result.float() - expected).abs().max() < 0.05 * expected.abs().max()
 
 
@@ -196,14 +202,13 @@ def test_nearest_sources_by_hand():
 
 
 def test_short_branch_reads_the_nearest_sources_only(seed):
-    decoder = small_decoder(seed)
+    decoder = small_decoder(seed, start_from_mean=False)
     with torch.no_grad():  # cut the long branch off
         decoder.output_proj.weight[:, 16:] = 0
     warped, valid, _, present = inputs(1, 4, seed)
     dt_s = torch.tensor([[-0.4, 0.9, -0.1, 0.2]])
-    decoder.start_from_mean = False
     warped.requires_grad_()
-    decoder(warped, valid, dt_s, present).square().sum().backward()
+    decoder(Sources(warped, valid, dt_s, present)).square().sum().backward()
     read = warped.grad[0].abs().flatten(1).sum(dim=1) > 0
     assert read.tolist() == [False, False, True, True]
 
@@ -255,7 +260,7 @@ def test_golden_decoder(golden):
     channels, z = out["out"].shape[1:3]
     layer = {b: config[f"decoder_{b}"]["transformerlayers"] for b in ("short", "long")}
     attention = {b: layer[b]["attn_cfgs"][0] for b in layer}
-    decoder = TemporalDecoder(
+    decoder = ImportedDecoder(
         channels,
         z,
         width=config["embed_dims"],
@@ -285,7 +290,7 @@ def test_golden_decoder(golden):
     warped = torch.stack(leaves, dim=1).unflatten(2, (channels, z))
     valid = torch.ones_like(warped[:, :, 0], dtype=torch.bool)
     dt_s = torch.zeros(warped.shape[:2])
-    result = decoder(warped, valid, dt_s, torch.ones_like(dt_s, dtype=torch.bool))
+    result = decoder(Sources(warped, valid, dt_s, torch.ones_like(dt_s, dtype=torch.bool)))
     file.check("out.bev_short", branches["short"])
     file.check("out.bev_long", branches["long"])
     file.check("out.out", result)

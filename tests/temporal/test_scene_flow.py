@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.temporal.decoder import valid_mean
 from mim4d.temporal.scene_flow import FlowSearch, SceneFlow, align_sources, nearest_two, shared_mean
+from mim4d.temporal.sources import Sources, valid_mean
 from tests.reference.scene_flow import flow_warped_mean_loops
 
 GRID = VoxelGrid((-16.0, -16.0, -1.0), (16.0, 16.0, 5.0), (32, 32, 3))
@@ -51,38 +51,42 @@ def at(flow, x, y):
     "times_s", [(-0.5, 0.5), (-0.4, 0.7), (-1.0, -0.5), (0.3, 1.0), (-0.6, -0.2, 0.5)]
 )
 def test_a_blob_that_moves_is_found(velocity, times_s):
-    flow = estimator()(*seen(times_s, [((1.0, -2.0), velocity)]))
+    flow = estimator()(Sources(*seen(times_s, [((1.0, -2.0), velocity)])))
     found, truth = at(flow, 1.0, -2.0), torch.tensor([*velocity, 0.0])
     assert (found - truth).norm() < 0.3 * truth.norm(), found
 
 
 @pytest.mark.parametrize("times_s", [(-0.5, 0.5), (-0.4, 0.7), (-1.0, -0.5, 0.5)])
 def test_what_stands_has_no_flow(times_s):
-    flow = estimator()(*seen(times_s, [((1.0, -2.0), (0.0, 0.0)), ((-6.0, 5.0), (0.0, 0.0))]))
+    flow = estimator()(
+        Sources(*seen(times_s, [((1.0, -2.0), (0.0, 0.0)), ((-6.0, 5.0), (0.0, 0.0))]))
+    )
     assert flow.abs().max() < 0.05
 
 
 def test_what_stands_beside_what_moves():
-    flow = estimator()(*seen((-0.5, 0.5), [((4.0, 4.0), (6.0, 0.0)), ((-9.0, -9.0), (0, 0))]))
+    flow = estimator()(
+        Sources(*seen((-0.5, 0.5), [((4.0, 4.0), (6.0, 0.0)), ((-9.0, -9.0), (0, 0))]))
+    )
     assert at(flow, 4.0, 4.0)[0] == pytest.approx(6.0, abs=1.5)
     assert at(flow, -9.0, -9.0).abs().max() < 0.05
 
 
 def test_empty_space_has_no_flow():
     warped, valid, dt_s, present = seen((-0.5, 0.5), [((4.0, 4.0), (6.0, 0.0))])
-    flow = estimator()(warped, valid, dt_s, present)
+    flow = estimator()(Sources(warped, valid, dt_s, present))
     assert flow[..., :8, :8].abs().max() < 0.05
-    nothing = estimator()(torch.zeros_like(warped), valid, dt_s, present)
+    nothing = estimator()(Sources(torch.zeros_like(warped), valid, dt_s, present))
     assert nothing.isfinite().all()
     assert nothing.abs().max() < 1e-3
 
 
 def test_one_source_leaves_the_flow_undetermined_and_gives_zero():
     inputs = seen((-0.5,), [((1.0, -2.0), (4.0, 0.0))])
-    assert not estimator()(*inputs).any()
+    assert not estimator()(Sources(*inputs)).any()
     warped, valid, dt_s, present = seen((-0.5, 0.5), [((1.0, -2.0), (4.0, 0.0))])
     present[0, 1] = False
-    assert not estimator()(warped, valid, dt_s, present).any()
+    assert not estimator()(Sources(warped, valid, dt_s, present)).any()
 
 
 def scene(seed, times_s):
@@ -94,9 +98,9 @@ def scene(seed, times_s):
 def test_order_of_sources_does_not_matter(seed):
     inputs = scene(seed, (-0.9, -0.4, 0.5, 1.1))
     order = torch.tensor([2, 0, 3, 1])
-    flow = estimator()(*inputs)
+    flow = estimator()(Sources(*inputs))
     torch.testing.assert_close(
-        estimator()(*(i[:, order] for i in inputs)), flow, atol=1e-3, rtol=1e-3
+        estimator()(Sources(*(i[:, order] for i in inputs))), flow, atol=1e-3, rtol=1e-3
     )
     assert flow.abs().max() > 1
 
@@ -104,26 +108,28 @@ def test_order_of_sources_does_not_matter(seed):
 def test_a_batch_is_its_clips(seed):
     first, second = scene(seed, (-0.5, 0.5)), scene(seed, (-0.3, 0.8))
     second[3][0, 0] = False
-    together = estimator()(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+    together = estimator()(Sources(*(torch.cat(pair) for pair in zip(first, second, strict=True))))
     for i, alone in enumerate((first, second)):
-        torch.testing.assert_close(together[i], estimator()(*alone)[0], atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(
+            together[i], estimator()(Sources(*alone))[0], atol=1e-3, rtol=1e-3
+        )
 
 
 def test_absent_sources_and_invalid_voxels_have_no_influence(seed):
     warped, valid, dt_s, present = scene(seed, (-0.9, -0.4, 0.5))
     present[0, 0] = False
-    flow = estimator()(warped, valid, dt_s, present)
+    flow = estimator()(Sources(warped, valid, dt_s, present))
     warped[0, 0] = 9.0
     changed = torch.where(valid.unsqueeze(2), warped, torch.full_like(warped, -5.0))
-    torch.testing.assert_close(estimator()(changed, valid, dt_s, present), flow)
+    torch.testing.assert_close(estimator()(Sources(changed, valid, dt_s, present)), flow)
 
 
 def test_gradients_reach_volumes_and_descriptors(seed):
     warped, valid, dt_s, present = scene(seed, (-0.5, 0.4, 0.9))
     module = estimator()
     warped.requires_grad_()
-    flow = module(warped, valid, dt_s, present)
-    mean = shared_mean(*align_sources(warped, valid, dt_s, present, flow, GRID))
+    flow = module(Sources(warped, valid, dt_s, present))
+    mean = shared_mean(*align_sources(Sources(warped, valid, dt_s, present), flow, GRID))
     (flow.square().mean() + mean.square().mean()).backward()
     for grad in (warped.grad, module.describe.weight.grad):
         assert grad.isfinite().all()
@@ -133,7 +139,7 @@ def test_gradients_reach_volumes_and_descriptors(seed):
 def test_gradients_of_nothing_are_finite():
     warped, valid, dt_s, present = seen((-0.5, 0.5), [((0.0, 0.0), (0.0, 0.0))])
     warped = torch.zeros_like(warped).requires_grad_()
-    estimator()(warped, valid, dt_s, present).sum().backward()
+    estimator()(Sources(warped, valid, dt_s, present)).sum().backward()
     assert warped.grad.isfinite().all()
 
 
@@ -152,7 +158,7 @@ def test_a_grid_in_turned_axes_gives_the_same_motion_along_the_ego_axes():
     )
     torch.manual_seed(0)
     module = SceneFlow(CHANNELS, turned, width=6)
-    flow = module(*seen((-0.5, 0.5), [((1.0, -2.0), (6.0, 0.0))]))
+    flow = module(Sources(*seen((-0.5, 0.5), [((1.0, -2.0), (6.0, 0.0))])))
     along_box_x = at(flow, 1.0, -2.0)
     assert along_box_x[1] == pytest.approx(6.0, abs=1.5)
     assert along_box_x[0] == pytest.approx(0.0, abs=0.5)
@@ -168,8 +174,9 @@ def test_warped_mean_with_zero_flow_is_the_mean(seed):
     warped, valid, dt_s, present = scene(seed, (-0.5, 0.4, 0.9))
     present[0, 1] = False
     zero = torch.zeros(1, 3, *GRID.shape_zyx)
-    mean = shared_mean(*align_sources(warped, valid, dt_s, present, zero, GRID))
-    expected = valid_mean(warped, valid & present[:, :, None, None, None])
+    sources = Sources(warped, valid, dt_s, present)
+    mean = shared_mean(*align_sources(sources, zero, GRID))
+    expected = valid_mean(sources)
     torch.testing.assert_close(mean, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -179,20 +186,19 @@ def test_warped_mean_equals_loops(seed):
     valid = torch.rand(1, 2, *grid.shape_zyx, generator=seed) > 0.3
     flow = torch.randn(1, 3, *grid.shape_zyx, generator=seed) * 2
     dt_s = torch.tensor([[-0.5, 0.8]])
-    mean = shared_mean(
-        *align_sources(warped, valid, dt_s, torch.ones(1, 2, dtype=torch.bool), flow, grid)
-    )
+    sources = Sources(warped, valid, dt_s, torch.ones(1, 2, dtype=torch.bool))
+    mean = shared_mean(*align_sources(sources, flow, grid))
     twin = flow_warped_mean_loops(warped[0], valid[0], dt_s[0], flow[0], grid)
     near = twin.abs().amax(dim=0) < 20  # a share close to nothing magnifies rounding
     torch.testing.assert_close(mean[0][:, near], twin[:, near], atol=1e-3, rtol=1e-3)
 
 
 def test_with_the_true_flow_all_sources_show_the_blob_in_its_place():
-    inputs = seen((-0.4, 0.6), [((1.0, -2.0), (5.0, -3.0))], radius_m=2.0)
+    sources = Sources(*seen((-0.4, 0.6), [((1.0, -2.0), (5.0, -3.0))], radius_m=2.0))
     target = blob((1.0, -2.0), radius_m=2.0).unsqueeze(0)
     flow = torch.tensor([5.0, -3.0, 0.0]).view(1, 3, 1, 1, 1).expand(1, 3, *GRID.shape_zyx)
     centre = (slice(None), slice(None), slice(None), slice(10, 18), slice(13, 21))
-    moved = shared_mean(*align_sources(*inputs, flow, GRID))[centre]
-    still = valid_mean(inputs[0], inputs[1])[centre]
+    moved = shared_mean(*align_sources(sources, flow, GRID))[centre]
+    still = valid_mean(sources)[centre]
     assert (moved - target[centre]).abs().max() < 0.05
     assert (still - target[centre]).abs().max() > 0.2

@@ -1,4 +1,7 @@
-"""Config to the pre-training model and what its losses compare."""
+"""Config to the pre-training model."""
+
+from collections.abc import Callable
+from functools import partial
 
 from mim4d.build.trunk import build_grid, build_video_encoder
 from mim4d.config import GridConfig, PretrainConfig, RenderConfig
@@ -6,13 +9,12 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.encoder.masking import PatchMasking
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.photometric.patch_cost import Patch
-from mim4d.pretraining.photometric.terms import PhotometricOptions
 from mim4d.pretraining.ray_choice import RaySampling
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
 from mim4d.temporal.baselines import MeanFrame, NearestFrame
 from mim4d.temporal.decoder import FrameDecoder, TemporalDecoder
+from mim4d.temporal.imported import ImportedDecoder
 from mim4d.temporal.scene_flow import FlowSearch, SceneFlow
 
 
@@ -51,34 +53,42 @@ def build_decoder(config: PretrainConfig) -> FrameDecoder | None:
     """
     if build_dropping(config).count == 0:
         return None
-    temporal, shape_xyz = config.temporal, config.grid.shape_xyz
-    conventions = config.conventions
-    match temporal.decoder:
+    match config.temporal.decoder:
         case "copy":
             return NearestFrame()
         case "mean":
             return MeanFrame()
         case "attention":
-            return TemporalDecoder(
-                config.lift.volume_channels,
-                shape_xyz[2],
-                width=temporal.width,
-                long_width=temporal.width // temporal.reduction,
-                short_heads=temporal.short_heads,
-                long_heads=temporal.long_heads,
-                num_points=temporal.points,
-                num_layers=temporal.layers,
-                short_ffn_width=2 * temporal.width,
-                long_ffn_width=temporal.long_ffn_factor * (temporal.width // temporal.reduction),
-                start_from_mean=conventions.start_from_mean,
-                positional_sources=(
-                    _num_sources(config) if conventions.sources_by == "position" else None
-                ),
-                grid_yx=(
-                    (shape_xyz[1], shape_xyz[0]) if conventions.queries == "per_cell" else None
-                ),
-                branches=temporal.branches,
-            )
+            return _build_attention(config)
+
+
+def _build_attention(config: PretrainConfig) -> TemporalDecoder:
+    """Our decoder, or that of an imported checkpoint."""
+    temporal, (columns, rows, height) = config.temporal, config.grid.shape_xyz
+    long_width = temporal.width // temporal.reduction
+    conventions = config.conventions
+    make: Callable[..., TemporalDecoder] = TemporalDecoder
+    by_position, per_cell = conventions.sources_by == "position", conventions.queries == "per_cell"
+    if by_position or per_cell or not conventions.start_from_mean:
+        make = partial(
+            ImportedDecoder,
+            start_from_mean=conventions.start_from_mean,
+            positional_sources=_num_sources(config) if by_position else None,
+            grid_yx=(rows, columns) if per_cell else None,
+        )
+    return make(
+        config.lift.volume_channels,
+        height,
+        width=temporal.width,
+        long_width=long_width,
+        short_heads=temporal.short_heads,
+        long_heads=temporal.long_heads,
+        num_points=temporal.points,
+        num_layers=temporal.layers,
+        short_ffn_width=2 * temporal.width,
+        long_ffn_width=temporal.long_ffn_factor * long_width,
+        branches=temporal.branches,
+    )
 
 
 def _num_sources(config: PretrainConfig) -> int:
@@ -141,18 +151,4 @@ def build_model(config: PretrainConfig) -> MaskedVideoModel:
         # Last, so that the random weights of everything else are the same without it.
         scene_flow=build_flow(config),
         bounds=grid,
-    )
-
-
-def build_comparison(config: PretrainConfig) -> PhotometricOptions | None:
-    """How the losses compare images; None if none of them does."""
-    options = config.photometric
-    if not config.loss.compares_images:
-        return None
-    return PhotometricOptions(
-        sources=options.sources,
-        downscale=options.downscale,
-        patch=Patch(options.patch_side, options.patch_step_px),
-        depths=options.sweep_depths,
-        temperature=options.temperature,
     )

@@ -4,11 +4,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from torch import nn
+
 from mim4d.config import GridConfig, TrunkConfig
 from mim4d.config.encoder import EncoderConfig
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
-from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead, Norm
+from mim4d.models.depth_head import AsppDepthHead, DepthBins, DepthHead
 from mim4d.models.encoder.convnext import MaskedConvNeXt
 from mim4d.models.encoder.efficientnet import MaskedEfficientNet
 from mim4d.models.encoder.masked_encoder import EncoderOptions, MaskedEncoder
@@ -48,8 +50,9 @@ def build_depth_head(config: TrunkConfig) -> DepthHead:
         case "simple":
             return DepthHead(channels, bins)
         case "aspp":
-            norm: Norm = "batch" if config.conventions.norms == "batch" else "layer"
-            return AsppDepthHead(channels, bins, lift.aspp_channels, norm)
+            if config.conventions.norms == "batch":
+                return AsppDepthHead(channels, bins, lift.aspp_channels, nn.BatchNorm2d)
+            return AsppDepthHead(channels, bins, lift.aspp_channels)
 
 
 def choose_lifting(config: TrunkConfig) -> Lifting:
@@ -98,7 +101,7 @@ def build_video_encoder(config: TrunkConfig) -> VideoEncoder:
         VolumeConv(
             channels,
             lift.volume_channels,
-            norm="batch" if config.conventions.norms == "batch" else "group",
+            nn.BatchNorm3d(lift.volume_channels) if config.conventions.norms == "batch" else None,
         ),
         choose_lifting(config),
         build_lifted_grid(config),

@@ -5,7 +5,13 @@ from dataclasses import dataclass, fields
 
 from mim4d.config.checks import require
 
-_MEASURING = ("distance_weight", "relative_distance_weight", "depth_weight")
+_MEASURING = (
+    "distance_weight",
+    "relative_distance_weight",
+    "free_space_weight",
+    "near_surface_weight",
+    "depth_weight",
+)
 """Weights of the losses that a LiDAR's measurements enter."""
 _COMPARING = (
     "photometric_weight",
@@ -18,7 +24,7 @@ _COMPARING = (
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the losses; a weight of 0 leaves the loss out."""
+    """Weights of the losses, and what they take for granted; a weight of 0 leaves a loss out."""
 
     colour_weight: float = 10.0
     """Mean absolute colour error, colours in [0, 1]."""
@@ -28,6 +34,14 @@ class LossConfig:
     """Mean relative distance error, |d̂ − d| / d: for what is near."""
     eikonal_weight: float = 0.0
     """Mean squared deviation of the SDF gradient's length from 1."""
+    free_space_weight: float = 0.0
+    """How little above `free_space_truncation_m` the SDF lies in front of what the LiDAR hit."""
+    free_space_truncation_m: float = 0.5
+    """Free space ends so far in front of the measured surface, metres."""
+    near_surface_weight: float = 0.0
+    """Error of the SDF around what the LiDAR hit, against the distance to it along the ray."""
+    near_surface_truncation_m: float = 1.5
+    """How far before and behind the measured surface its samples are compared, metres."""
     depth_weight: float = 0.0
     """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
     depth is learned through rendering alone."""
@@ -62,6 +76,9 @@ class LossConfig:
         for field in fields(self):
             value = getattr(self, field.name)
             require(0 <= value < math.inf, f"loss.{field.name}", value, "a number, 0 or more")
+        for name in ("free_space_truncation_m", "near_surface_truncation_m"):
+            value = getattr(self, name)
+            require(value > 0, f"loss.{name}", value, "a positive number of metres")
 
     @property
     def lidar_weights(self) -> list[str]:
@@ -72,6 +89,11 @@ class LossConfig:
     def compares_images(self) -> bool:
         """Whether some loss looks into other images of the clip."""
         return any(getattr(self, name) > 0 for name in _COMPARING)
+
+    @property
+    def sweeps_planes(self) -> bool:
+        """Whether some loss reads a plane sweep."""
+        return max(self.sweep_weight, self.sweep_distance_weight, self.depth_sweep_weight) > 0
 
     def check_no_images_compared(self) -> None:
         """Refuse the losses that compare images, for clips of a single one."""

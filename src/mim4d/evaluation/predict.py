@@ -91,10 +91,7 @@ def frame_volumes(
     dropped = torch.tensor([[frame]], device=own.device)
     rebuilt = model.rebuild(encoded, clip, dropped)
     seen = model.sources(encoded.volumes, clip, dropped)
-    copied, averaged = (
-        decoder(seen.warped, seen.valid, seen.dt_s, seen.present)
-        for decoder in (NearestFrame(), MeanFrame())
-    )
+    copied, averaged = NearestFrame()(seen), MeanFrame()(seen)
     return FrameVolumes(own, rebuilt.volume, rebuilt.scene_flow, copied, averaged)
 
 

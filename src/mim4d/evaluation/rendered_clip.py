@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.config import PretrainConfig
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation import (
@@ -25,7 +24,7 @@ from mim4d.evaluation import (
     render_frame,
 )
 from mim4d.metrics.distance import distance_errors
-from mim4d.models.encoder.masking import draw_patch_mask, hide_padding
+from mim4d.models.encoder.masking import hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
 
 MASK_SEED = 0
@@ -38,7 +37,7 @@ class RenderedClip:
     Attributes:
         clip: One clip (b = 1).
         frame: The frame that is rendered and, for the rebuilt volume, dropped.
-        visible: A mask like those of training.
+        visible: A mask drawn like those of training.
         prediction: With unmasked inputs.
         masked: Direct volume with only the visible patches as inputs.
         truth: True distance along the rays, metres; NaN where unknown or outside the grid.
@@ -59,7 +58,6 @@ class RenderedClip:
 @torch.no_grad()
 def render_clip(
     model: MaskedVideoModel,
-    config: PretrainConfig,
     dataset: NuscenesDataset,
     index: int,
     view: EvaluatedView,
@@ -67,13 +65,8 @@ def render_clip(
 ) -> RenderedClip:
     """Render one frame of a clip of the data set, with all of the inputs and with a part hidden."""
     clip = dataset[index]
-    patches = (
-        clip.images.shape[-2] // config.mask.patch_px,
-        clip.images.shape[-1] // config.mask.patch_px,
-    )
-    generator = torch.Generator().manual_seed(MASK_SEED)
-    drawn = draw_patch_mask(tuple(clip.images.shape[:3]), patches, config.mask.ratio, generator)
-    visible = hide_padding(drawn, clip.image_sizes, config.mask.patch_px)
+    drawn = model.masking.draw(clip.images.shape, torch.Generator().manual_seed(MASK_SEED))
+    visible = hide_padding(drawn, clip.image_sizes, model.masking.patch_px)
     moved = clip.to(accelerator)
     reader = TruthReader(dataset, view)
     truth = reader.distances(index, clip)

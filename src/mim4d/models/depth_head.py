@@ -5,8 +5,8 @@ Maps `m c hf wf` of any number of levels enter; for each level the projected map
 of its own in the paper's pre-training: it learns through rendering alone (MIM4D, arXiv 2403.08760).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from mim4d.models.camera_rays import CellRays
 from mim4d.models.channel_norm import ChannelLayerNorm
 
-Norm = Literal["layer", "batch"]
+Norm = Callable[[int], nn.Module]
+"""Makes the norm of maps of so many channels."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class AsppDepthHead(DepthHead):
         in_channels: int,
         bins: DepthBins,
         aspp_channels: int = 96,
-        norm: Norm = "layer",
+        norm: Norm = ChannelLayerNorm,
         dropout: float = 0.5,
     ) -> None:
         net = AsppDepthNet(in_channels, bins.num, in_channels, aspp_channels, norm, dropout)
@@ -123,8 +124,8 @@ class AsppDepthNet(nn.Module):
         num_bins: Number of logits.
         mid_channels: Width of the residual blocks.
         aspp_channels: Width of each branch of the pyramid.
-        norm: `layer` normalises every position over its channels, so that images do not influence
-            each other; `batch` is the released code's batch norm.
+        norm: By default of every position over its channels, so that images do not influence each
+            other.
         dropout: Dropout before the logits.
     """
 
@@ -134,12 +135,12 @@ class AsppDepthNet(nn.Module):
         num_bins: int,
         mid_channels: int,
         aspp_channels: int,
-        norm: Norm = "layer",
+        norm: Norm = ChannelLayerNorm,
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
         self.reduce = nn.Sequential(
-            nn.Conv2d(in_channels, mid_channels, 3, padding=1), _norm(norm, mid_channels), nn.ReLU()
+            nn.Conv2d(in_channels, mid_channels, 3, padding=1), norm(mid_channels), nn.ReLU()
         )
         self.blocks = nn.Sequential(*(_ResidualBlock(mid_channels, norm) for _ in range(3)))
         self.aspp = _Aspp(mid_channels, aspp_channels, norm)
@@ -159,9 +160,9 @@ class _ResidualBlock(nn.Module):
     def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
         self.conv1 = _conv(channels, channels, 3)
-        self.norm1 = _norm(norm, channels)
+        self.norm1 = norm(channels)
         self.conv2 = _conv(channels, channels, 3)
-        self.norm2 = _norm(norm, channels)
+        self.norm2 = norm(channels)
 
     def forward(self, x: Float[Tensor, "m c hf wf"]) -> Float[Tensor, "m c hf wf"]:
         y = F.relu(self.norm1(self.conv1(x)))
@@ -202,8 +203,4 @@ def _conv_norm_relu(
     in_channels: int, out_channels: int, kernel: int, norm: Norm, dilation: int = 1
 ) -> nn.Sequential:
     conv = _conv(in_channels, out_channels, kernel, dilation)
-    return nn.Sequential(conv, _norm(norm, out_channels), nn.ReLU())
-
-
-def _norm(norm: Norm, channels: int) -> nn.Module:
-    return ChannelLayerNorm(channels) if norm == "layer" else nn.BatchNorm2d(channels)
+    return nn.Sequential(conv, norm(out_channels), nn.ReLU())

@@ -5,8 +5,6 @@ the lifted volume into the 32 channels that are decoded and rendered. One 3×3×
 and a ReLU.
 """
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,22 +24,17 @@ class VolumeConv(nn.Module):
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        norm: `group` normalises each volume by itself, so that a batch of two equals two batches of
-            one, and keeps strong voxels stronger than weak ones: how much of the depth distribution
-            falls into a voxel says whether it is occupied, and a norm of each voxel alone would
-            wipe that out. `batch` is the released code's batch norm over clips and frames.
+        norm: By default a group norm, which normalises each volume by itself, so that a batch of
+            two equals two batches of one, and keeps strong voxels stronger than weak ones: how much
+            of the depth distribution falls into a voxel says whether it is occupied, and a norm of
+            each voxel alone would wipe that out.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, norm: Literal["group", "batch"] = "group"
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, norm: nn.Module | None = None) -> None:
         super().__init__()
         self.conv = nn.Conv3d(in_channels, out_channels, 3, padding=1)
-        self.norm = (
-            nn.GroupNorm(max(1, out_channels // _GROUP_CHANNELS), out_channels)
-            if norm == "group"
-            else nn.BatchNorm3d(out_channels)
-        )
+        groups = max(1, out_channels // _GROUP_CHANNELS)
+        self.norm = nn.GroupNorm(groups, out_channels) if norm is None else norm
 
     def forward(self, volume: Float[Tensor, "m c z y x"]) -> Float[Tensor, "m c2 z y x"]:
         """Convolve, normalise and rectify."""

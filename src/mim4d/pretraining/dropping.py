@@ -58,6 +58,12 @@ def draw_dropped(
     return torch.tensor(drawn, dtype=torch.long)
 
 
+def joined_index(frames: Int[Tensor, "b k"], num_frames: int) -> Int[Tensor, " m"]:
+    """Places of some frames of each clip along the axis that joins clips and frames, (b t)."""
+    clips = torch.arange(len(frames), device=frames.device)[:, None]
+    return (clips * num_frames + frames).flatten()
+
+
 def source_frames(
     dropped: Int[Tensor, "b k"], num_frames: int, together: bool
 ) -> Int[Tensor, "b k s"]:

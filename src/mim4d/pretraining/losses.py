@@ -4,7 +4,7 @@ All lengths are metres, so that a weight means the same in every configuration. 
 every tensor counts the clips of the batch; a loss is the plain mean over clips of each clip's own
 masked mean, and a mean over nothing is zero (and has zero gradient). Colour and distance are the
 losses of MIM4D, arXiv 2403.08760; smoothness serves training without LiDAR; the others are coded
-in the released code and off there.
+in the released code and off there, as they are here unless asked for.
 """
 
 import torch
@@ -122,13 +122,6 @@ def near_surface_sdf(
     offset = target_distances.unsqueeze(-1) - sample_distances
     near = (offset.abs() <= truncation_m) & valid.unsqueeze(-1)
     return masked_mean((sdf - offset).abs(), near)
-
-
-def sparse_points_sdf(
-    sdf: Float[Tensor, " b *p"], valid: Bool[Tensor, " b *p"]
-) -> Float[Tensor, ""]:
-    """Mean of |sdf| at LiDAR points, which lie on surfaces, metres."""
-    return masked_mean(sdf.abs(), valid)
 
 
 def depth_cross_entropy(

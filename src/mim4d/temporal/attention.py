@@ -20,44 +20,33 @@ from mim4d.geometry.lattices import cell_centres
 class DeformableAttention(nn.Module):
     """Residual attention of BEV queries to several BEV maps of the same grid.
 
-    By default all sources share the prediction of offsets and weights, and what tells them apart
-    is the embedding of each source (its signed time): any number of sources, in any order.
+    All sources share the prediction of offsets and weights, and what tells them apart is the
+    embedding of each source (its signed time): any number of sources, in any order.
 
     Args:
         width: Channels of queries and values, a multiple of `num_heads`.
         num_heads: Attention heads.
         num_points: Points per head and source.
-        num_sources: None, or the fixed number of sources that get predictions of their own by
-            their position in the list, as in the released checkpoints of MIM4D.
 
     Raises:
         ValueError: If `width` is not a multiple of `num_heads`.
     """
 
-    def __init__(
-        self, width: int, num_heads: int, num_points: int, num_sources: int | None = None
-    ) -> None:
+    def __init__(self, width: int, num_heads: int, num_points: int) -> None:
         super().__init__()
         if width % num_heads:
             raise ValueError(f"attention: width {width} is not a multiple of {num_heads} heads")
         self.num_heads = num_heads
         self.num_points = num_points
-        self.num_sources = num_sources
-        predictions = num_heads * (num_sources or 1) * num_points
+        predictions = num_heads * num_points
         self.sampling_offsets = nn.Linear(width, predictions * 2)
         self.attention_weights = nn.Linear(width, predictions)
         self.value_proj = nn.Linear(width, width)
         self.output_proj = nn.Linear(width, width)
-        self.reset_parameters()
+        self.start_at(star_of_points(num_heads, num_points))
 
-    def reset_parameters(self) -> None:
-        """Start as a star of equally weighted points: head by direction, point by distance."""
-        angle = torch.arange(self.num_heads) * (2 * math.pi / self.num_heads)
-        direction = torch.stack([angle.cos(), angle.sin()], dim=-1)
-        direction = direction / direction.abs().amax(dim=-1, keepdim=True)
-        distance = torch.arange(1.0, self.num_points + 1)
-        star = direction[:, None, None, :] * distance[:, None]  # heads 1 points 2
-        star = star.expand(-1, self.num_sources or 1, -1, -1)
+    def start_at(self, star: Float[Tensor, "h *s p 2"]) -> None:
+        """Start with equally weighted points at these offsets, cells."""
         with torch.no_grad():
             self.sampling_offsets.bias.copy_(star.flatten())
         nn.init.zeros_(self.sampling_offsets.weight)
@@ -122,16 +111,16 @@ class DeformableAttention(nn.Module):
         self, linear: nn.Linear, query: Tensor, source_embedding: Tensor | None, num_sources: int
     ) -> Float[Tensor, "b s q h k"]:
         """Offsets or weights (k per head) of every source, in float32."""
-        if self.num_sources is not None:
-            assert num_sources == self.num_sources, (num_sources, self.num_sources)
-            return rearrange(
-                linear(query).float(),
-                "b q (h s k) -> b s q h k",
-                h=self.num_heads,
-                s=num_sources,
-            )
         # linear(query + embedding), without repeating the large product for every source.
         shared = linear(query).float().unsqueeze(1).expand(-1, num_sources, -1, -1)
         if source_embedding is not None:
             shared = shared + F.linear(source_embedding, linear.weight).float().unsqueeze(2)
         return rearrange(shared, "b s q (h k) -> b s q h k", h=self.num_heads)
+
+
+def star_of_points(num_heads: int, num_points: int) -> Float[Tensor, "h p 2"]:
+    """Offsets that form a star: head by direction, point by distance, cells."""
+    angle = torch.arange(num_heads) * (2 * math.pi / num_heads)
+    direction = torch.stack([angle.cos(), angle.sin()], dim=-1)
+    direction = direction / direction.abs().amax(dim=-1, keepdim=True)
+    return direction[:, None, :] * torch.arange(1.0, num_points + 1)[:, None]

@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from mim4d.temporal.attention import DeformableAttention
-from mim4d.temporal.baselines import MeanFrame, NearestFrame, valid_mean
+from mim4d.temporal.baselines import MeanFrame, NearestFrame
+from mim4d.temporal.sources import Sources, valid_mean
 
 Branches = Literal["both", "short", "long"]
 
@@ -57,8 +58,6 @@ class TemporalBranch(nn.Module):
         num_points: Points per head and source.
         num_layers: Layers.
         ffn_width: Hidden channels of the feed-forward part.
-        num_sources: See `DeformableAttention`; also says that there is no time embedding.
-        grid_yx: See `TemporalDecoder`.
     """
 
     def __init__(
@@ -68,20 +67,15 @@ class TemporalBranch(nn.Module):
         num_points: int,
         num_layers: int,
         ffn_width: int,
-        num_sources: int | None = None,
-        grid_yx: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            TemporalLayer(
-                DeformableAttention(width, num_heads, num_points, num_sources), width, ffn_width
-            )
+            TemporalLayer(DeformableAttention(width, num_heads, num_points), width, ffn_width)
             for _ in range(num_layers)
         )
-        self.per_cell = grid_yx is not None
-        self.query = nn.Parameter(torch.empty(math.prod(grid_yx) if grid_yx else 1, width))
+        self.query = nn.Parameter(torch.empty(1, width))
         nn.init.trunc_normal_(self.query, std=0.02)
-        self.time_embedding = TimeEmbedding(width) if num_sources is None else None
+        self.time_embedding = TimeEmbedding(width)
 
     def forward(
         self,
@@ -90,16 +84,25 @@ class TemporalBranch(nn.Module):
         present: Bool[Tensor, "b s"],
     ) -> Float[Tensor, "b q c"]:
         """Read the sources; q = y·x, row by row."""
-        b, _, y, x, width = values.shape
-        query = self.query.expand(b, y * x, width)
-        if not self.per_cell:
-            share = present / present.sum(dim=1, keepdim=True).clamp(min=1)
-            query = query + torch.einsum("bsyxc,bs->byxc", values, share).flatten(1, 2)
+        _, _, y, x, width = values.shape
+        query, embedding = self._queries(values, present), self._embed(dt_s)
         position = sine_position(y, x, width // 2, values.device).flatten(0, 1).unsqueeze(0)
-        embedding = None if self.time_embedding is None else self.time_embedding(dt_s)
         for layer in self.layers:
             query = layer(query, position, values, present, embedding)
         return query
+
+    def _queries(
+        self, values: Float[Tensor, "b s y x c"], present: Bool[Tensor, "b s"]
+    ) -> Float[Tensor, "b q c"]:
+        """The sources' mean at each cell, plus one learned vector: this fits any grid."""
+        share = present / present.sum(dim=1, keepdim=True).clamp(min=1)
+        mean = torch.einsum("bsyxc,bs->byxc", values, share).flatten(1, 2)
+        return self.query.expand_as(mean) + mean
+
+    def _embed(self, dt_s: Float[Tensor, "b s"]) -> Float[Tensor, "b s c"] | None:
+        """What tells the sources apart."""
+        embedded: Tensor = self.time_embedding(dt_s)
+        return embedded
 
 
 class TimeEmbedding(nn.Module):
@@ -153,14 +156,7 @@ class TemporalDecoder(nn.Module):
         num_layers: Layers of each branch.
         short_ffn_width: Hidden channels of the short branch's feed-forward parts.
         long_ffn_width: The same for the long branch.
-        start_from_mean: Add the mean of the sources; the learned part then starts at zero. False
-            gives the learned part alone.
-        positional_sources: None, or the number of sources that are told apart by their position in
-            the list instead of their time, newest first; the short branch then reads the first
-            one. Released checkpoints need it.
-        grid_yx: None, or the rows and columns of a grid whose cells have a learned query each, as
-            in released checkpoints. By default a query is the sources' mean plus one learned
-            vector, which fits any grid.
+        branches: Which of the two branches there are.
     """
 
     def __init__(
@@ -175,21 +171,14 @@ class TemporalDecoder(nn.Module):
         num_layers: int = 2,
         short_ffn_width: int = 256,
         long_ffn_width: int = 256,
-        start_from_mean: bool = True,
-        positional_sources: int | None = None,
-        grid_yx: tuple[int, int] | None = None,
         branches: Branches = "both",
     ) -> None:
         super().__init__()
         folded = channels * height
         use_short, use_long = branches != "long", branches != "short"
-        self.start_from_mean = start_from_mean
-        self.positional_sources = positional_sources
         self.proj = nn.Linear(folded, width, bias=False)
         self.proj_norm = nn.LayerNorm(width, eps=1e-6)
-        self.time_embedding = TimeEmbedding(width) if positional_sources is None else None
-        if positional_sources is not None:
-            self.frame_embedding = nn.Parameter(torch.randn(positional_sources, width))
+        self.time_embedding = TimeEmbedding(width)
         self.long_proj = self.short = self.long = None
         if use_long:
             self.long_proj = nn.Sequential(nn.Linear(width, long_width), nn.LayerNorm(long_width))
@@ -200,8 +189,6 @@ class TemporalDecoder(nn.Module):
                 num_points,
                 num_layers,
                 short_ffn_width,
-                None if positional_sources is None else 1,
-                grid_yx,
             )
         if use_long:
             self.long = TemporalBranch(
@@ -210,85 +197,63 @@ class TemporalDecoder(nn.Module):
                 num_points,
                 num_layers,
                 long_ffn_width,
-                positional_sources,
-                grid_yx,
             )
         read = width * use_short + long_width * use_long
         self.output_proj = nn.Conv2d(read, folded, 3, padding=1, bias=False)
         self.output_norm = nn.LayerNorm(folded, eps=1e-6)
-        if start_from_mean:
-            nn.init.zeros_(self.output_norm.weight)
+        nn.init.zeros_(self.output_norm.weight)
 
     def forward(
-        self,
-        warped: Float[Tensor, "b s c z y x"],
-        valid: Bool[Tensor, "b s z y x"],
-        dt_s: Float[Tensor, "b s"],
-        present: Bool[Tensor, "b s"],
-        mean: Float[Tensor, "b c z y x"] | None = None,
-    ) -> Float[Tensor, "b c z y x"]:
+        self, sources: Sources, mean: Float[Tensor, "m c z y x"] | None = None
+    ) -> Float[Tensor, "m c z y x"]:
         """Decode the target frame.
 
         Args:
-            warped: Source volumes on the target's voxels, in the target's ego axes.
-            valid: Voxels where a warped source has a value.
-            dt_s: Source time minus target time, seconds.
-            present: Sources that exist; the others have no influence. Where a clip has none, the
-                result is the learned part on no evidence at all (and finite).
+            sources: Where a target has none that exists, the result is the learned part on no
+                evidence at all (and finite).
             mean: What the learned part is added to; None takes the mean of the valid sources.
 
         Returns:
             The target's volume; where no source is valid, the learned part alone.
         """
-        _, _, c, _, y, x = warped.shape
-        if self.positional_sources is not None:
-            warped, valid, dt_s, present = _newest_first(warped, valid, dt_s, present)
-        values = self.proj_norm(self.proj(rearrange(warped, "b s c z y x -> b s y x (c z)")))
-        values = values + self._embed(dt_s)[:, :, None, None, :]
-        read = self._read(values, dt_s, present)
+        _, _, c, _, y, x = sources.warped.shape
+        columns = rearrange(sources.warped, "m s c z y x -> m s y x (c z)")
+        values = self.proj_norm(self.proj(columns))
+        values = values + self._embed(sources.dt_s)[:, :, None, None, :]
+        read = self._read(values, sources.dt_s, sources.present)
         joined = rearrange(read, "b (y x) k -> b k y x", y=y, x=x)
         decoded = self.output_norm(rearrange(self.output_proj(joined), "b k y x -> b y x k"))
-        result = rearrange(decoded, "b y x (c z) -> b c z y x", c=c)
-        if self.start_from_mean:
-            if mean is None:
-                mean = valid_mean(warped, valid & present[:, :, None, None, None])
-            result = result + mean
-        return result
+        return self._add_mean(rearrange(decoded, "b y x (c z) -> b c z y x", c=c), sources, mean)
+
+    def _add_mean(
+        self,
+        learned: Float[Tensor, "m c z y x"],
+        sources: Sources,
+        mean: Float[Tensor, "m c z y x"] | None,
+    ) -> Float[Tensor, "m c z y x"]:
+        """The learned part, which starts at zero, is what the mean of the sources lacks."""
+        return learned + (valid_mean(sources) if mean is None else mean)
 
     def _read(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Float[Tensor, "b q k"]:
         """What the branches found, one after the other."""
         read = []
         if self.short is not None:
-            read.append(self._short(self.short, values, dt_s, present))
+            read.append(self._read_short(self.short, values, dt_s, present))
         if self.long is not None and self.long_proj is not None:
             read.append(self.long(self.long_proj(values), dt_s, present))
         return torch.cat(read, dim=-1)
 
     def _embed(self, dt_s: Float[Tensor, "b s"]) -> Float[Tensor, "b s c"]:
-        if self.time_embedding is None:
-            return self.frame_embedding.expand(dt_s.shape[0], -1, -1)
         embedded: Tensor = self.time_embedding(dt_s)
         return embedded
 
-    def _short(
+    def _read_short(
         self, branch: TemporalBranch, values: Tensor, dt_s: Tensor, present: Tensor
     ) -> Tensor:
-        if self.positional_sources is not None:
-            result: Tensor = branch(values[:, :1], dt_s[:, :1], present[:, :1])
-            return result
         index, exists = nearest_sources(dt_s, present)
         clip = torch.arange(len(index), device=index.device).unsqueeze(1)
-        result = branch(values[clip, index], dt_s[clip, index], exists)
+        result: Tensor = branch(values[clip, index], dt_s[clip, index], exists)
         return result
-
-
-def _newest_first(
-    warped: Tensor, valid: Tensor, dt_s: Float[Tensor, "b s"], present: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The sources of each clip ordered by time; those of the same time keep their order."""
-    order = dt_s.argsort(dim=1, descending=True, stable=True)
-    clip = torch.arange(len(order), device=order.device).unsqueeze(1)
-    return warped[clip, order], valid[clip, order], dt_s[clip, order], present[clip, order]
 
 
 def nearest_sources(

@@ -10,7 +10,7 @@ A learned regressor with only the local gradient of warping ends at zero flow; m
 MIM4D (arXiv 2403.08760) names continuous scene flow, its code has none; this estimator is ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
@@ -26,6 +26,7 @@ from mim4d.temporal.flow_matching import (
     in_place,
     uniform,
 )
+from mim4d.temporal.sources import Sources
 from mim4d.temporal.warp import sample_volume
 
 
@@ -104,37 +105,30 @@ class SceneFlow(nn.Module):
         ego_from_box = torch.tensor(grid.ego_from_box)[:3, :3]
         self.register_buffer("metres_from_cells", ego_from_box * size, persistent=False)
 
-    def forward(
-        self,
-        warped: Float[Tensor, "b s c z y x"],
-        valid: Bool[Tensor, "b s z y x"],
-        dt_s: Float[Tensor, "b s"],
-        present: Bool[Tensor, "b s"],
-    ) -> Float[Tensor, "b 3 z y x"]:
-        """Find the flow; see `TemporalDecoder.forward` for the arguments.
+    def forward(self, sources: Sources) -> Float[Tensor, "m 3 z y x"]:
+        """Find the flow.
 
         Returns:
             Velocities, m/s along the target frame's ego axes. Zero where nothing is seen, where the
             sources agree without motion, and everywhere in clips with fewer than two sources: one
             source fits any velocity.
         """
-        with torch.autocast(warped.device.type, enabled=False):
-            valid = valid & present[:, :, None, None, None]
-            maps = self._maps(warped.float(), valid, dt_s.float())
-            flow = self._flow(maps, nearest_two(dt_s, present))
-            enough = present.sum(dim=1) >= 2
+        with torch.autocast(sources.warped.device.type, enabled=False):
+            maps = self._maps(sources)
+            flow = self._flow(maps, nearest_two(sources.dt_s, sources.present))
+            enough = sources.present.sum(dim=1) >= 2
             flow = flow * enough[:, None, None, None]
             flow_m_s = torch.einsum("kd,bdyx->bkyx", self.metres_from_cells[:, :2], flow)
-        return flow_m_s.unsqueeze(2).expand(-1, -1, warped.shape[3], -1, -1)
+        return flow_m_s.unsqueeze(2).expand(-1, -1, sources.warped.shape[3], -1, -1)
 
-    def _maps(self, warped: Tensor, valid: Tensor, dt_s: Tensor) -> SourceMaps:
+    def _maps(self, sources: Sources) -> SourceMaps:
         """Descriptors of columns, seen from above."""
-        valid = valid[:, :, self.heights]
-        kept = warped[:, :, :, self.heights] * valid.unsqueeze(2)
+        valid = sources.usable[:, :, self.heights]
+        kept = sources.warped.float()[:, :, :, self.heights] * valid.unsqueeze(2)
         columns = self.describe(rearrange(kept, "b s c z y x -> b s y x (c z)"))
         seen = valid.any(dim=2)
         values = compressed(columns.movedim(-1, 2), seen)
-        return SourceMaps(values, seen.float(), dt_s)
+        return SourceMaps(values, seen.float(), sources.dt_s.float())
 
     def _flow(self, maps: SourceMaps, nearest: Int[Tensor, "b k"]) -> Float[Tensor, "b 2 y x"]:
         """Velocity seen from above, cells per second."""
@@ -220,45 +214,35 @@ def _peak(
 
 
 def align_sources(
-    warped: Float[Tensor, "b s c z y x"],
-    valid: Bool[Tensor, "b s z y x"],
-    dt_s: Float[Tensor, "b s"],
-    present: Bool[Tensor, "b s"],
-    scene_flow: Float[Tensor, "b 3 z y x"],
-    grid: VoxelGrid,
-) -> tuple[Float[Tensor, "b s c z y x"], Float[Tensor, "b s z y x"]]:
+    sources: Sources, scene_flow: Float[Tensor, "m 3 z y x"], grid: VoxelGrid
+) -> tuple[Sources, Float[Tensor, "m s z y x"]]:
     """What each source holds at x + v(x)·Δt, where ego motion is already removed.
 
     With zero flow nothing changes. Differentiable in volumes and flow.
 
     Args:
-        warped: Source volumes on the target's voxels, in the target's ego axes.
-        valid: Voxels where a warped source has a value.
-        dt_s: Source time minus target time, seconds.
-        present: Sources that exist.
+        sources: Ego motion is removed, motion is not.
         scene_flow: m/s along the target frame's ego axes.
         grid: The voxels.
 
     Returns:
         The sources with motion removed, fading to zero towards voxels without a value, and the
-        interpolated share of those that have one.
+        interpolated share of those that have one; more than half of it is valid.
     """
-    b, s = dt_s.shape
-    counted = valid & present[:, :, None, None, None]
-    centres = grid.centres_ego.to(warped.device)
-    moved = scene_flow.movedim(1, -1).unsqueeze(1) * dt_s[..., None, None, None, None]
+    usable = sources.usable.unsqueeze(2)
+    centres = grid.centres_ego.to(sources.warped.device)
+    moved = scene_flow.movedim(1, -1).unsqueeze(1) * sources.dt_s[..., None, None, None, None]
     places = grid.to_grid((centres + moved).flatten(0, 1).flatten(1, 3))
-    held = torch.cat([warped * counted.unsqueeze(2), counted.unsqueeze(2)], dim=2)
+    held = torch.cat([sources.warped * usable, usable], dim=2)
     looked, _ = sample_volume(held.flatten(0, 1), places)
-    looked = looked.unflatten(-1, grid.shape_zyx).unflatten(0, (b, s))
-    return looked[:, :, :-1], looked[:, :, -1]
+    looked = looked.unflatten(-1, grid.shape_zyx).unflatten(0, sources.dt_s.shape)
+    share = looked[:, :, -1]
+    return replace(sources, warped=looked[:, :, :-1], valid=share > 0.5), share
 
 
-def shared_mean(
-    aligned: Float[Tensor, "b s c z y x"], share: Float[Tensor, "b s z y x"]
-) -> Float[Tensor, "b c z y x"]:
+def shared_mean(aligned: Sources, share: Float[Tensor, "m s z y x"]) -> Float[Tensor, "m c z y x"]:
     """Mean of what `align_sources` returns; zero where no source has a value.
 
     With zero flow this is `valid_mean`.
     """
-    return aligned.sum(dim=1) / share.sum(dim=1).clamp(min=1e-6).unsqueeze(1)
+    return aligned.warped.sum(dim=1) / share.sum(dim=1).clamp(min=1e-6).unsqueeze(1)

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
-from mim4d.build.pretraining import build_comparison
 from mim4d.config import PretrainConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.data.clip import Clip
+from mim4d.pretraining.draw import draw_step
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.objective import LossWeights, pretraining_losses
+from mim4d.pretraining.objective import Objective
 from mim4d.training.nonfinite import GRADIENT_NORM, StepBatches, check_finite
 from mim4d.training.optim import build_optimizer
 from mim4d.training.sampling import StepShape, step_generators, step_seed
@@ -46,24 +46,9 @@ class PretrainingModule(pl.LightningModule):
         self.outcome: dict[str, float] = {}
         self._clips: list[Clip] = []
         self._losses: list[dict[str, Tensor]] = []
-        self.weights = LossWeights(
-            colour=config.loss.colour_weight,
-            distance=config.loss.distance_weight,
-            relative_distance=config.loss.relative_distance_weight,
-            eikonal=config.loss.eikonal_weight,
-            predicted=config.loss.predicted_weight,
-            depth=config.loss.depth_weight,
-            photometric=config.loss.photometric_weight,
-            sweep=config.loss.sweep_weight,
-            sweep_distance=config.loss.sweep_distance_weight,
-            depth_sweep=config.loss.depth_sweep_weight,
-            smoothness=config.loss.smoothness_weight,
-            obstacle=config.loss.obstacle_weight,
-            flow_render=config.loss.flow_render_weight,
-            flow_smoothness=config.loss.flow_smoothness_weight,
-            flow_static=config.loss.flow_static_weight,
-            flow_label=config.loss.flow_label_weight,
-            comparison=build_comparison(config),
+        encoder = model.encoder
+        self.objective = Objective(
+            config.loss, config.photometric, encoder.depth_head.bins, encoder.grid
         )
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
@@ -90,13 +75,10 @@ class PretrainingModule(pl.LightningModule):
         places = range(clip.batch_size) if places is None else places
         with record_function("choose"):
             generators = step_generators(self.config.seed, step, places)
-            choices = self.model.draw_choices(clip, generators)
+            choices, targets = draw_step(self.model, clip, generators)
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
-            encoder = self.model.encoder
-            return pretraining_losses(
-                reconstruction, choices, clip, self.weights, encoder.depth_head.bins, encoder.grid
-            )
+            return self.objective(reconstruction, targets, clip)
 
     def configure_gradient_clipping(
         self,

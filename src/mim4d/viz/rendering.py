@@ -100,7 +100,7 @@ def render_run(
     model = model.to(accelerator)
     paths = []
     for index, seen in zip(indices, trained, strict=True):
-        rendered = render_clip(model, config, dataset, index, view, accelerator)
+        rendered = render_clip(model, dataset, index, view, accelerator)
         name = "".join(c if c.isalnum() or c in "-_" else "-" for c in dataset.scene_name(index))
         title = f"{dataset.scene_name(index)} ({'not held out' if seen else 'held out'})"
         canvas = draw_rendering(rendered, title, config.mask.ratio)

@@ -34,11 +34,11 @@ TRUE_M = torch.tensor([WALL_M] * 4 + [SQUARE_M] * 3)[None]
 
 
 def test_the_true_depth_costs_nothing_and_is_the_least() -> None:
-    views, sources, depth = look(HERE, LEFT, RIGHT, AHEAD)
+    views, partners, depth = look(HERE, LEFT, RIGHT, AHEAD)
     column, row = PIXELS[0].floor().long().unbind(-1)
     assert torch.equal(depth[row, column], TRUE_M[0])
     ratios = torch.tensor([0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0])
-    costs, valid = patch_costs(views, sources, PIXELS, TRUE_M.unsqueeze(-1) * ratios, PATCH)
+    costs, valid = patch_costs(views, partners, PIXELS, TRUE_M.unsqueeze(-1) * ratios, PATCH)
     assert valid[..., 2:].all()
     assert (costs[..., 3] < 0.005).all()
     assert (costs.argmin(dim=-1) == 3).all()
@@ -46,10 +46,10 @@ def test_the_true_depth_costs_nothing_and_is_the_least() -> None:
 
 
 def test_the_gradient_leads_to_the_true_depth() -> None:
-    views, sources, _ = look(HERE, LEFT, AHEAD)
+    views, partners, _ = look(HERE, LEFT, AHEAD)
     for factor, sign in ((0.96, -1), (1.04, 1)):
         depths = (TRUE_M * factor).unsqueeze(-1).requires_grad_()
-        costs, _ = patch_costs(views, sources, PIXELS, depths, PATCH)
+        costs, _ = patch_costs(views, partners, PIXELS, depths, PATCH)
         (gradient,) = torch.autograd.grad(costs.sum(), depths)
         assert (gradient * sign > 0).all(), (factor, gradient)
 
@@ -73,42 +73,42 @@ def test_what_one_source_cannot_see_another_explains() -> None:
     ],
 )
 def test_out_of_the_picture_is_not_compared(pixel: tuple[float, float], depth_m: float) -> None:
-    views, sources, _ = look(HERE, LEFT)
+    views, partners, _ = look(HERE, LEFT)
     costs, valid = patch_costs(
-        views, sources, torch.tensor([[pixel]]), torch.tensor([[[depth_m]]]), PATCH
+        views, partners, torch.tensor([[pixel]]), torch.tensor([[[depth_m]]]), PATCH
     )
     assert not valid.any()
     assert costs.item() == 1.0
 
 
 def test_behind_a_source_is_not_compared() -> None:
-    views, sources, _ = look(HERE, (0.0, 0.0, 4.0))
+    views, partners, _ = look(HERE, (0.0, 0.0, 4.0))
     _, valid = patch_costs(
-        views, sources, torch.tensor([[[32.5, 24.5]]]), torch.tensor([[[3.0, 4.6]]]), PATCH
+        views, partners, torch.tensor([[[32.5, 24.5]]]), torch.tensor([[[3.0, 4.6]]]), PATCH
     )
     assert valid.tolist() == [[[False, True]]]
 
 
 def test_unusable_pixels_and_missing_sources_are_not_compared() -> None:
-    views, sources, _ = look(HERE, LEFT)
+    views, partners, _ = look(HERE, LEFT)
     depths = TRUE_M.unsqueeze(-1)
     for image in (0, 1):
         rgba = views.rgba.clone()
         rgba[image, 3, :, WIDTH // 2 :] = 0  # the right half shows the car itself
-        _, valid = patch_costs(replace(views, rgba=rgba), sources, PIXELS, depths, PATCH)
+        _, valid = patch_costs(replace(views, rgba=rgba), partners, PIXELS, depths, PATCH)
         assert valid[0, [0, 2], 0].all()
         assert not valid[0, [1, 3], 0].any()
-    absent = replace(sources, exists=torch.zeros_like(sources.exists))
+    absent = replace(partners, exists=torch.zeros_like(partners.exists))
     assert not patch_costs(views, absent, PIXELS, depths, PATCH)[1].any()
     assert (static_costs(views, absent, PIXELS, PATCH) == 1).all()
 
 
 def test_static_costs() -> None:
-    views, sources, _ = look(HERE, HERE)
-    assert static_costs(views, sources, PIXELS, PATCH).abs().max() < 1e-5
-    views, sources, _ = look(HERE, RIGHT)
-    assert (static_costs(views, sources, PIXELS, PATCH) > 0.02).all()
-    neighbour = replace(sources, same_camera=torch.zeros_like(sources.same_camera))
+    views, partners, _ = look(HERE, HERE)
+    assert static_costs(views, partners, PIXELS, PATCH).abs().max() < 1e-5
+    views, partners, _ = look(HERE, RIGHT)
+    assert (static_costs(views, partners, PIXELS, PATCH) > 0.02).all()
+    neighbour = replace(partners, same_camera=torch.zeros_like(partners.same_camera))
     assert (static_costs(views, neighbour, PIXELS, PATCH) == 1).all()
 
 

@@ -7,12 +7,12 @@ import torch
 
 from mim4d.pretraining.photometric.patch_cost import Patch, static_costs
 from mim4d.pretraining.photometric.plane_sweep import (
-    Sweep,
+    PlaneSweep,
     cell_probs,
     explained,
     likely_distance,
     log_depths,
-    sweep_depths,
+    plane_sweep_costs,
 )
 from tests.pretraining.scene import SQUARE_M, WALL_M, look
 
@@ -21,10 +21,10 @@ PIXELS = torch.tensor([[[14.5, 10.5], [50.5, 38.5], [32.5, 24.5]]])
 DEPTHS = log_depths(2.5, 40.0, 33)  # ratio 2^(1/8): 5, 10 and 20 m are among them
 
 
-def _sweep(*positions: tuple[float, float, float]) -> Sweep:
-    views, sources, _ = look(*positions)
-    static = static_costs(views, sources, PIXELS, PATCH)
-    return sweep_depths(views, sources, PIXELS, DEPTHS, PATCH, static)
+def _sweep(*positions: tuple[float, float, float]) -> PlaneSweep:
+    views, partners, _ = look(*positions)
+    static = static_costs(views, partners, PIXELS, PATCH)
+    return plane_sweep_costs(views, partners, PIXELS, DEPTHS, PATCH, static)
 
 
 def test_log_depths() -> None:
@@ -53,7 +53,7 @@ def test_depths_that_no_source_sees_cost_the_mean() -> None:
 
 
 def test_costs_at() -> None:
-    sweep = Sweep(
+    sweep = PlaneSweep(
         torch.tensor([1.0, 2.0, 4.0]), torch.tensor([[[0.1, 0.5, 0.3]]]), torch.ones(1, 1).bool()
     )
     depths = torch.tensor([[[0.5, 1.0, math.sqrt(2), 2.0, math.sqrt(8), 4.0, 90.0]]])

@@ -6,14 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from mim4d.build.pretraining import build_comparison
 from mim4d.config import LossConfig, PhotometricConfig, PretrainConfig
 from mim4d.config.presets import preset
 from mim4d.data.clip import Clip, collate
 from mim4d.geometry.rigid import apply_linear
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.objective import LossWeights, pretraining_losses
+from mim4d.pretraining.objective import Objective, photometric_options
 from mim4d.pretraining.photometric.terms import (
     RayEvidence,
     cell_smoothness,
@@ -21,7 +20,7 @@ from mim4d.pretraining.photometric.terms import (
     images_of_frames,
 )
 from mim4d.pretraining.photometric.views import clip_views
-from tests.toy import toy_clip, toy_config, toy_model
+from tests.toy import toy_clip, toy_config, toy_draw, toy_model, toy_objective
 
 BINS = DepthBins(12, 1.0, 45.0)
 TERMS = ("photometric", "sweep", "sweep_distance")
@@ -32,39 +31,33 @@ def _config() -> PretrainConfig:
     return replace(toy_config(), loss=free, photometric=PhotometricConfig(downscale=1))
 
 
-def _weights() -> LossWeights:
-    return LossWeights(
-        colour=10.0,
-        distance=0.0,
-        relative_distance=0.0,
-        eikonal=0.0,
-        predicted=1.0,
-        depth=0.0,
-        photometric=1.0,
-        sweep=2.0,
-        sweep_distance=0.5,
-        depth_sweep=3.0,
-        smoothness=0.1,
-        comparison=build_comparison(_config()),
-    )
+LOSS = LossConfig(
+    distance_weight=0.0,
+    photometric_weight=1.0,
+    sweep_weight=2.0,
+    sweep_distance_weight=0.5,
+    depth_sweep_weight=3.0,
+    smoothness_weight=0.1,
+)
 
 
 def _model() -> MaskedVideoModel:
     return toy_model(_config())
 
 
+def _objective(model: MaskedVideoModel) -> Objective:
+    return toy_objective(model, LOSS, _config().photometric)
+
+
 def _losses(model: MaskedVideoModel, clip: Clip, seed: int = 0) -> dict[str, Tensor]:
-    choices = model.draw_choices(clip, [torch.Generator().manual_seed(seed)])
-    return pretraining_losses(
-        model(clip, choices), choices, clip, _weights(), BINS, model.encoder.grid
-    )
+    choices, targets = toy_draw(model, clip, seed)
+    return _objective(model)(model(clip, choices), targets, clip)
 
 
 def _evidence(model: MaskedVideoModel, clip: Clip) -> RayEvidence:
-    choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
-    comparison = build_comparison(_config())
-    assert comparison is not None
-    return gather_evidence(clip, choices.targets, comparison, BINS, swept=True)
+    _, targets = toy_draw(model, clip)
+    options = photometric_options(_config().photometric)
+    return gather_evidence(clip, targets.rays, options, BINS, sweep_planes=True)
 
 
 def test_every_term_is_there_and_teaches() -> None:
@@ -82,13 +75,10 @@ def test_every_term_is_there_and_teaches() -> None:
             losses[name], list(head), retain_graph=True, allow_unused=True
         )
         assert any(g is not None and g.abs().sum() > 0 for g in gradients), name
-    weights = _weights()
-    summed = sum(
-        getattr(weights, n) * losses[n] for n in ("colour", *TERMS, "depth_sweep", "smoothness")
-    )
-    summed = summed + sum(
-        getattr(weights, n) * losses[f"predicted_{n}"] for n in ("colour", *TERMS)
-    )
+    of_rays = {"colour": 10.0, "photometric": 1.0, "sweep": 2.0, "sweep_distance": 0.5}
+    summed = 3.0 * losses["depth_sweep"] + 0.1 * losses["smoothness"]
+    for name, weight in of_rays.items():
+        summed = summed + weight * (losses[name] + losses[f"predicted_{name}"])
     torch.testing.assert_close(losses["loss"], summed)
 
 
@@ -104,12 +94,12 @@ def test_depth_along_the_ray() -> None:
 def test_pixels_belong_to_their_images() -> None:
     """Colours looked up at the rays' pixels are the colours that the rays should see."""
     model, clip = _model(), toy_clip(0)
-    choices = model.draw_choices(clip, [torch.Generator().manual_seed(0)])
+    _, targets = toy_draw(model, clip)
     evidence = _evidence(model, clip)
     column, row = evidence.pixels.floor().long().unbind(-1)
     images = torch.arange(9)[:, None]
     seen = evidence.views.rgba[images, :3, row, column]
-    torch.testing.assert_close(seen, choices.targets.colours.reshape(9, -1, 3))
+    torch.testing.assert_close(seen, targets.rays.colours.reshape(9, -1, 3))
 
 
 def test_images_of_frames() -> None:
@@ -128,8 +118,12 @@ def test_a_constant_depth_is_smooth() -> None:
 
 
 def test_without_photometric_weights_no_image_is_compared() -> None:
-    assert build_comparison(preset("demo")) is None
+    assert not preset("demo").loss.compares_images
     assert not LossConfig(smoothness_weight=1.0).compares_images
+    model, clip = _model(), toy_clip(0)
+    choices, targets = toy_draw(model, clip)
+    losses = toy_objective(model, LossConfig())(model(clip, choices), targets, clip)
+    assert not {*TERMS, "depth_sweep"} & set(losses)
 
 
 def test_a_single_image_has_nothing_to_be_compared_with() -> None:
@@ -174,11 +168,10 @@ def test_direct_volumes_of_dropped_frames_alone_meet_their_own_evidence() -> Non
     config = _config()
     config = replace(config, render=replace(config.render, direct_frames="dropped"))
     model, clip = toy_model(config), collate([toy_clip(0), toy_clip(1)])
-    generators = [torch.Generator().manual_seed(seed) for seed in (3, 4)]
-    choices = model.draw_choices(clip, generators)
+    choices, targets = toy_draw(model, clip, seed=3)
     out = model(clip, choices)
     assert len(out.direct.distances) == 2
     out = replace(out, predicted=out.direct)
-    losses = pretraining_losses(out, choices, clip, _weights(), BINS, model.encoder.grid)
+    losses = _objective(model)(out, targets, clip)
     for name in ("colour", *TERMS):
         torch.testing.assert_close(losses[name], losses[f"predicted_{name}"])

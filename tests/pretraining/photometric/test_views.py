@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from mim4d.data.clip import collate
-from mim4d.pretraining.photometric.views import choose_sources, clip_views
+from mim4d.pretraining.photometric.views import choose_partners, clip_views
 from tests.toy import toy_clip
 
 
@@ -45,10 +45,10 @@ def test_downscaled_views() -> None:
 def test_partners_of_a_camera_pair() -> None:
     """Cameras ahead and astern: each is compared with itself at the other times, nearest first."""
     clip = toy_clip(0, cameras=2)
-    sources = choose_sources(clip_views(clip), clip, 4)
-    assert sources.image.tolist() == list(range(6))
-    assert sources.exists.sum(dim=1).tolist() == [2] * 6
-    assert {tuple(sorted(row[:2])) for row in sources.index.tolist()} == {
+    partners = choose_partners(clip_views(clip), clip, 4)
+    assert partners.image.tolist() == list(range(6))
+    assert partners.exists.sum(dim=1).tolist() == [2] * 6
+    assert {tuple(sorted(row[:2])) for row in partners.index.tolist()} == {
         (0, 2),
         (0, 4),
         (2, 4),
@@ -56,8 +56,8 @@ def test_partners_of_a_camera_pair() -> None:
         (1, 5),
         (3, 5),
     }
-    assert sources.same_camera[:, :2].all()
-    assert not sources.same_camera[:, 2:].any()
+    assert partners.same_camera[:, :2].all()
+    assert not partners.same_camera[:, 2:].any()
 
 
 def test_partners_stay_in_their_clip_and_exist() -> None:
@@ -65,21 +65,21 @@ def test_partners_stay_in_their_clip_and_exist() -> None:
     present = clip.image_present.clone()
     present[1, 0, 2] = False  # image 9 + 2
     clip = replace(clip, image_present=present)
-    sources = choose_sources(clip_views(clip), clip, 5)
-    assert torch.equal(sources.index // 9, (torch.arange(18) // 9).unsqueeze(1).expand(-1, 5))
-    assert (sources.index != torch.arange(18).unsqueeze(1)).all()
-    assert not sources.exists[11].any()
-    assert not (sources.exists & (sources.index == 11)).any()
+    partners = choose_partners(clip_views(clip), clip, 5)
+    assert torch.equal(partners.index // 9, (torch.arange(18) // 9).unsqueeze(1).expand(-1, 5))
+    assert (partners.index != torch.arange(18).unsqueeze(1)).all()
+    assert not partners.exists[11].any()
+    assert not (partners.exists & (partners.index == 11)).any()
 
 
 def test_overlapping_cameras_of_one_frame_are_partners() -> None:
     clip = toy_clip(0, frames=1, cameras=6)
-    sources = choose_sources(clip_views(clip), clip, 2)
-    assert sources.exists.all()
-    for camera, row in enumerate(sources.index.tolist()):
+    partners = choose_partners(clip_views(clip), clip, 2)
+    assert partners.exists.all()
+    for camera, row in enumerate(partners.index.tolist()):
         assert set(row) == {(camera - 1) % 6, (camera + 1) % 6}
 
 
 def test_fewer_images_than_sources() -> None:
     clip = toy_clip(0, frames=2, cameras=1)
-    assert choose_sources(clip_views(clip), clip, 9).index.tolist() == [[1, 0], [0, 1]]
+    assert choose_partners(clip_views(clip), clip, 9).index.tolist() == [[1, 0], [0, 1]]

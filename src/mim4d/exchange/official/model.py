@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mim4d.build.pretraining import build_model, length_unit_m
 from mim4d.build.trunk import build_video_encoder, without_weights_file
@@ -119,7 +119,8 @@ def _fresh_volume_conv(config: PretrainConfig) -> dict[str, Tensor]:
     """The convolution of volumes, which detectors do not have, at random but always the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        conv = VolumeConv(config.encoder.neck_channels, config.lift.volume_channels, norm="batch")
+        channels = config.lift.volume_channels
+        conv = VolumeConv(config.encoder.neck_channels, channels, nn.BatchNorm3d(channels))
     return {_VOLUME_CONV + name: value for name, value in conv.state_dict().items()}
 
 

@@ -1,9 +1,9 @@
 """Lifting by splat: every point of the cameras' frustums is put into the voxel that contains it.
 
 Each feature cell's centre (pixels) at each depth bin's centre (metres) is a point of the frame's
-ego axes; the voxel around it receives feature × probability. Where `lookup.py` asks from the voxels'
-side and reaches every visible voxel, this asks from the images' side: no probability is lost inside
-the grid, but far voxels may receive no point. Lift-splat, arXiv 2008.05711.
+ego axes; the voxel around it receives feature × probability. Where `lookup.py` asks from the
+voxels' side and reaches every visible voxel, this asks from the images' side: no probability is
+lost inside the grid, but far voxels may receive no point. Lift-splat, arXiv 2008.05711.
 """
 
 from typing import Literal

@@ -4,7 +4,7 @@ A small patch of pixels is placed at a hypothetical depth, facing its camera, an
 images of the clip, each with its own pose and time; if the depth is right and nothing moved, the
 colours agree. Enters: images in [0, 1], pixels (first pixel's corner (0, 0)) and depths (z in the
 camera, metres). Leaves: a cost in [0, 1], 0.85 · (1 − SSIM) / 2 + 0.15 · L1, the least over the
-sources, with a mask of what could be compared. Monodepth2, arXiv 1806.01260; a patch on a plane
+partners, with a mask of what could be compared. Monodepth2, arXiv 1806.01260; a patch on a plane
 around each pixel as in NeuralWarp, arXiv 2112.09648, so that a ray needs no neighbours.
 """
 
@@ -40,14 +40,14 @@ class Views:
 
 
 @dataclass(frozen=True)
-class Sources:
+class Partners:
     """Which images some images are compared with.
 
     Attributes:
         image: The images (of the `m` views) that are compared.
-        index: Image (of the `m`) that each source is.
-        exists: Sources that are worth a look; the others have no meaning.
-        same_camera: Sources of the same camera at another time.
+        index: Image (of the `m`) that each partner is.
+        exists: Partners that are worth a look; the others have no meaning.
+        same_camera: Partners of the same camera at another time.
     """
 
     image: Int[Tensor, " i"]
@@ -77,58 +77,58 @@ class Patch:
 
 def patch_costs(
     views: Views,
-    sources: Sources,
+    partners: Partners,
     pixels: Float[Tensor, "i q 2"],
     depths: Float[Tensor, "i q d"],
     patch: Patch,
 ) -> tuple[Float[Tensor, "i q d"], Bool[Tensor, "i q d"]]:
-    """Least cost over the sources of patches at hypothetical depths.
+    """Least cost over the partners of patches at hypothetical depths.
 
-    Differentiable in `depths` through the lookup in the sources (and local, therefore).
+    Differentiable in `depths` through the lookup in the partners (and local, therefore).
 
     Args:
         views: All images of the batch.
-        sources: The `i` images that the pixels lie in, and what each is compared with.
+        partners: The `i` images that the pixels lie in, and what each is compared with.
         pixels: Middle of each patch.
         depths: Hypotheses (z in the camera), metres.
         patch: Size of the patches.
 
     Returns:
-        Costs (1 where nothing can be compared), and whether any source sees the whole patch.
+        Costs (1 where nothing can be compared), and whether any partner sees the whole patch.
     """
     around = patch.around(pixels)
-    target, on_picture = _look_up(views.rgba[sources.image], around)
-    u, v, in_front = reproject(views, sources, around, depths)
+    target, on_picture = _look_up(views.rgba[partners.image], around)
+    u, v, in_front = reproject(views, partners, around, depths)
     k, d = u.shape[1], u.shape[3]
     height, width = views.rgba.shape[-2:]
     grid = torch.stack([u * (2 / width) - 1, v * (2 / height) - 1], dim=-1)
     seen = F.grid_sample(
-        views.rgba[sources.index].flatten(0, 1),
+        views.rgba[partners.index].flatten(0, 1),
         grid.flatten(0, 1).flatten(1, 2),
         align_corners=False,
     )
     seen = rearrange(seen, "(i k) c (q d) p -> i k c q d p", k=k, d=d)
     cost = photometric_cost(seen[:, :, :3], target[:, None, :, :, None], channel_axis=2)
     valid = (seen[:, :, 3].detach().amin(dim=-1) > _FULLY) & in_front
-    valid = valid & on_picture[:, None, :, None] & sources.exists[:, :, None, None]
+    valid = valid & on_picture[:, None, :, None] & partners.exists[:, :, None, None]
     return torch.where(valid, cost, 1.0).amin(dim=1), valid.any(dim=1)
 
 
 def static_costs(
-    views: Views, sources: Sources, pixels: Float[Tensor, "i q 2"], patch: Patch
+    views: Views, partners: Partners, pixels: Float[Tensor, "i q 2"], patch: Patch
 ) -> Float[Tensor, "i q"]:
     """Least cost of the same pixels in the same camera's other frames, without warping.
 
     What moves with the camera, or stands before a standing one, agrees without any depth:
-    Monodepth2 counts a pixel only if warping explains it better. 1 where there is no such source.
+    Monodepth2 counts a pixel only if warping explains it better. 1 where there is no such partner.
     """
     around = patch.around(pixels)
-    target, on_picture = _look_up(views.rgba[sources.image], around)
+    target, on_picture = _look_up(views.rgba[partners.image], around)
     costs = []
-    for source, counts in zip(
-        sources.index.unbind(1), (sources.exists & sources.same_camera).unbind(1), strict=True
+    for partner, counts in zip(
+        partners.index.unbind(1), (partners.exists & partners.same_camera).unbind(1), strict=True
     ):
-        seen, valid = _look_up(views.rgba[source], around)
+        seen, valid = _look_up(views.rgba[partner], around)
         cost = photometric_cost(seen, target, channel_axis=1)
         costs.append(torch.where(valid & on_picture & counts.unsqueeze(1), cost, 1.0))
     return torch.stack(costs).amin(dim=0)
@@ -171,25 +171,25 @@ def _look_up(
 
 def reproject(
     views: Views,
-    sources: Sources,
+    partners: Partners,
     pixels: Float[Tensor, "i q p 2"],
     depths: Float[Tensor, "i q d"],
 ) -> tuple[Float[Tensor, "i k q d p"], Float[Tensor, "i k q d p"], Bool[Tensor, "i k q d"]]:
-    """Columns and rows of patches in every source, and whether they lie in front of it.
+    """Columns and rows of patches in every partner, and whether they lie in front of it.
 
-    A pixel at depth z is at K_s (R K⁻¹ (u, v, 1) z + t) in a source: only z differs between the
+    A pixel at depth z is at K_s (R K⁻¹ (u, v, 1) z + t) in a partner: only z differs between the
     hypotheses of a pixel, and the rest is computed once.
     """
-    camera_from_ref = invert_rigid(views.ref_from_camera)[sources.index]
-    source_from_camera = compose(
-        camera_from_ref, views.ref_from_camera[sources.image].unsqueeze(1)
+    camera_from_ref = invert_rigid(views.ref_from_camera)[partners.index]
+    partner_from_camera = compose(
+        camera_from_ref, views.ref_from_camera[partners.image].unsqueeze(1)
     )  # i k 4 4
-    intrinsics = views.intrinsics[sources.index]
+    intrinsics = views.intrinsics[partners.index]
     homogeneous = F.pad(pixels.flatten(1, 2), (0, 1), value=1.0)
-    directions = apply_linear(torch.linalg.inv(views.intrinsics[sources.image]), homogeneous)
-    turned = apply_linear(source_from_camera[..., :3, :3], directions.unsqueeze(1))
+    directions = apply_linear(torch.linalg.inv(views.intrinsics[partners.image]), homogeneous)
+    turned = apply_linear(partner_from_camera[..., :3, :3], directions.unsqueeze(1))
     slope = apply_linear(intrinsics, turned).unflatten(2, pixels.shape[1:3]).unsqueeze(3)
-    offset = apply_linear(intrinsics, source_from_camera[..., None, :3, 3])[..., None, None, :]
+    offset = apply_linear(intrinsics, partner_from_camera[..., None, :3, 3])[..., None, None, :]
     x, y, z = (
         torch.addcmul(offset[..., axis], slope[..., axis], depths[:, None, :, :, None])
         for axis in range(3)

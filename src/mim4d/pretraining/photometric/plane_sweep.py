@@ -16,16 +16,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mim4d.pretraining.losses import masked_mean
-from mim4d.pretraining.photometric.patch_cost import Patch, Sources, Views, patch_costs
+from mim4d.pretraining.photometric.patch_cost import Partners, Patch, Views, patch_costs
 
 
 @dataclass(frozen=True)
-class Sweep:
+class PlaneSweep:
     """Costs of pixels over depth.
 
     Attributes:
         depths: Ascending in equal ratios, metres.
-        costs: In [0, 1]; depths that no source sees cost the mean of the others.
+        costs: In [0, 1]; depths that no partner sees cost the mean of the others.
         counts: Pixels with something to learn: some depth explains them better than no motion does.
     """
 
@@ -50,31 +50,31 @@ def log_depths(first_m: float, last_m: float, num: int) -> Float[Tensor, " d"]:
 
 
 @torch.no_grad()
-def sweep_depths(
+def plane_sweep_costs(
     views: Views,
-    sources: Sources,
+    partners: Partners,
     pixels: Float[Tensor, "i q 2"],
     depths: Float[Tensor, " d"],
     patch: Patch,
     static: Float[Tensor, "i q"],
-) -> Sweep:
+) -> PlaneSweep:
     """Cost of every depth behind every pixel.
 
     Args:
         views: All images of the batch.
-        sources: The pixels' images and what each is compared with.
+        partners: The pixels' images and what each is compared with.
         pixels: Middle of each patch.
         depths: From `log_depths`.
         patch: Size of the patches.
         static: Costs without any motion, from `static_costs`.
     """
     hypotheses = depths.expand(*pixels.shape[:2], -1)
-    costs, valid = patch_costs(views, sources, pixels, hypotheses, patch)
+    costs, valid = patch_costs(views, partners, pixels, hypotheses, patch)
     known = valid.sum(dim=-1)
     mean = torch.where(valid, costs, 0.0).sum(dim=-1) / known.clamp(min=1)
     least = torch.where(valid, costs, 1.0).amin(dim=-1)
     filled = torch.where(valid, costs, mean.unsqueeze(-1))
-    return Sweep(depths, filled, (known > 1) & (least < static))
+    return PlaneSweep(depths, filled, (known > 1) & (least < static))
 
 
 def explained(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mim4d.data.clip import Clip
 from mim4d.geometry.lattices import cell_centres
-from mim4d.pretraining.photometric.patch_cost import Sources, Views, reproject
+from mim4d.pretraining.photometric.patch_cost import Partners, Views, reproject
 from mim4d.tensors.pixels import unit_colours
 
 _LATTICE_ROWS_COLUMNS = (4, 6)
@@ -46,7 +46,7 @@ def clip_views(clip: Clip, downscale: int = 1) -> Views:
 
 
 @torch.no_grad()
-def choose_sources(views: Views, clip: Clip, count: int) -> Sources:
+def choose_partners(views: Views, clip: Clip, count: int) -> Partners:
     """The `count` images of the same clip that see most of what each image sees.
 
     Overlap is the share of points at 4, 10 and 25 m behind a lattice of pixels that fall into the
@@ -58,12 +58,12 @@ def choose_sources(views: Views, clip: Clip, count: int) -> Sources:
     candidates = (image // others * others).unsqueeze(1) + image[:others]
     itself = candidates == image.unsqueeze(1)
     same_camera = (candidates % n == (image % n).unsqueeze(1)) & ~itself
-    everything = Sources(image, candidates, ~itself, same_camera)
+    everything = Partners(image, candidates, ~itself, same_camera)
     overlap = _overlap(views, everything).masked_fill(itself, -1.0)
     # A stable sort, so that ties are the same on every device.
     order = overlap.sort(dim=1, descending=True, stable=True)
     chosen = order.indices[:, : min(count, others)]
-    return Sources(
+    return Partners(
         image,
         candidates.gather(1, chosen),
         order.values[:, : chosen.shape[1]] > _LEAST_OVERLAP,
@@ -71,17 +71,17 @@ def choose_sources(views: Views, clip: Clip, count: int) -> Sources:
     )
 
 
-def _overlap(views: Views, sources: Sources) -> Tensor:
-    """Share of the lattice's points that each source sees, `m k`."""
+def _overlap(views: Views, partners: Partners) -> Tensor:
+    """Share of the lattice's points that each partner sees, `m k`."""
     h, w = views.rgba.shape[-2:]
     rows, columns = _LATTICE_ROWS_COLUMNS
     centres = cell_centres((rows, columns), views.rgba.device).flatten(0, 1)
     pixels = centres * centres.new_tensor([w / columns, h / rows])
     pixels = pixels.expand(len(views.rgba), -1, 2)
     depths = pixels.new_tensor(_DEPTHS_M).expand(*pixels.shape[:2], -1)
-    u, v, in_front = reproject(views, sources, pixels.unsqueeze(2), depths)
+    u, v, in_front = reproject(views, partners, pixels.unsqueeze(2), depths)
     u, v = u.squeeze(-1), v.squeeze(-1)  # m k q d
     seen = in_front & (u >= 0) & (u < w) & (v >= 0) & (v < h)
     present = views.rgba[:, 3].flatten(1).amax(dim=1) > 0
     share = rearrange(seen.float(), "m k q d -> m k (q d)").mean(dim=-1)
-    return share * present[sources.index] * present.unsqueeze(1)
+    return share * present[partners.index] * present.unsqueeze(1)

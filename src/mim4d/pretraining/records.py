@@ -1,4 +1,4 @@
-"""The records of a step of pre-training: what was drawn, read to rebuild a frame, and made of it.
+"""The records of a step of pre-training: what was drawn, and what the model made of it.
 
 Frames' volumes and rays lie in their own ego axes (metres). `b t` are clips and frames; `m` joins
 clips with their dropped frames, `k` to a clip.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mim4d.rendering.rays import Rays, RayTargets
+from mim4d.rendering.rays import Rays
 from mim4d.rendering.renderer import Rendering
 
 
@@ -22,11 +22,6 @@ class StepChoices:
         dropped: The frames of each clip that are dropped and rebuilt; none (`k` = 0) where clips
             have one frame.
         rays: Rays of all frames; the leading axis is (b t).
-        targets: What the cameras and the LiDAR say about them.
-        cell_depths: Depth of the nearest LiDAR point in each cell of the encoder's finest map.
-        valid_cells: Cells into which a point falls.
-        cell_ground_depths: Depth at which the ray of each cell's centre meets the plane z = 0 of
-            the frame's ego axes; infinite where it does not.
         direct_jitter: Sample positions of the direct renderings, uniform in [0, 1).
         predicted_jitter: The same for the rebuilt frames.
     """
@@ -34,10 +29,6 @@ class StepChoices:
     visible: Bool[Tensor, "b t n hp wp"]
     dropped: Int[Tensor, "b k"]
     rays: Rays
-    targets: RayTargets
-    cell_depths: Float[Tensor, "b t n hf wf"]
-    valid_cells: Bool[Tensor, "b t n hf wf"]
-    cell_ground_depths: Float[Tensor, "b t n hf wf"]
     direct_jitter: list[Float[Tensor, "b*t r"]]
     predicted_jitter: list[Float[Tensor, "b*k r"]]
 
@@ -50,10 +41,9 @@ class Reconstruction:
         direct: Renderings of frames' own volumes; the leading axis joins clips and frames.
         direct_frames: The frames of each clip that they are of: every one, or the dropped ones.
         direct_rays: Their rays.
-        direct_targets: Truth of these rays.
         predicted: Renderings of the rebuilt frames; the leading axis is (b k). None without any.
-        predicted_rays: The rebuilt frames' rays, in the same order.
-        predicted_targets: Truth of these rays.
+        predicted_frames: The frames of each clip that they are of: the dropped ones.
+        predicted_rays: Their rays, in the same order.
         depth_probs: The encoder's depth distributions, at its finest level.
         flow_mean: Renderings of the mean of the dropped frames' sources with motion removed, along
             the rebuilt frames' rays; None without a flow.
@@ -64,30 +54,12 @@ class Reconstruction:
     direct: Rendering
     direct_frames: Int[Tensor, "b f"]
     direct_rays: Rays
-    direct_targets: RayTargets
     predicted: Rendering | None
+    predicted_frames: Int[Tensor, "b k"]
     predicted_rays: Rays
-    predicted_targets: RayTargets
     depth_probs: Float[Tensor, "b t n d hf wf"]
     flow_mean: Rendering | None = None
     scene_flow: Float[Tensor, "m 3 z y x"] | None = None
-
-
-@dataclass(frozen=True)
-class Sources:
-    """What a dropped frame is rebuilt from, clips and dropped frames joined: m = (b k).
-
-    Attributes:
-        warped: Other frames' volumes on its voxels, in its ego axes: ego motion is removed.
-        valid: Voxels where they have a value.
-        dt_s: Their time minus its time, seconds.
-        present: Which of them exist.
-    """
-
-    warped: Float[Tensor, "m s c z y x"]
-    valid: Bool[Tensor, "m s z y x"]
-    dt_s: Float[Tensor, "m s"]
-    present: Bool[Tensor, "m s"]
 
 
 @dataclass(frozen=True)
