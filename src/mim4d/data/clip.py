@@ -18,7 +18,18 @@ from mim4d.data.maps.map_patch import MapPatch
 
 _OF_CLIPS = ("scene_names", "key_tokens", "maps")
 """Fields that are no tensors and have an entry per clip."""
-_OF_BOXES = ("boxes_ref", "valid_boxes", "valid_velocities", "box_classes")
+_OF_BOXES = (
+    "boxes_ref",
+    "valid_boxes",
+    "valid_velocities",
+    "box_classes",
+    "box_lidar_points",
+    "box_visibility",
+)
+_FILLS = {"box_classes": -1, "box_lidar_points": -1}
+"""What padding is filled with where that is not 0."""
+_OF_ALL_FRAMES = ("on_body",)
+"""Tensors without an axis of frames."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,13 @@ class Clip:
             (radians, counter-clockwise from +x of `ref`), vx, vy (m/s).
         valid_boxes: Which of them are boxes, not padding.
         valid_velocities: Boxes whose velocity is known; it is 0 elsewhere.
-        box_classes: Index into the reader's list of category names; -1 where padded.
+        box_classes: Index into `category_names`; -1 where padded.
+        box_lidar_points: LiDAR points in each box, as the annotation counts them; -1 where it does
+            not say, and where padded.
+        box_visibility: How much of each box the cameras see together, as nuScenes' token: 1 (up to
+            40 %), 2 (60 %), 3 (80 %), 4 (more); 0 where the annotation does not say, and where
+            padded.
+        category_names: The data set's classes of boxes.
         camera_names: Channel of each camera, e.g. CAM_FRONT.
         scene_names: Scene of each clip of the batch.
         key_tokens: Token of each clip's key sample.
@@ -70,6 +87,9 @@ class Clip:
     valid_boxes: Bool[Tensor, "b t k"]
     valid_velocities: Bool[Tensor, "b t k"]
     box_classes: Int[Tensor, "b t k"]
+    box_lidar_points: Int[Tensor, "b t k"]
+    box_visibility: Int[Tensor, "b t k"]
+    category_names: tuple[str, ...]
     camera_names: tuple[str, ...]
     scene_names: tuple[str, ...]
     key_tokens: tuple[str, ...]
@@ -111,6 +131,17 @@ class Clip:
         """The same clip in page-locked memory (called by torch's loader)."""
         return self._map(Tensor.pin_memory)
 
+    def key_frame(self) -> "Clip":
+        """The clip of the key frame alone: views of this one."""
+        now = slice(self.key, self.key + 1)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        cut: dict[str, Any] = {
+            name: value[:, now]
+            for name, value in values.items()
+            if isinstance(value, Tensor) and name not in _OF_ALL_FRAMES
+        }
+        return replace(self, key=0, **cut)
+
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Clip":
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         mapped: dict[str, Any] = {
@@ -125,8 +156,8 @@ def collate(clips: Sequence[Clip]) -> Clip:
     Points and boxes are padded to the longest of the batch.
 
     Raises:
-        ValueError: If the clips differ in key frame, cameras or image size, or only some of them
-            have a map.
+        ValueError: If the clips differ in key frame, cameras, image size or classes of boxes, or
+            only some of them have a map.
     """
     first = clips[0]
     for clip in clips[1:]:
@@ -140,15 +171,19 @@ def collate(clips: Sequence[Clip]) -> Clip:
                 f"clips of one batch must share frames, cameras and image size; got "
                 f"{tuple(first.images.shape[1:])} and {tuple(clip.images.shape[1:])}"
             )
+    if len({clip.category_names for clip in clips}) > 1:
+        raise ValueError("clips of one batch must share the data set's classes of boxes")
     if len({clip.maps is None for clip in clips}) > 1:
         raise ValueError("clips of one batch must all have a map, or none of them")
     if len(clips) == 1:
         return first
-    joined: dict[str, Any] = {"key": first.key, "camera_names": first.camera_names}
+    joined: dict[str, Any] = {
+        name: getattr(first, name) for name in ("key", "camera_names", "category_names")
+    }
     for field in fields(Clip):
         values = [getattr(clip, field.name) for clip in clips]
         if isinstance(values[0], Tensor):
-            joined[field.name] = _join(values, fill=-1 if field.name == "box_classes" else 0)
+            joined[field.name] = _join(values, fill=_FILLS.get(field.name, 0))
         elif field.name in _OF_CLIPS and values[0] is not None:
             joined[field.name] = tuple(item for items in values for item in items)
     return Clip(**joined)
