@@ -1,17 +1,20 @@
-"""A `PretrainConfig` as JSON and back; unknown keys and values of the wrong kind are refused.
+"""A run's configuration as JSON and back; unknown keys and values of the wrong kind are refused.
 
 Imports no torch, so that the command line answers at once.
 """
 
 import json
 from pathlib import Path
+from typing import TypeVar, overload
 
 import cattrs
 from cattrs.errors import ClassValidationError
 from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
-from mim4d.config import PretrainConfig
+from mim4d.config import PretrainConfig, RunConfig, TaskConfig
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 def _converter() -> cattrs.Converter:
@@ -29,17 +32,26 @@ def _reason(error: BaseException, kind: type | None) -> str:
     return format_exception(error, kind)
 
 
-def config_to_json(config: PretrainConfig) -> str:
+def config_to_json(config: RunConfig) -> str:
     """The config as indented JSON; `config_from_json` gives the equal config back."""
     return json.dumps(_converter().unstructure(config), indent=2) + "\n"
 
 
-def config_from_json(text: str, where: str) -> PretrainConfig:
+@overload
+def config_from_json(text: str, where: str) -> PretrainConfig: ...
+
+
+@overload
+def config_from_json(text: str, where: str, kind: type[Config]) -> Config: ...
+
+
+def config_from_json(text: str, where: str, kind: type[RunConfig] = PretrainConfig) -> RunConfig:
     """Read a config.
 
     Args:
         text: What `config_to_json` wrote.
         where: File the text comes from, for messages.
+        kind: What it configures.
 
     Raises:
         ValueError: If the text is no JSON, has unknown keys or values of the wrong kind.
@@ -48,9 +60,23 @@ def config_from_json(text: str, where: str) -> PretrainConfig:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError(f"{where}: not a run configuration: expected an object of options")
-        return _converter().structure(values, PretrainConfig)
+        _refuse_another_kind(values, kind, where)
+        return _converter().structure(values, kind)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: not valid JSON ({error})") from error
     except ClassValidationError as error:
         reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
         raise ValueError(f"{where}: not a run configuration of this version: {reasons}") from error
+
+
+def _refuse_another_kind(values: dict[str, object], kind: type[RunConfig], where: str) -> None:
+    """Say what a configuration is for where it is for something else; both name their parts."""
+    if kind is PretrainConfig and "task" in values:
+        raise ValueError(
+            f"{where}: configures the task {values['task']!r}, not a pre-training; give it to "
+            f"`mim4d finetune {values['task']}`"
+        )
+    if kind is TaskConfig and "task" not in values:
+        raise ValueError(
+            f"{where}: configures a pre-training, not a task; give it to `mim4d pretrain`"
+        )

@@ -73,7 +73,7 @@ def boxes_of_samples(
 
 
 def visibility_levels(tables: NuscenesTables, rows: NDArray[Any]) -> NDArray[np.int64]:
-    """nuScenes' visibility of annotations, 1 (lowest) to 4; 0 where it is not said.
+    """Visibility of annotations as nuScenes has it, 1 (lowest) to 4; 0 where it is not said.
 
     nuScenes numbers its levels by their tokens; other tokens say nothing.
     """

@@ -2,18 +2,24 @@
 
 import difflib
 from collections.abc import Callable
+from typing import TypeVar
 
 from mim4d.config.presets.demo import demo, demo_no_lidar, toy
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
+from mim4d.config.presets.tasks import demo as demo_task
+from mim4d.config.presets.tasks import toy as toy_task
 from mim4d.config.pretrain import PretrainConfig
+from mim4d.config.task import TaskConfig
 
 __all__ = [
     "PRESETS",
+    "TASK_PRESETS",
     "demo",
     "demo_no_lidar",
     "nuscenes_s_060",
     "nuscenes_s_080",
     "preset",
+    "task_preset",
     "toy",
 ]
 
@@ -25,6 +31,11 @@ PRESETS: dict[str, Callable[[], PretrainConfig]] = {
     "nuscenes_s_060": nuscenes_s_060,
 }
 
+TASK_PRESETS: dict[str, Callable[[str], TaskConfig]] = {"demo": demo_task, "toy": toy_task}
+"""Presets that take the name of a task."""
+
+Function = TypeVar("Function")
+
 
 def preset(name: str) -> PretrainConfig:
     """The preset of that name.
@@ -32,8 +43,21 @@ def preset(name: str) -> PretrainConfig:
     Raises:
         ValueError: If there is none; the message names the nearest.
     """
-    if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
+    return _named(name, PRESETS)()
+
+
+def task_preset(name: str, task: str) -> TaskConfig:
+    """The preset of that name for a task.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+    """
+    return _named(name, TASK_PRESETS)(task)
+
+
+def _named(name: str, presets: dict[str, Function]) -> Function:
+    if name not in presets:
+        near = difflib.get_close_matches(name, presets, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown preset {name!r}{hint} (there are: {', '.join(PRESETS)})")
-    return PRESETS[name]()
+        raise ValueError(f"unknown preset {name!r}{hint} (there are: {', '.join(presets)})")
+    return presets[name]
