@@ -17,7 +17,6 @@ from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.runs.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
 from mim4d.runs.record import (
-    CONFIGS,
     read_config,
     read_record,
     read_run_config,
@@ -28,8 +27,6 @@ from mim4d.tasks.task import Task
 
 EMBEDDED_CONFIG = "mim4d_config"
 """The entry of an exported file's metadata that holds the run's configuration."""
-EMBEDDED_KIND = "mim4d_kind"
-"""The entry that says what the run trained; files without one are of pre-trainings."""
 
 
 def load_encoder(source: str | Path) -> VideoEncoder:
@@ -72,7 +69,7 @@ def encoder_file(run: Path) -> Path:
     return path
 
 
-def embedded_config(path: Path) -> RunConfig:
+def embedded_config(path: Path) -> PretrainConfig:
     """The configuration in the head of an exported file.
 
     Raises:
@@ -88,8 +85,7 @@ def embedded_config(path: Path) -> RunConfig:
             f"{path}: has no configuration in its head; give a run folder, or a file that "
             "`mim4d export RUN --to safetensors` wrote"
         )
-    kind = CONFIGS["task" if metadata.get(EMBEDDED_KIND) == "task" else "pretraining"]
-    return config_from_json(metadata[EMBEDDED_CONFIG], str(path), kind)
+    return config_from_json(metadata[EMBEDDED_CONFIG], str(path))
 
 
 def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, PretrainConfig]:
