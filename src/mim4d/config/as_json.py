@@ -5,7 +5,7 @@ Imports no torch, so that the command line answers at once.
 
 import json
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import cattrs
 from cattrs.errors import ClassValidationError
@@ -25,7 +25,7 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _reason(error: BaseException, kind: type | None) -> str:
+def _reason(error: BaseException, kind: Any) -> str:
     """Our own messages name path, value and expectation; the library's are kept for the rest."""
     if type(error) is ValueError and str(error).startswith("config "):
         return str(error)
