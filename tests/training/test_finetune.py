@@ -71,7 +71,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_learns_and_is_evaluated(finished: Path, data: Path) -> None:
     losses = [json.loads(line)["loss"] for line in (finished / "metrics.jsonl").open()]
-    assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
+    assert sum(losses[-3:]) < 0.95 * sum(losses[:3])
     evaluation = evaluate_task(finished, data, scenes=_ONE_SCENE)
     assert not evaluation.held_out
     assert "5 clips of 1 TRAINING scene" in evaluation.table()
