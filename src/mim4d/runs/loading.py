@@ -44,6 +44,7 @@ def load_encoder(source: str | Path) -> VideoEncoder:
             weights do not fit their configuration.
     """
     path = Path(source)
+    config: RunConfig
     if path.is_file():
         config, told_by = embedded_config(path), "the configuration in its own head"
     else:
