@@ -30,6 +30,9 @@ def _run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]
     [
         ["--help"],
         ["pretrain", "demo", "--help"],
+        ["finetune", "--help"],
+        ["finetune", "vehicles", "demo", "--help"],
+        ["finetune", "vehicels", "demo"],
         ["world", "out", "--sceens", "3"],
         ["pretrain", "demo", "--data", "x", "--out", "y", "--mask.rato", "1"],
         ["ablate", "demo", "--data", "x", "--out", "y", "--rows", "no_maks"],
@@ -51,8 +54,9 @@ def test_help_and_mistakes_do_not_import_torch(argv: list[str]) -> None:
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    task = ["vehicles"] if COMMANDS[name].takes_task else []
     preset = ["toy"] if COMMANDS[name].takes_preset else []
-    status, text = _run([*name.split(), *preset, "--help"], capsys)
+    status, text = _run([*name.split(), *task, *preset, "--help"], capsys)
     assert status == 0
     assert f"mim4d {name}" in text
 
@@ -72,6 +76,7 @@ def test_presets_are_listed_in_a_column(capsys: pytest.CaptureFixture[str]) -> N
 
 
 PRETRAIN_TOY = ["pretrain", "toy", "--data", "x", "--out", "y"]
+FINETUNE_TOY = ["finetune", "vehicles", "toy", "--data", "x", "--out", "y"]
 ABLATE_TOY = ["ablate", "toy", "--data", "x", "--out", "y"]
 
 
@@ -104,6 +109,14 @@ ABLATE_TOY = ["ablate", "toy", "--data", "x", "--out", "y"]
         ([*ABLATE_TOY, "--seeds", "0", "0"], ["--seeds 0 0"]),
         ([*ABLATE_TOY, "--steps", "0"], ["optim.steps"]),
         (["pretrain"], ["wants a preset"]),
+        (["finetune"], ["wants a task first", "vehicles", "then a preset", "demo"]),
+        (["finetune", "vehicles"], ["wants a task first", "then a preset"]),
+        (["finetune", "vehicels", "toy"], ["vehicels", "did you mean 'vehicles'"]),
+        (["finetune", "vehicles", "tyo"], ["tyo", "did you mean 'toy'"]),
+        ([*FINETUNE_TOY, "--int", "none"], ["--init"]),
+        ([*FINETUNE_TOY, "--init", "none", "--head.threshold", "2"], ["head.threshold"]),
+        ([*FINETUNE_TOY, "--init", "none", "--mask.ratio", "0.5"], ["--mask.ratio"]),
+        ([*FINETUNE_TOY, "--init", "none", "--overfit", "-1"], ["--overfit"]),
         (["show-config", "missing.json"], ["missing.json"]),
     ],
 )

@@ -8,7 +8,7 @@ import torch
 from mim4d.data.boxes import boxes_of_samples, velocities, yaw_rates
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.geometry.rigid import invert_rigid
-from tests.data.tiny_dataset import Rows, edit_table, yaw_quaternion
+from tests.data.tiny_dataset import Rows, complete_tiny_dataset, edit_table, yaw_quaternion
 
 
 def test_boxes_in_ref_by_hand(tiny: Path) -> None:
@@ -34,6 +34,30 @@ def test_boxes_in_ref_by_hand(tiny: Path) -> None:
         "vehicle.car",
         "movable_object.barrier",
     ]
+
+
+def test_points_and_visibility_of_boxes(tiny: Path) -> None:
+    """Said by the table, said by nobody, and a level that is none of nuScenes' four."""
+    complete_tiny_dataset(tiny)
+
+    def change(rows: Rows) -> None:
+        for row in rows:
+            if row["token"] == "scene0-object0-1":
+                row.update(visibility_token="1", num_lidar_pts=0)
+            if row["token"] == "scene0-object0-2":
+                row.pop("visibility_token")
+                row.pop("num_lidar_pts")
+            if row["token"] == "scene0-object0-3":
+                row.update(visibility_token="high")
+
+    edit_table(tiny, "sample_annotation", change)
+    edit_table(tiny, "visibility", lambda rows: rows.append({"token": "high", "level": "v"}))
+    tables = NuscenesTables.open(tiny)
+    samples = [tables.find("sample", f"scene0-sample{k}") for k in range(4)]
+    boxes = boxes_of_samples(tables, samples, torch.eye(4, dtype=torch.float64))
+    assert boxes.counts == (1, 1, 2, 1)
+    assert boxes.lidar_points.tolist() == [3, 0, -1, 3, 3]
+    assert boxes.visibility.tolist() == [4, 1, 0, 4, 0]
 
 
 def test_sample_without_boxes(tiny: Path) -> None:

@@ -27,6 +27,9 @@ def make_clip(points: int = 3, boxes: int = 2, cameras: int = 2, value: float = 
         valid_boxes=torch.ones(1, t, boxes, dtype=torch.bool),
         valid_velocities=torch.ones(1, t, boxes, dtype=torch.bool),
         box_classes=torch.zeros(1, t, boxes, dtype=torch.long),
+        box_lidar_points=torch.full((1, t, boxes), 5),
+        box_visibility=torch.full((1, t, boxes), 4),
+        category_names=("vehicle.car",),
         camera_names=tuple(f"CAM_{k}" for k in range(n)),
         scene_names=(f"scene-{value}",),
         key_tokens=(f"key-{value}",),
@@ -42,6 +45,9 @@ def test_collate_keeps_each_clip_and_pads_the_shorter() -> None:
     assert both.points_ref.shape == (2, 2, 3, 3)
     assert both.valid_points.tolist() == [[[True, False, False]] * 2, [[True] * 3] * 2]
     assert both.box_classes.tolist() == [[[-1, -1]] * 2, [[0, 0]] * 2]
+    assert both.box_lidar_points.tolist() == [[[-1, -1]] * 2, [[5, 5]] * 2]
+    assert both.box_visibility.tolist() == [[[0, 0]] * 2, [[4, 4]] * 2]
+    assert both.category_names == ("vehicle.car",)
     assert both.scene_names == ("scene-0.5", "scene-0.25")
     assert both.key_tokens == ("key-0.5", "key-0.25")
     torch.testing.assert_close(both.images[:1], short.images)
@@ -86,6 +92,27 @@ def test_collate_refuses_clips_of_another_rig() -> None:
         collate([make_clip(), make_clip(cameras=3)])
 
 
+def test_collate_refuses_other_classes_of_boxes() -> None:
+    clip = make_clip()
+    with pytest.raises(ValueError, match="share the data set's classes"):
+        collate([clip, dataclasses.replace(clip, category_names=("vehicle.truck",))])
+
+
+def test_the_key_frame_alone() -> None:
+    clip = dataclasses.replace(make_clip(), on_body=torch.ones(1, 2, 4, 6, dtype=torch.bool))
+    alone = clip.key_frame()
+    assert (alone.key, alone.num_frames, alone.num_cameras) == (0, 1, 2)
+    assert alone.frame_times_s.tolist() == [[0.0]]
+    for field in dataclasses.fields(Clip):
+        whole, cut = getattr(clip, field.name), getattr(alone, field.name)
+        if field.name == "on_body":
+            assert torch.equal(cut, whole)
+        elif isinstance(whole, Tensor):
+            assert torch.equal(cut, whole[:, 1:2]), field.name
+        elif field.name != "key":
+            assert cut == whole, field.name
+
+
 def test_collate_refuses_another_image_size() -> None:
     clip = make_clip()
     wider = dataclasses.replace(clip, images=torch.zeros(1, 2, 2, 3, 4, 8, dtype=torch.uint8))
@@ -96,7 +123,7 @@ def test_collate_refuses_another_image_size() -> None:
 def test_to_moves_every_tensor() -> None:
     moved = make_clip().to("meta")
     tensors = [v for v in vars(moved).values() if isinstance(v, Tensor)]
-    assert len(tensors) == 15
+    assert len(tensors) == 17
     assert all(tensor.is_meta for tensor in tensors)
     assert moved.key == 1
 

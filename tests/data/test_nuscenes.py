@@ -104,6 +104,9 @@ def test_boxes_belong_to_their_frame(tiny_original: Path) -> None:
     torch.testing.assert_close(clip.boxes_ref[0, :, 0, 7], torch.full((3,), 3.0))
     assert clip.valid_velocities[0].tolist() == [[True, False], [True, False], [True, False]]
     assert clip.box_classes[0].tolist() == [[1, -1], [1, -1], [1, 0]]
+    assert clip.box_lidar_points[0].tolist() == [[3, -1], [3, -1], [3, 3]]
+    assert clip.box_visibility[0].tolist() == [[0, 0]] * 3  # the table does not say
+    assert clip.category_names == data.category_names
     assert data.category_names[1] == "vehicle.car"
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from mim4d.config import PretrainConfig
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.data.maps.map_names import MapLayer
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PathArgument = Annotated[Path, tyro.conf.Positional]
 Drawn = Literal["lidar", "boxes", "map"] | MapLayer
 PresetConfig = Annotated[PretrainConfig, tyro.conf.arg(name="")]
+TaskPresetConfig = Annotated[TaskConfig, tyro.conf.arg(name="")]
 
 
 def scene_choice(

@@ -11,6 +11,7 @@ from typing import Any
 from mim4d.cli.data import Check, Gallery, View, check, gallery, view
 from mim4d.cli.demo import Demo, demo
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
+from mim4d.cli.finetune import Finetune, finetune
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import Ablate, BenchLoad, BenchStep, ablate, bench_load, bench_step
@@ -19,7 +20,7 @@ from mim4d.cli.world import World, world
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its options, what runs it, and whether a preset comes first.
+    """A subcommand: its options, what runs it, and whether a preset, or a task too, comes first.
 
     What `run` returns is the exit status; None means 0.
     """
@@ -27,6 +28,7 @@ class Command:
     options: type[Any]
     run: Callable[[Any], int | None]
     takes_preset: bool = False
+    takes_task: bool = False
 
 
 COMMANDS: dict[str, Command] = {
@@ -35,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "view": Command(View, view),
     "gallery": Command(Gallery, gallery),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
+    "finetune": Command(Finetune, finetune, takes_preset=True, takes_task=True),
     "render": Command(Render, render),
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),

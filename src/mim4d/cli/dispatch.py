@@ -7,7 +7,7 @@ and mistakes are answered at once. Mistakes and bad data end with one line and e
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ import tyro
 
 import mim4d
 from mim4d.cli.commands import COMMANDS, Command
-from mim4d.config import PretrainConfig
+from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
-from mim4d.config.presets import PRESETS, preset
+from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
 from mim4d.errors import did_you_mean
+from mim4d.tasks import TASKS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,14 +70,17 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
     default: Any = tyro.MISSING_NONPROP
     program = f"mim4d {name}"
     if command.takes_preset:
-        if not arguments or arguments[0].startswith("-"):
+        words = _leading(arguments, 2 if command.takes_task else 1)
+        if words is None:
             print(_preset_usage(name, command))
-            if arguments and arguments[0] in ("-h", "--help"):
+            if arguments and arguments[-1] in ("-h", "--help"):
                 return None
-            raise ValueError(f"`{program}` wants a preset first, one of: {', '.join(PRESETS)}")
-        first = arguments.pop(0)
-        program = f"{program} {first}"
-        default = _with_config(command.options, _config(first))
+            tasks = f"a task first, one of: {', '.join(TASKS)}; then " if command.takes_task else ""
+            names = ", ".join(TASK_PRESETS if command.takes_task else PRESETS)
+            first = "" if tasks else " first"
+            raise ValueError(f"`{program}` wants {tasks}a preset{first}, one of: {names}")
+        program = " ".join([program, *words])
+        default = _with_config(command.options, _config(*reversed(words)))
     return tyro.cli(
         command.options,
         prog=program,
@@ -86,7 +90,16 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
     )
 
 
-def _with_config(options: type[Any], config: PretrainConfig) -> Any:
+def _leading(arguments: list[str], count: int) -> list[str] | None:
+    """Take so many words that are no options from the beginning; None if there are fewer."""
+    words = arguments[:count]
+    if len(words) < count or any(word.startswith("-") for word in words):
+        return None
+    del arguments[:count]
+    return words
+
+
+def _with_config(options: type[Any], config: RunConfig) -> Any:
     """Default options around a preset, in which what the user must give is still missing.
 
     Made without the constructor: the mark for a missing value is of no option's type.
@@ -98,14 +111,23 @@ def _with_config(options: type[Any], config: PretrainConfig) -> Any:
     return default
 
 
-def _config(name: str) -> PretrainConfig:
-    """A preset by name, or the configuration in a JSON file."""
+def _config(name: str, task: str | None = None) -> RunConfig:
+    """A preset by name, of a pre-training or a task, or the configuration in a JSON file."""
+    if task is not None and task not in TASKS:
+        raise ValueError(
+            f"unknown task {task!r}{did_you_mean(task, TASKS)} (there are: {', '.join(TASKS)})"
+        )
     if name.endswith(".json"):
         path = Path(name)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such configuration file")
-        return config_from_json(path.read_text(), str(path))
-    return preset(name)
+        if task is None:
+            return config_from_json(path.read_text(), str(path))
+        config = config_from_json(path.read_text(), str(path), TaskConfig)
+        if config.task != task:
+            raise ValueError(f"{path}: configures the task {config.task!r}, not {task!r}")
+        return config
+    return preset(name) if task is None else task_preset(name, task)
 
 
 def _overview() -> str:
@@ -127,10 +149,15 @@ def _first_line(options: type[Any]) -> str:
 
 
 def _preset_usage(name: str, command: Command) -> str:
-    lines = [f"usage: mim4d {name} PRESET [OPTIONS]", "", (command.options.__doc__ or "").strip()]
-    lines += ["", "PRESET is a name, or a JSON file that `mim4d show-config` wrote:", ""]
-    width = max(map(len, PRESETS))
-    for key, function in PRESETS.items():
+    words = "TASK PRESET" if command.takes_task else "PRESET"
+    presets: Mapping[str, object] = TASK_PRESETS if command.takes_task else PRESETS
+    lines = [f"usage: mim4d {name} {words} [OPTIONS]", "", (command.options.__doc__ or "").strip()]
+    if command.takes_task:
+        lines += ["", f"TASK is one of: {', '.join(TASKS)}"]
+    wrote = "is a run's config.json" if command.takes_task else "`mim4d show-config` wrote"
+    lines += ["", f"PRESET is a name, or a JSON file that {wrote}:", ""]
+    width = max(map(len, presets))
+    for key, function in presets.items():
         lines.append(f"  {key:<{width}}  {(function.__doc__ or '').strip().splitlines()[0]}")
-    lines += ["", f"`mim4d {name} PRESET --help` lists every option with the preset's values."]
+    lines += ["", f"`mim4d {name} {words} --help` lists every option with the preset's values."]
     return "\n".join(lines)

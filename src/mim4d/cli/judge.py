@@ -2,21 +2,26 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.config import Device
 
+if TYPE_CHECKING:
+    from mim4d.evaluation import Evaluation
+    from mim4d.evaluation.task import TaskEvaluation
+
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure distance, colour, free space and scene flow of a run, beside its baselines."""
+    """Measure a run on held-out scenes: its distances beside baselines, or its task."""
 
     run: PathArgument
     """Run folder."""
     data: Path
     """Data set."""
     stride: int = 4
-    """Image pixels per evaluated pixel, in both directions."""
+    """Image pixels per evaluated pixel, in both directions; of no meaning to a task."""
     clips: int | None = None
     """At most so many clips, spread over the scenes."""
     split: str = "val"
@@ -33,9 +38,31 @@ class Evaluate:
 
 def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
+    from mim4d.runs.record import run_kind
+
+    evaluation = _evaluate_task(options) if run_kind(options.run) == "task" else _evaluate(options)
+    print(evaluation.table())
+    if options.json is not None:
+        evaluation.save(options.json)
+
+
+def _evaluate_task(options: Evaluate) -> "TaskEvaluation":
+    from mim4d.evaluation.task import evaluate_task
+
+    return evaluate_task(
+        options.run,
+        options.data,
+        max_clips=options.clips,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    )
+
+
+def _evaluate(options: Evaluate) -> "Evaluation":
     from mim4d.evaluation import evaluate_run
 
-    evaluation = evaluate_run(
+    return evaluate_run(
         options.run,
         options.data,
         stride=options.stride,
@@ -44,9 +71,6 @@ def evaluate(options: Evaluate) -> None:
         version=options.version,
         device=options.device,
     )
-    print(evaluation.table())
-    if options.json is not None:
-        evaluation.save(options.json)
 
 
 @dataclass(frozen=True)

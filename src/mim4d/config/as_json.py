@@ -1,4 +1,4 @@
-"""A `PretrainConfig` as JSON and back; unknown keys and values of the wrong kind are refused.
+"""A run's configuration as JSON and back; unknown keys and values of the wrong kind are refused.
 
 Imports no torch, so that the command line answers at once.
 """
@@ -6,15 +6,17 @@ Imports no torch, so that the command line answers at once.
 import json
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints, overload
 
 import cattrs
 from cattrs.errors import ClassValidationError
 from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
-from mim4d.config import PretrainConfig
+from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.errors import did_you_mean
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 def _unknown_keys(values: dict[str, Any], kind: Any) -> str:
@@ -57,24 +59,33 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _reason(error: BaseException, kind: type | None) -> str:
+def _reason(error: BaseException, kind: Any) -> str:
     """Our own messages name path, value and expectation; the library's are kept for the rest."""
     if type(error) is ValueError and str(error).startswith("config "):
         return str(error)
     return format_exception(error, kind)
 
 
-def config_to_json(config: PretrainConfig) -> str:
+def config_to_json(config: RunConfig) -> str:
     """The config as indented JSON; `config_from_json` gives the equal config back."""
     return json.dumps(_converter().unstructure(config), indent=2) + "\n"
 
 
-def config_from_json(text: str, where: str) -> PretrainConfig:
+@overload
+def config_from_json(text: str, where: str) -> PretrainConfig: ...
+
+
+@overload
+def config_from_json(text: str, where: str, kind: type[Config]) -> Config: ...
+
+
+def config_from_json(text: str, where: str, kind: type[RunConfig] = PretrainConfig) -> RunConfig:
     """Read a config.
 
     Args:
         text: What `config_to_json` wrote.
         where: File the text comes from, for messages.
+        kind: What it configures.
 
     Raises:
         ValueError: If the text is no JSON, has unknown keys or values of the wrong kind.
@@ -83,11 +94,25 @@ def config_from_json(text: str, where: str) -> PretrainConfig:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError(f"{where}: not a run configuration: expected an object of options")
-        if unknown := _unknown_keys(values, PretrainConfig):
+        _refuse_another_kind(values, kind, where)
+        if unknown := _unknown_keys(values, kind):
             raise ValueError(f"{where}: not a run configuration of this version: {unknown}")
-        return _converter().structure(values, PretrainConfig)
+        return _converter().structure(values, kind)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where}: not valid JSON ({error})") from error
     except ClassValidationError as error:
         reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
         raise ValueError(f"{where}: not a run configuration of this version: {reasons}") from error
+
+
+def _refuse_another_kind(values: dict[str, object], kind: type[RunConfig], where: str) -> None:
+    """Say what a configuration is for where it is for something else; both name their parts."""
+    if kind is PretrainConfig and "task" in values:
+        raise ValueError(
+            f"{where}: configures the task {values['task']!r}, not a pre-training; give it to "
+            f"`mim4d finetune {values['task']}`"
+        )
+    if kind is TaskConfig and "task" not in values:
+        raise ValueError(
+            f"{where}: configures a pre-training, not a task; give it to `mim4d pretrain`"
+        )

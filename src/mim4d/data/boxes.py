@@ -17,6 +17,7 @@ from torch import Tensor
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.geometry.rigid import rotation_from_quaternion, transform_points, yaw_from_rotation
 
+_LEVELS = {b"1": 1, b"2": 2, b"3": 3, b"4": 4}
 MAX_VELOCITY_STEP_S = 1.5
 """Longest time between two annotations of an object that gives a velocity (the nuScenes rule)."""
 
@@ -25,14 +26,21 @@ MAX_VELOCITY_STEP_S = 1.5
 class Boxes:
     """The boxes of samples, one sample's after the other's.
 
-    `counts` is how many each of the `t` samples has; `classes` are rows of the data set's
-    categories.
+    Attributes:
+        counts: How many each of the `t` samples has.
+        boxes_ref: Centre, length, width, height, yaw, velocity.
+        valid_velocities: Whose velocity is known.
+        classes: Rows of the data set's categories.
+        lidar_points: Points of the sample's sweep in each box; -1 where the table does not say.
+        visibility: nuScenes' token, 1 to 4; 0 where the table does not say.
     """
 
     counts: tuple[int, ...]
     boxes_ref: Float[Tensor, "k 9"]
     valid_velocities: Bool[Tensor, " k"]
     classes: Int[Tensor, " k"]
+    lidar_points: Int[Tensor, " k"]
+    visibility: Int[Tensor, " k"]
 
 
 def boxes_of_samples(
@@ -59,7 +67,20 @@ def boxes_of_samples(
     instances = tables.column("sample_annotation", "instance")[rows]
     classes = torch.from_numpy(tables.column("instance", "category")[instances]).long()
     counts = tuple(len(rows) for rows in rows_of)
-    return Boxes(counts, boxes_ref.float(), torch.from_numpy(valid), classes)
+    points = torch.from_numpy(tables.column("sample_annotation", "num_lidar_points")[rows]).long()
+    visibility = torch.from_numpy(visibility_levels(tables, rows))
+    return Boxes(counts, boxes_ref.float(), torch.from_numpy(valid), classes, points, visibility)
+
+
+def visibility_levels(tables: NuscenesTables, rows: NDArray[Any]) -> NDArray[np.int64]:
+    """Visibility of annotations as nuScenes has it, 1 (lowest) to 4; 0 where it is not said.
+
+    nuScenes numbers its levels by their tokens; other tokens say nothing.
+    """
+    tokens = tables.column("visibility", "token").tolist()
+    # A record without a level has the row -1: the last of these.
+    levels = np.array([*(_LEVELS.get(token, 0) for token in tokens), 0], np.int64)
+    return levels[tables.column("sample_annotation", "visibility")[rows]]
 
 
 def velocities(

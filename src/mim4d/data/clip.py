@@ -7,7 +7,7 @@ real.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -15,11 +15,22 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mim4d.data.maps.map_patch import MapPatch
-from mim4d.tensors.records import by_field, map_tensors
+from mim4d.tensors.records import by_field, map_tensors, take
 
 _OF_CLIPS = ("scene_names", "key_tokens", "maps")
 """Fields that are no tensors and have an entry per clip."""
-_OF_BOXES = ("boxes_ref", "valid_boxes", "valid_velocities", "box_classes")
+_OF_BOXES = (
+    "boxes_ref",
+    "valid_boxes",
+    "valid_velocities",
+    "box_classes",
+    "box_lidar_points",
+    "box_visibility",
+)
+_FILLS = {"box_classes": -1, "box_lidar_points": -1}
+"""What padding is filled with where that is not 0."""
+_NOT_BY_FRAME = ("on_body", "maps")
+"""Fields without an axis of frames."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,13 @@ class Clip:
             (radians, counter-clockwise from +x of `ref`), vx, vy (m/s).
         valid_boxes: Which of them are boxes, not padding.
         valid_velocities: Boxes whose velocity is known; it is 0 elsewhere.
-        box_classes: Index into the reader's list of category names; -1 where padded.
+        box_classes: Index into `category_names`; -1 where padded.
+        box_lidar_points: LiDAR points in each box, as the annotation counts them; -1 where it does
+            not say, and where padded.
+        box_visibility: How much of each box the cameras see together, as nuScenes' token: 1 (up to
+            40 %), 2 (60 %), 3 (80 %), 4 (more); 0 where the annotation does not say, and where
+            padded.
+        category_names: The data set's classes of boxes.
         camera_names: Channel of each camera, e.g. CAM_FRONT.
         scene_names: Scene of each clip of the batch.
         key_tokens: Token of each clip's key sample.
@@ -71,6 +88,9 @@ class Clip:
     valid_boxes: Bool[Tensor, "b t k"]
     valid_velocities: Bool[Tensor, "b t k"]
     box_classes: Int[Tensor, "b t k"]
+    box_lidar_points: Int[Tensor, "b t k"]
+    box_visibility: Int[Tensor, "b t k"]
+    category_names: tuple[str, ...]
     camera_names: tuple[str, ...]
     scene_names: tuple[str, ...]
     key_tokens: tuple[str, ...]
@@ -112,6 +132,11 @@ class Clip:
         """The same clip in page-locked memory (called by torch's loader)."""
         return map_tensors(self, Tensor.pin_memory)
 
+    def key_frame(self) -> "Clip":
+        """The clip of the key frame alone: views of this one."""
+        now = slice(self.key, self.key + 1)
+        return replace(take(self, (slice(None), now), shared=_NOT_BY_FRAME), key=0)
+
 
 def collate(clips: Sequence[Clip]) -> Clip:
     """Join clips of the same frames × cameras × image size into one batch.
@@ -119,8 +144,8 @@ def collate(clips: Sequence[Clip]) -> Clip:
     Points and boxes are padded to the longest of the batch.
 
     Raises:
-        ValueError: If the clips differ in key frame, cameras or image size, or only some of them
-            have a map.
+        ValueError: If the clips differ in key frame, cameras, image size or classes of boxes, or
+            only some of them have a map.
     """
     first = clips[0]
     for clip in clips[1:]:
@@ -134,6 +159,8 @@ def collate(clips: Sequence[Clip]) -> Clip:
                 f"clips of one batch must share frames, cameras and image size; got "
                 f"{tuple(first.images.shape[1:])} and {tuple(clip.images.shape[1:])}"
             )
+    if len({clip.category_names for clip in clips}) > 1:
+        raise ValueError("clips of one batch must share the data set's classes of boxes")
     if len({clip.maps is None for clip in clips}) > 1:
         raise ValueError("clips of one batch must all have a map, or none of them")
     if len(clips) == 1:
@@ -168,7 +195,7 @@ def _clip_of(batch: Clip, i: int) -> Clip:
 def _collated(name: str, values: list[Any]) -> Any:
     """A field of a batch, made of that of its clips."""
     if isinstance(values[0], Tensor):
-        return _join(values, fill=-1 if name == "box_classes" else 0)
+        return _join(values, fill=_FILLS.get(name, 0))
     if name in _OF_CLIPS and values[0] is not None:
         return tuple(item for items in values for item in items)
     return values[0]

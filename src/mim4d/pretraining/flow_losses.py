@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mim4d.data.clip import Clip
+from mim4d.geometry.footprints import in_footprints
 from mim4d.geometry.rigid import transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.pretraining.losses import masked_mean
@@ -83,7 +84,8 @@ def box_velocities(
     exists = clip.valid_boxes[b, dropped].flatten(0, 1)
     known = exists & clip.valid_velocities[b, dropped].flatten(0, 1)
     centres = grid.centres_ego.to(boxes.device).flatten(0, 2).expand(len(boxes), -1, -1)
-    inside = _above(transform_points(ref_from_ego, centres), boxes) & exists.unsqueeze(1)
+    inside = in_footprints(transform_points(ref_from_ego, centres)[..., :2], boxes)
+    inside &= exists.unsqueeze(1)
     along_ref = torch.cat([boxes[..., 7:], torch.zeros_like(boxes[..., :1])], dim=-1)
     velocities = along_ref @ ref_from_ego[:, :3, :3]  # rows times R is Rᵀ on columns
     share = (inside & known.unsqueeze(1)).float()
@@ -91,12 +93,3 @@ def box_velocities(
     labels = (share @ velocities).transpose(1, 2).unflatten(-1, grid.shape_zyx)
     unknown = (inside & ~known.unsqueeze(1)).any(dim=-1)
     return labels, ~unknown.unflatten(-1, grid.shape_zyx)
-
-
-def _above(points: Float[Tensor, "m p 3"], boxes: Float[Tensor, "m k 9"]) -> Bool[Tensor, "m p k"]:
-    """Which points lie above or below the floor of which box, seen along z."""
-    away = points[:, :, None, :2] - boxes[:, None, :, :2]
-    cos, sin = boxes[:, None, :, 6].cos(), boxes[:, None, :, 6].sin()
-    along = away[..., 0] * cos + away[..., 1] * sin
-    across = away[..., 1] * cos - away[..., 0] * sin
-    return (along.abs() <= boxes[:, None, :, 3] / 2) & (across.abs() <= boxes[:, None, :, 4] / 2)

@@ -1,48 +1,55 @@
-"""Run folder or exported file to the encoder that pre-training leaves behind, and to the model."""
+"""Run folder or exported file to the encoder that training leaves behind, and to the model."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
+from torch import nn
 
 from mim4d.build.pretraining import build_model
+from mim4d.build.tasks import build_task
 from mim4d.build.trunk import build_video_encoder, without_weights_file
-from mim4d.config import PretrainConfig
+from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.runs.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
-from mim4d.runs.record import read_config, read_record
+from mim4d.runs.record import (
+    read_config,
+    read_record,
+    read_run_config,
+    read_task_config,
+)
+from mim4d.tasks.model import TaskModel
+from mim4d.tasks.task import Task
 
 EMBEDDED_CONFIG = "mim4d_config"
 """The entry of an exported file's metadata that holds the run's configuration."""
 
 
 def load_encoder(source: str | Path) -> VideoEncoder:
-    """The pre-trained encoder of a finished run or of an exported file, ready for evaluation.
+    """The trained encoder of a finished run or of an exported file, ready for evaluation.
 
     `encoder(clip)` gives volumes, `encoder.encode_images(images)` the neck's features of single
     images (RGB in [0, 1]) and `encoder.image_encoder` is the backbone alone.
 
     Args:
-        source: Folder written by `mim4d pretrain`, or file written by `mim4d export --to
-            safetensors`.
+        source: Folder written by `mim4d pretrain` or `mim4d finetune`, or file written by
+            `mim4d export --to safetensors`.
 
     Raises:
         ValueError: If the folder is no finished run, the file is not of this project, or the
             weights do not fit their configuration.
     """
     path = Path(source)
+    config: RunConfig
     if path.is_file():
-        config, told_by = _embedded_config(path), "the configuration in its own head"
+        config, told_by = embedded_config(path), "the configuration in its own head"
     else:
-        config, told_by = read_config(path), str(path / "config.json")
-        path = path / ENCODER_FILE
-        if not path.is_file():
-            raise ValueError(
-                f"{path}: not found; the run has not finished, continue it with --resume"
-            )
+        config, told_by = read_run_config(path), str(path / "config.json")
+        path = encoder_file(path)
     encoder = build_video_encoder(without_weights_file(config))
     try:
         encoder.load_state_dict(load_file(path))
@@ -51,8 +58,24 @@ def load_encoder(source: str | Path) -> VideoEncoder:
     return encoder.eval()
 
 
-def _embedded_config(path: Path) -> PretrainConfig:
-    """The configuration in the head of an exported file."""
+def encoder_file(run: Path) -> Path:
+    """The encoder's weights in the folder of a finished run.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    path = run / ENCODER_FILE
+    if not path.is_file():
+        raise ValueError(f"{path}: not found; the run has not finished, continue it with --resume")
+    return path
+
+
+def embedded_config(path: Path) -> PretrainConfig:
+    """The configuration in the head of an exported file.
+
+    Raises:
+        ValueError: If it has none.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -77,26 +100,54 @@ def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, Pretr
         ValueError: If there is no checkpoint, or it belongs to another configuration.
     """
     config = read_config(run)
+    weights = _newest_weights(run, config, raw)
+    model = build_model(without_weights_file(config))
+    _load(model, weights, run)
+    return model.eval(), config
+
+
+def load_task(run: Path, *, raw: bool = False) -> tuple[TaskModel, Task, TaskConfig]:
+    """The model of a task's run at its newest checkpoint, ready for evaluation, and the task.
+
+    Args:
+        run: Folder written by `mim4d finetune`.
+        raw: Take the weights as trained also where the run has averaged ones.
+
+    Raises:
+        ValueError: If there is no checkpoint, or it belongs to another configuration.
+    """
+    config = read_task_config(run)
+    weights = _newest_weights(run, config, raw)
+    task, model = build_task(without_weights_file(config))
+    _load(model, weights, run)
+    return model.eval(), task, config
+
+
+def _newest_weights(run: Path, config: RunConfig, raw: bool) -> dict[str, Any]:
+    """Weights in the newest checkpoint of a run, under the model's names."""
     path = latest_checkpoint(run)
     if path is None:
         raise ValueError(f"{run}: has no checkpoint{_why_not(run)}")
     checkpoint = load_checkpoint(path)
-    trained = config_from_json(checkpoint["mim4d_config"], str(path))
+    trained = config_from_json(checkpoint["mim4d_config"], str(path), type(config))
     if trained.preset != config.preset:
         raise ValueError(
             f"{path}: is a checkpoint of preset {trained.preset!r}, but {run / 'config.json'} says "
             f"{config.preset!r}; put the checkpoint back into its own run folder"
         )
-    model = build_model(without_weights_file(config))
     state = checkpoint["state_dict"]
     if not raw:
         state = checkpoint.get(AVERAGED, state)
-    weights = {name.removeprefix("model."): value for name, value in state.items()}
+    return {name.removeprefix("model."): value for name, value in state.items()}
+
+
+def _load(model: nn.Module, weights: dict[str, Any], run: Path) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"{path}: does not fit {run / 'config.json'}: {error}") from error
-    return model.eval(), config
+        raise ValueError(
+            f"{latest_checkpoint(run)}: does not fit {run / 'config.json'}: {error}"
+        ) from error
 
 
 def _why_not(run: Path) -> str:

@@ -1,6 +1,6 @@
 """The run folder: what was run, with what, and what came out.
 
-`config.json` (resolved), `record.json` (command, seed, versions, commit), `changes.diff`
+`config.json` (resolved), `record.json` (kind, command, seed, versions, commit), `changes.diff`
 (uncommitted edits of the code, if any), `metrics.jsonl` (one line per step), `checkpoints/`,
 `tensorboard/`.
 """
@@ -12,14 +12,23 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import mim4d
-from mim4d.config import PretrainConfig
+from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.files import write_text
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
+
+Kind = Literal["pretraining", "task"]
+"""What a run trained; records that do not say are of pre-trainings."""
+CONFIGS: dict[Kind, type[RunConfig]] = {"pretraining": PretrainConfig, "task": TaskConfig}
+
+
+def kind_of(config: RunConfig) -> Kind:
+    """What a run of this configuration trains."""
+    return "task" if isinstance(config, TaskConfig) else "pretraining"
 
 
 def refuse_existing(run: Path) -> None:
@@ -37,27 +46,27 @@ def refuse_existing(run: Path) -> None:
 
 def create_run(
     run: Path,
-    config: PretrainConfig,
+    config: RunConfig,
     data: Path,
     scenes: list[str],
-    overfit: int,
-    num_processes: int = 1,
-    start_from: Path | None = None,
+    facts: dict[str, Any],
 ) -> None:
-    """Create the folder of a new run and write what is known before the first step."""
-    facts = {
-        "data": str(data.resolve()),
-        "training_scenes": scenes,
-        "overfit": overfit,
-        "processes": num_processes,
-        "start_from": None if start_from is None else str(start_from.resolve()),
-    }
+    """Create the folder of a new run and write what is known before the first step.
+
+    Args:
+        run: The folder.
+        config: Of the run.
+        data: Folder of the data set.
+        scenes: Those trained on.
+        facts: What else makes it this run, as a resumed one is compared with it.
+    """
+    facts = {"data": str(data.resolve()), "training_scenes": scenes, **facts}
     write_record(run, config, facts)
     # Last, because a folder with a config counts as a run.
     write_text(run / "config.json", config_to_json(config))
 
 
-def write_record(run: Path, config: PretrainConfig, facts: dict[str, Any]) -> None:
+def write_record(run: Path, config: RunConfig, facts: dict[str, Any]) -> None:
     """Write how a run folder came about.
 
     Args:
@@ -68,6 +77,7 @@ def write_record(run: Path, config: PretrainConfig, facts: dict[str, Any]) -> No
     """
     commit, changes = _code_state()
     record = {
+        "kind": kind_of(config),
         "command": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
@@ -99,21 +109,61 @@ def was_trained_on(run: Path, data: Path, scenes: list[str]) -> bool:
     return same and not set(scenes).isdisjoint(record["training_scenes"])
 
 
-def read_config(run: Path) -> PretrainConfig:
-    """The config of an existing run.
+def run_kind(run: Path) -> Kind:
+    """What an existing run trained.
+
+    Raises:
+        ValueError: If the folder is no run folder, or its record tells of no kind known here.
+    """
+    if not (run / "config.json").is_file():
+        raise ValueError(
+            f"{run}: not a run folder (it has no config.json); give the --out of `mim4d pretrain` "
+            "or `mim4d finetune`"
+        )
+    kind = read_record(run).get("kind", "pretraining") if (run / "record.json").is_file() else None
+    if kind not in (None, *CONFIGS):
+        raise ValueError(
+            f"{run / 'record.json'}: kind is {kind!r}; expected one of {', '.join(CONFIGS)}"
+        )
+    return kind or "pretraining"
+
+
+def read_run_config(run: Path) -> RunConfig:
+    """The config of an existing run of any kind.
 
     Raises:
         ValueError: If the folder is no run folder or its config does not fit this version.
     """
     path = run / "config.json"
-    if not path.is_file():
-        raise ValueError(
-            f"{run}: not a run folder (it has no config.json); give the --out of `mim4d pretrain`"
-        )
-    return config_from_json(path.read_text(), str(path))
+    kind = CONFIGS[run_kind(run)]
+    return config_from_json(path.read_text(), str(path), kind)
 
 
-def config_differences(ours: PretrainConfig, theirs: PretrainConfig) -> list[str]:
+def read_config(run: Path) -> PretrainConfig:
+    """The config of an existing pre-training run.
+
+    Raises:
+        ValueError: If the folder holds none, or its config does not fit this version.
+    """
+    config = read_run_config(run)
+    if not isinstance(config, PretrainConfig):
+        raise ValueError(f"{run}: holds a run of a task, not a pre-training, which is wanted here")
+    return config
+
+
+def read_task_config(run: Path) -> TaskConfig:
+    """The config of an existing run of a task.
+
+    Raises:
+        ValueError: If the folder holds none, or its config does not fit this version.
+    """
+    config = read_run_config(run)
+    if not isinstance(config, TaskConfig):
+        raise ValueError(f"{run}: holds a pre-training, not a run of a task, which is wanted here")
+    return config
+
+
+def config_differences(ours: RunConfig, theirs: RunConfig) -> list[str]:
     """Paths and values in which two configs differ, for messages."""
     a, b = json.loads(config_to_json(ours)), json.loads(config_to_json(theirs))
     return list(_differences(a, b, ""))

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from mim4d.config import OptimConfig, PretrainConfig
+from mim4d.config import OptimConfig, PretrainConfig, RunConfig, TaskConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.memory import peak_bytes
-from mim4d.training.modules import PretrainingModule
 from mim4d.training.sampling import StepShape
+from mim4d.training.step_module import StepModule
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def load_cost(dataset: NuscenesDataset, batch_size: int) -> tuple[LoadCost, Clip
 
 
 def estimate_cost(
-    module: PretrainingModule, dataset: NuscenesDataset, accelerator: str
+    module: StepModule, dataset: NuscenesDataset, accelerator: str
 ) -> tuple[Estimate, Clip]:
     """Time two steps of a copy of the model on the first clip; nothing of the run is touched."""
     size = module.config.optim.batch_size
@@ -65,10 +65,9 @@ def estimate_cost(
     return Estimate(seconds, replace(cost, step_s=seconds), peak_bytes(accelerator)), clip
 
 
-def describe(config: PretrainConfig, clip: Clip, num_clips: int, world_size: int = 1) -> str:
+def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1) -> str:
     """What will be trained on what, in a line."""
     _, t, n, _, h, w = clip.images.shape
-    frames = f"{t} frames" if t > 1 else "1 frame (none is dropped or rebuilt)"
     optim = config.optim
     shape = StepShape(optim.batch_size, optim.accumulate, world_size)
     factors = [f"{optim.batch_size} clip(s)"]
@@ -77,11 +76,26 @@ def describe(config: PretrainConfig, clip: Clip, num_clips: int, world_size: int
     size = factors[0]
     if len(factors) > 1:
         size = f"{shape.clips_per_step} clips ({' × '.join(factors)})"
+    frames = f"{t} frames" if t > 1 else f"1 frame{_of_one_frame(config)}"
     return (
         f"{config.preset}: {optim.steps} steps of {size}, drawn "
-        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}; distances are learned "
-        f"from {teachers(config)}"
+        f"from {num_clips}; a clip is {frames} × {n} cameras at {h}×{w}; {_learned(config)}"
     )
+
+
+def _of_one_frame(config: RunConfig) -> str:
+    return " (none is dropped or rebuilt)" if isinstance(config, PretrainConfig) else ""
+
+
+def _learned(config: RunConfig) -> str:
+    """What is learned from what, in words."""
+    match config:
+        case PretrainConfig():
+            return f"distances are learned from {teachers(config)}"
+        case TaskConfig():
+            trained = "the head alone" if config.frozen_trunk else "trunk and head"
+            return f"the task {config.task} is learned from labels, by {trained}"
+    raise TypeError(f"{type(config).__name__} configures no run that can be described")
 
 
 def teachers(config: PretrainConfig) -> str:

@@ -1,8 +1,11 @@
-"""One pre-training run: data, model, estimate, training, what is left behind."""
+"""One training run: data, model, estimate, training, what is left behind."""
 
 import logging
 import signal
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import lightning.pytorch as pl
 import torch
@@ -13,8 +16,7 @@ from torch.utils.data import DataLoader
 from mim4d.build.data import build_dataset
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
-from mim4d.config import Device, PretrainConfig
-from mim4d.config.checks import require
+from mim4d.config import Device, PretrainConfig, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
@@ -28,13 +30,7 @@ from mim4d.runs.checkpoint import (
 )
 from mim4d.runs.loading import start_at
 from mim4d.runs.metrics_file import truncate_metrics
-from mim4d.runs.record import (
-    config_differences,
-    create_run,
-    read_config,
-    read_record,
-    refuse_existing,
-)
+from mim4d.runs.record import create_run, refuse_existing
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.devices import choose_accelerator
@@ -42,11 +38,45 @@ from mim4d.training.estimate import describe, describe_cost, estimate_cost, load
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
 from mim4d.training.quiet import at_least, lightning_turned_down
+from mim4d.training.resume import check_resumable, check_same_scenes, check_start
 from mim4d.training.sampling import StepSampler
+from mim4d.training.step_module import StepModule
 
 logger = logging.getLogger(__name__)
 _TRAINING = SceneChoice("train")
 _OTHER_PROCESS_GONE = ("Connection closed by peer", "Connection reset by peer")
+
+
+class RunOptions(TypedDict, total=False):
+    """What every training run takes beside its configuration; see `train`."""
+
+    version: str | None
+    resume: bool
+    overfit: int
+    scenes: SceneChoice
+    device: Device
+    devices: int
+    workers: int | None
+    skip_bad_clips: bool
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run trains: all in which a pre-training and a task differ for the loop.
+
+    Attributes:
+        config: The resolved configuration.
+        command: Words of the command before its preset.
+        start: What the run started from, by the name under which it is recorded.
+        make: The module with the weights it starts from, for so many processes; where a checkpoint
+            will give it all of its weights, it need not read any.
+    """
+
+    config: RunConfig
+    command: str
+    start: dict[str, str | None]
+    make: Callable[[int, bool], StepModule]
 
 
 def pretrain(
@@ -54,9 +84,46 @@ def pretrain(
     data: Path,
     run: Path,
     *,
+    start_from: Path | None = None,
+    **options: Unpack[RunOptions],
+) -> bool:
+    """Pre-train and leave a run folder.
+
+    Args:
+        config: The resolved configuration.
+        data: Folder of a data set in the nuScenes format.
+        run: The run folder; must not hold a run unless it is resumed.
+        start_from: Another run, whose model the new one starts from.
+        **options: See `train`.
+
+    Returns:
+        Whether this is the first of the processes, the one that reports.
+
+    Raises:
+        ValueError: For anything wrong with the data, the configuration or the run folder.
+        NonFiniteError: If a step gives a loss or gradient that is not finite.
+    """
+
+    def make(world_size: int, restored: bool) -> StepModule:
+        start = without_weights_file(config) if restored or start_from else config
+        module = PretrainingModule(build_model(start), config, world_size)
+        if start_from is not None and not restored:
+            start_at(module.model, start_from)
+        return module
+
+    if not options.get("resume"):  # else it was checked when it started
+        check_start(config, start_from, "--start-from")
+    start = {"start_from": None if start_from is None else str(start_from.resolve())}
+    return train(Job(config, "pretrain", start, make), data, run, **options)
+
+
+def train(
+    job: Job,
+    data: Path,
+    run: Path,
+    *,
     version: str | None = None,
     resume: bool = False,
-    start_from: Path | None = None,
     overfit: int = 0,
     scenes: SceneChoice = _TRAINING,
     device: Device = "auto",
@@ -65,15 +132,14 @@ def pretrain(
     skip_bad_clips: bool = False,
     progress: bool = True,
 ) -> bool:
-    """Train and leave a run folder.
+    """Train anything and leave a run folder: the one loop of pre-training and of every task.
 
     Args:
-        config: The resolved configuration.
+        job: What is trained.
         data: Folder of a data set in the nuScenes format.
         run: The run folder; must not hold a run unless `resume`.
         version: Version folder of the data set; found by itself where there is only one.
         resume: Continue the run from its newest checkpoint, exactly as if it had not stopped.
-        start_from: Another run, whose model the new one starts from.
         overfit: Train on only so many clips (0: on all).
         scenes: Scenes to train on.
         device: Where to train.
@@ -96,15 +162,14 @@ def pretrain(
     processes = Processes.here(devices, accelerator)
     said_by_the_first = () if processes.is_first else ("mim4d",)
     with lightning_turned_down(), at_least(logging.WARNING, *said_by_the_first):
-        _pretrain(
-            config,
+        _train(
+            job,
             data,
             run,
             processes,
             accelerator,
             version=version,
             resume=resume,
-            start_from=start_from,
             overfit=overfit,
             scenes=scenes,
             workers=workers,
@@ -114,8 +179,8 @@ def pretrain(
     return processes.is_first
 
 
-def _pretrain(
-    config: PretrainConfig,
+def _train(
+    job: Job,
     data: Path,
     run: Path,
     processes: Processes,
@@ -123,19 +188,19 @@ def _pretrain(
     *,
     version: str | None,
     resume: bool,
-    start_from: Path | None,
     overfit: int,
     scenes: SceneChoice,
     workers: int | None,
     skip_bad_clips: bool,
     progress: bool,
 ) -> None:
-    """What one of the processes does; see `pretrain`."""
+    """What one of the processes does; see `train`."""
+    config = job.config
+    facts = {"overfit": overfit, "processes": processes.world_size, **job.start}
     if resume:
-        _check_resumable(config, run, data, overfit, start_from, processes)
+        check_resumable(config, run, job.command, {"data": str(data.resolve()), **facts})
     elif processes.is_first:  # which has made it by the time the others come here
         refuse_existing(run)
-    _check_start(config, start_from)
     dataset = build_dataset(
         config, data, scenes, version, on_bad_clip="skip" if skip_bad_clips else "fail"
     )
@@ -143,17 +208,14 @@ def _pretrain(
     num_clips = min(overfit, len(dataset)) if overfit else len(dataset)
     checkpoint, first_step = None, 0
     if resume:
-        _check_same_scenes(run, names)
+        check_same_scenes(run, names)
         checkpoint = latest_checkpoint(run)
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
     torch.manual_seed(config.seed)
-    start = without_weights_file(config) if checkpoint or start_from else config
-    module = PretrainingModule(build_model(start), config, processes.world_size)
-    if start_from is not None and checkpoint is None:
-        start_at(module.model, start_from)
+    module = job.make(processes.world_size, checkpoint is not None)
     if processes.is_first and not resume:
         loading = _begin(module, dataset, num_clips, accelerator, processes, workers)
-        create_run(run, config, data, names, overfit, processes.world_size, start_from)
+        create_run(run, config, data, names, facts)
     else:
         cost = load_cost(dataset, config.optim.batch_size)[0]
         machine = Machine.here(processes.devices)
@@ -165,7 +227,7 @@ def _pretrain(
         num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank
     )
     loader = build_loader(dataset, sampler, loading)
-    callbacks = _callbacks(config, run, dataset, processes, progress)
+    callbacks = _callbacks(job, run, dataset, processes, progress)
     trainer = _trainer(config, run, accelerator, first_step, processes, callbacks)
     _fit(trainer, module, loader, checkpoint)
     if processes.is_first:
@@ -173,7 +235,7 @@ def _pretrain(
 
 
 def _begin(
-    module: PretrainingModule,
+    module: StepModule,
     dataset: NuscenesDataset,
     num_clips: int,
     accelerator: str,
@@ -190,7 +252,7 @@ def _begin(
     return loading
 
 
-def _export_encoder(module: PretrainingModule, callbacks: list[pl.Callback], run: Path) -> None:
+def _export_encoder(module: StepModule, callbacks: list[pl.Callback], run: Path) -> None:
     """Write what users exchange: the encoder, of averaged weights where there are any."""
     state = module.state_dict()
     for callback in callbacks:
@@ -208,7 +270,7 @@ def _export_encoder(module: PretrainingModule, callbacks: list[pl.Callback], run
 
 def _fit(
     trainer: pl.Trainer,
-    module: PretrainingModule,
+    module: StepModule,
     loader: "DataLoader[Clip]",
     checkpoint: Path | None,
 ) -> None:
@@ -226,79 +288,8 @@ def _fit(
         raise
 
 
-def _check_start(config: PretrainConfig, start_from: Path | None) -> None:
-    """Refuse to freeze weights that nothing has taught, and two sets of weights to start from."""
-    encoder = config.encoder
-    named = encoder.weights_file is not None or encoder.weights != "random"
-    if start_from is not None and named:
-        raise ValueError(
-            f"--start-from {start_from}: gives the whole model its weights; leave out "
-            "--encoder.weights-file and --encoder.weights"
-        )
-    taught = named or start_from is not None
-    require(
-        taught or encoder.frozen_stages == 0,
-        "encoder.frozen_stages",
-        encoder.frozen_stages,
-        "0 while the encoder starts from random weights, or --encoder.weights-file or --start-from "
-        "beside it",
-    )
-
-
-def _check_resumable(
-    config: PretrainConfig,
-    run: Path,
-    data: Path,
-    overfit: int,
-    start_from: Path | None,
-    processes: Processes,
-) -> None:
-    """Refuse to continue a run with anything that would make it another run."""
-    recorded, record = read_config(run), read_record(run)
-    if "imported" in record:
-        raise ValueError(
-            f"{run}: holds an imported model, without the optimiser's state; start a new --out "
-            f"from it with --start-from {run}"
-        )
-    if recorded.preset != config.preset:
-        raise ValueError(
-            f"{run}: holds a run of preset {recorded.preset!r}, not {config.preset!r}; resume it "
-            f"with `mim4d pretrain {recorded.preset}`"
-        )
-    differences = config_differences(recorded, config)
-    # What was not always written down, and what it was then.
-    record = {"processes": 1, "start_from": None} | record
-    given = {
-        "data": str(data.resolve()),
-        "overfit": overfit,
-        "processes": processes.world_size,
-        "start_from": None if start_from is None else str(start_from.resolve()),
-    }
-    for name, here in given.items():
-        there = record[name]
-        if there != here:
-            differences.append(f"{name} ({there} / {here})")
-    if differences:
-        raise ValueError(
-            f"{run}: was started with other options (there / here): {', '.join(differences)}; "
-            "resume with the same options or start a new --out"
-        )
-
-
-def _check_same_scenes(run: Path, names: list[str]) -> None:
-    """Refuse to continue a run on other scenes than it was started with."""
-    recorded = read_record(run)["training_scenes"]
-    if recorded != names:
-        new, gone = sorted(set(names) - set(recorded)), sorted(set(recorded) - set(names))
-        raise ValueError(
-            f"{run}: was started on {len(recorded)} scenes, not on these {len(names)} (new: "
-            f"{', '.join(new[:3]) or 'none'}; missing: {', '.join(gone[:3]) or 'none'}); resume "
-            "with the same data and the same choice of scenes, or start a new --out"
-        )
-
-
 def _callbacks(
-    config: PretrainConfig,
+    job: Job,
     run: Path,
     dataset: NuscenesDataset,
     processes: Processes,
@@ -306,16 +297,17 @@ def _callbacks(
 ) -> list[pl.Callback]:
     """In the order in which they act after a step: what is saved must be up to date."""
     callbacks: list[pl.Callback] = [SkippedClips(dataset)]
+    config = job.config
     if config.optim.ema_momentum is not None:
         callbacks.append(WeightAverage(config.optim.ema_momentum))
     if processes.is_first:
         callbacks.append(MetricsFile(run))
-        callbacks += [Progress(f"pretrain {config.preset}")] * progress
+        callbacks += [Progress(f"{job.command} {config.preset}")] * progress
     return [*callbacks, Checkpoints(run, config.checkpoint_every)]
 
 
 def _trainer(
-    config: PretrainConfig,
+    config: RunConfig,
     run: Path,
     accelerator: str,
     first_step: int,

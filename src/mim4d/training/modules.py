@@ -1,77 +1,42 @@
-"""A thin Lightning module around the plain model: draw, forward, losses, and their check.
+"""What is trained in the steps of `StepModule`: a pre-training, or a task."""
 
-An optimiser step has one or more micro-steps, whose gradients are averaged; its outcome is known,
-and checked, before the weights change.
-"""
-
-from pathlib import Path
-from typing import Any
-
-import lightning.pytorch as pl
-import torch
 from torch import Tensor
 from torch.profiler import record_function
 
-from mim4d.config import PretrainConfig
-from mim4d.config.as_json import config_to_json
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.data.clip import Clip
 from mim4d.pretraining.draw import draw_step
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import Objective
-from mim4d.training.nonfinite import GRADIENT_NORM, StepBatches, check_finite
-from mim4d.training.optim import build_optimizer
-from mim4d.training.sampling import StepShape, step_generators, step_seed
+from mim4d.tasks.model import TaskModel
+from mim4d.tasks.task import Task
+from mim4d.training.sampling import step_generators
+from mim4d.training.step_module import StepModule
 
 
-class PretrainingModule(pl.LightningModule):
+class PretrainingModule(StepModule):
     """Trains a `MaskedVideoModel`; everything random is drawn from (seed, step, place).
 
     Args:
         model: What is trained.
         config: Of the run.
         world_size: Processes that train together.
-
-    Attributes:
-        outcome: Of the newest optimiser step: mean losses by name, over all micro-steps and
-            processes, and the gradient's norm before clipping.
     """
+
+    model: MaskedVideoModel
+    config: PretrainConfig
 
     def __init__(
         self, model: MaskedVideoModel, config: PretrainConfig, world_size: int = 1
     ) -> None:
-        super().__init__()
-        self.model = model
-        self.config = config
-        self.shape = StepShape(config.optim.batch_size, config.optim.accumulate, world_size)
-        self.outcome: dict[str, float] = {}
-        self._clips: list[Clip] = []
-        self._losses: list[dict[str, Tensor]] = []
+        super().__init__(model, config, world_size)
         encoder = model.encoder
         self.objective = Objective(
             config.loss, config.photometric, encoder.depth_head.bins, encoder.grid
         )
 
-    def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
-        """The loss of one micro-step."""
-        step, micro_step = self.global_step, batch_idx % self.shape.accumulate
-        if micro_step == 0:
-            self._clips, self._losses = [], []
-        places = self.shape.places(micro_step, self.global_rank)
-        # Drop path draws from torch's global state; it too must not depend on what ran before.
-        torch.manual_seed(step_seed(self.config.seed, step, places[0]))
-        losses = self.step_losses(clip, step, places)
-        self._clips.append(clip)
-        self._losses.append({name: value.detach() for name, value in losses.items()})
-        return losses["loss"]
-
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
-        """Losses of one forward pass by name; `loss` is their weighted sum.
-
-        Args:
-            clip: The batch.
-            step: Optimiser step.
-            places: Of the batch's clips among all of the step; None where they are all.
-        """
+        """Draw what is random, rebuild, compare; `loss` is the losses' weighted sum."""
         places = range(clip.batch_size) if places is None else places
         with record_function("choose"):
             generators = step_generators(self.config.seed, step, places)
@@ -80,62 +45,29 @@ class PretrainingModule(pl.LightningModule):
         with record_function("losses"):
             return self.objective(reconstruction, targets, clip)
 
-    def configure_gradient_clipping(
-        self,
-        optimizer: Any,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
+
+class TaskModule(StepModule):
+    """Trains a `TaskModel`.
+
+    Args:
+        model: What is trained.
+        task: What it learns.
+        config: Of the run.
+        world_size: Processes that train together.
+    """
+
+    model: TaskModel
+    config: TaskConfig
+
+    def __init__(
+        self, model: TaskModel, task: Task, config: TaskConfig, world_size: int = 1
     ) -> None:
-        """Clip the gradient's norm, and stop before the weights change if it is not finite.
+        super().__init__(model, config, world_size)
+        self.task = task
 
-        Raises:
-            NonFiniteError: See `check_finite`.
-        """
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.optim.clip_norm)
-        self.outcome = self._mean_over_processes(norm)
-        batches = StepBatches(
-            self.global_step, self.config.seed, self.global_rank, self._clips, self._losses
-        )
-        run = Path(self.trainer.default_root_dir)
-        check_finite(self.outcome, batches, run, self._gather_texts)
-        self._clips = []
-
-    def _gather_texts(self, text: str) -> list[str]:
-        """A text of each process, by rank; called by all of them."""
-        if self.shape.world_size == 1:
-            return [text]
-        texts = [""] * self.shape.world_size
-        torch.distributed.all_gather_object(texts, text)
-        return texts
-
-    def _mean_over_processes(self, gradient_norm: Tensor) -> dict[str, float]:
-        """Mean losses of the step and its gradient's norm, in one transfer from the device."""
-        names = list(self._losses[0])
-        means = [
-            torch.stack([losses[name].float() for losses in self._losses]).mean() for name in names
-        ]
-        values = torch.stack([*means, gradient_norm.detach().to(means[0].device)])
-        values = self.trainer.strategy.reduce(values, reduce_op="mean")
-        return dict(zip([*names, GRADIENT_NORM], values.tolist(), strict=True))
-
-    def configure_optimizers(self) -> Any:
-        """AdamW and a schedule that is advanced at every optimiser step."""
-        backbone = self.model.encoder.image_encoder
-        optimizer, schedule = build_optimizer(
-            self.model, backbone, self.config.optim, self.shape.clips_per_step
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A checkpoint carries the resolved config it was trained with."""
-        checkpoint["mim4d_config"] = config_to_json(self.config)
-
-    def transfer_batch_to_device(
-        self, batch: Clip, device: torch.device, dataloader_idx: int
-    ) -> Clip:
-        """Clips know how to move themselves."""
-        return batch.to(device)
+    def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
+        """The task's losses; nothing but stochastic depth is random here."""
+        targets = self.task.targets(clip)
+        output = self.model(clip)
+        with record_function("losses"):
+            return self.task.losses(output, targets)

@@ -1,19 +1,25 @@
 """Named runs: each preset is a function that returns a complete configuration."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from mim4d.config.presets.demo import demo, demo_no_lidar, toy
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
+from mim4d.config.presets.tasks import demo as demo_task
+from mim4d.config.presets.tasks import toy as toy_task
 from mim4d.config.pretrain import PretrainConfig
+from mim4d.config.task import TaskConfig
 from mim4d.errors import did_you_mean
 
 __all__ = [
     "PRESETS",
+    "TASK_PRESETS",
     "demo",
     "demo_no_lidar",
     "nuscenes_s_060",
     "nuscenes_s_080",
     "preset",
+    "task_preset",
     "toy",
 ]
 
@@ -25,6 +31,11 @@ PRESETS: dict[str, Callable[[], PretrainConfig]] = {
     "nuscenes_s_060": nuscenes_s_060,
 }
 
+TASK_PRESETS: dict[str, Callable[[str], TaskConfig]] = {"demo": demo_task, "toy": toy_task}
+"""Presets that take the name of a task."""
+
+Function = TypeVar("Function")
+
 
 def preset(name: str) -> PretrainConfig:
     """The preset of that name.
@@ -32,7 +43,20 @@ def preset(name: str) -> PretrainConfig:
     Raises:
         ValueError: If there is none; the message names the nearest.
     """
-    if name not in PRESETS:
-        hint = did_you_mean(name, PRESETS)
-        raise ValueError(f"unknown preset {name!r}{hint} (there are: {', '.join(PRESETS)})")
-    return PRESETS[name]()
+    return _named(name, PRESETS)()
+
+
+def task_preset(name: str, task: str) -> TaskConfig:
+    """The preset of that name for a task.
+
+    Raises:
+        ValueError: If there is none; the message names the nearest.
+    """
+    return _named(name, TASK_PRESETS)(task)
+
+
+def _named(name: str, presets: dict[str, Function]) -> Function:
+    if name not in presets:
+        hint = did_you_mean(name, presets)
+        raise ValueError(f"unknown preset {name!r}{hint} (there are: {', '.join(presets)})")
+    return presets[name]

@@ -1,0 +1,49 @@
+"""Presets for tasks: the trunk of the pre-training preset of the same name, so that weights fit."""
+
+from dataclasses import fields, replace
+
+from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
+from mim4d.config.head import CellsHeadConfig
+from mim4d.config.presets.demo import demo as demo_pretraining
+from mim4d.config.presets.demo import toy as toy_pretraining
+
+
+def demo(task: str) -> TaskConfig:
+    """On what `make demo` trained: minutes on two cores."""
+    return _on_trunk_of(
+        demo_pretraining(),
+        task,
+        CellsHeadConfig(),
+        OptimConfig(steps=300, batch_size=2, lr=2e-3, warmup_steps=20, clip_norm=5.0),
+    )
+
+
+def toy(task: str) -> TaskConfig:
+    """A few thousand weights, for tests and first steps: seconds, not accuracy."""
+    return _on_trunk_of(
+        toy_pretraining(),
+        task,
+        CellsHeadConfig(cells_xy=(32, 32), hidden=16),
+        OptimConfig(steps=20, warmup_steps=2, clip_norm=5.0),
+        checkpoint_every=5,
+    )
+
+
+def _on_trunk_of(
+    run: PretrainConfig,
+    task: str,
+    head: CellsHeadConfig,
+    optim: OptimConfig,
+    checkpoint_every: int = 100,
+) -> TaskConfig:
+    """The trunk of a pre-training, which reads single frames here: the head looks at one."""
+    trunk = {field.name: getattr(run, field.name) for field in fields(TrunkConfig)}
+    clip: ClipConfig = trunk.pop("clip")
+    return TaskConfig(
+        **trunk,
+        clip=replace(clip, frames=1, key=0, frame_interval_s=None),
+        task=task,
+        head=head,
+        optim=optim,
+        checkpoint_every=checkpoint_every,
+    )

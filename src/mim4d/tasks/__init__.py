@@ -1,0 +1,29 @@
+"""What a pre-trained trunk is for: each task in a file of its own, and one line here.
+
+`TASKS` holds names and places only, so that the command line answers without importing torch;
+`find_task` imports the one that is wanted. What a task must have: `mim4d.tasks.task.Task`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mim4d.tasks.task import TaskType
+
+TASKS = {
+    "vehicles": "mim4d.tasks.vehicles:Vehicles",
+}
+"""Name of each task, and module and class that it is."""
+
+
+def find_task(name: str) -> "TaskType":
+    """The class of the task of that name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r} (there are: {', '.join(TASKS)})")
+    module, _, attribute = TASKS[name].partition(":")
+    task: TaskType = getattr(import_module(module), attribute)
+    return task

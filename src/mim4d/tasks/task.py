@@ -1,0 +1,57 @@
+"""What a task is: what a head on the trunk's volume learns, and how its answers are judged.
+
+A task is a class made from the head's options and the trunk's grid. Everything else about a run
+(clips, trunk, loop, run folder, commands) is the same for all tasks and knows only this page.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from mim4d.config.head import HeadConfig
+from mim4d.data.clip import Clip
+from mim4d.geometry.voxel_grid import VoxelGrid
+
+Score = float | int | None
+"""A number of a table; None where nothing was there to be measured."""
+Scores = dict[str, dict[str, Score]]
+"""What a task's metric computes: a table's rows by name, and in each the same columns by name."""
+
+
+@runtime_checkable
+class Task(Protocol):
+    """What a trunk is trained for.
+
+    Types of outputs, targets and answers are the task's own business: what one method returns, the
+    others take. Targets are made on the device of the clip, for each clip by itself, and may raise
+    a `DataError` where the data lack what the task needs.
+    """
+
+    def build_head(self, channels: int) -> nn.Module:
+        """The head, with random weights: volumes `b c z y x` of the key frame to an output.
+
+        Its norms should see each clip by itself, so that two clips at once equal two of one.
+        """
+
+    def targets(self, clip: Clip) -> Any:
+        """What is true at the key frame of each clip of a batch."""
+
+    def losses(self, output: Any, targets: Any) -> dict[str, Tensor]:
+        """Scalars by name, means over the clips; `loss` is what is minimised."""
+
+    def decode(self, output: Any) -> Any:
+        """The answer that a user wants, from the head's output."""
+
+    def build_metric(self) -> Metric:
+        """A fresh metric: `update(answer, targets)` for each batch, then `compute()` → `Scores`.
+
+        Its states should be sums, so that processes and batches add up exactly.
+        """
+
+
+class TaskType(Protocol):
+    """The class of a task."""
+
+    def __call__(self, options: HeadConfig, grid: VoxelGrid) -> Task:
+        """A task for a trunk whose volumes lie on `grid`."""

@@ -1,0 +1,89 @@
+"""Vehicles seen from above: the smallest task, and the yardstick that others are held against.
+
+A cell is occupied if its centre lies in the footprint of a vehicle's box. Which boxes are vehicles
+follows CVT's habit (arXiv 2205.02833), whose IoUs most papers quote: cars, trucks, buses, trailers,
+construction vehicles, motorcycles and bicycles, but not police cars and ambulances. Boxes that
+hardly anybody could have seen are ignored, in the loss and in the counts.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mim4d.config.head import CellsHeadConfig
+from mim4d.data.clip import Clip
+from mim4d.errors import DataError
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.metrics.cell_iou import CellIou, CellTruth
+from mim4d.tasks.cells import (
+    CellHead,
+    boxes_of,
+    cell_centres,
+    cell_losses,
+    seen_boxes,
+    truth_of_boxes,
+)
+
+_KINDS = ("bicycle", "bus", "car", "construction", "motorcycle", "trailer", "truck")
+"""The word after `vehicle.` in the names of nuScenes' categories."""
+
+
+class Vehicles:
+    """Which cells of the ground a vehicle covers.
+
+    Args:
+        options: Of the head, the losses, and what is ignored.
+        grid: Of the trunk's volumes.
+    """
+
+    def __init__(self, options: CellsHeadConfig, grid: VoxelGrid) -> None:
+        self.options = options
+        self.grid = grid
+        self.centres = cell_centres(grid, options.cells_xy)
+
+    def build_head(self, channels: int) -> nn.Module:
+        """Three convolutions and a logit."""
+        layers = self.grid.shape_xyz[2]
+        return CellHead(channels, layers, self.options.cells_xy, self.options.hidden)
+
+    def targets(self, clip: Clip) -> CellTruth:
+        """Cells under vehicles of the key frame.
+
+        Raises:
+            DataError: If the data set has no class of vehicles.
+        """
+        chosen = boxes_of(clip, vehicle_classes(clip.category_names))
+        seen = seen_boxes(clip, self.options.min_lidar_points, self.options.min_visibility)
+        return truth_of_boxes(clip, chosen, seen, self.centres)
+
+    def losses(self, output: Float[Tensor, "b y x"], targets: CellTruth) -> dict[str, Tensor]:
+        """Cross-entropy and dice."""
+        options = self.options
+        return cell_losses(output, targets, options.bce_weight, options.dice_weight)
+
+    def decode(self, output: Float[Tensor, "b y x"]) -> Float[Tensor, "b y x"]:
+        """Probability that a vehicle covers the cell."""
+        return output.sigmoid()
+
+    def build_metric(self) -> CellIou:
+        """IoU of all and of visible vehicles."""
+        return CellIou("vehicles", self.centres, self.options.threshold)
+
+
+def vehicle_classes(category_names: tuple[str, ...]) -> tuple[int, ...]:
+    """Rows of the categories that are vehicles.
+
+    Raises:
+        DataError: If none is.
+    """
+    words = [name.split(".") for name in category_names]
+    found = tuple(
+        row
+        for row, name in enumerate(words)
+        if name[0] == "vehicle" and len(name) > 1 and name[1] in _KINDS
+    )
+    if not found:
+        raise DataError(
+            "the task vehicles needs boxes of vehicles, but the data set's classes are: "
+            f"{', '.join(category_names) or 'none'}; expected names such as vehicle.car"
+        )
+    return found

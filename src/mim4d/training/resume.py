@@ -1,0 +1,94 @@
+"""What a run may start from, and be continued with: what would make it another run is refused."""
+
+from pathlib import Path
+from typing import Any
+
+from mim4d.config import RunConfig
+from mim4d.config.checks import require
+from mim4d.runs.record import config_differences, kind_of, read_record, read_run_config, run_kind
+
+_NOT_ALWAYS_RECORDED = {"processes": 1, "start_from": None, "init": None}
+"""What was not always written down, and what it was then."""
+
+
+def check_start(config: RunConfig, source: Path | None, flag: str) -> None:
+    """Refuse to freeze weights that nothing has taught, and two sets of weights to start from.
+
+    Args:
+        config: Of the run.
+        source: What the encoder takes its weights from, if anything.
+        flag: The option that names it.
+
+    Raises:
+        ValueError: In either case.
+    """
+    encoder = config.encoder
+    named = encoder.weights_file is not None or encoder.weights != "random"
+    if source is not None and named:
+        raise ValueError(
+            f"{flag} {source}: gives the whole encoder its weights; leave out "
+            "--encoder.weights-file and --encoder.weights"
+        )
+    require(
+        named or source is not None or encoder.frozen_stages == 0,
+        "encoder.frozen_stages",
+        encoder.frozen_stages,
+        "0 while the encoder starts from random weights, or --encoder.weights-file or "
+        f"{flag} beside it",
+    )
+
+
+def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str, Any]) -> None:
+    """Refuse to continue a run with anything that would make it another run.
+
+    Args:
+        config: The configuration given now.
+        run: The run folder.
+        command: Words of the command before its preset, for messages.
+        given: What is recorded of a run beside its configuration, as it is now.
+
+    Raises:
+        ValueError: If the folder holds no run, or another one.
+    """
+    if run_kind(run) != kind_of(config):
+        raise ValueError(
+            f"{run}: holds a run of another kind ({run_kind(run)}) than `mim4d {command}` trains; "
+            "choose another --out"
+        )
+    recorded, record = read_run_config(run), _NOT_ALWAYS_RECORDED | read_record(run)
+    if "imported" in record:
+        raise ValueError(
+            f"{run}: holds an imported model, without the optimiser's state; start a new --out "
+            f"from it with --start-from {run}"
+        )
+    if recorded.preset != config.preset:
+        raise ValueError(
+            f"{run}: holds a run of preset {recorded.preset!r}, not {config.preset!r}; resume it "
+            f"with `mim4d {command} {recorded.preset}`"
+        )
+    differences = config_differences(recorded, config)
+    for name, here in given.items():
+        there = record[name]
+        if there != here:
+            differences.append(f"{name} ({there} / {here})")
+    if differences:
+        raise ValueError(
+            f"{run}: was started with other options (there / here): {', '.join(differences)}; "
+            "resume with the same options or start a new --out"
+        )
+
+
+def check_same_scenes(run: Path, names: list[str]) -> None:
+    """Refuse to continue a run on other scenes than it was started with.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    recorded = read_record(run)["training_scenes"]
+    if recorded != names:
+        new, gone = sorted(set(names) - set(recorded)), sorted(set(recorded) - set(names))
+        raise ValueError(
+            f"{run}: was started on {len(recorded)} scenes, not on these {len(names)} (new: "
+            f"{', '.join(new[:3]) or 'none'}; missing: {', '.join(gone[:3]) or 'none'}); resume "
+            "with the same data and the same choice of scenes, or start a new --out"
+        )
