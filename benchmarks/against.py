@@ -22,8 +22,9 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 sys.path.insert(0, str(SOURCE))
 
-from mim4d.study.bench.parts.alternate import Side, compare  # noqa: E402
+from mim4d.study.bench.parts.alternate import compare  # noqa: E402
 from mim4d.study.bench.parts.parameters import PARTS, SHAPES, Parameters  # noqa: E402
+from mim4d.study.bench.parts.sides import Side  # noqa: E402
 
 
 def main() -> int:
@@ -53,6 +54,7 @@ def main() -> int:
                 Side.of_checkout("old", options.old),
                 rounds=options.rounds,
                 ways=ways,
+                count_flops=False,
             ):
                 print(comparison, flush=True)
                 found.append(comparison)

@@ -7,49 +7,14 @@ weights and inputs included, before its first run. Memory that an allocator keep
 counts as added.
 """
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mim4d.study.bench.parts.parameters import Parameters
-
-_OURS = Path(__file__).resolve().parents[4]
-"""The folder that holds this package."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """What runs on one side.
-
-    Attributes:
-        name: For the table.
-        source: Folder that holds the `mim4d` package to measure.
-        twin: Run the parts' twins.
-    """
-
-    name: str
-    source: Path = _OURS
-    twin: bool = False
-
-    @classmethod
-    def of_checkout(cls, name: str, checkout: Path) -> "Side":
-        """Another checkout of the project.
-
-        Raises:
-            ValueError: If there is none.
-        """
-        source = (checkout / "src").resolve()
-        if not (source / "mim4d").is_dir():
-            raise ValueError(f"{checkout}: no checkout of mim4d: there is no src/mim4d in it")
-        return cls(name, source)
+from mim4d.study.bench.parts.sides import Side, Worker, sides_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +51,8 @@ class Comparison:
         output_error: Relative difference of the outputs (root mean square).
         gradient_error: Largest relative difference of a gradient.
         worst_gradient: Of what.
-        flops: Floating-point operations of the first side's products and convolutions.
+        flops: Floating-point operations of the first side's products and convolutions;
+            None if they were not counted.
     """
 
     parameters: Parameters
@@ -101,94 +67,27 @@ class Comparison:
     output_error: float
     gradient_error: float
     worst_gradient: str
-    flops: int
+    flops: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 
+    @property
+    def way(self) -> str:
+        """In words."""
+        return "forward + backward" if self.backward else "forward"
+
     def __str__(self) -> str:
-        way = "forward + backward" if self.backward else "forward"
         one, two = self.cpu_s
         megabytes = [bytes_ / 2**20 for bytes_ in self.added_bytes]
         return (
-            f"{self.parameters.part:<12}{way:<19}{self.cpu_ratio.median:>6.3f} "
+            f"{self.parameters.part:<12}{self.way:<19}{self.cpu_ratio.median:>6.3f} "
             f"({self.cpu_ratio.low:.3f} to {self.cpu_ratio.high:.3f}) "
             f"CPU s {one.median:>8.3f} / {two.median:<8.3f} memory {self.memory_ratio:>6.3f} "
             f"({megabytes[0]:.0f} / {megabytes[1]:.0f} MiB) "
             f"kernel {self.system_share[0]:.0%} / {self.system_share[1]:.0%}"
         )
-
-
-class Worker:
-    """The process of one side.
-
-    Raises:
-        RuntimeError: If it ends early; what it said stands above.
-    """
-
-    def __init__(self, side: Side, threads: int) -> None:
-        package = Path(__file__).resolve().parents[2]  # holds `bench`
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(side.source), str(package)]),
-            "OMP_NUM_THREADS": str(threads),
-        }
-        self.side = side
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.parts.worker"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            status = self._process.wait()
-            raise RuntimeError(f"{self.side.name}: its process ended with status {status}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-
-
-@contextmanager
-def sides_of(
-    parameters: Parameters, first: Side, second: Side, folder: Path
-) -> Iterator[tuple[Worker, Worker]]:
-    """Both sides' processes, with the same weights; the second's are taken by the first."""
-    workers: list[Worker] = []
-    try:
-        for side in (second, first):
-            worker = Worker(side, parameters.threads)
-            workers.append(worker)
-            answer = worker.ask(
-                "build",
-                parameters=asdict(parameters),
-                twin=side.twin,
-                weights=str(folder / "weights.pt"),
-                save=side is second,
-            )
-            found = Path(answer["library"]).resolve().parent
-            if found != side.source.resolve():
-                raise RuntimeError(f"{side.name}: took mim4d from {found}, not {side.source}")
-        yield workers[1], workers[0]
-    finally:
-        for worker in workers:
-            worker.close()
 
 
 def compare(
@@ -200,6 +99,7 @@ def compare(
     warm_up: int = 1,
     ways: tuple[bool, ...] = (False, True),
     check: bool = True,
+    count_flops: bool = True,
 ) -> list[Comparison]:
     """Measure a part on two sides in turn.
 
@@ -211,6 +111,7 @@ def compare(
         warm_up: Runs before them that are not measured.
         ways: Without (False) and with (True) the backward pass.
         check: Compare values and gradients of both sides.
+        count_flops: Count the first side's operations.
 
     Returns:
         A comparison for each of `ways`.
@@ -227,12 +128,16 @@ def compare(
                 (backward, _take_turns(workers, backward, rounds, warm_up)) for backward in ways
             ]
             # Last, so that what it leaves behind is in nobody's measured memory.
+            counted = ways if count_flops else ()
             flops = {
-                backward: workers[0].ask("flops", backward=backward)["flops"] for backward in ways
+                backward: workers[0].ask("flops", backward=backward)["flops"]
+                for backward in counted
             }
             errors = _errors(workers, folder / "numbers.pt") if check else {}
     return [
-        _comparison(parameters, backward, (first.name, second.name), runs, errors, flops[backward])
+        _comparison(
+            parameters, backward, (first.name, second.name), runs, errors, flops.get(backward)
+        )
         for backward, runs in measured
     ]
 
@@ -262,7 +167,7 @@ def _comparison(
     names: tuple[str, str],
     runs: list[tuple[dict[str, Any], dict[str, Any]]],
     errors: dict[str, Any],
-    flops: int,
+    flops: int | None,
 ) -> Comparison:
     def spread(key: str, side: int) -> Spread:
         return Spread.of([pair[side][key] for pair in runs])

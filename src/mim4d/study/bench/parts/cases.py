@@ -1,66 +1,17 @@
 """Parts with their inputs, ready to be run: the same numbers in any version of the library."""
 
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .case import Case, Outputs
+from .configuration import configuration
 from .library import find
 from .parameters import Parameters
 from .scene import made_up_clip
-
-Outputs = list[Tensor]
-
-
-@dataclass
-class Case:
-    """A part, what goes into it, and what it is asked for.
-
-    Attributes:
-        module: Holds the weights that the part learns.
-        forward: Runs the part on its inputs; its outputs are those that training reads.
-        inputs: Tensors with gradient among the inputs.
-        seed: Set before every run: stochastic depth draws from torch's global generator.
-        finish: What a step does after its backward pass.
-    """
-
-    module: nn.Module
-    forward: Callable[[], Outputs]
-    inputs: list[Tensor]
-    seed: int
-    finish: Callable[[], None] | None = None
-    _cotangents: list[Tensor] | None = None
-
-    def run(self, backward: bool) -> Outputs:
-        """Forward and, if wanted, backward with fixed incoming gradients."""
-        torch.manual_seed(self.seed)
-        for tensor in (*self.module.parameters(), *self.inputs):
-            tensor.grad = None
-        with torch.set_grad_enabled(backward):
-            outputs = self.forward()
-        if backward:
-            if self._cotangents is None:
-                self._cotangents = _like(outputs, self.seed)
-            torch.autograd.backward(outputs, self._cotangents)
-            if self.finish is not None:
-                self.finish()
-        return outputs
-
-    def forward_with_graph(self) -> Outputs:
-        """Forward alone, as if a backward pass were to follow."""
-        torch.manual_seed(self.seed)
-        return self.forward()
-
-    def numbers(self) -> dict[str, Tensor]:
-        """Outputs and gradients by name, from one run."""
-        found: dict[str, Tensor] = {}
-        found |= {f"output {k}": out.detach() for k, out in enumerate(self.run(backward=True))}
-        found |= {f"input {k}": t.grad for k, t in enumerate(self.inputs) if t.grad is not None}
-        named = self.module.named_parameters()
-        return found | {name: p.grad for name, p in named if p.grad is not None}
 
 
 def build_case(parameters: Parameters, twin: bool = False) -> Case:
@@ -70,7 +21,7 @@ def build_case(parameters: Parameters, twin: bool = False) -> Case:
         parameters: Which, and how large.
         twin: Take the part's twin, with the same weights.
     """
-    config = _config(parameters)
+    config = configuration(parameters)
     torch.manual_seed(parameters.seed)
     model = find("build_model")(config)
     _disturb(model, parameters.seed)
@@ -85,64 +36,12 @@ def build_case(parameters: Parameters, twin: bool = False) -> Case:
     return case
 
 
-def _config(parameters: Parameters) -> Any:
-    names = {"official_080": "nuscenes_s_080", "demo": "demo", "small": "toy"}
-    name = names[parameters.shapes]
-    if parameters.part == "lift_splat" and name == "nuscenes_s_080":
-        name = "nuscenes_s_060"
-    config = find("preset")(name)
-    render, grid, clip = config.render, config.grid, config.clip
-    if parameters.shapes == "small":
-        # The shapes of the published parts at a size that takes a blink.
-        large = find("preset")("nuscenes_s_080")
-        encoder = replace(
-            large.encoder,
-            name="convnext_small",
-            depths=(1, 1, 2, 1),
-            widths=(16, 32, 48, 64),
-            neck_channels=32,
-        )
-        config = replace(
-            config,
-            encoder=encoder,
-            lift=replace(large.lift, num_bins=16, volume_channels=16),
-            mask=large.mask,
-            loss=large.loss,
-        )
-        render = replace(render, chunk_rays=None, direct_frames="dropped")
-        grid = replace(grid, shape_xyz=(32, 32, 4))
-    if parameters.part == "lift_splat":
-        config = replace(config, lift=replace(config.lift, method="splat"))
-    if parameters.voxels is not None:
-        grid = replace(grid, shape_xyz=(parameters.voxels, parameters.voxels, grid.shape_xyz[2]))
-    if parameters.samples is not None:
-        quarter = parameters.samples // 4
-        render = replace(render, num_samples=parameters.samples - quarter, num_importance=quarter)
-    if parameters.chunk_rays is not None:
-        render = replace(render, chunk_rays=parameters.chunk_rays or None)
-    if parameters.frames is not None:
-        clip = replace(clip, frames=parameters.frames, key=parameters.frames - 1)
-    precision = config.precision if parameters.precision == "preset" else parameters.precision
-    return replace(config, render=render, grid=grid, clip=clip, precision=precision)
-
-
 def _disturb(model: nn.Module, seed: int) -> None:
     """Move every weight a little, so that no branch is switched off by its start at zero."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.02 * torch.randn(parameter.shape, generator=generator)
-
-
-def _like(outputs: Sequence[Tensor], seed: int) -> list[Tensor]:
-    """Incoming gradients; a scalar's is 1."""
-    generator = torch.Generator().manual_seed(seed + 1)
-    return [
-        torch.ones_like(out)
-        if out.ndim == 0
-        else torch.randn(out.shape, generator=generator).to(out)
-        for out in outputs
-    ]
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.02)
 
 
 def _clip(parameters: Parameters, config: Any) -> Any:

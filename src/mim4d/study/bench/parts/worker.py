@@ -17,7 +17,8 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from .cases import Case, build_case
+from .case import Case
+from .cases import build_case
 from .parameters import Parameters
 
 Answer = dict[str, Any]

@@ -62,8 +62,9 @@ def _layer(layer: nn.Module, x: Tensor, visible: Tensor) -> Tensor:
 
 
 def _block(block: Any, x: Float[Tensor, "m c hf wf"], visible: Tensor) -> Tensor:
-    """Run a block, x + DropPath(γ · W₂ GELU(W₁ LN(DW₇ₓ₇ x))), masked after
-    the convolution and at the end.
+    """Run a block, masked after its convolution and at its end.
+
+    It is x + DropPath(γ · W₂ GELU(W₁ LN(DW₇ₓ₇ x))).
     """
     conv, mlp = block.conv_dw, block.mlp
     y = F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)
