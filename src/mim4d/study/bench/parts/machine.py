@@ -34,8 +34,9 @@ class Machine:
 
     def __str__(self) -> str:
         return (
-            f"{self.processor}, torch {self.torch_version}, {self.threads} thread(s): matrix "
-            f"product {self.product_gflop_s:.1f} GFLOP, copy {self.copy_gb_s:.1f} GB a processor second"
+            f"{self.processor}, torch {self.torch_version}, {self.threads} thread(s): "
+            f"matrix product {self.product_gflop_s:.1f} GFLOP, copy "
+            f"{self.copy_gb_s:.1f} GB a processor second"
         )
 
 

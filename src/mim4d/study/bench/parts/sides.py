@@ -14,6 +14,8 @@ from mim4d.study.bench.parts.parameters import Parameters
 
 _OURS = Path(__file__).resolve().parents[4]
 """The folder that holds this package."""
+PACKAGE = Path(__file__).resolve().parents[2]
+"""The folder in which the yardstick is `bench`, beside no version of the library."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,9 @@ class Worker:
     """
 
     def __init__(self, side: Side, threads: int) -> None:
-        package = Path(__file__).resolve().parents[2]  # holds `bench`
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(side.source), str(package)]),
+            "PYTHONPATH": os.pathsep.join([str(side.source), str(PACKAGE)]),
             "OMP_NUM_THREADS": str(threads),
         }
         self.side = side
