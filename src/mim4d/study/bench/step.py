@@ -1,4 +1,4 @@
-"""`mim4d bench step`: the time of one training step, split by stage.
+"""`mim4d bench step`: the time and memory of one training step, split by stage.
 
 Steps are first timed as they are; then the same steps run under torch's profiler, whose labelled
 spans give each stage's share. Printed stage times are share × undisturbed time, so the profiler's
@@ -19,6 +19,7 @@ from mim4d.build.pretraining import build_model
 from mim4d.config import Device, PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.study.bench.step_memory import stage_peaks
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, peak_bytes
 from mim4d.training.modules import PretrainingModule
@@ -39,6 +40,8 @@ class StepTimes:
         slowest_s: Slowest step.
         stages_s: By stage; they add up to `step_s` but for what lies between stages. Empty if not
             asked for.
+        stage_bytes: The most that tensors take in each stage above what stood before the step
+            (weights, the optimiser's moments, the batch). Empty if not asked for.
         peak_bytes: Largest memory of the process (CPU) or of the device.
         what: What was measured.
     """
@@ -48,6 +51,7 @@ class StepTimes:
     fastest_s: float
     slowest_s: float
     stages_s: dict[str, float]
+    stage_bytes: dict[str, int]
     peak_bytes: int
     what: str
 
@@ -58,7 +62,8 @@ class StepTimes:
         ]
         for name, seconds in self.stages_s.items():
             share = seconds / self.step_s
-            lines.append(f"{name:<10} {1000 * seconds:>8.0f} ms  {share:>4.0%}")
+            memory = f"{self.stage_bytes.get(name, 0) / 2**20:>8.0f} MiB at most"
+            lines.append(f"{name:<10} {1000 * seconds:>8.0f} ms  {share:>4.0%} {memory}")
         lines.append(
             f"{'step':<10} {1000 * self.step_s:>8.0f} ms  (median; {1000 * self.fastest_s:.0f} to "
             f"{1000 * self.slowest_s:.0f}), peak memory {self.peak_bytes / 2**30:.1f} GiB"
@@ -86,7 +91,8 @@ def bench_step(
         device: Where to compute.
         warm_up: Steps before them that are not measured; the first is slower and takes the memory
             of the optimiser.
-        stages: Run as many steps again under the profiler, for the stages' shares.
+        stages: Run as many steps again under the profiler, for the stages' shares, and one
+            for their memory.
 
     Raises:
         ValueError: If there is no step to measure.
@@ -110,6 +116,11 @@ def bench_step(
     times = times[warm_up:]
     peak = peak_bytes(accelerator)
     shares = _stage_shares(module, batch, optimizer, steps) if stages else {}
+    held: dict[str, int] = {}
+    if stages:
+        held = stage_peaks(
+            lambda: _timed_step(module, batch, optimizer, 0), STAGES, accelerator == "cuda"
+        )
     step_s = statistics.median(times)
     return StepTimes(
         load_s,
@@ -117,6 +128,7 @@ def bench_step(
         min(times),
         max(times),
         {name: share * step_s for name, share in shares.items()},
+        held,
         peak,
         f"{describe(config, clip, len(dataset))}; {accelerator}, {config.precision}, "
         f"{torch.get_num_threads()} threads",
