@@ -12,6 +12,10 @@ Twins are the plain versions of the parts in `study/bench/twins`, with the same 
 values and gradients. Memory is what each side's process added, at its largest, to what it held
 before its first run. Operations are those of matrix products and convolutions, as torch counts
 them, with what is computed again; look-ups and elementwise work are not among them.
+
+    mim4d bench parts official_080 --threads 1 --json official_1.json
+    mim4d bench parts official_080 --threads 1 --against ../before --no-scaling --json before_1.json
+    mim4d bench report official_1.json before_1.json --picture docs/images/roofline.png
 """
 
 
