@@ -170,12 +170,12 @@ def _comparison(
     flops: int | None,
 ) -> Comparison:
     def spread(key: str, side: int) -> Spread:
-        return Spread.of([pair[side][key] for pair in runs])
+        return Spread.of([float(pair[side][key]) for pair in runs])
 
     def system(side: int) -> float:
         return statistics.median(p[side]["system_s"] / max(p[side]["cpu_s"], 1e-9) for p in runs)
 
-    added = (spread("added_bytes", 0).high, spread("added_bytes", 1).high)
+    one, two = (max(int(pair[side]["added_bytes"]) for pair in runs) for side in (0, 1))
     return Comparison(
         parameters=parameters,
         backward=backward,
@@ -184,10 +184,10 @@ def _comparison(
         wall_s=(spread("wall_s", 0), spread("wall_s", 1)),
         system_share=(system(0), system(1)),
         cpu_ratio=Spread.of([a["cpu_s"] / max(b["cpu_s"], 1e-9) for a, b in runs]),
-        added_bytes=(int(added[0]), int(added[1])),
-        memory_ratio=added[0] / added[1] if added[1] else 0.0,
-        output_error=errors.get("output_error", 0.0),
-        gradient_error=errors.get("gradient_error", 0.0),
+        added_bytes=(one, two),
+        memory_ratio=one / two if two else 0.0,
+        output_error=float(errors.get("output_error", 0.0)),
+        gradient_error=float(errors.get("gradient_error", 0.0)),
         worst_gradient=errors.get("worst_gradient", ""),
         flops=flops,
     )
