@@ -42,6 +42,7 @@ class StepTimes:
             asked for.
         stage_bytes: The most that tensors take in each stage above what stood before the step
             (weights, the optimiser's moments, the batch). Empty if not asked for.
+        standing_bytes: What these are on top of.
         peak_bytes: Largest memory of the process (CPU) or of the device.
         what: What was measured.
     """
@@ -52,6 +53,7 @@ class StepTimes:
     slowest_s: float
     stages_s: dict[str, float]
     stage_bytes: dict[str, int]
+    standing_bytes: int
     peak_bytes: int
     what: str
 
@@ -68,6 +70,12 @@ class StepTimes:
             f"{'step':<10} {1000 * self.step_s:>8.0f} ms  (median; {1000 * self.fastest_s:.0f} to "
             f"{1000 * self.slowest_s:.0f}), peak memory {self.peak_bytes / 2**30:.1f} GiB"
         )
+        if self.stage_bytes:
+            most, standing = max(self.stage_bytes.values()) / 2**30, self.standing_bytes / 2**30
+            lines.append(
+                f"tensors    {most + standing:.2f} GiB at most: {most:.2f} in a step, "
+                f"{standing:.2f} of weights, the optimiser's moments and the batch"
+            )
         return "\n".join(lines)
 
 
@@ -129,6 +137,7 @@ def bench_step(
         max(times),
         {name: share * step_s for name, share in shares.items()},
         held,
+        _standing_bytes(module, batch, optimizer),
         peak,
         f"{describe(config, clip, len(dataset))}; {accelerator}, {config.precision}, "
         f"{torch.get_num_threads()} threads",
@@ -177,6 +186,16 @@ def _stage_shares(
             microseconds = event.device_time_total if on_device else event.cpu_time_total
             shares[event.key] = max(shares[event.key], microseconds / 1e6 / total)
     return shares
+
+
+def _standing_bytes(
+    module: PretrainingModule, batch: Clip, optimizer: torch.optim.Optimizer
+) -> int:
+    """Weights, buffers, moments and the batch; gradients come and go within a step."""
+    tensors = [*module.parameters(), *module.buffers()]
+    for state in optimizer.state.values():
+        tensors += [value for value in state.values() if isinstance(value, torch.Tensor)]
+    return sum(tensor.nbytes for tensor in tensors) + batch.num_bytes
 
 
 def _synchronize() -> None:
