@@ -4,6 +4,8 @@ Commands come as lines of JSON on standard input, answers leave as lines of JSON
 output was; whatever the library prints goes to standard error.
 """
 
+import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -36,7 +38,7 @@ def serve(commands: TextIO, answers: TextIO) -> None:
                 torch.set_num_threads(parameters.threads)
                 case = build_case(parameters, command["twin"])
                 _exchange_weights(case, command)
-                gc.collect()
+                _give_back_freed()
                 before_bytes = psutil.Process().memory_info().rss
                 import mim4d
 
@@ -59,12 +61,18 @@ def serve(commands: TextIO, answers: TextIO) -> None:
 
 
 def _exchange_weights(case: Case, command: dict[str, Any]) -> None:
-    """Save the weights for the other side, or take the other side's."""
+    """Take the weights of the side that was built first; both sides do the same work for it."""
     path = Path(command["weights"])
-    if command["save"]:
-        torch.save(case.module.state_dict(), path)
-    else:
-        case.module.load_state_dict(torch.load(path, weights_only=True))
+    own = path if command["save"] else path.with_suffix(".unused")
+    torch.save(case.module.state_dict(), own)
+    case.module.load_state_dict(torch.load(path, weights_only=True))
+
+
+def _give_back_freed() -> None:
+    """Let the C library return freed blocks, so that only what is in use stands (glibc)."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _run(case: Case, backward: bool, before_bytes: int) -> Answer:
