@@ -70,23 +70,21 @@ def _field(
 def _lookup(
     volume: Float[Tensor, "b c z y x"], points: Float[Tensor, "b q 3"], grid: Any
 ) -> Float[Tensor, "b q c"]:
-    """Trilinear interpolation, one corner after the other; zero outside."""
+    """Trilinear interpolation: all eight corners gathered, weighted and summed; zero outside."""
     b, c, z, y, x = volume.shape
     table = volume.permute(0, 2, 3, 4, 1).reshape(b * z * y * x, c)
     place = grid.to_grid(points) - 0.5
     lower = place.detach().floor()
-    fraction = place - lower
-    clip = torch.arange(b, device=volume.device).unsqueeze(1)
+    fraction = (place - lower).unsqueeze(2)  # b q 1 3
+    corners = torch.tensor([[k & 1, k >> 1 & 1, k >> 2 & 1] for k in range(8)]).to(lower)
+    index = lower.unsqueeze(2) + corners  # b q 8 3
     shape = lower.new_tensor([x, y, z])
-    total = volume.new_zeros(*points.shape[:2], c)
-    for corner in range(8):
-        upper = lower.new_tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1])
-        index = lower + upper
-        weight = torch.where(upper > 0, fraction, 1 - fraction).prod(dim=-1)
-        weight = weight * ((index >= 0) & (index < shape)).all(dim=-1)
-        i, j, k = index.clamp(min=0).minimum(shape - 1).long().unbind(-1)
-        total = total + weight.unsqueeze(-1) * table[((clip * z + k) * y + j) * x + i]
-    return total
+    weight = torch.where(corners > 0, fraction, 1 - fraction).prod(dim=-1)
+    weight = weight * ((index >= 0) & (index < shape)).all(dim=-1)
+    i, j, k = index.clamp(min=0).minimum(shape - 1).long().unbind(-1)
+    clip = torch.arange(b, device=volume.device).view(b, 1, 1)
+    rows = table[((clip * z + k) * y + j) * x + i]  # b q 8 c
+    return (rows * weight.unsqueeze(-1)).sum(dim=2)
 
 
 def _mlp(
