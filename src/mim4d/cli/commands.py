@@ -14,7 +14,18 @@ from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
-from mim4d.cli.study import Ablate, BenchLoad, BenchStep, ablate, bench_load, bench_step
+from mim4d.cli.study import (
+    Ablate,
+    BenchLoad,
+    BenchParts,
+    BenchReport,
+    BenchStep,
+    ablate,
+    bench_load,
+    bench_parts,
+    bench_report,
+    bench_step,
+)
 from mim4d.cli.world import World, world
 
 
@@ -44,6 +55,8 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
     "export": Command(Export, export),
+    "bench parts": Command(BenchParts, bench_parts),
+    "bench report": Command(BenchReport, bench_report),
     "bench load": Command(BenchLoad, bench_load),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True),

@@ -4,7 +4,7 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -147,6 +147,70 @@ def bench_load(options: BenchLoad) -> None:
         version=options.version,
     )
     print(times)
+
+
+@dataclass(frozen=True)
+class BenchParts:
+    """Time the parts of a step beside their plain twins, or beside another checkout's, in turn."""
+
+    shapes: Annotated[Literal["official_080", "demo", "small"], tyro.conf.Positional] = (
+        "official_080"
+    )
+    """The published 0.8 m recipe's sizes, the demo's, or some that take a blink."""
+    parts: tuple[str, ...] = ()
+    """Parts by name; by default all that can be compared at these shapes."""
+    threads: int = 1
+    """Threads of torch on each side."""
+    rounds: int = 5
+    """Measured runs of each side."""
+    precision: Literal["fp32", "preset"] = "fp32"
+    """Numbers to compute in; `preset` takes the preset's own."""
+    against: Path | None = None
+    """Another checkout of the project, in the place of the twins."""
+    no_scaling: bool = False
+    """Do not measure how time grows with rays, samples, frames, cameras, voxels and clips."""
+    json: Path | None = None
+    """File for the numbers, from which `mim4d bench report` makes a page."""
+
+
+def bench_parts(options: BenchParts) -> None:
+    """`mim4d bench parts`."""
+    from mim4d.study.bench.parts.scaling import AXES
+    from mim4d.study.bench.parts.suite import bench_parts as measure
+
+    suite = measure(
+        options.shapes,
+        parts=options.parts,
+        threads=options.threads,
+        rounds=options.rounds,
+        precision=options.precision,
+        against=options.against,
+        axes=() if options.no_scaling else tuple(AXES),
+        tell=lambda line: print(line, flush=True),
+    )
+    print("\n".join(suite.roofline))
+    if options.json is not None:
+        options.json.write_text(suite.to_json())
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """Make a page, and a picture of the roofline, of what `bench parts` measured."""
+
+    measured: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Files that `mim4d bench parts --json` wrote."""
+    out: Path = Path("docs/performance.md")
+    """The page."""
+    picture: Path | None = None
+    """File for the picture, PNG; needs matplotlib (pip install 'mim4d[viz]')."""
+
+
+def bench_report(options: BenchReport) -> None:
+    """`mim4d bench report`."""
+    from mim4d.study.bench.parts.report import write_report
+
+    write_report(list(options.measured), options.out, options.picture)
+    print(options.out)
 
 
 def _shown_command(names: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""`mim4d bench step`: the time of one training step, split by stage.
+"""`mim4d bench step`: the time and memory of one training step, split by stage.
 
 Steps are first timed as they are; then the same steps run under torch's profiler, whose labelled
 spans give each stage's share. Printed stage times are share × undisturbed time, so the profiler's
@@ -19,6 +19,7 @@ from mim4d.build.pretraining import build_model
 from mim4d.config import Device, PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.study.bench.step_memory import stage_peaks
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe
 from mim4d.training.memory import peak_bytes
@@ -40,6 +41,9 @@ class StepTimes:
         slowest_s: Slowest step.
         stages_s: By stage; they add up to `step_s` but for what lies between stages. Empty if not
             asked for.
+        stage_bytes: The most that tensors take in each stage above what stood before the step
+            (weights, the optimiser's moments, the batch). Empty if not asked for.
+        standing_bytes: What these are on top of.
         peak_bytes: Largest memory of the process (CPU) or of the device.
         what: What was measured.
     """
@@ -49,6 +53,8 @@ class StepTimes:
     fastest_s: float
     slowest_s: float
     stages_s: dict[str, float]
+    stage_bytes: dict[str, int]
+    standing_bytes: int
     peak_bytes: int
     what: str
 
@@ -59,11 +65,18 @@ class StepTimes:
         ]
         for name, seconds in self.stages_s.items():
             share = seconds / self.step_s
-            lines.append(f"{name:<10} {1000 * seconds:>8.0f} ms  {share:>4.0%}")
+            memory = f"{self.stage_bytes.get(name, 0) / 2**20:>8.0f} MiB at most"
+            lines.append(f"{name:<10} {1000 * seconds:>8.0f} ms  {share:>4.0%} {memory}")
         lines.append(
             f"{'step':<10} {1000 * self.step_s:>8.0f} ms  (median; {1000 * self.fastest_s:.0f} to "
             f"{1000 * self.slowest_s:.0f}), peak memory {self.peak_bytes / 2**30:.1f} GiB"
         )
+        if self.stage_bytes:
+            most, standing = max(self.stage_bytes.values()) / 2**30, self.standing_bytes / 2**30
+            lines.append(
+                f"tensors    {most + standing:.2f} GiB at most: {most:.2f} in a step, "
+                f"{standing:.2f} of weights, the optimiser's moments and the batch"
+            )
         return "\n".join(lines)
 
 
@@ -87,7 +100,8 @@ def bench_step(
         device: Where to compute.
         warm_up: Steps before them that are not measured; the first is slower and takes the memory
             of the optimiser.
-        stages: Run as many steps again under the profiler, for the stages' shares.
+        stages: Run as many steps again under the profiler, for the stages' shares, and one
+            for their memory.
 
     Raises:
         ValueError: If there is no step to measure.
@@ -111,6 +125,11 @@ def bench_step(
     times = times[warm_up:]
     peak = peak_bytes(accelerator)
     shares = _stage_shares(module, batch, optimizer, steps) if stages else {}
+    held: dict[str, int] = {}
+    if stages:
+        held = stage_peaks(
+            lambda: _timed_step(module, batch, optimizer, 0), STAGES, accelerator == "cuda"
+        )
     step_s = statistics.median(times)
     return StepTimes(
         load_s,
@@ -118,6 +137,8 @@ def bench_step(
         min(times),
         max(times),
         {name: share * step_s for name, share in shares.items()},
+        held,
+        _standing_bytes(module, batch, optimizer),
         peak,
         f"{describe(config, clip, len(dataset))}; {accelerator}, {config.precision}, "
         f"{torch.get_num_threads()} threads",
@@ -166,6 +187,16 @@ def _stage_shares(
             microseconds = event.device_time_total if on_device else event.cpu_time_total
             shares[event.key] = max(shares[event.key], microseconds / 1e6 / total)
     return shares
+
+
+def _standing_bytes(
+    module: PretrainingModule, batch: Clip, optimizer: torch.optim.Optimizer
+) -> int:
+    """Weights, buffers, moments and the batch; gradients come and go within a step."""
+    tensors = [*module.parameters(), *module.buffers()]
+    for state in optimizer.state.values():
+        tensors += [value for value in state.values() if isinstance(value, torch.Tensor)]
+    return sum(tensor.nbytes for tensor in tensors) + batch.num_bytes
 
 
 def _synchronize() -> None:

@@ -1,0 +1,33 @@
+"""Things of the library by name, wherever a version of it keeps them."""
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "Clip": ("mim4d.data.clip",),
+    "Rays": ("mim4d.rendering.rays",),
+    "make_rays": ("mim4d.rendering.rays",),
+    "build_model": ("mim4d.build.pretraining", "mim4d.build"),
+    "build_optimizer": ("mim4d.training.optim",),
+    "preset": ("mim4d.config.presets", "mim4d.presets"),
+    "PretrainingModule": ("mim4d.training.modules",),
+}
+
+
+def find(name: str) -> Any:
+    """The object of that name from the first of its possible homes that has it.
+
+    Raises:
+        ImportError: If none has.
+    """
+    homes = _HOMES[name]
+    for home in homes:
+        try:
+            module = importlib.import_module(home)
+        except ModuleNotFoundError as error:
+            if error.name is None or not home.startswith(error.name):
+                raise
+            continue
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise ImportError(f"{name}: not found in {' or '.join(homes)} of this version of mim4d")
