@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .case import Case, Outputs
 from .configuration import configuration
-from .library import find
+from .library import as_sources, find
 from .parameters import Parameters
 from .scene import made_up_clip
 
@@ -160,13 +160,14 @@ def _warp(parameters: Parameters, config: Any, model: Any, twin: bool) -> Case:
 def _decoder(parameters: Parameters, config: Any, model: Any, twin: bool) -> Case:
     decoder, grid = model.decoder, model.encoder.grid
     targets = parameters.batch * max(1, config.mask.num_dropped)
-    sources, channels = config.clip.frames - 1, config.lift.volume_channels
-    warped = _random(parameters, targets, sources, channels, *grid.shape_zyx)
+    count, channels = config.clip.frames - 1, config.lift.volume_channels
+    warped = _random(parameters, targets, count, channels, *grid.shape_zyx)
     generator = torch.Generator().manual_seed(parameters.seed)
-    valid = torch.rand(targets, sources, *grid.shape_zyx, generator=generator) < 0.8
-    dt_s = (torch.arange(sources) - sources + 0.4).expand(targets, -1) * 0.5
-    present = torch.ones(targets, sources, dtype=torch.bool)
-    return Case(decoder, lambda: [decoder(warped, valid, dt_s, present)], [warped], parameters.seed)
+    valid = torch.rand(targets, count, *grid.shape_zyx, generator=generator) < 0.8
+    dt_s = (torch.arange(count) - count + 0.4).expand(targets, -1) * 0.5
+    present = torch.ones(targets, count, dtype=torch.bool)
+    sources = as_sources(warped, valid, dt_s, present)
+    return Case(decoder, lambda: [decoder(*sources)], [warped], parameters.seed)
 
 
 def _render(parameters: Parameters, config: Any, model: Any, twin: bool) -> Case:

@@ -10,6 +10,7 @@ _HOMES = {
     "build_model": ("mim4d.build.pretraining", "mim4d.build"),
     "build_optimizer": ("mim4d.training.optim",),
     "preset": ("mim4d.config.presets", "mim4d.presets"),
+    "Sources": ("mim4d.temporal.sources",),
     "PretrainingModule": ("mim4d.training.modules",),
 }
 
@@ -31,3 +32,15 @@ def find(name: str) -> Any:
         if hasattr(module, name):
             return getattr(module, name)
     raise ImportError(f"{name}: not found in {' or '.join(homes)} of this version of mim4d")
+
+
+def as_sources(*fields: Any) -> tuple[Any, ...]:
+    """What a decoder is given: the record of a dropped frame's sources, or its fields one by one.
+
+    Args:
+        *fields: Volumes, valid voxels, seconds, present ones.
+    """
+    try:
+        return (find("Sources")(*fields),)
+    except ImportError:
+        return fields

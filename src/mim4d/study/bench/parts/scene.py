@@ -4,6 +4,7 @@ Only shapes and geometry mean anything; everything is a function of the seed alo
 """
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -52,7 +53,15 @@ def made_up_clip(
     points_ref = torch.einsum("tij,tpj->tpi", ref_from_ego, homogeneous)[..., :3]
     yes = torch.ones(1, frames, dtype=torch.bool)
     no = torch.zeros(1, frames, 1, dtype=torch.bool)
-    return find("Clip")(
+    newer = {
+        "box_lidar_points": torch.full((1, frames, 1), -1),
+        "box_visibility": torch.zeros(1, frames, 1, dtype=torch.long),
+        "category_names": (),
+    }
+    clip = find("Clip")
+    known = {field.name for field in fields(clip)}
+    return clip(
+        **{name: value for name, value in newer.items() if name in known},
         images=images,
         image_sizes=torch.tensor([rows, w]).expand(1, frames, cameras, 2).contiguous(),
         image_present=yes.unsqueeze(-1).expand(1, frames, cameras).contiguous(),

@@ -10,20 +10,19 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
+
+from mim4d.temporal.sources import Sources
 
 
 def decode(
     decoder: Any,
-    warped: Float[Tensor, "b s c z y x"],
-    valid: Bool[Tensor, "b s z y x"],
-    dt_s: Float[Tensor, "b s"],
-    present: Bool[Tensor, "b s"],
+    sources: Sources,
     mean: Float[Tensor, "b c z y x"] | None = None,
 ) -> Float[Tensor, "b c z y x"]:
     """What a `TemporalDecoder` makes of its sources, told apart by their time."""
-    assert decoder.positional_sources is None, "only sources told apart by time have a twin"
+    warped, dt_s, present = sources.warped, sources.dt_s, sources.present
     b, s, c, z, y, x = warped.shape
     folded = warped.reshape(b * s, c * z, y, x)
     projected = F.conv2d(folded, decoder.proj.weight[:, :, None, None])
@@ -39,10 +38,8 @@ def decode(
     read = torch.cat([short, long], dim=-1).transpose(1, 2).reshape(b, -1, y, x)
     out = F.conv2d(read, decoder.output_proj.weight, padding=1)
     out = _map_norm(decoder.output_norm, out).view(b, c, z, y, x)
-    if not decoder.start_from_mean:
-        return out
     if mean is None:
-        usable = (valid & present[:, :, None, None, None]).unsqueeze(2).to(warped.dtype)
+        usable = (sources.valid & present[:, :, None, None, None]).unsqueeze(2).to(warped.dtype)
         mean = (warped * usable).sum(dim=1) / usable.sum(dim=1).clamp(min=1)
     return out + mean
 
