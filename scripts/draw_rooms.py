@@ -27,16 +27,16 @@ SAYS = {
     "build": "configuration to parts",
     "pretraining": "the paper's figure, losses",
     "tasks": "heads on the volume",
-    "temporal": "other frames to the dropped one",
-    "rendering": "volume and rays to pictures",
+    "temporal": "frames to frame",
+    "rendering": "volume to pictures",
     "models": "images to volumes",
-    "metrics": "predictions to numbers",
+    "metrics": "answers to numbers",
     "data": "files to Clip",
     "geometry": "frames, cameras, grids",
     "tensors": "pixels",
 }
 BESIDE = {
-    "config": "options and presets;\nno torch. Read by build\nand above, and by\npretraining/objective",
+    "config": "options and presets; no\ntorch. Read from build\nup, and by the losses",
     "world": "the embedded world:\nknows none of them;\nmade by cli",
 }
 FILL, EDGE, ROOM_H, GAP = "#e8eef7", "#33507a", 0.74, 0.26
