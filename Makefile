@@ -14,7 +14,7 @@ PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
 	@echo "make test    run the tests, in parallel"
-	@echo "make quick   run those one wants while editing: all but the slow ones, under a minute"
+	@echo "make quick   run those one wants while editing: all but the slow ones"
 	@echo "make parity  compare with the golden files, write docs/parity.md"
 	@echo "make lint    ruff, ruff format, mypy and the import contracts, as CI runs them"
 	@echo "make format  let ruff format and fix"

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def measurements(scene: int, rng: np.random.Generator) -> Iterator[Row]:
                 "height": 900,
                 "width": 1600,
                 "filename": f"{kind}/{name}/{LOG}__{name}__{time_us}.{ending}",
-                **_links(lambda j, c=c: token(8, scene, c, j), i, DATA_PER_SENSOR),
+                **_links(partial(token, 8, scene, c), i, DATA_PER_SENSOR),
             }
 
 

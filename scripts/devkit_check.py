@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from mim4d.data.maps.map_names import PolygonLayer
     from mim4d.data.tables.tables import NuscenesTables
 
 HERE = Path(__file__).resolve().parent
@@ -27,7 +28,7 @@ DEVKIT = "nuscenes-devkit>=1.2,<1.3"
 # Through descartes the devkit draws polygons as only Shapely 1.8 let it, whatever its own pins say.
 SHAPELY = "shapely==1.8.5.post1"
 SIDE_M = 60.0
-LAYERS = ("drivable_area", "ped_crossing", "walkway")
+LAYERS: "tuple[PolygonLayer, ...]" = ("drivable_area", "ped_crossing", "walkway")
 
 
 def devkit_python(environment: Path) -> Path:
@@ -36,7 +37,7 @@ def devkit_python(environment: Path) -> Path:
     if not (environment / "ready").is_file():
         print(f"installing {DEVKIT} into {environment} ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        install = [python, "-m", "pip", "install", "--quiet"]
+        install: list[str | Path] = [python, "-m", "pip", "install", "--quiet"]
         subprocess.run([*install, DEVKIT], check=True)
         subprocess.run([*install, "--no-deps", SHAPELY], check=True)
         (environment / "ready").touch()
@@ -106,7 +107,8 @@ def main() -> None:
         make_world(data)
     reading, maps = our_reading(data)
     (options.out / "ours.json").write_text(json.dumps(reading))
-    np.savez_compressed(options.out / "ours_maps.npz", **maps)
+    arrays: dict[str, Any] = {**maps}  # numpy's stubs take names for its own options
+    np.savez_compressed(options.out / "ours_maps.npz", **arrays)
     # The pictures are drawn without a screen.
     official = [python, HERE / "devkit_official.py", data, options.out]
     environment = {**os.environ, "MPLBACKEND": "Agg"}
