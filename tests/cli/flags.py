@@ -12,8 +12,9 @@ from pathlib import Path
 from unittest import mock
 
 from mim4d.cli import main
-from mim4d.cli.commands import COMMANDS
-from mim4d.config.presets import PRESETS
+from mim4d.cli.commands import COMMANDS, Command
+from mim4d.config.presets import PRESETS, TASK_PRESETS
+from mim4d.tasks import TASKS
 
 STORED = Path(__file__).with_name("flags.txt")
 
@@ -35,13 +36,21 @@ def listing() -> str:
     """
     paragraphs = []
     for name, command in COMMANDS.items():
-        presets = [[preset] for preset in PRESETS] if command.takes_preset else [[]]
+        presets = _before_the_flags(command)
         found = dict.fromkeys(
             flag for preset in presets for flag in flags_of([*name.split(), *preset])
         )
-        head = f"mim4d {name} PRESET" if command.takes_preset else f"mim4d {name}"
+        words = ["TASK"] * command.takes_task + ["PRESET"] * command.takes_preset
+        head = " ".join(["mim4d", name, *words])
         paragraphs.append("\n".join([head, *(f"  {flag}" for flag in found)]))
     return "\n\n".join(paragraphs) + "\n"
+
+
+def _before_the_flags(command: Command) -> list[list[str]]:
+    """What can stand between a command and its flags."""
+    if command.takes_task:
+        return [[task, preset] for task in TASKS for preset in TASK_PRESETS]
+    return [[preset] for preset in PRESETS] if command.takes_preset else [[]]
 
 
 if __name__ == "__main__":

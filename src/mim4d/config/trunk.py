@@ -24,6 +24,9 @@ class TrunkConfig:
     grid: GridConfig = field(default_factory=GridConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     lift: LiftConfig = field(default_factory=LiftConfig)
-    conventions: ConventionConfig = field(default_factory=ConventionConfig)
+    # No flags: they belong to the weights of an imported checkpoint, whose config.json has them.
+    conventions: tyro.conf.Suppress[tyro.conf.Fixed[ConventionConfig]] = field(
+        default_factory=ConventionConfig
+    )
     precision: Precision = "fp32"
     """Precision of the encoder and the convolutions; geometry and rendering stay in fp32."""
