@@ -126,7 +126,9 @@ class MaskedEncoder(nn.Module, ABC):
             ValueError: If the image size is no multiple of the stride, or the mask does not fit.
         """
         self._check_shapes(images, visible)
-        x = self._run_stem(hide((images - self.mean) / self.std, visible), visible)
+        x = hide((images - self.mean) / self.std, visible)
+        # Channels innermost: what convolutions, pooling and norms read without reordering.
+        x = self._run_stem(x.contiguous(memory_format=torch.channels_last), visible)
         features = []
         for index in range(self.out_stages[-1] + 1):
             x = self._run_stage(index, x, visible)

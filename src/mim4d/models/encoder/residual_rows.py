@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mim4d.models.encoder.visible_rows import VisibleRows
+from mim4d.models.encoder.visible_rows import VisibleRows, map_rows
 
 # Rows at a time on a CPU: enough for the matrix product's full speed, few enough for its cache.
 _CPU_ROWS = 1024
@@ -124,11 +124,11 @@ class _AddResidual(torch.autograd.Function):
         dtype = x.dtype if half is None else half
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, enabled=False):
-            y = _rows(_depthwise(x, dw, dw_bias, dtype))
+            y = map_rows(_depthwise(x, dw, dw_bias, dtype))
             first, first_bias = fc1.to(dtype).t(), fc1_bias.to(dtype)
             second, second_bias = _scaled_second(fc2, fc2_bias, gamma, dtype)
             out = x.clone()
-            out_rows, x_rows = _rows(out), _rows(x)
+            out_rows, x_rows = map_rows(out), map_rows(x)
             pieces = list(_pieces(len(y) if index is None else len(index), x))
             inner = None
             if options.keep:
@@ -165,14 +165,14 @@ class _AddResidual(torch.autograd.Function):
         with torch.autocast(x.device.type, enabled=False):
             grad = grad.contiguous(memory_format=torch.channels_last)
             if not options.keep:
-                y = _rows(_depthwise(x, dw, dw_bias, dtype))
+                y = map_rows(_depthwise(x, dw, dw_bias, dtype))
             first, first_bias = fc1.to(dtype), fc1_bias.to(dtype)
             second, _ = _scaled_second(fc2, fc2_bias, gamma, dtype)
             d_first, d_second = torch.zeros_like(fc1), torch.zeros_like(fc2)
             d_bias1, d_bias2 = torch.zeros_like(fc1_bias), torch.zeros_like(fc2_bias)
             d_norm, d_norm_bias = torch.zeros_like(norm), torch.zeros_like(norm_bias)
             d_y = torch.zeros_like(x, dtype=dtype)
-            d_y_rows, grad_rows = _rows(d_y), _rows(grad)
+            d_y_rows, grad_rows = map_rows(d_y), map_rows(grad)
             for piece in _pieces(len(grad_rows) if index is None else len(index), x):
                 at = None if index is None else index[piece]
                 taken = y[piece] if at is None or options.keep else y.index_select(0, at)
@@ -218,11 +218,6 @@ class _AddResidual(torch.autograd.Function):
             d_x, d_dw.to(dw.dtype), d_dw_bias.to(dw.dtype), d_norm, d_norm_bias,
             d_first, d_bias1, d_second, d_bias2, d_gamma, None, None, None, None,
         )  # fmt: skip
-
-
-def _rows(x: Tensor) -> Tensor:
-    """A map with its channels innermost as a matrix of positions by channels, without a copy."""
-    return x.permute(0, 2, 3, 1).view(-1, x.shape[1])
 
 
 def _pieces(num_rows: int, x: Tensor) -> Iterator[slice]:

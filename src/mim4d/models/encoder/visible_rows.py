@@ -45,12 +45,26 @@ def visible_rows(
         None if the number of rows is not known without looking at the mask's values.
     """
     factor = map_height // visible.shape[1]
-    # Stand-ins without values (meta and fake tensors) cannot be counted.
-    if visible.device.type == "cpu" and type(visible) is Tensor and not torch.compiler.is_compiling():
+    if can_count(visible):
         return VisibleRows(enlarge_mask(visible, factor).flatten().nonzero()[:, 0])
     if max_cells is None:
         return None
     return _fixed_number_of_rows(visible, factor, max_cells)
+
+
+def can_count(visible: Bool[Tensor, "m hp wp"]) -> bool:
+    """Whether the visible cells can be counted without waiting for a device.
+
+    Stand-ins without values (meta and fake tensors) cannot be counted, and a compiled step wants
+    shapes that no mask changes.
+    """
+    is_here = visible.device.type == "cpu" and type(visible) is Tensor
+    return is_here and not torch.compiler.is_compiling()
+
+
+def map_rows(x: Float[Tensor, "m c hf wf"]) -> Float[Tensor, "r c"]:
+    """A map with its channels innermost as a matrix of positions by channels, without a copy."""
+    return x.permute(0, 2, 3, 1).view(-1, x.shape[1])
 
 
 def _fixed_number_of_rows(
