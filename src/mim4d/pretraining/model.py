@@ -91,7 +91,8 @@ class MaskedVideoModel(nn.Module):
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
-        encoded = self.encoder.encode(clip, choices.visible)
+        max_cells = self.masking.max_visible(clip.images.shape)
+        encoded = self.encoder.encode(clip, choices.visible, max_cells)
         volumes = encoded.volumes
         own_frames, direct, own = self._render_direct(volumes, clip, choices)
         rays, targets = self._rays_of_dropped(clip, choices)

@@ -41,6 +41,7 @@ from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
+from mim4d.training.memory import keep_freed_memory
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
 from mim4d.training.sampling import StepSampler
@@ -94,6 +95,8 @@ def pretrain(
     if overfit < 0 or (workers is not None and workers < 0):
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
     accelerator = choose_accelerator(device)
+    if accelerator == "cpu":
+        keep_freed_memory()
     processes = Processes.here(devices, accelerator)
     if not processes.is_first:
         logging.getLogger("mim4d").setLevel(logging.WARNING)

@@ -86,7 +86,7 @@ class MaskedConvNeXt(MaskedEncoder):
         index: int,
         x: Float[Tensor, "m c1 h1 w1"],
         visible: Bool[Tensor, "m hp wp"] | None,
-        max_cells: int | None = None,
+        max_cells: int | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
         """Downsample, then add the blocks' residuals; hidden cells enter and leave as zeros."""
         stage: Any = self.stages[index]

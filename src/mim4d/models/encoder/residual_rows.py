@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mim4d.models.encoder.visible_rows import VisibleRows, map_rows
+from mim4d.models.encoder.visible_rows import VisibleRows, can_count, map_rows
 
 # Rows at a time on a CPU: enough for the matrix product's full speed, few enough for its cache.
 _CPU_ROWS = 1024
@@ -91,13 +91,20 @@ def add_residual(
 
 def _scaled_rows(
     x: Tensor, index: Tensor | None, scale: Tensor | None, path_scale: Tensor
-) -> tuple[Tensor | None, Tensor]:
-    """The rows' numbers and factors, with each image's factor in them."""
+) -> tuple[Tensor, Tensor]:
+    """The rows' numbers and factors, with each image's factor in them.
+
+    Rows of dropped images are left out where they may be counted.
+    """
     positions = x.shape[2] * x.shape[3]
     if index is None:
-        return None, path_scale.repeat_interleave(positions, output_size=len(x) * positions)[:, None]
+        index = torch.arange(len(x) * positions, device=x.device)
     of_rows = path_scale[index // positions][:, None]
-    return index, of_rows if scale is None else of_rows * scale
+    scale = of_rows if scale is None else of_rows * scale
+    if can_count(scale):
+        used = scale.flatten().nonzero()[:, 0]
+        index, scale = index[used], scale[used]
+    return index, scale
 
 
 class _AddResidual(torch.autograd.Function):
@@ -142,7 +149,9 @@ class _AddResidual(torch.autograd.Function):
                     hidden = torch.addmm(first_bias, normed, first)
                 else:
                     hidden = torch.addmm(first_bias, normed, first, out=inner[piece])
-                result = torch.addmm(second_bias, F.gelu(hidden, approximate=options.gelu), second.t())
+                result = torch.addmm(
+                    second_bias, F.gelu(hidden, approximate=options.gelu), second.t()
+                )
                 if scale is not None:
                     result = result * scale[piece]
                 if at is None:
@@ -151,7 +160,19 @@ class _AddResidual(torch.autograd.Function):
                     out_rows.index_copy_(0, at, x_rows.index_select(0, at) + result)
         kept = (y, inner) if options.keep else (None, None)
         ctx.save_for_backward(
-            x, dw, dw_bias, norm, norm_bias, fc1, fc1_bias, fc2, fc2_bias, gamma, index, scale, *kept
+            x,
+            dw,
+            dw_bias,
+            norm,
+            norm_bias,
+            fc1,
+            fc1_bias,
+            fc2,
+            fc2_bias,
+            gamma,
+            index,
+            scale,
+            *kept,
         )
         ctx.dtype, ctx.options = dtype, options
         return out
@@ -159,7 +180,9 @@ class _AddResidual(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, dw, dw_bias, norm, norm_bias, fc1, fc1_bias, fc2, fc2_bias, gamma = ctx.saved_tensors[:10]
+        x, dw, dw_bias, norm, norm_bias, fc1, fc1_bias, fc2, fc2_bias, gamma = ctx.saved_tensors[
+            :10
+        ]
         index, scale, y, inner = ctx.saved_tensors[10:]
         dtype, options = ctx.dtype, ctx.options
         with torch.autocast(x.device.type, enabled=False):
@@ -228,15 +251,11 @@ def _pieces(num_rows: int, x: Tensor) -> Iterator[slice]:
 
 def _depthwise(x: Tensor, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
     padding = [size // 2 for size in weight.shape[2:]]
-    y = F.conv2d(
-        x.to(dtype), weight.to(dtype), bias.to(dtype), padding=padding, groups=len(weight)
-    )
+    y = F.conv2d(x.to(dtype), weight.to(dtype), bias.to(dtype), padding=padding, groups=len(weight))
     return y.contiguous(memory_format=torch.channels_last)
 
 
-def _norm(
-    rows: Tensor, weight: Tensor, bias: Tensor, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def _norm(rows: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Normalised rows in the weights' precision, and what its backward pass wants."""
     normed, mean, rstd = torch.native_layer_norm(
         rows.to(weight.dtype), list(weight.shape), weight, bias, eps

@@ -52,13 +52,13 @@ def visible_rows(
     return _fixed_number_of_rows(visible, factor, max_cells)
 
 
-def can_count(visible: Bool[Tensor, "m hp wp"]) -> bool:
-    """Whether the visible cells can be counted without waiting for a device.
+def can_count(values: Tensor) -> bool:
+    """Whether what a tensor holds may decide on shapes: it costs no waiting for a device.
 
     Stand-ins without values (meta and fake tensors) cannot be counted, and a compiled step wants
     shapes that no mask changes.
     """
-    is_here = visible.device.type == "cpu" and type(visible) is Tensor
+    is_here = values.device.type == "cpu" and type(values) is Tensor
     return is_here and not torch.compiler.is_compiling()
 
 
