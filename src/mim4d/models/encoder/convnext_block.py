@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from timm.layers import Mlp
 from timm.layers.activations import GELU, GELUTanh
+from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 
 from mim4d.models.encoder.hide import hide

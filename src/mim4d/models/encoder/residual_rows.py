@@ -143,7 +143,7 @@ class _AddResidual(torch.autograd.Function):
                 inner = y.new_empty(len(y), len(fc1))
             for piece in pieces:
                 at = None if index is None else index[piece]
-                taken = y[piece] if index is None or options.keep else y.index_select(0, at)
+                taken = y[piece] if at is None or options.keep else y.index_select(0, at)
                 normed = _norm(taken, norm, norm_bias, options.eps)[0].to(dtype)
                 if inner is None:
                     hidden = torch.addmm(first_bias, normed, first)
