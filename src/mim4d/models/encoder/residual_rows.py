@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from mim4d.models.encoder.visible_rows import VisibleRows, can_count, map_rows
 
-# Rows at a time on a CPU: enough for the matrix product's full speed, few enough for its cache.
+# Rows at a time of each CPU thread: enough for full speed of products, few enough for the cache.
 _CPU_ROWS = 1024
 
 
@@ -245,7 +245,8 @@ class _AddResidual(torch.autograd.Function):
 
 def _pieces(num_rows: int, x: Tensor) -> Iterator[slice]:
     """Cut so many rows into pieces for a CPU's cache; other devices take them at once."""
-    step = _CPU_ROWS if x.device.type == "cpu" else max(num_rows, 1)
+    on_cpu = x.device.type == "cpu"
+    step = _CPU_ROWS * torch.get_num_threads() if on_cpu else max(num_rows, 1)
     return (slice(start, min(start + step, num_rows)) for start in range(0, num_rows, step))
 
 
