@@ -82,15 +82,19 @@ class VideoEncoder(nn.Module):
         self.half_precision = half_precision
 
     def encode_images(
-        self, images: Float[Tensor, "m 3 h w"], visible: Bool[Tensor, "m hp wp"] | None = None
+        self,
+        images: Float[Tensor, "m 3 h w"],
+        visible: Bool[Tensor, "m hp wp"] | None = None,
+        max_cells: int | None = None,
     ) -> list[Float[Tensor, "m c hf wf"]]:
         """Neck features of single images, finest level first.
 
         Args:
             images: RGB in [0, 1], sizes a multiple of 32.
             visible: Patches the encoder may see; None shows everything.
+            max_cells: What no image's visible patches exceed; see the image encoder.
         """
-        return self.neck(self.image_encoder(images, visible))
+        return self.neck(self.image_encoder(images, visible, max_cells))
 
     def forward(
         self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"] | None = None
@@ -98,18 +102,24 @@ class VideoEncoder(nn.Module):
         """Volumes alone: what tasks want. See `encode`."""
         return self.encode(clip, visible).volumes
 
-    def encode(self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"] | None = None) -> EncodedClip:
+    def encode(
+        self,
+        clip: Clip,
+        visible: Bool[Tensor, "b t n hp wp"] | None = None,
+        max_cells: int | None = None,
+    ) -> EncodedClip:
         """Lift every frame of the clip.
 
         Args:
             clip: The clip; only images and calibration are read.
             visible: Patches the encoder may see; None shows everything.
+            max_cells: What no image's visible patches exceed; see the image encoder.
         """
         images = rearrange(unit_colours(clip.images), "b t n c h w -> (b t n) c h w")
         if visible is not None:
             visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
         with record_function("encode"), self._autocast(images):
-            levels = self.encode_images(images, visible)
+            levels = self.encode_images(images, visible, max_cells)
             features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
         with record_function("lift"):
             lifted = self._lift(clip, features, depth_probs)

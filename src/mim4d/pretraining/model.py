@@ -73,7 +73,8 @@ class MaskedVideoModel(nn.Module):
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
-        encoded = self.encoder.encode(clip, choices.visible)
+        max_cells = self.masking.max_visible(clip.images.shape)
+        encoded = self.encoder.encode(clip, choices.visible, max_cells)
         own_frames, own_rays, direct = self._render_direct(encoded.volumes, clip, choices)
         rays = self._rays_of_dropped(clip, choices)
         rebuilt, predicted, flow_mean = None, None, None

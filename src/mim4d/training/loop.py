@@ -31,6 +31,7 @@ from mim4d.runs.checkpoint import (
 from mim4d.runs.loading import start_at
 from mim4d.runs.metrics_file import truncate_metrics
 from mim4d.runs.record import create_run, refuse_existing
+from mim4d.training.allocator import keep_freed_memory
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.devices import choose_accelerator
@@ -159,6 +160,8 @@ def train(
     if overfit < 0 or (workers is not None and workers < 0):
         raise ValueError(f"--overfit {overfit} and --workers {workers}: expected 0 or more")
     accelerator = choose_accelerator(device)
+    if accelerator == "cpu":
+        keep_freed_memory()
     processes = Processes.here(devices, accelerator)
     said_by_the_first = () if processes.is_first else ("mim4d",)
     with lightning_turned_down(), at_least(logging.WARNING, *said_by_the_first):

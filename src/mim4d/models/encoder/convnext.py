@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import timm
+import torch
 from jaxtyping import Bool, Float
 from timm.models.convnext import checkpoint_filter_fn
 from torch import Tensor, nn
 
+from mim4d.models.encoder.convnext_block import add_block, add_block_on_rows, has_usual_layers
 from mim4d.models.encoder.hide import hide
 from mim4d.models.encoder.masked_encoder import (
     EncoderOptions,
@@ -19,6 +21,7 @@ from mim4d.models.encoder.masked_encoder import (
     check_name,
     create_timm_model,
 )
+from mim4d.models.encoder.visible_rows import visible_rows
 
 
 def convnext_names() -> list[str]:
@@ -79,31 +82,20 @@ class MaskedConvNeXt(MaskedEncoder):
         return x
 
     def _run_stage(
-        self, index: int, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None
+        self,
+        index: int,
+        x: Float[Tensor, "m c1 h1 w1"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+        max_cells: int | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
         """Downsample, then add the blocks' residuals; hidden cells enter and leave as zeros."""
         stage: Any = self.stages[index]
-        return self._run_blocks(
-            _run_block, stage.blocks, hide(stage.downsample(x), visible), visible
-        )
-
-
-def _run_block(
-    block: Any, x: Float[Tensor, "m c hf wf"], visible: Bool[Tensor, "m hp wp"] | None, track: bool
-) -> Float[Tensor, "m c hf wf"]:
-    """Add the residual of a timm ConvNeXt block: depthwise 7×7, norm, MLP, layer scale.
-
-    Masking the residual is enough. The downsampling patches never straddle two cells, and all that
-    follows a depthwise convolution acts on each position by itself: what it makes of a hidden cell
-    (biases, and what the 7×7 window carried in from neighbours) reaches no other cell before the
-    mask removes it. Values and gradients are those of masking after every single layer. There are
-    no running statistics to `track`.
-    """
-    y: Tensor = block.conv_dw(x)
-    if block.use_conv_mlp:  # 1×1 convolutions on channel-first maps (atto, femto, pico, nano)
-        y = block.mlp(block.norm(y))
-    else:  # the same formula as linear layers on channel-last maps
-        y = block.mlp(block.norm(y.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
-    if block.gamma is not None:
-        y = y * block.gamma[:, None, None]
-    return x + hide(block.drop_path(y), visible)
+        x = hide(stage.downsample(x), visible)
+        if not all(map(has_usual_layers, stage.blocks)) or torch.compiler.is_compiling():
+            return self._run_blocks(add_block, stage.blocks, x, visible)
+        rows = None if visible is None else visible_rows(visible, x.shape[-2], max_cells)
+        if visible is not None and rows is None:
+            return self._run_blocks(add_block, stage.blocks, x, visible)
+        for block in stage.blocks:
+            x = add_block_on_rows(block, x, rows, keep=not self.checkpoint_blocks)
+        return x

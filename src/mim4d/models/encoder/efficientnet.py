@@ -77,7 +77,11 @@ class MaskedEfficientNet(MaskedEncoder):
         return masked_batch_norm(self.bn1, self.conv_stem(x), visible)
 
     def _run_stage(
-        self, index: int, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None
+        self,
+        index: int,
+        x: Float[Tensor, "m c1 h1 w1"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+        max_cells: int | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
         blocks = [block for group in self._groups(index) for block in group.children()]
         return self._run_blocks(_run_block, blocks, x, visible)

@@ -112,12 +112,16 @@ class MaskedEncoder(nn.Module, ABC):
         self,
         images: Float[Tensor, "m 3 h w"],
         visible: Bool[Tensor, "m hp wp"] | None = None,
+        max_cells: int | None = None,
     ) -> list[Float[Tensor, "m _c _hf _wf"]]:
         """Encode images; the finest map comes first.
 
         Args:
             images: RGB in [0, 1], rows and columns multiples of the coarsest stride.
             visible: True = the encoder may see the cell; None shows everything (dense).
+            max_cells: What no image's visible cells exceed, if that is known where the mask was
+                drawn. It changes no value: a GPU then leaves hidden cells out without asking how
+                many there are. On a CPU they are counted.
 
         Returns:
             One map per stage of `out_stages`. Hidden cells are exactly zero, or the mask token.
@@ -126,10 +130,12 @@ class MaskedEncoder(nn.Module, ABC):
             ValueError: If the image size is no multiple of the stride, or the mask does not fit.
         """
         self._check_shapes(images, visible)
-        x = self._run_stem(hide((images - self.mean) / self.std, visible), visible)
+        x = hide((images - self.mean) / self.std, visible)
+        # Channels innermost: what convolutions, pooling and norms read without reordering.
+        x = self._run_stem(x.contiguous(memory_format=torch.channels_last), visible)
         features = []
         for index in range(self.out_stages[-1] + 1):
-            x = self._run_stage(index, x, visible)
+            x = self._run_stage(index, x, visible, max_cells)
             if index in self.out_stages:
                 features.append(self._emit(self.out_stages.index(index), x, visible))
         return features
@@ -142,7 +148,11 @@ class MaskedEncoder(nn.Module, ABC):
 
     @abstractmethod
     def _run_stage(
-        self, index: int, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None
+        self,
+        index: int,
+        x: Float[Tensor, "m c1 h1 w1"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+        max_cells: int | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
         """One stage; hidden cells enter and leave as zeros."""
 

@@ -36,7 +36,7 @@ def draw_patch_mask(
         ValueError: If the ratio leaves no cell visible, or is not in [0, 1).
     """
     hp, wp = patches_hw
-    num_visible = round(hp * wp * (1 - mask_ratio))
+    num_visible = num_visible_cells(patches_hw, mask_ratio)
     if not 0 <= mask_ratio < 1 or num_visible < 1:
         raise ValueError(
             f"mask_ratio: expected a share in [0, 1) that leaves a visible cell, got {mask_ratio} "
@@ -46,6 +46,11 @@ def draw_patch_mask(
     visible = torch.zeros(order.shape, dtype=torch.bool)
     visible.scatter_(1, order[:, :num_visible], True)
     return visible.reshape(*shape, hp, wp).to(device)
+
+
+def num_visible_cells(patches_hw: tuple[int, int], mask_ratio: float) -> int:
+    """How many cells of every image a drawn mask shows."""
+    return round(prod(patches_hw) * (1 - mask_ratio))
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,18 @@ class PatchMasking:
         self, images_shape: Sequence[int], generator: torch.Generator
     ) -> Bool[Tensor, "b t n hp wp"]:
         """Draw the visible cells of images `b t n c h w`; see `draw_patch_mask`."""
-        b, t, n, _, h, w = images_shape
+        b, t, n = images_shape[:3]
         frames = 1 if self.shared_over_time else t
-        cells_hw = (h // self.patch_px, w // self.patch_px)
+        cells_hw = self._cells_hw(images_shape)
         visible = draw_patch_mask((b, frames, n), cells_hw, self.ratio, generator)
         return visible.expand(b, t, n, *cells_hw)
+
+    def max_visible(self, images_shape: Sequence[int]) -> int:
+        """What the visible cells of no image exceed; hidden padding makes them fewer."""
+        return num_visible_cells(self._cells_hw(images_shape), self.ratio)
+
+    def _cells_hw(self, images_shape: Sequence[int]) -> tuple[int, int]:
+        return images_shape[-2] // self.patch_px, images_shape[-1] // self.patch_px
 
 
 def hide_padding(

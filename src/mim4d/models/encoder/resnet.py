@@ -93,7 +93,11 @@ class MaskedResNet(MaskedEncoder):
         return hide(self.maxpool(x), visible)
 
     def _run_stage(
-        self, index: int, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None
+        self,
+        index: int,
+        x: Float[Tensor, "m c1 h1 w1"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+        max_cells: int | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
         return self._run_blocks(_run_block, self._stage(index), x, visible)
 

@@ -20,6 +20,7 @@ from mim4d.config import Device, PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.study.bench.step_memory import stage_peaks
+from mim4d.training.allocator import keep_freed_memory
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe
 from mim4d.training.memory import peak_bytes
@@ -111,6 +112,8 @@ def bench_step(
     if warm_up < 0:
         raise ValueError(f"--warm-up {warm_up}: expected 0 or more")
     accelerator = choose_accelerator(device)
+    if accelerator == "cpu":  # as training has it
+        keep_freed_memory()
     dataset = build_dataset(config, data, "train", version)
     size = config.optim.batch_size
     indices = _whole_clips(dataset, size)  # the first reading also warms the file cache
