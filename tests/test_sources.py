@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "mim4d"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 TEXTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OTHERS = [*SOURCES, *TEXTS, *sorted(ROOT.glob("CONTRIBUTING.md"))]
+# This page names files that its reader writes; tests/tasks/test_add_a_task.py writes and runs them.
+TO_BE_WRITTEN = ROOT / "docs" / "add_a_task.md"
+OTHERS = [*SOURCES, *(t for t in TEXTS if t != TO_BE_WRITTEN), ROOT / "CONTRIBUTING.md"]
 
 
 def _bodies(tree: ast.AST) -> Iterator[list[ast.stmt]]:

@@ -142,6 +142,8 @@ def test_what_moves_is_in_a_box_that_moves(speed: float, known: bool, moves: int
         valid_boxes=valid,
         valid_velocities=valid if known else ~valid,
         box_classes=torch.zeros(1, 3, 1, dtype=torch.long),
+        box_lidar_points=torch.zeros(1, 3, 1, dtype=torch.long),
+        box_visibility=torch.zeros(1, 3, 1, dtype=torch.long),
     )
     points = torch.tensor([[9.5, 1.5, 1.2], [9.5, -2.0, 1.2]])
     sweep = FrameSweep(points, torch.zeros(3))

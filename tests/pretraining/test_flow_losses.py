@@ -68,6 +68,8 @@ def _with_boxes(boxes: list[list[float]], known: list[bool]) -> Clip:
         valid_boxes=exists,
         valid_velocities=exists & torch.tensor(known),
         box_classes=torch.zeros(1, 3, count, dtype=torch.long),
+        box_lidar_points=torch.zeros(1, 3, count, dtype=torch.long),
+        box_visibility=torch.zeros(1, 3, count, dtype=torch.long),
     )
 
 

@@ -40,7 +40,10 @@ def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
     from mim4d.runs.record import run_kind
 
-    evaluation = _evaluate_task(options) if run_kind(options.run) == "task" else _evaluate(options)
+    # A folder that is no run is refused where a run is read, after the options.
+    is_run = (options.run / "config.json").is_file()
+    is_task = is_run and run_kind(options.run) == "task"
+    evaluation = _evaluate_task(options) if is_task else _evaluate(options)
     print(evaluation.table())
     if options.json is not None:
         evaluation.save(options.json)

@@ -119,8 +119,7 @@ class VoxelGrid:
         """Mean height (z in the ego frame) of the voxel centres of each layer, metres."""
         row, size_z = self.ego_from_box[2], self.voxel_size_m[2]
         x, y = ((a + b) / 2 for a, b in zip(self.lower_m[:2], self.upper_m[:2], strict=True))
-        layers = cell_centres(self.shape_xyz[2:], dtype=torch.float64).flatten().tolist()
-        centres = (self.lower_m[2] + layer * size_z for layer in layers)
+        centres = (self.lower_m[2] + (k + 0.5) * size_z for k in range(self.shape_xyz[2]))
         return [row[0] * x + row[1] * y + row[2] * z + row[3] for z in centres]
 
     @cached_property

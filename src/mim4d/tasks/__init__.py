@@ -1,7 +1,7 @@
 """What a pre-trained trunk is for: each task in a file of its own, and one line here.
 
-`TASKS` holds names and places only, so that the command line answers without importing torch;
-`find_task` imports the one that is wanted. What a task must have: `mim4d.tasks.task.Task`.
+TASKS holds names and places only, so that the command line answers without importing torch; only
+the one that is wanted is imported. What a task must have is said in `task`.
 """
 
 from importlib import import_module

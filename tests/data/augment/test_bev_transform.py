@@ -48,6 +48,8 @@ def clip_with_boxes() -> Clip:
         valid_boxes=valid,
         valid_velocities=valid,
         box_classes=torch.zeros(1, 3, 3, dtype=torch.long),
+        box_lidar_points=torch.zeros(1, 3, 3, dtype=torch.long),
+        box_visibility=torch.zeros(1, 3, 3, dtype=torch.long),
         image_present=present,
         ref_from_camera=poses,
         intrinsics=intrinsics,

@@ -81,6 +81,8 @@ def test_boxes_in_the_axes_of_their_frame() -> None:
         valid_boxes=valid,
         valid_velocities=valid,
         box_classes=torch.zeros(1, 3, 2, dtype=torch.long),
+        box_lidar_points=torch.zeros(1, 3, 2, dtype=torch.long),
+        box_visibility=torch.zeros(1, 3, 2, dtype=torch.long),
     )
     (found,) = boxes_in_ego(clip, 0)
     centre = torch.linalg.inv(clip.ref_from_ego[0, 0]) @ torch.tensor([6.0, 2.0, 1.0, 1.0])
