@@ -166,7 +166,8 @@ def test_dense_and_fully_visible_equal_timm(name: str, seed: torch.Generator) ->
     dense = encoder(images)
     shown = encoder(images, torch.ones(2, 2, 3, dtype=torch.bool))
     for norm, want, a, b in zip(encoder.out_norms, expected, dense, shown, strict=True):
-        torch.testing.assert_close(a, norm(want), rtol=1e-5, atol=1e-6)
+        # Of unit scale after the norm: sums in another order than timm's differ in the last digits.
+        torch.testing.assert_close(a, norm(want), rtol=1e-5, atol=5e-6)
         assert torch.equal(a, b)
 
 
