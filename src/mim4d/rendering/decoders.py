@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_SOFTPLUS_BETA = 100.0
+SOFTPLUS_BETA = 100.0
 
 
 class ConditionedMlp(nn.Module):
@@ -118,9 +118,9 @@ class _SoftplusWithSlope(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return softplus and slope."""
-        scaled = (z * _SOFTPLUS_BETA).clamp_(min=-30.0)
+        scaled = (z * SOFTPLUS_BETA).clamp_(min=-30.0)
         slope = torch.sigmoid(scaled)
-        value = scaled.relu_().sub_(torch.maximum(slope, 1 - slope).log_()).div_(_SOFTPLUS_BETA)
+        value = scaled.relu_().sub_(torch.maximum(slope, 1 - slope).log_()).div_(SOFTPLUS_BETA)
         ctx.save_for_backward(slope)
         return value, slope
 
@@ -129,5 +129,5 @@ class _SoftplusWithSlope(torch.autograd.Function):
     def backward(ctx: Any, grad_value: Tensor, grad_slope: Tensor) -> Tensor:
         """D value/dz = s and d slope/dz = β s (1 − s)."""
         (slope,) = ctx.saved_tensors
-        curvature = (1 - slope).mul_(slope).mul_(_SOFTPLUS_BETA)
+        curvature = (1 - slope).mul_(slope).mul_(SOFTPLUS_BETA)
         return (grad_value * slope).addcmul_(grad_slope, curvature)

@@ -1,0 +1,186 @@
+"""The radiance field, block by block: tensors of one block of samples stay in the cache.
+
+Enters: the folded field, the volume, points and directions. Leaves: signed distance, its gradient
+and colour of every sample. Torch would keep some five hundred numbers a sample and walk through
+each of them in memory far larger than any cache; here a few thousand samples go through the whole
+field at a time, forward and backward, and gradients of weights and voxels are added up.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.rendering.block_backward import add_gradients, no_gradients
+from mim4d.rendering.block_forward import Activations, Block, decode, sdf_of_block
+from mim4d.rendering.folded_field import FoldedField
+from mim4d.rendering.volume_lookup import corners_and_weights
+
+# Samples of a block for each thread: what a block needs should fit into a core's L2 cache, and each
+# step be large against the cost of calling it. Flat between 1,000 and 4,000 where measured.
+_CPU_BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """What is no tensor.
+
+    Attributes:
+        grid: Of the volume.
+        num_sdf_layers: Number of `FoldedField.sdf_layers`.
+        keeps: Whether what the backward needs is kept, or computed again.
+    """
+
+    grid: VoxelGrid
+    num_sdf_layers: int
+    keeps: bool
+
+
+def field_in_blocks(
+    folded: FoldedField,
+    volume: Float[Tensor, "b c z y x"],
+    points_ego: Float[Tensor, "b r s 3"],
+    directions: Float[Tensor, "b r 3"],
+    grid: VoxelGrid,
+    keeps: bool,
+) -> tuple[Float[Tensor, "b r s"], Float[Tensor, "b r s 3"], Float[Tensor, "b r s 3"]]:
+    """Signed distance (metres), gradient (ego axes) and colour; points carry no gradient."""
+    plan = BlockPlan(grid, len(folded.sdf_layers), keeps)
+    table = _table(volume)
+    sdf, gradient, colours = _FieldInBlocks.apply(
+        plan, table, points_ego.detach(), directions.detach(), *folded.tensors()
+    )
+    return sdf, gradient.movedim(0, -1), colours.movedim(0, -1)
+
+
+@torch.no_grad()
+def sdf_in_blocks(
+    folded: FoldedField,
+    volume: Float[Tensor, "b c z y x"],
+    points_ego: Float[Tensor, "b r s 3"],
+    grid: VoxelGrid,
+) -> Float[Tensor, "b r s"]:
+    """Signed distance only, without gradient."""
+    table = _table(volume)
+    sdf = points_ego.new_empty(points_ego.shape[:3])
+    for where in _blocks(points_ego):
+        block = _block(table, points_ego, None, grid, where, with_slopes=False)
+        sdf[where] = sdf_of_block(folded, block).view_as(sdf[where])
+    return sdf
+
+
+def _table(volume: Float[Tensor, "b c z y x"]) -> Float[Tensor, "b v c"]:
+    """Voxels as rows; no copy in the memory format `channels_last_3d`."""
+    return volume.permute(0, 2, 3, 4, 1).flatten(1, 3).contiguous()
+
+
+def _blocks(points: Float[Tensor, "b r s 3"]) -> Iterator[tuple[slice, slice]]:
+    """Volumes and rays of each block: several whole volumes, or some rays of one."""
+    volumes, rays, samples = points.shape[:3]
+    size = volumes * rays * samples
+    if points.device.type == "cpu" and not torch.compiler.is_compiling():
+        size = _CPU_BLOCK * torch.get_num_threads()
+    volumes_each = max(1, size // max(1, rays * samples))
+    rays_each = min(rays, max(1, size // max(1, samples)))
+    for first in range(0, volumes, volumes_each):
+        for start in range(0, rays, rays_each):
+            yield slice(first, first + volumes_each), slice(start, start + rays_each)
+
+
+def _block(
+    table: Float[Tensor, "b v c"],
+    points: Float[Tensor, "b r s 3"],
+    directions: Float[Tensor, "b r 3"] | None,
+    grid: VoxelGrid,
+    where: tuple[slice, slice],
+    with_slopes: bool = True,
+) -> Block:
+    """Everything the field is a function of, for some samples."""
+    part = points[where]
+    corners, weights = corners_and_weights(part.flatten(1, 2), grid, with_slopes)
+    inputs = part.new_zeros(7, *part.shape[:3])
+    inputs[:3] = part.movedim(-1, 0)
+    if directions is not None:
+        inputs[3:6] = directions[where].movedim(-1, 0).unsqueeze(-1)
+    inputs[6] = 1.0
+    return Block(table[where[0]].flatten(0, 1), corners, weights, inputs.flatten(1))
+
+
+class _FieldInBlocks(torch.autograd.Function):
+    """Loop over the blocks; what lies between is first-order calculus written out by hand."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        plan: BlockPlan,
+        table: Float[Tensor, "b v c"],
+        points: Float[Tensor, "b r s 3"],
+        directions: Float[Tensor, "b r 3"],
+        *matrices: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Signed distance `b r s`; gradient and colour `3 b r s`."""
+        folded = FoldedField.from_tensors(list(matrices), plan.num_sdf_layers)
+        shape = points.shape[:3]
+        sdf = points.new_empty(shape)
+        gradient, colours = (points.new_empty(3, *shape) for _ in range(2))
+        kept: list[Tensor] = []
+        keeps = plan.keeps and any(ctx.needs_input_grad)
+        for where in _blocks(points):
+            block = _block(table, points, directions, plan.grid, where)
+            done = decode(folded, block)
+            everywhere = (slice(None), *where)
+            sdf[where] = done.sdf.view_as(sdf[where])
+            gradient[everywhere] = done.gradient.view_as(gradient[everywhere])
+            colours[everywhere] = done.colours.view_as(colours[everywhere])
+            if keeps:
+                kept += [*block[1:], *done[:-1]]
+        ctx.plan, ctx.num_matrices = plan, len(matrices)
+        ctx.save_for_backward(table, points, directions, *matrices, *kept)
+        return sdf, gradient, colours
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(
+        ctx: Any, by_sdf: Tensor, by_gradient: Tensor, by_colours: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of the table and of all matrices."""
+        table, points, directions, *rest = ctx.saved_tensors
+        matrices, kept = rest[: ctx.num_matrices], rest[ctx.num_matrices :]
+        folded = FoldedField.from_tensors(matrices, ctx.plan.num_sdf_layers)
+        voxels = table.new_zeros(table.shape) if ctx.needs_input_grad[1] else None
+        total = no_gradients(folded)
+        with torch.autocast(device_type=table.device.type, enabled=False):
+            for i, where in enumerate(_blocks(points)):
+                if kept:
+                    block, done = _kept_block(folded, table[where[0]].flatten(0, 1), kept, i)
+                else:
+                    block = _block(table, points, directions, ctx.plan.grid, where)
+                    done = decode(folded, block)
+                everywhere = (slice(None), *where)
+                add_gradients(
+                    folded,
+                    block,
+                    done,
+                    (
+                        by_sdf[where].flatten(),
+                        by_gradient[everywhere].flatten(1),
+                        by_colours[everywhere].flatten(1),
+                    ),
+                    total,
+                    None if voxels is None else voxels[where[0]].flatten(0, 1),
+                )
+        return None, voxels, None, None, *total.tensors()
+
+
+def _kept_block(
+    folded: FoldedField, table: Tensor, kept: Sequence[Tensor], index: int
+) -> tuple[Block, Activations]:
+    """Block and activations as `forward` kept them."""
+    each = len(Block._fields) - 1 + len(Activations._fields) - 1
+    part = kept[index * each : (index + 1) * each]
+    split = len(Block._fields) - 1
+    return Block(table, *part[:split]), Activations(*part[split:], folded=folded)
