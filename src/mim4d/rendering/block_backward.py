@@ -49,7 +49,8 @@ def add_gradients(
     dz[hidden] = by_sdf
 
     # What pulls on the gradient pulls on each corner's share of it.
-    pulls = (block.weights[1:] * slope_rows.unsqueeze(-1)).sum(dim=0)  # n 8
+    per_voxel = block.voxels_per_metre @ slope_rows
+    pulls = (block.weights[1:] * per_voxel.unsqueeze(1)).sum(dim=0)  # 8 n
     pulled = weighted_rows(block.table, block.corners, pulls)  # n c
     by_adjoints = torch.mm(folded.by_features[:hidden], pulled.T)
     by_adjoints.addmm_(folded.by_inputs[:hidden, :3], slope_rows)
@@ -62,10 +63,10 @@ def add_gradients(
     total.by_inputs.addmm_(dz, block.inputs.T)
     if voxels is not None:
         by_features = dz.T @ folded.by_features
-        shares = block.weights[0].unsqueeze(-1) * by_features.unsqueeze(1)  # n 8 c
-        shares.addcmul_(pulls.unsqueeze(-1), done.by_features.unsqueeze(1))
+        shares = block.weights[0].T.unsqueeze(-1) * by_features.unsqueeze(1)  # n 8 c
+        shares.addcmul_(pulls.T.unsqueeze(-1), done.by_features.unsqueeze(1))
         # Indices of 64 bits: torch adds rows at 32 bits three times more slowly.
-        voxels.index_add_(0, block.corners.flatten().long(), shares.flatten(0, 1))
+        voxels.index_add_(0, block.corners.T.flatten().long(), shares.flatten(0, 1))
 
 
 def _colour_layers(

@@ -22,14 +22,16 @@ class Block(NamedTuple):
 
     Attributes:
         table: Voxels as rows.
+        voxels_per_metre: Derivative of grid coordinates (rows) along the ego axes (columns).
         corners: Rows of the eight voxels around each sample.
-        weights: Their weights, and (with slopes) the weights' derivatives along the ego axes.
+        weights: Their weights, and (with slopes) the weights' derivatives along the grid's axes.
         inputs: Point (ego metres), direction (ego axes) and 1.
     """
 
     table: Float[Tensor, "v c"]
-    corners: Int[Tensor, "n 8"]
-    weights: Float[Tensor, "k n 8"]
+    voxels_per_metre: Float[Tensor, "3 3"]
+    corners: Int[Tensor, "8 n"]
+    weights: Float[Tensor, "k 8 n"]
     inputs: Float[Tensor, "7 n"]
 
 
@@ -72,7 +74,7 @@ class Activations(NamedTuple):
 def decode(folded: FoldedField, block: Block) -> Activations:
     """The whole field."""
     sums = _weighted_rows(block.table, block.corners, block.weights)
-    features = sums[0]
+    features = sums[:, 0].contiguous()
     z = torch.mm(folded.by_features, features.T)
     z.addmm_(folded.by_inputs, block.inputs)
     slopes = _sdf_layers(folded, z)
@@ -81,14 +83,15 @@ def decode(folded: FoldedField, block: Block) -> Activations:
     by_features = adjoints.T @ folded.by_features[: hidden + 1]
     done = Activations(features, z, slopes, adjoints, by_features, folded)
     torch.mm(folded.by_inputs[: hidden + 1, :3].T, adjoints, out=done.gradient)
-    done.gradient.add_((sums[1:] * by_features).sum(dim=-1))
+    through_features = (sums[:, 1:] * by_features.unsqueeze(1)).sum(dim=-1)  # n 3, per voxel
+    done.gradient.addmm_(block.voxels_per_metre.T, through_features.T)
     _colour_layers(folded, z)
     return done
 
 
 def sdf_of_block(folded: FoldedField, block: Block) -> Float[Tensor, " n"]:
     """Signed distance only."""
-    features = _weighted_rows(block.table, block.corners, block.weights)[0]
+    features = weighted_rows(block.table, block.corners, block.weights[0])
     rows = sum(layer.shape[1] for layer in folded.sdf_layers) + 1
     z = torch.mm(folded.by_features[:rows], features.T)
     z.addmm_(folded.by_inputs[:rows], block.inputs)
@@ -97,18 +100,21 @@ def sdf_of_block(folded: FoldedField, block: Block) -> Float[Tensor, " n"]:
 
 
 def weighted_rows(
-    table: Float[Tensor, "v c"], corners: Int[Tensor, "n 8"], weights: Float[Tensor, "n 8"]
+    table: Float[Tensor, "v c"], corners: Int[Tensor, "8 n"], weights: Float[Tensor, "8 n"]
 ) -> Float[Tensor, "n c"]:
     """Weighted sums of eight rows."""
-    return F.embedding_bag(corners, table, mode="sum", per_sample_weights=weights)
+    return _weighted_rows(table, corners, weights.unsqueeze(0)).squeeze(1)
 
 
 def _weighted_rows(
-    table: Float[Tensor, "v c"], corners: Int[Tensor, "n 8"], weights: Float[Tensor, "k n 8"]
-) -> Float[Tensor, "k n c"]:
-    """The same for several sets of weights."""
-    bags = corners.expand(weights.shape).flatten(0, 1)
-    return weighted_rows(table, bags, weights.flatten(0, 1)).unflatten(0, weights.shape[:2])
+    table: Float[Tensor, "v c"], corners: Int[Tensor, "8 n"], weights: Float[Tensor, "k 8 n"]
+) -> Float[Tensor, "n k c"]:
+    """The same for several sets of weights, one after the other while the rows are in the cache."""
+    sets = weights.shape[0]
+    bags = corners.T.contiguous().unsqueeze(1).expand(-1, sets, -1).reshape(-1, 8)
+    each = weights.flatten(0, 1).T.contiguous().view(-1, 8)
+    sums = F.embedding_bag(bags, table, mode="sum", per_sample_weights=each)
+    return sums.unflatten(0, (-1, sets))
 
 
 def _sdf_layers(folded: FoldedField, z: Float[Tensor, "rows n"]) -> Float[Tensor, "hidden n"]:

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.block_backward import add_gradients, no_gradients
+from mim4d.rendering.block_corners import block_corners, voxels_per_metre
 from mim4d.rendering.block_forward import Activations, Block, decode, sdf_of_block
 from mim4d.rendering.folded_field import FoldedField
-from mim4d.rendering.volume_lookup import corners_and_weights
 
 # Samples of a block for each thread: what a block needs should fit into a core's L2 cache, and each
 # step be large against the cost of calling it. Flat between 1,000 and 4,000 where measured.
@@ -32,12 +32,13 @@ class BlockPlan:
     Attributes:
         grid: Of the volume.
         num_sdf_layers: Number of `FoldedField.sdf_layers`.
-        keeps: Whether what the backward needs is kept, or computed again.
+        chunk_rays: At most so many rays in a block, over all volumes; the backward computes each
+            block again. None keeps what it needs.
     """
 
     grid: VoxelGrid
     num_sdf_layers: int
-    keeps: bool
+    chunk_rays: int | None
 
 
 def field_in_blocks(
@@ -46,10 +47,12 @@ def field_in_blocks(
     points_ego: Float[Tensor, "b r s 3"],
     directions: Float[Tensor, "b r 3"],
     grid: VoxelGrid,
-    keeps: bool,
+    chunk_rays: int | None,
 ) -> tuple[Float[Tensor, "b r s"], Float[Tensor, "b r s 3"], Float[Tensor, "b r s 3"]]:
     """Signed distance (metres), gradient (ego axes) and colour; points carry no gradient."""
-    plan = BlockPlan(grid, len(folded.sdf_layers), keeps)
+    if chunk_rays is not None and chunk_rays >= points_ego[..., 0, 0].numel():
+        chunk_rays = None
+    plan = BlockPlan(grid, len(folded.sdf_layers), chunk_rays)
     table = _table(volume)
     sdf, gradient, colours = _FieldInBlocks.apply(
         plan, table, points_ego.detach(), directions.detach(), *folded.tensors()
@@ -63,11 +66,12 @@ def sdf_in_blocks(
     volume: Float[Tensor, "b c z y x"],
     points_ego: Float[Tensor, "b r s 3"],
     grid: VoxelGrid,
+    chunk_rays: int | None,
 ) -> Float[Tensor, "b r s"]:
     """Signed distance only, without gradient."""
     table = _table(volume)
     sdf = points_ego.new_empty(points_ego.shape[:3])
-    for where in _blocks(points_ego):
+    for where in _blocks(points_ego, chunk_rays):
         block = _block(table, points_ego, None, grid, where, with_slopes=False)
         sdf[where] = sdf_of_block(folded, block).view_as(sdf[where])
     return sdf
@@ -78,14 +82,16 @@ def _table(volume: Float[Tensor, "b c z y x"]) -> Float[Tensor, "b v c"]:
     return volume.permute(0, 2, 3, 4, 1).flatten(1, 3).contiguous()
 
 
-def _blocks(points: Float[Tensor, "b r s 3"]) -> Iterator[tuple[slice, slice]]:
+def _blocks(
+    points: Float[Tensor, "b r s 3"], chunk_rays: int | None
+) -> Iterator[tuple[slice, slice]]:
     """Volumes and rays of each block: several whole volumes, or some rays of one."""
     volumes, rays, samples = points.shape[:3]
-    size = volumes * rays * samples
+    at_once = volumes * rays if chunk_rays is None else chunk_rays
     if points.device.type == "cpu" and not torch.compiler.is_compiling():
-        size = _CPU_BLOCK * torch.get_num_threads()
-    volumes_each = max(1, size // max(1, rays * samples))
-    rays_each = min(rays, max(1, size // max(1, samples)))
+        at_once = min(at_once, _CPU_BLOCK * torch.get_num_threads() // max(1, samples))
+    volumes_each = max(1, at_once // max(1, rays))
+    rays_each = max(1, min(rays, at_once))
     for first in range(0, volumes, volumes_each):
         for start in range(0, rays, rays_each):
             yield slice(first, first + volumes_each), slice(start, start + rays_each)
@@ -101,13 +107,14 @@ def _block(
 ) -> Block:
     """Everything the field is a function of, for some samples."""
     part = points[where]
-    corners, weights = corners_and_weights(part.flatten(1, 2), grid, with_slopes)
+    corners, weights = block_corners(part.flatten(1, 2), grid, with_slopes)
     inputs = part.new_zeros(7, *part.shape[:3])
     inputs[:3] = part.movedim(-1, 0)
     if directions is not None:
         inputs[3:6] = directions[where].movedim(-1, 0).unsqueeze(-1)
     inputs[6] = 1.0
-    return Block(table[where[0]].flatten(0, 1), corners, weights, inputs.flatten(1))
+    per_metre = voxels_per_metre(grid, points)
+    return Block(table[where[0]].flatten(0, 1), per_metre, corners, weights, inputs.flatten(1))
 
 
 class _FieldInBlocks(torch.autograd.Function):
@@ -128,8 +135,8 @@ class _FieldInBlocks(torch.autograd.Function):
         sdf = points.new_empty(shape)
         gradient, colours = (points.new_empty(3, *shape) for _ in range(2))
         kept: list[Tensor] = []
-        keeps = plan.keeps and any(ctx.needs_input_grad)
-        for where in _blocks(points):
+        keeps = plan.chunk_rays is None and any(ctx.needs_input_grad)
+        for where in _blocks(points, plan.chunk_rays):
             block = _block(table, points, directions, plan.grid, where)
             done = decode(folded, block)
             everywhere = (slice(None), *where)
@@ -137,7 +144,7 @@ class _FieldInBlocks(torch.autograd.Function):
             gradient[everywhere] = done.gradient.view_as(gradient[everywhere])
             colours[everywhere] = done.colours.view_as(colours[everywhere])
             if keeps:
-                kept += [*block[1:], *done[:-1]]
+                kept += [*block[2:], *done[:-1]]
         ctx.plan, ctx.num_matrices = plan, len(matrices)
         ctx.save_for_backward(table, points, directions, *matrices, *kept)
         return sdf, gradient, colours
@@ -153,10 +160,13 @@ class _FieldInBlocks(torch.autograd.Function):
         folded = FoldedField.from_tensors(matrices, ctx.plan.num_sdf_layers)
         voxels = table.new_zeros(table.shape) if ctx.needs_input_grad[1] else None
         total = no_gradients(folded)
+        per_metre = voxels_per_metre(ctx.plan.grid, points)
         with torch.autocast(device_type=table.device.type, enabled=False):
-            for i, where in enumerate(_blocks(points)):
+            for i, where in enumerate(_blocks(points, ctx.plan.chunk_rays)):
                 if kept:
-                    block, done = _kept_block(folded, table[where[0]].flatten(0, 1), kept, i)
+                    block, done = _kept_block(
+                        folded, table[where[0]].flatten(0, 1), per_metre, kept, i
+                    )
                 else:
                     block = _block(table, points, directions, ctx.plan.grid, where)
                     done = decode(folded, block)
@@ -177,10 +187,9 @@ class _FieldInBlocks(torch.autograd.Function):
 
 
 def _kept_block(
-    folded: FoldedField, table: Tensor, kept: Sequence[Tensor], index: int
+    folded: FoldedField, table: Tensor, per_metre: Tensor, kept: Sequence[Tensor], index: int
 ) -> tuple[Block, Activations]:
     """Block and activations as `forward` kept them."""
-    each = len(Block._fields) - 1 + len(Activations._fields) - 1
-    part = kept[index * each : (index + 1) * each]
-    split = len(Block._fields) - 1
-    return Block(table, *part[:split]), Activations(*part[split:], folded=folded)
+    inputs, results = len(Block._fields) - 2, len(Activations._fields) - 1
+    part = kept[index * (inputs + results) : (index + 1) * (inputs + results)]
+    return Block(table, per_metre, *part[:inputs]), Activations(*part[inputs:], folded=folded)

@@ -90,13 +90,16 @@ class SdfField(nn.Module):
         return torch.exp(10 * self.sharpness_exponent).clamp(1e-6, 1e6)
 
     def sdf(
-        self, volume: Float[Tensor, "b c z y x"], points_ego: Float[Tensor, "b r s 3"]
+        self,
+        volume: Float[Tensor, "b c z y x"],
+        points_ego: Float[Tensor, "b r s 3"],
+        chunk_rays: int | None = None,
     ) -> Float[Tensor, "b r s"]:
         """Signed distance only, metres; for choosing samples."""
         with torch.autocast(device_type=volume.device.type, enabled=False):
             volume = _at_least_float32(volume)
             if not torch.is_grad_enabled():
-                return sdf_in_blocks(self._folded(), volume, points_ego, self.grid)
+                return sdf_in_blocks(self._folded(), volume, points_ego, self.grid, chunk_rays)
             points = rearrange(points_ego, "b r s k -> b (r s) k")
             features = lookup(volume, points, self.grid).flatten(0, 1)
             flat = points.flatten(0, 1)
@@ -111,7 +114,7 @@ class SdfField(nn.Module):
         volume: Float[Tensor, "b c z y x"],
         points_ego: Float[Tensor, "b r s 3"],
         directions: Float[Tensor, "b r 3"],
-        keeps: bool = True,
+        chunk_rays: int | None = None,
     ) -> FieldSamples:
         """Everything the renderer needs at each sample.
 
@@ -127,7 +130,7 @@ class SdfField(nn.Module):
                 points_ego,
                 directions,
                 self.grid,
-                keeps,
+                chunk_rays,
             )
         return FieldSamples(sdf, gradient, colours)
 
