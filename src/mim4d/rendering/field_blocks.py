@@ -16,13 +16,14 @@ from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.block_backward import add_gradients, no_gradients
-from mim4d.rendering.block_corners import block_corners, voxels_per_metre
+from mim4d.rendering.block_corners import GridAxes, block_corners
 from mim4d.rendering.block_forward import Activations, Block, decode, sdf_of_block
 from mim4d.rendering.folded_field import FoldedField
 
 # Samples of a block for each thread: what a block needs should fit into a core's L2 cache, and each
 # step be large against the cost of calling it. Flat between 1,000 and 4,000 where measured.
-_CPU_BLOCK = 2048
+import os
+_CPU_BLOCK = int(os.environ.get('BLOCK', 2048))
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,10 @@ def sdf_in_blocks(
 ) -> Float[Tensor, "b r s"]:
     """Signed distance only, without gradient."""
     table = _table(volume)
+    axes = GridAxes.of(grid, points_ego)
     sdf = points_ego.new_empty(points_ego.shape[:3])
     for where in _blocks(points_ego, chunk_rays):
-        block = _block(table, points_ego, None, grid, where, with_slopes=False)
+        block = _block(table, points_ego, None, axes, where, with_slopes=False)
         sdf[where] = sdf_of_block(folded, block).view_as(sdf[where])
     return sdf
 
@@ -101,20 +103,22 @@ def _block(
     table: Float[Tensor, "b v c"],
     points: Float[Tensor, "b r s 3"],
     directions: Float[Tensor, "b r 3"] | None,
-    grid: VoxelGrid,
+    axes: GridAxes,
     where: tuple[slice, slice],
     with_slopes: bool = True,
 ) -> Block:
     """Everything the field is a function of, for some samples."""
     part = points[where]
-    corners, weights = block_corners(part.flatten(1, 2), grid, with_slopes)
-    inputs = part.new_zeros(7, *part.shape[:3])
+    inputs = part.new_empty(7, *part.shape[:3])
     inputs[:3] = part.movedim(-1, 0)
     if directions is not None:
         inputs[3:6] = directions[where].movedim(-1, 0).unsqueeze(-1)
+    else:
+        inputs[3:6] = 0.0
     inputs[6] = 1.0
-    per_metre = voxels_per_metre(grid, points)
-    return Block(table[where[0]].flatten(0, 1), per_metre, corners, weights, inputs.flatten(1))
+    inputs = inputs.flatten(1)
+    corners, weights = block_corners(inputs[:3], axes, part.shape[0], with_slopes)
+    return Block(table[where[0]].flatten(0, 1), axes.per_metre, corners, weights, inputs)
 
 
 class _FieldInBlocks(torch.autograd.Function):
@@ -131,13 +135,13 @@ class _FieldInBlocks(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Signed distance `b r s`; gradient and colour `3 b r s`."""
         folded = FoldedField.from_tensors(list(matrices), plan.num_sdf_layers)
-        shape = points.shape[:3]
+        axes, shape = GridAxes.of(plan.grid, points), points.shape[:3]
         sdf = points.new_empty(shape)
         gradient, colours = (points.new_empty(3, *shape) for _ in range(2))
         kept: list[Tensor] = []
         keeps = plan.chunk_rays is None and any(ctx.needs_input_grad)
         for where in _blocks(points, plan.chunk_rays):
-            block = _block(table, points, directions, plan.grid, where)
+            block = _block(table, points, directions, axes, where)
             done = decode(folded, block)
             everywhere = (slice(None), *where)
             sdf[where] = done.sdf.view_as(sdf[where])
@@ -160,15 +164,15 @@ class _FieldInBlocks(torch.autograd.Function):
         folded = FoldedField.from_tensors(matrices, ctx.plan.num_sdf_layers)
         voxels = table.new_zeros(table.shape) if ctx.needs_input_grad[1] else None
         total = no_gradients(folded)
-        per_metre = voxels_per_metre(ctx.plan.grid, points)
+        axes = GridAxes.of(ctx.plan.grid, points)
         with torch.autocast(device_type=table.device.type, enabled=False):
             for i, where in enumerate(_blocks(points, ctx.plan.chunk_rays)):
                 if kept:
                     block, done = _kept_block(
-                        folded, table[where[0]].flatten(0, 1), per_metre, kept, i
+                        folded, table[where[0]].flatten(0, 1), axes.per_metre, kept, i
                     )
                 else:
-                    block = _block(table, points, directions, ctx.plan.grid, where)
+                    block = _block(table, points, directions, axes, where)
                     done = decode(folded, block)
                 everywhere = (slice(None), *where)
                 add_gradients(
