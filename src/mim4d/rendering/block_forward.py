@@ -35,68 +35,126 @@ class Block(NamedTuple):
     inputs: Float[Tensor, "7 n"]
 
 
-class Activations(NamedTuple):
-    """What the backward needs of the forward.
+class SdfLayer(NamedTuple):
+    """Rows of one hidden layer of the SDF decoder and of the layer after it."""
+
+    weight: Float[Tensor, "next hidden"]
+    z: Float[Tensor, "hidden n"]
+    slopes: Float[Tensor, "hidden n"]
+    adjoints: Float[Tensor, "hidden n"]
+    next_z: Float[Tensor, "next n"]
+
+
+class ColourLayer(NamedTuple):
+    """Rows of one hidden layer of the colour decoder and of the layer after it."""
+
+    weight: Float[Tensor, "next hidden"]
+    z: Float[Tensor, "hidden n"]
+    next_z: Float[Tensor, "next n"]
+
+
+class Activations:
+    """Memory for one block, and its rows by layer; `decode` fills it, again and again if asked.
 
     Attributes:
-        features: Looked up.
+        features: Looked up, `n c`.
+        by_features: ∂sdf/∂features, `n c`.
         z: All rows of `FoldedField` after their activation: softplus, none, ReLU, and sigmoid.
         slopes: Softplus' derivative in the SDF decoder's hidden rows.
         adjoints: ∂sdf/∂z of the SDF decoder's hidden rows, and 1 for the signed distance's own.
-        by_features: ∂sdf/∂features.
-        folded: The field, for the places of rows.
     """
 
-    features: Float[Tensor, "n c"]
-    z: Float[Tensor, "rows n"]
-    slopes: Float[Tensor, "hidden n"]
-    adjoints: Float[Tensor, "hidden+1 n"]
-    by_features: Float[Tensor, "n c"]
-    folded: FoldedField
+    def __init__(
+        self,
+        folded: FoldedField,
+        z: Float[Tensor, "rows n"],
+        slopes: Float[Tensor, "hidden n"],
+        adjoints: Float[Tensor, "hidden+1 n"],
+        features: Float[Tensor, "n c"] | None = None,
+        by_features: Float[Tensor, "n c"] | None = None,
+    ) -> None:
+        hidden, colour = folded.num_hidden, z.shape[0] - folded.by_geometry.shape[0]
+        width = folded.by_geometry.shape[1]
+        self.folded, self.z, self.slopes, self.adjoints = folded, z, slopes, adjoints
+        self.features = z.new_empty(0) if features is None else features
+        self.by_features = z.new_empty(0) if by_features is None else by_features
+        self.sdf, self.gradient, self.colours = z[hidden], z[colour - 3 : colour], z[-3:]
+        self.geometry, self.colour = z[colour - width : colour], z[colour:]
+        self.sdf_layers = sdf_views(folded, z, slopes, adjoints)
+        self.colour_layers = colour_views(folded, self.colour)
 
-    @property
-    def sdf(self) -> Float[Tensor, " n"]:
-        """Metres."""
-        return self.z[self.slopes.shape[0]]
+    @staticmethod
+    def empty(folded: FoldedField, samples: int) -> "Activations":
+        """Memory for so many samples."""
+        new, hidden = folded.by_features.new_empty, folded.num_hidden
+        adjoints = new(hidden + 1, samples)
+        adjoints[hidden] = 1.0
+        rows = folded.by_features.shape[0]
+        return Activations(folded, new(rows, samples), new(hidden, samples), adjoints)
 
-    @property
-    def gradient(self) -> Float[Tensor, "3 n"]:
-        """Along the ego axes."""
-        end = self.z.shape[0] - self.folded.by_geometry.shape[0]
-        return self.z[end - 3 : end]
-
-    @property
-    def colours(self) -> Float[Tensor, "3 n"]:
-        """RGB in [0, 1]."""
-        return self.z[-3:]
+    def tensors(self) -> list[Tensor]:
+        """What `__init__` takes behind the field."""
+        return [self.z, self.slopes, self.adjoints, self.features, self.by_features]
 
 
-def decode(folded: FoldedField, block: Block) -> Activations:
-    """The whole field."""
+def sdf_views(
+    folded: FoldedField,
+    z: Float[Tensor, "rows n"],
+    slopes: Float[Tensor, "hidden n"],
+    adjoints: Float[Tensor, "hidden+1 n"],
+) -> list[SdfLayer]:
+    """Cut rows by layer of the SDF decoder."""
+    views, row = [], 0
+    for weight in folded.sdf_layers:
+        end = row + weight.shape[1]
+        mine, after = slice(row, end), slice(end, end + weight.shape[0])
+        views.append(SdfLayer(weight, z[mine], slopes[mine], adjoints[mine], z[after]))
+        row = end
+    return views
+
+
+def colour_views(folded: FoldedField, z: Float[Tensor, "rows n"]) -> list[ColourLayer]:
+    """Cut the colour rows by layer."""
+    views, row = [], 0
+    for weight in folded.colour_layers:
+        end = row + weight.shape[1]
+        views.append(ColourLayer(weight, z[row:end], z[end : end + weight.shape[0]]))
+        row = end
+    return views
+
+
+def decode(block: Block, done: Activations) -> None:
+    """The whole field, into `done`."""
+    folded, z = done.folded, done.z
     sums = _weighted_rows(block.table, block.corners, block.weights)
-    features = sums[:, 0].contiguous()
-    z = torch.mm(folded.by_features, features.T)
+    done.features = sums[:, 0].contiguous()
+    torch.mm(folded.by_features, done.features.T, out=z)
     z.addmm_(folded.by_inputs, block.inputs)
-    slopes = _sdf_layers(folded, z)
-    adjoints = _sweep_back(folded, slopes)
-    hidden = slopes.shape[0]
-    by_features = adjoints.T @ folded.by_features[: hidden + 1]
-    done = Activations(features, z, slopes, adjoints, by_features, folded)
-    torch.mm(folded.by_inputs[: hidden + 1, :3].T, adjoints, out=done.gradient)
-    through_features = (sums[:, 1:] * by_features.unsqueeze(1)).sum(dim=-1)  # n 3, per voxel
+    activate_sdf(done.sdf_layers)
+    _sweep_back(done.sdf_layers)
+    count = done.adjoints.shape[0]
+    done.by_features = done.adjoints.T @ folded.by_features[:count]
+    torch.mm(folded.by_inputs[:count, :3].T, done.adjoints, out=done.gradient)
+    through_features = (sums[:, 1:] * done.by_features.unsqueeze(1)).sum(dim=-1)  # n 3, per voxel
     done.gradient.addmm_(block.voxels_per_metre.T, through_features.T)
-    _colour_layers(folded, z)
-    return done
+    done.colour.addmm_(folded.by_geometry, done.geometry)
+    for layer in done.colour_layers:
+        layer.next_z.addmm_(layer.weight, layer.z.relu_())
+    done.colours.sigmoid_()
 
 
-def sdf_of_block(folded: FoldedField, block: Block) -> Float[Tensor, " n"]:
-    """Signed distance only."""
-    features = weighted_rows(block.table, block.corners, block.weights[0])
-    rows = sum(layer.shape[1] for layer in folded.sdf_layers) + 1
-    z = torch.mm(folded.by_features[:rows], features.T)
-    z.addmm_(folded.by_inputs[:rows], block.inputs)
-    _sdf_layers(folded, z)
-    return z[-1]
+def activate_sdf(layers: list[SdfLayer]) -> None:
+    """Activate the hidden rows and add them to the next, in place.
+
+    With s = σ(z): log(1 + exp(z)) = max(z, 0) − log(max(s, 1 − s)).
+    """
+    for layer in layers:
+        z, slopes = layer.z, layer.slopes
+        torch.sigmoid(z.clamp_(min=_LOWEST), out=slopes)
+        larger = 1 - slopes
+        torch.maximum(larger, slopes, out=larger)
+        z.relu_().sub_(larger.log_())
+        layer.next_z.addmm_(layer.weight, z)
 
 
 def weighted_rows(
@@ -117,56 +175,13 @@ def _weighted_rows(
     return sums.unflatten(0, (-1, sets))
 
 
-def _sdf_layers(folded: FoldedField, z: Float[Tensor, "rows n"]) -> Float[Tensor, "hidden n"]:
-    """Activate the hidden rows and add them to the next, in place; returns softplus' slopes.
-
-    With s = σ(z): log(1 + exp(z)) = max(z, 0) − log(max(s, 1 − s)).
-    """
-    hidden = sum(layer.shape[1] for layer in folded.sdf_layers)
-    slopes = z.new_empty(hidden, z.shape[1])
-    row = 0
-    for layer in folded.sdf_layers:
-        end = row + layer.shape[1]
-        x, slope = z[row:end], slopes[row:end]
-        torch.sigmoid(x.clamp_(min=_LOWEST), out=slope)
-        larger = (1 - slope).clamp_(min=0.5)  # where it is below, the slope itself is larger
-        torch.maximum(larger, slope, out=larger)
-        x.relu_().sub_(larger.log_())
-        following = z[end : end + layer.shape[0]]
-        following.addmm_(layer[: following.shape[0]], x)
-        row = end
-    return slopes
-
-
-def _sweep_back(
-    folded: FoldedField, slopes: Float[Tensor, "hidden n"]
-) -> Float[Tensor, "hidden+1 n"]:
+def _sweep_back(layers: list[SdfLayer]) -> None:
     """Reverse sweep from the signed distance to all hidden rows."""
-    hidden, samples = slopes.shape
-    adjoints = slopes.new_empty(hidden + 1, samples)
-    adjoints[hidden] = 1.0
-    end = hidden
-    for i in range(len(folded.sdf_layers) - 1, -1, -1):
-        layer = folded.sdf_layers[i]
-        row = end - layer.shape[1]
-        if i == len(folded.sdf_layers) - 1:
-            torch.mul(slopes[row:end], layer[0].unsqueeze(1), out=adjoints[row:end])
+    after = None
+    for layer in layers[::-1]:
+        if after is None:
+            torch.mul(layer.slopes, layer.weight[0].unsqueeze(1), out=layer.adjoints)
         else:
-            following = adjoints[end : end + layer.shape[0]]
-            torch.mm(layer.T, following, out=adjoints[row:end])
-            adjoints[row:end] *= slopes[row:end]
-        end = row
-    return adjoints
-
-
-def _colour_layers(folded: FoldedField, z: Float[Tensor, "rows n"]) -> None:
-    """Add geometry and gradient, activate, and add each layer to the next, in place."""
-    rows, width = folded.by_geometry.shape
-    colour = z[-rows:]
-    colour.addmm_(folded.by_geometry, z[-rows - width : -rows])
-    row = 0
-    for layer in folded.colour_layers:
-        end = row + layer.shape[1]
-        colour[end : end + layer.shape[0]].addmm_(layer, colour[row:end].relu_())
-        row = end
-    colour[row:].sigmoid_()
+            torch.mm(layer.weight.T, after, out=layer.adjoints)
+            layer.adjoints.mul_(layer.slopes)
+        after = layer.adjoints

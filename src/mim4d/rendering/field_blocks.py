@@ -15,9 +15,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.rendering.block_backward import add_gradients, no_gradients
+from mim4d.rendering.block_backward import BlockGradients, no_gradients
 from mim4d.rendering.block_corners import GridAxes, block_corners
-from mim4d.rendering.block_forward import Activations, Block, decode, sdf_of_block
+from mim4d.rendering.block_forward import (
+    Activations,
+    Block,
+    SdfLayer,
+    activate_sdf, 
+    decode,
+    sdf_views,
+    weighted_rows,
+)
 from mim4d.rendering.folded_field import FoldedField
 
 # Samples of a block for each thread: what a block needs should fit into a core's L2 cache, and each
@@ -72,10 +80,24 @@ def sdf_in_blocks(
     """Signed distance only, without gradient."""
     table = _table(volume)
     axes = GridAxes.of(grid, points_ego)
+    rows = folded.num_hidden + 1
+    matrices = [matrix[:rows] for matrix in folded[:2]]
+    last = [layer[:1] for layer in folded.sdf_layers[-1:]]  # the distance, not the geometry
+    folded = folded._replace(sdf_layers=(*folded.sdf_layers[:-1], *last))
+    z: Tensor | None = None
+    layers: list[SdfLayer] = []
     sdf = points_ego.new_empty(points_ego.shape[:3])
     for where in _blocks(points_ego, chunk_rays):
         block = _block(table, points_ego, None, axes, where, with_slopes=False)
-        sdf[where] = sdf_of_block(folded, block).view_as(sdf[where])
+        samples = block.inputs.shape[1]
+        if z is None or z.shape[1] != samples:
+            z = matrices[0].new_empty(rows, samples)
+            layers = sdf_views(folded, z, slopes := torch.empty_like(z), slopes)
+        features = weighted_rows(block.table, block.corners, block.weights[0])
+        torch.mm(matrices[0], features.T, out=z)
+        z.addmm_(matrices[1], block.inputs)
+        activate_sdf(layers)
+        sdf[where] = z[-1].view_as(sdf[where])
     return sdf
 
 
@@ -139,16 +161,18 @@ class _FieldInBlocks(torch.autograd.Function):
         sdf = points.new_empty(shape)
         gradient, colours = (points.new_empty(3, *shape) for _ in range(2))
         kept: list[Tensor] = []
+        done: Activations | None = None
         keeps = plan.chunk_rays is None and any(ctx.needs_input_grad)
         for where in _blocks(points, plan.chunk_rays):
             block = _block(table, points, directions, axes, where)
-            done = decode(folded, block)
+            done = _memory(folded, block, None if keeps else done)
+            decode(block, done)
             everywhere = (slice(None), *where)
             sdf[where] = done.sdf.view_as(sdf[where])
             gradient[everywhere] = done.gradient.view_as(gradient[everywhere])
             colours[everywhere] = done.colours.view_as(colours[everywhere])
             if keeps:
-                kept += [*block[2:], *done[:-1]]
+                kept += [*block[2:], *done.tensors()]
         ctx.plan, ctx.num_matrices = plan, len(matrices)
         ctx.save_for_backward(table, points, directions, *matrices, *kept)
         return sdf, gradient, colours
@@ -164,36 +188,47 @@ class _FieldInBlocks(torch.autograd.Function):
         folded = FoldedField.from_tensors(matrices, ctx.plan.num_sdf_layers)
         voxels = table.new_zeros(table.shape) if ctx.needs_input_grad[1] else None
         total = no_gradients(folded)
+        done: Activations | None = None
+        gradients: BlockGradients | None = None
         axes = GridAxes.of(ctx.plan.grid, points)
         with torch.autocast(device_type=table.device.type, enabled=False):
             for i, where in enumerate(_blocks(points, ctx.plan.chunk_rays)):
                 if kept:
-                    block, done = _kept_block(
-                        folded, table[where[0]].flatten(0, 1), axes.per_metre, kept, i
-                    )
+                    block, done = _kept_block(folded, table, axes, where, kept, i)
                 else:
                     block = _block(table, points, directions, axes, where)
-                    done = decode(folded, block)
+                    done = _memory(folded, block, done)
+                    decode(block, done)
+                if gradients is None or gradients.dz.shape != done.z.shape:
+                    gradients = BlockGradients(folded, total, done.z.shape[1])
                 everywhere = (slice(None), *where)
-                add_gradients(
-                    folded,
+                gradients.add(
                     block,
                     done,
-                    (
-                        by_sdf[where].flatten(),
-                        by_gradient[everywhere].flatten(1),
-                        by_colours[everywhere].flatten(1),
-                    ),
-                    total,
+                    by_sdf[where].flatten(),
+                    by_gradient[everywhere].flatten(1),
+                    by_colours[everywhere].flatten(1),
                     None if voxels is None else voxels[where[0]].flatten(0, 1),
                 )
         return None, voxels, None, None, *total.tensors()
 
 
+def _memory(folded: FoldedField, block: Block, used: Activations | None) -> Activations:
+    """Memory for the activations of `block`: `used` again, if it has the right size."""
+    samples = block.inputs.shape[1]
+    fits = used is not None and used.z.shape[1] == samples
+    return used if used is not None and fits else Activations.empty(folded, samples)
+
+
 def _kept_block(
-    folded: FoldedField, table: Tensor, per_metre: Tensor, kept: Sequence[Tensor], index: int
+    folded: FoldedField,
+    table: Float[Tensor, "b v c"],
+    axes: GridAxes,
+    where: tuple[slice, slice],
+    kept: Sequence[Tensor],
+    index: int,
 ) -> tuple[Block, Activations]:
-    """Block and activations as `forward` kept them."""
-    inputs, results = len(Block._fields) - 2, len(Activations._fields) - 1
-    part = kept[index * (inputs + results) : (index + 1) * (inputs + results)]
-    return Block(table, per_metre, *part[:inputs]), Activations(*part[inputs:], folded=folded)
+    """Block and activations as `forward` kept them: three and five tensors a block."""
+    part = kept[8 * index : 8 * index + 8]
+    block = Block(table[where[0]].flatten(0, 1), axes.per_metre, *part[:3])
+    return block, Activations(folded, *part[3:])

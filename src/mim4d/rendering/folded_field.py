@@ -39,6 +39,11 @@ class FoldedField(NamedTuple):
     sdf_layers: tuple[Float[Tensor, "_ _"], ...]
     colour_layers: tuple[Float[Tensor, "_ _"], ...]
 
+    @property
+    def num_hidden(self) -> int:
+        """Hidden rows of the SDF decoder; the signed distance comes next."""
+        return sum(layer.shape[1] for layer in self.sdf_layers)
+
     def tensors(self) -> list[Tensor]:
         """All matrices in one list."""
         return [*self[:3], *self.sdf_layers, *self.colour_layers]
