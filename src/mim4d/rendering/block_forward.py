@@ -56,6 +56,9 @@ class ColourLayer(NamedTuple):
 class Activations:
     """Memory for one block, and its rows by layer; `decode` fills it, again and again if asked.
 
+    The backward needs all of it. `z` and `slopes` hold nearly all of the work: `complete` makes the
+    rest of them.
+
     Attributes:
         features: Looked up, `n c`.
         by_features: ∂sdf/∂features, `n c`.
@@ -65,36 +68,24 @@ class Activations:
     """
 
     def __init__(
-        self,
-        folded: FoldedField,
-        z: Float[Tensor, "rows n"],
-        slopes: Float[Tensor, "hidden n"],
-        adjoints: Float[Tensor, "hidden+1 n"],
-        features: Float[Tensor, "n c"] | None = None,
-        by_features: Float[Tensor, "n c"] | None = None,
+        self, folded: FoldedField, z: Float[Tensor, "rows n"], slopes: Float[Tensor, "hidden n"]
     ) -> None:
         hidden, colour = folded.num_hidden, z.shape[0] - folded.by_geometry.shape[0]
         width = folded.by_geometry.shape[1]
-        self.folded, self.z, self.slopes, self.adjoints = folded, z, slopes, adjoints
-        self.features = z.new_empty(0) if features is None else features
-        self.by_features = z.new_empty(0) if by_features is None else by_features
+        self.folded, self.z, self.slopes = folded, z, slopes
+        self.adjoints = z.new_empty(hidden + 1, z.shape[1])
+        self.adjoints[hidden] = 1.0
+        self.features = self.by_features = z.new_empty(0)
         self.sdf, self.gradient, self.colours = z[hidden], z[colour - 3 : colour], z[-3:]
         self.geometry, self.colour = z[colour - width : colour], z[colour:]
-        self.sdf_layers = sdf_views(folded, z, slopes, adjoints)
+        self.sdf_layers = sdf_views(folded, z, slopes, self.adjoints)
         self.colour_layers = colour_views(folded, self.colour)
 
     @staticmethod
     def empty(folded: FoldedField, samples: int) -> "Activations":
         """Memory for so many samples."""
-        new, hidden = folded.by_features.new_empty, folded.num_hidden
-        adjoints = new(hidden + 1, samples)
-        adjoints[hidden] = 1.0
-        rows = folded.by_features.shape[0]
-        return Activations(folded, new(rows, samples), new(hidden, samples), adjoints)
-
-    def tensors(self) -> list[Tensor]:
-        """What `__init__` takes behind the field."""
-        return [self.z, self.slopes, self.adjoints, self.features, self.by_features]
+        z = folded.by_features.new_empty(folded.by_features.shape[0], samples)
+        return Activations(folded, z, z.new_empty(folded.num_hidden, samples))
 
 
 def sdf_views(
@@ -131,9 +122,8 @@ def decode(block: Block, done: Activations) -> None:
     torch.mm(folded.by_features, done.features.T, out=z)
     z.addmm_(folded.by_inputs, block.inputs)
     activate_sdf(done.sdf_layers)
-    _sweep_back(done.sdf_layers)
+    _sweep_back(done)
     count = done.adjoints.shape[0]
-    done.by_features = done.adjoints.T @ folded.by_features[:count]
     torch.mm(folded.by_inputs[:count, :3].T, done.adjoints, out=done.gradient)
     through_features = (sums[:, 1:] * done.by_features.unsqueeze(1)).sum(dim=-1)  # n 3, per voxel
     done.gradient.addmm_(block.voxels_per_metre.T, through_features.T)
@@ -141,6 +131,12 @@ def decode(block: Block, done: Activations) -> None:
     for layer in done.colour_layers:
         layer.next_z.addmm_(layer.weight, layer.z.relu_())
     done.colours.sigmoid_()
+
+
+def complete(block: Block, done: Activations) -> None:
+    """What `decode` makes besides `z` and `slopes`, from them."""
+    done.features = weighted_rows(block.table, block.corners, block.weights[0])
+    _sweep_back(done)
 
 
 def activate_sdf(layers: list[SdfLayer]) -> None:
@@ -175,13 +171,14 @@ def _weighted_rows(
     return sums.unflatten(0, (-1, sets))
 
 
-def _sweep_back(layers: list[SdfLayer]) -> None:
-    """Reverse sweep from the signed distance to all hidden rows."""
+def _sweep_back(done: Activations) -> None:
+    """Reverse sweep from the signed distance to all hidden rows and to the features."""
     after = None
-    for layer in layers[::-1]:
+    for layer in done.sdf_layers[::-1]:
         if after is None:
             torch.mul(layer.slopes, layer.weight[0].unsqueeze(1), out=layer.adjoints)
         else:
             torch.mm(layer.weight.T, after, out=layer.adjoints)
             layer.adjoints.mul_(layer.slopes)
         after = layer.adjoints
+    done.by_features = done.adjoints.T @ done.folded.by_features[: done.adjoints.shape[0]]

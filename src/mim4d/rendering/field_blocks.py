@@ -6,7 +6,7 @@ each of them in memory far larger than any cache; here a few thousand samples go
 field at a time, forward and backward, and gradients of weights and voxels are added up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from mim4d.rendering.block_forward import (
     Block,
     SdfLayer,
     activate_sdf, 
+    complete,
     decode,
     sdf_views,
     weighted_rows,
@@ -31,7 +32,7 @@ from mim4d.rendering.folded_field import FoldedField
 # Samples of a block for each thread: what a block needs should fit into a core's L2 cache, and each
 # step be large against the cost of calling it. Flat between 1,000 and 4,000 where measured.
 import os
-_CPU_BLOCK = int(os.environ.get('BLOCK', 2048))
+_CPU_BLOCK = int(os.environ.get('BLOCK', 4096))
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ class _FieldInBlocks(torch.autograd.Function):
             gradient[everywhere] = done.gradient.view_as(gradient[everywhere])
             colours[everywhere] = done.colours.view_as(colours[everywhere])
             if keeps:
-                kept += [*block[2:], *done.tensors()]
+                kept += [done.z, done.slopes]
         ctx.plan, ctx.num_matrices = plan, len(matrices)
         ctx.save_for_backward(table, points, directions, *matrices, *kept)
         return sdf, gradient, colours
@@ -193,10 +194,11 @@ class _FieldInBlocks(torch.autograd.Function):
         axes = GridAxes.of(ctx.plan.grid, points)
         with torch.autocast(device_type=table.device.type, enabled=False):
             for i, where in enumerate(_blocks(points, ctx.plan.chunk_rays)):
+                block = _block(table, points, directions, axes, where)
                 if kept:
-                    block, done = _kept_block(folded, table, axes, where, kept, i)
+                    done = Activations(folded, *kept[2 * i : 2 * i + 2])
+                    complete(block, done)
                 else:
-                    block = _block(table, points, directions, axes, where)
                     done = _memory(folded, block, done)
                     decode(block, done)
                 if gradients is None or gradients.dz.shape != done.z.shape:
@@ -219,16 +221,3 @@ def _memory(folded: FoldedField, block: Block, used: Activations | None) -> Acti
     fits = used is not None and used.z.shape[1] == samples
     return used if used is not None and fits else Activations.empty(folded, samples)
 
-
-def _kept_block(
-    folded: FoldedField,
-    table: Float[Tensor, "b v c"],
-    axes: GridAxes,
-    where: tuple[slice, slice],
-    kept: Sequence[Tensor],
-    index: int,
-) -> tuple[Block, Activations]:
-    """Block and activations as `forward` kept them: three and five tensors a block."""
-    part = kept[8 * index : 8 * index + 8]
-    block = Block(table[where[0]].flatten(0, 1), axes.per_metre, *part[:3])
-    return block, Activations(folded, *part[3:])
