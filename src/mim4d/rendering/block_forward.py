@@ -92,7 +92,7 @@ def sdf_views(
     folded: FoldedField,
     z: Float[Tensor, "rows n"],
     slopes: Float[Tensor, "hidden n"],
-    adjoints: Float[Tensor, "hidden+1 n"],
+    adjoints: Float[Tensor, "_ n"],
 ) -> list[SdfLayer]:
     """Cut rows by layer of the SDF decoder."""
     views, row = [], 0

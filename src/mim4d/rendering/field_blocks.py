@@ -31,8 +31,8 @@ from mim4d.rendering.folded_field import FoldedField
 
 # Samples of a block for each thread: what a block needs should fit into a core's L2 cache, and each
 # step be large against the cost of calling it. Flat between 1,000 and 4,000 where measured.
-import os
-_CPU_BLOCK = int(os.environ.get('BLOCK', 4096))
+
+_CPU_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def sdf_in_blocks(
         samples = block.inputs.shape[1]
         if z is None or z.shape[1] != samples:
             z = matrices[0].new_empty(rows, samples)
-            layers = sdf_views(folded, z, slopes := torch.empty_like(z), slopes)
+            slopes = z.new_empty(rows - 1, samples)
+            layers = sdf_views(folded, z, slopes, slopes)  # no adjoints are asked for
         features = weighted_rows(block.table, block.corners, block.weights[0])
         torch.mm(matrices[0], features.T, out=z)
         z.addmm_(matrices[1], block.inputs)

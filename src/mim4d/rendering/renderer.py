@@ -236,9 +236,15 @@ def _points(rays: Rays, distances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r
 
 def _zero_invalid(rendering: Rendering) -> Rendering:
     """Zeros for invalid rays, in values and in gradients."""
-    values = {}
-    for f in fields(Rendering):
-        value = getattr(rendering, f.name)
-        mask = rendering.valid.reshape(*rendering.valid.shape, *[1] * (value.ndim - 2))
-        values[f.name] = torch.where(mask, value, torch.zeros_like(value))
-    return Rendering(**values)
+    valid = rendering.valid
+    of_samples, of_vectors = valid.unsqueeze(-1), valid[..., None, None]
+    return Rendering(
+        colours=torch.where(of_samples, rendering.colours, 0.0),
+        distances=torch.where(valid, rendering.distances, 0.0),
+        opacity=torch.where(valid, rendering.opacity, 0.0),
+        weights=torch.where(of_samples, rendering.weights, 0.0),
+        sample_distances=torch.where(of_samples, rendering.sample_distances, 0.0),
+        sdf=torch.where(of_samples, rendering.sdf, 0.0),
+        sdf_gradient=torch.where(of_vectors, rendering.sdf_gradient, 0.0),
+        valid=valid,
+    )
