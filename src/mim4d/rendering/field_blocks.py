@@ -213,6 +213,8 @@ class _FieldInBlocks(torch.autograd.Function):
                     by_colours[everywhere].flatten(1),
                     None if voxels is None else voxels[where[0]].flatten(0, 1),
                 )
+        for of_gradient in total.gradient_rows():
+            of_gradient.zero_()  # nothing is read there
         return None, voxels, None, None, *total.tensors()
 
 

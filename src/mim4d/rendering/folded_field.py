@@ -44,6 +44,11 @@ class FoldedField(NamedTuple):
         """Hidden rows of the SDF decoder; the signed distance comes next."""
         return sum(layer.shape[1] for layer in self.sdf_layers)
 
+    def gradient_rows(self) -> list[Tensor]:
+        """The three rows of `by_features` and `by_inputs` that are left free for the gradient."""
+        end = self.by_features.shape[0] - self.by_geometry.shape[0]
+        return [matrix[end - 3 : end] for matrix in (self.by_features, self.by_inputs)]
+
     def tensors(self) -> list[Tensor]:
         """All matrices in one list."""
         return [*self[:3], *self.sdf_layers, *self.colour_layers]

@@ -99,7 +99,7 @@ class SdfField(nn.Module):
         with torch.autocast(device_type=volume.device.type, enabled=False):
             volume = _at_least_float32(volume)
             if not torch.is_grad_enabled():
-                return sdf_in_blocks(self._folded(), volume, points_ego, self.grid, chunk_rays)
+                return sdf_in_blocks(self.folded(), volume, points_ego, self.grid, chunk_rays)
             points = rearrange(points_ego, "b r s k -> b (r s) k")
             features = lookup(volume, points, self.grid).flatten(0, 1)
             flat = points.flatten(0, 1)
@@ -125,7 +125,7 @@ class SdfField(nn.Module):
         """
         with torch.autocast(device_type=volume.device.type, enabled=False):
             sdf, gradient, colours = field_in_blocks(
-                self._folded(),
+                self.folded(),
                 _at_least_float32(volume),
                 points_ego,
                 directions,
@@ -134,7 +134,8 @@ class SdfField(nn.Module):
             )
         return FieldSamples(sdf, gradient, colours)
 
-    def _folded(self) -> FoldedField:
+    def folded(self) -> FoldedField:
+        """Both decoders as a few matrices that work on points in the ego frame."""
         return fold_field(
             self.sdf_decoder,
             self.colour_decoder,
