@@ -70,9 +70,7 @@ def plain_field(
     return FieldSamples(*(t.unflatten(0, shape) for t in (sdf, gradient, colours)))
 
 
-def plain_rendering(
-    renderer: NeusRenderer, volume: Tensor, rays: Rays, edges: Tensor
-) -> Rendering:
+def plain_rendering(renderer: NeusRenderer, volume: Tensor, rays: Rays, edges: Tensor) -> Rendering:
     """Rendering of rays that are all valid, with the sections' fence posts given."""
     distances = sample_distances(edges, renderer.sample_at)
     points = rays.origins[:, :, None] + rays.directions[:, :, None] * distances.unsqueeze(-1)

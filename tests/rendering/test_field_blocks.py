@@ -93,9 +93,7 @@ def test_shallow_decoders(seed, layers):
 
 
 @pytest.mark.parametrize("chunk_rays", [None, 5])
-@pytest.mark.parametrize(
-    "options", [{}, {"sample_at": "start"}, {"alpha_epsilon": 1e-5}], ids=str
-)
+@pytest.mark.parametrize("options", [{}, {"sample_at": "start"}, {"alpha_epsilon": 1e-5}], ids=str)
 def test_rendering_equals_its_plain_twin(seed, options, chunk_rays):
     renderer = NeusRenderer(
         make_field(), num_samples=12, num_importance=4, chunk_rays=chunk_rays, **options

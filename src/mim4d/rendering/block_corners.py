@@ -80,4 +80,3 @@ def block_corners(
         torch.mul((along_z[:, None] * slope_y)[:, :, None], along_x, out=products[2])
         torch.mul((slope_z[:, None] * along_y)[:, :, None], along_x, out=products[3])
     return corners.flatten(0, 2), products.flatten(1, 3)
-

@@ -21,7 +21,7 @@ from mim4d.rendering.block_forward import (
     Activations,
     Block,
     SdfLayer,
-    activate_sdf, 
+    activate_sdf,
     complete,
     decode,
     sdf_views,
@@ -223,4 +223,3 @@ def _memory(folded: FoldedField, block: Block, used: Activations | None) -> Acti
     samples = block.inputs.shape[1]
     fits = used is not None and used.z.shape[1] == samples
     return used if used is not None and fits else Activations.empty(folded, samples)
-

@@ -16,12 +16,12 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mim4d.geometry.rigid import apply_linear, transform_points
+from mim4d.geometry.rigid import transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.decoders import ColourDecoder, SdfDecoder
 from mim4d.rendering.field_blocks import field_in_blocks, sdf_in_blocks
 from mim4d.rendering.folded_field import FoldedField, fold_field
-from mim4d.rendering.volume_lookup import lookup, lookup_with_derivative
+from mim4d.rendering.volume_lookup import lookup
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ class SdfField(nn.Module):
             volume: Features on `grid`; half precision is converted, coordinates never are.
             points_ego: Sample positions in the ego frame of the volume, metres.
             directions: Unit direction of each ray.
+            chunk_rays: Ask about at most so many rays at once, over all volumes, and compute again
+                for the gradient what lies between. None keeps some 230 numbers a sample.
         """
         with torch.autocast(device_type=volume.device.type, enabled=False):
             sdf, gradient, colours = field_in_blocks(
@@ -149,18 +151,6 @@ class SdfField(nn.Module):
         if not self.grid.is_in_ego_axes:
             points_ego = transform_points(self.grid.box_from_ego.to(points_ego), points_ego)
         return points_ego / self.length_unit_m
-
-    def _from_ego(self, vectors: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
-        """Turn vectors from ego axes into the grid's."""
-        if self.grid.is_in_ego_axes:
-            return vectors
-        return apply_linear(self.grid.box_from_ego[:3, :3].to(vectors), vectors)
-
-    def _to_ego(self, vectors: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
-        """Turn vectors from the grid's axes into ego axes."""
-        if self.grid.is_in_ego_axes:
-            return vectors
-        return apply_linear(self.grid.box_from_ego[:3, :3].T.to(vectors), vectors)
 
 
 def _at_least_float32(volume: Tensor) -> Tensor:
