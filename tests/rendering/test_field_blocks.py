@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
-from mim4d.rendering import field_blocks
+from mim4d.rendering import block_threads
 from mim4d.rendering.field_blocks import field_in_blocks
 from mim4d.rendering.folded_field import FoldedField
 from mim4d.rendering.rays import Rays, make_rays
@@ -22,7 +22,7 @@ TURNED = dataclasses.replace(GRID, ego_from_box=box_pose((0.5, -0.3, 1.2), (3.0,
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     """Several blocks a volume, the last one smaller."""
-    monkeypatch.setattr(field_blocks, "_CPU_BLOCK", 40 // torch.get_num_threads())
+    monkeypatch.setattr(block_threads, "_CPU_BLOCK", 40)
 
 
 def make_field(grid=GRID, start="ground", **options) -> SdfField:
@@ -164,3 +164,24 @@ def test_no_gradient_of_the_volume_is_made_where_none_is_asked(seed):
         field(detached, points, rays.directions).colours.sum().backward()
         assert field.colour_decoder.from_points.weight.grad.abs().sum() > 0
     assert volume.grad.abs().sum() > 0
+
+
+def test_threads_change_nothing_but_the_order_of_sums(seed):
+    field = make_field()
+    volume, rays = make_inputs(seed)
+    points = torch.rand(2, 11, 9, 3, generator=seed, dtype=torch.float64) * 24 - 12
+    results = []
+    before = torch.get_num_threads()
+    for threads in (1, 3, 3):
+        torch.set_num_threads(threads)
+        try:
+            out = field(volume, points, rays.directions)
+            loss = out.sdf.square().sum() + out.colours.sum() + out.sdf_gradient.square().sum()
+            leaves = [volume, *field.sdf_decoder.parameters()]
+            results.append([*vars(out).values(), *torch.autograd.grad(loss, leaves)])
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    for one, three, again in zip(*results, strict=True):
+        torch.testing.assert_close(three, one, rtol=1e-9, atol=1e-9)
+        assert torch.equal(three, again)

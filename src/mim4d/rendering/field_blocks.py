@@ -6,7 +6,6 @@ each of them in memory far larger than any cache; here a few thousand samples go
 field at a time, forward and backward, and gradients of weights and voxels are added up.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +26,8 @@ from mim4d.rendering.block_forward import (
     sdf_views,
     weighted_rows,
 )
+from mim4d.rendering.block_threads import Place, block_places, in_threads
 from mim4d.rendering.folded_field import FoldedField
-
-# Samples of a block for each thread: what a block needs should fit into a core's L2 cache, and each
-# step be large against the cost of calling it. Flat between 1,000 and 4,000 where measured.
-
-_CPU_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -85,42 +80,31 @@ def sdf_in_blocks(
     matrices = [matrix[:rows] for matrix in folded[:2]]
     last = [layer[:1] for layer in folded.sdf_layers[-1:]]  # the distance, not the geometry
     folded = folded._replace(sdf_layers=(*folded.sdf_layers[:-1], *last))
-    z: Tensor | None = None
-    layers: list[SdfLayer] = []
     sdf = points_ego.new_empty(points_ego.shape[:3])
-    for where in _blocks(points_ego, chunk_rays):
-        block = _block(table, points_ego, None, axes, where, with_slopes=False)
-        samples = block.inputs.shape[1]
-        if z is None or z.shape[1] != samples:
-            z = matrices[0].new_empty(rows, samples)
-            slopes = z.new_empty(rows - 1, samples)
-            layers = sdf_views(folded, z, slopes, slopes)  # no adjoints are asked for
-        features = weighted_rows(block.table, block.corners, block.weights[0])
-        torch.mm(matrices[0], features.T, out=z)
-        z.addmm_(matrices[1], block.inputs)
-        activate_sdf(layers)
-        sdf[where] = z[-1].view_as(sdf[where])
+
+    def work(part: list[tuple[int, Place]]) -> None:
+        z: Tensor | None = None
+        layers: list[SdfLayer] = []
+        for _, where in part:
+            block = _block(table, points_ego, None, axes, where, with_slopes=False)
+            samples = block.inputs.shape[1]
+            if z is None or z.shape[1] != samples:
+                z = matrices[0].new_empty(rows, samples)
+                slopes = z.new_empty(rows - 1, samples)
+                layers = sdf_views(folded, z, slopes, slopes)  # no adjoints are asked for
+            features = weighted_rows(block.table, block.corners, block.weights[0])
+            torch.mm(matrices[0], features.T, out=z)
+            z.addmm_(matrices[1], block.inputs)
+            activate_sdf(layers)
+            sdf[where] = z[-1].view_as(sdf[where])
+
+    in_threads(work, block_places(points_ego, chunk_rays), points_ego)
     return sdf
 
 
 def _table(volume: Float[Tensor, "b c z y x"]) -> Float[Tensor, "b v c"]:
     """Voxels as rows; no copy in the memory format `channels_last_3d`."""
     return volume.permute(0, 2, 3, 4, 1).flatten(1, 3).contiguous()
-
-
-def _blocks(
-    points: Float[Tensor, "b r s 3"], chunk_rays: int | None
-) -> Iterator[tuple[slice, slice]]:
-    """Volumes and rays of each block: several whole volumes, or some rays of one."""
-    volumes, rays, samples = points.shape[:3]
-    at_once = volumes * rays if chunk_rays is None else chunk_rays
-    if points.device.type == "cpu" and not torch.compiler.is_compiling():
-        at_once = min(at_once, _CPU_BLOCK * torch.get_num_threads() // max(1, samples))
-    volumes_each = max(1, at_once // max(1, rays))
-    rays_each = max(1, min(rays, at_once))
-    for first in range(0, volumes, volumes_each):
-        for start in range(0, rays, rays_each):
-            yield slice(first, first + volumes_each), slice(start, start + rays_each)
 
 
 def _block(
@@ -162,21 +146,27 @@ class _FieldInBlocks(torch.autograd.Function):
         axes, shape = GridAxes.of(plan.grid, points), points.shape[:3]
         sdf = points.new_empty(shape)
         gradient, colours = (points.new_empty(3, *shape) for _ in range(2))
-        kept: list[Tensor] = []
-        done: Activations | None = None
         keeps = plan.chunk_rays is None and any(ctx.needs_input_grad)
-        for where in _blocks(points, plan.chunk_rays):
-            block = _block(table, points, directions, axes, where)
-            done = _memory(folded, block, None if keeps else done)
-            decode(block, done)
-            everywhere = (slice(None), *where)
-            sdf[where] = done.sdf.view_as(sdf[where])
-            gradient[everywhere] = done.gradient.view_as(gradient[everywhere])
-            colours[everywhere] = done.colours.view_as(colours[everywhere])
-            if keeps:
-                kept += [done.z, done.slopes]
+        places = block_places(points, plan.chunk_rays)
+        kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+        def work(part: list[tuple[int, Place]]) -> None:
+            done: Activations | None = None
+            for number, where in part:
+                block = _block(table, points, directions, axes, where)
+                done = _memory(folded, block, None if keeps else done)
+                decode(block, done)
+                everywhere = (slice(None), *where)
+                sdf[where] = done.sdf.view_as(sdf[where])
+                gradient[everywhere] = done.gradient.view_as(gradient[everywhere])
+                colours[everywhere] = done.colours.view_as(colours[everywhere])
+                if keeps:
+                    kept[number] = done.z, done.slopes
+
+        in_threads(work, places, points)
+        saved = [tensor for number in range(len(kept)) for tensor in kept[number]]
         ctx.plan, ctx.num_matrices = plan, len(matrices)
-        ctx.save_for_backward(table, points, directions, *matrices, *kept)
+        ctx.save_for_backward(table, points, directions, *matrices, *saved)
         return sdf, gradient, colours
 
     @staticmethod
@@ -188,16 +178,17 @@ class _FieldInBlocks(torch.autograd.Function):
         table, points, directions, *rest = ctx.saved_tensors
         matrices, kept = rest[: ctx.num_matrices], rest[ctx.num_matrices :]
         folded = FoldedField.from_tensors(matrices, ctx.plan.num_sdf_layers)
-        voxels = table.new_zeros(table.shape) if ctx.needs_input_grad[1] else None
-        total = no_gradients(folded)
-        done: Activations | None = None
-        gradients: BlockGradients | None = None
         axes = GridAxes.of(ctx.plan.grid, points)
-        with torch.autocast(device_type=table.device.type, enabled=False):
-            for i, where in enumerate(_blocks(points, ctx.plan.chunk_rays)):
+
+        def work(part: list[tuple[int, Place]]) -> tuple[Tensor | None, list[Tensor]]:
+            voxels = table.new_zeros(table.shape) if ctx.needs_input_grad[1] else None
+            total = no_gradients(folded)
+            done: Activations | None = None
+            gradients: BlockGradients | None = None
+            for number, where in part:
                 block = _block(table, points, directions, axes, where)
                 if kept:
-                    done = Activations(folded, *kept[2 * i : 2 * i + 2])
+                    done = Activations(folded, *kept[2 * number : 2 * number + 2])
                     complete(block, done)
                 else:
                     done = _memory(folded, block, done)
@@ -213,9 +204,19 @@ class _FieldInBlocks(torch.autograd.Function):
                     by_colours[everywhere].flatten(1),
                     None if voxels is None else voxels[where[0]].flatten(0, 1),
                 )
-        for of_gradient in total.gradient_rows():
-            of_gradient.zero_()  # nothing is read there
-        return None, voxels, None, None, *total.tensors()
+            for of_gradient in total.gradient_rows():
+                of_gradient.zero_()  # nothing is read there
+            return voxels, total.tensors()
+
+        with torch.autocast(device_type=table.device.type, enabled=False):
+            places = block_places(points, ctx.plan.chunk_rays)
+            (voxels, totals), *others = in_threads(work, places, points)
+        for more_voxels, more in others:
+            if voxels is not None and more_voxels is not None:
+                voxels += more_voxels
+            for total, matrix in zip(totals, more, strict=True):
+                total += matrix
+        return None, voxels, None, None, *totals
 
 
 def _memory(folded: FoldedField, block: Block, used: Activations | None) -> Activations:
