@@ -185,3 +185,18 @@ def test_threads_change_nothing_but_the_order_of_sums(seed):
     for one, three, again in zip(*results, strict=True):
         torch.testing.assert_close(three, one, rtol=1e-9, atol=1e-9)
         assert torch.equal(three, again)
+
+
+def test_compiles_without_a_break_to_the_same(seed):
+    """Under the compiler everything is one block."""
+    renderer = NeusRenderer(make_field(), num_samples=12, num_importance=4)
+    volume, rays = make_inputs(seed)
+
+    def run(function):
+        out = function(volume, rays)
+        loss = out.distances.sum() + out.colours.sum() + out.sdf_gradient.square().sum()
+        return [loss, *torch.autograd.grad(loss, [volume, *renderer.field.parameters()])]
+
+    compiled = torch.compile(renderer, backend="aot_eager", fullgraph=True)
+    for actual, expected in zip(run(compiled), run(renderer), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)

@@ -17,6 +17,7 @@ from torch import Tensor
 _CPU_BLOCK = 4096
 
 Place = tuple[slice, slice]
+Numbered = list[tuple[int, Place]]
 Result = TypeVar("Result")
 
 
@@ -42,24 +43,27 @@ def block_places(points: Float[Tensor, "b r s 3"], chunk_rays: int | None) -> li
 
 
 def in_threads(
-    work: Callable[[list[tuple[int, Place]]], Result], places: list[Place], points: Tensor
+    work: Callable[[Numbered], Result], places: list[Place], points: Tensor
 ) -> list[Result]:
     """Give every thread the same places each time (so that sums are the same), with their numbers.
 
     Nothing inside records a graph.
     """
     numbered = list(enumerate(places))
-    threads = min(torch.get_num_threads(), len(places))
-    if threads <= 1 or points.device.type != "cpu" or torch.compiler.is_compiling():
+    before = torch.get_num_threads()
+    if before == 1 or points.device.type != "cpu" or torch.compiler.is_compiling():
         return [work(numbered)]
+    # Starting threads pays off from some blocks each on.
+    threads = min(before, max(1, len(places) // 4))
 
-    def without_graph(part: list[tuple[int, Place]]) -> Result:
+    def without_graph(part: Numbered) -> Result:
         with torch.no_grad():  # the mode belongs to a thread
             return work(part)
 
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        if threads == 1:
+            return [work(numbered)]
         with ThreadPoolExecutor(threads) as pool:
             parts = [numbered[first::threads] for first in range(threads)]
             return list(pool.map(without_graph, parts))

@@ -2,8 +2,8 @@
 
 Both have the layout of the released code (MIM4D, arXiv 2403.08760; after convolutional occupancy
 networks): the point enters first, the features are added before every layer. Points are in the
-decoder's own unit of length (see `SdfField`). The SDF decoder also returns the derivative of its
-distance, written out by hand so that one ordinary backward pass trains through it.
+decoder's own unit of length (see `SdfField`). These are the definitions; what renders runs the same
+layers folded and block by block (`folded_field`, `field_blocks`).
 """
 
 from typing import Any

@@ -26,8 +26,10 @@ from mim4d.rendering.block_forward import (
     sdf_views,
     weighted_rows,
 )
-from mim4d.rendering.block_threads import Place, block_places, in_threads
+from mim4d.rendering.block_threads import Numbered, block_places, in_threads
 from mim4d.rendering.folded_field import FoldedField
+
+_Sums = tuple[Tensor | None, list[Tensor]]  # gradients of the table and of the matrices
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def sdf_in_blocks(
     folded = folded._replace(sdf_layers=(*folded.sdf_layers[:-1], *last))
     sdf = points_ego.new_empty(points_ego.shape[:3])
 
-    def work(part: list[tuple[int, Place]]) -> None:
+    def work(part: Numbered) -> None:
         z: Tensor | None = None
         layers: list[SdfLayer] = []
         for _, where in part:
@@ -150,7 +152,7 @@ class _FieldInBlocks(torch.autograd.Function):
         places = block_places(points, plan.chunk_rays)
         kept: dict[int, tuple[Tensor, Tensor]] = {}
 
-        def work(part: list[tuple[int, Place]]) -> None:
+        def work(part: Numbered) -> None:
             done: Activations | None = None
             for number, where in part:
                 block = _block(table, points, directions, axes, where)
@@ -180,7 +182,7 @@ class _FieldInBlocks(torch.autograd.Function):
         folded = FoldedField.from_tensors(matrices, ctx.plan.num_sdf_layers)
         axes = GridAxes.of(ctx.plan.grid, points)
 
-        def work(part: list[tuple[int, Place]]) -> tuple[Tensor | None, list[Tensor]]:
+        def work(part: Numbered) -> _Sums:
             voxels = table.new_zeros(table.shape) if ctx.needs_input_grad[1] else None
             total = no_gradients(folded)
             done: Activations | None = None
