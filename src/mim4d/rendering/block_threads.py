@@ -50,8 +50,10 @@ def in_threads(
     Nothing inside records a graph.
     """
     numbered = list(enumerate(places))
+    if points.device.type != "cpu" or torch.compiler.is_compiling():
+        return [work(numbered)]
     before = torch.get_num_threads()
-    if before == 1 or points.device.type != "cpu" or torch.compiler.is_compiling():
+    if before == 1:
         return [work(numbered)]
     # Starting threads pays off from some blocks each on.
     threads = min(before, max(1, len(places) // 4))
