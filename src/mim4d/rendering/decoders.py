@@ -2,8 +2,8 @@
 
 Both have the layout of the released code (MIM4D, arXiv 2403.08760; after convolutional occupancy
 networks): the point enters first, the features are added before every layer. Points are in the
-decoder's own unit of length (see `SdfField`). The SDF decoder also returns the derivative of its
-distance, written out by hand so that one ordinary backward pass trains through it.
+decoder's own unit of length (see `SdfField`). These are the definitions; what renders runs the same
+layers folded and block by block (`folded_field`, `field_blocks`).
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_SOFTPLUS_BETA = 100.0
+SOFTPLUS_BETA = 100.0
 
 
 class ConditionedMlp(nn.Module):
@@ -72,35 +72,6 @@ class SdfDecoder(ConditionedMlp):
             x = layer(x + condition if i == 0 else _softplus(x)[0] + condition)
         return x
 
-    def with_derivatives(
-        self, points: Float[Tensor, "q 3"], features: Float[Tensor, "q c"]
-    ) -> tuple[Float[Tensor, "q outputs"], Float[Tensor, "q 3"], Float[Tensor, "q c"]]:
-        """Outputs, and the partial derivatives of the signed distance.
-
-        A reverse sweep written as forward code: from the last layer's first row back to the inputs,
-        a ← (a ⊙ softplus'(z_l)) W_l. It costs a third of pushing three tangents forward.
-
-        Returns:
-            The outputs, ∂sdf/∂points and ∂sdf/∂features (each with the other held fixed).
-        """
-        x = self.from_points(points)
-        slopes: list[Tensor] = []
-        for i, (layer, condition) in enumerate(
-            zip(self.linear_layers(), self.conditions(features), strict=True)
-        ):
-            if i > 0:
-                x, slope = _softplus(x)
-                slopes.append(slope)
-            x = layer(x + condition)
-        layers = self.linear_layers()
-        adjoint = layers[-1].weight[:1].expand(points.shape[0], -1)
-        adjoints = [adjoint]  # of the conditions, last layer first
-        for layer, slope in zip(layers[-2::-1], slopes[::-1], strict=True):
-            adjoint = (adjoint * slope) @ layer.weight
-            adjoints.append(adjoint)
-        by_features = torch.cat(adjoints[::-1], dim=-1) @ self.from_features.weight
-        return x, adjoint @ self.from_points.weight, by_features
-
 
 def _softplus(z: Tensor) -> tuple[Tensor, Tensor]:
     """Softplus with β = 100 and its derivative, σ(βz)."""
@@ -118,9 +89,9 @@ class _SoftplusWithSlope(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return softplus and slope."""
-        scaled = (z * _SOFTPLUS_BETA).clamp_(min=-30.0)
+        scaled = (z * SOFTPLUS_BETA).clamp_(min=-30.0)
         slope = torch.sigmoid(scaled)
-        value = scaled.relu_().sub_(torch.maximum(slope, 1 - slope).log_()).div_(_SOFTPLUS_BETA)
+        value = scaled.relu_().sub_(torch.maximum(slope, 1 - slope).log_()).div_(SOFTPLUS_BETA)
         ctx.save_for_backward(slope)
         return value, slope
 
@@ -129,5 +100,5 @@ class _SoftplusWithSlope(torch.autograd.Function):
     def backward(ctx: Any, grad_value: Tensor, grad_slope: Tensor) -> Tensor:
         """D value/dz = s and d slope/dz = β s (1 − s)."""
         (slope,) = ctx.saved_tensors
-        curvature = (1 - slope).mul_(slope).mul_(_SOFTPLUS_BETA)
+        curvature = (1 - slope).mul_(slope).mul_(SOFTPLUS_BETA)
         return (grad_value * slope).addcmul_(grad_slope, curvature)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from mim4d.rendering.compositing import render_colour, render_distance, render_weights
 from mim4d.rendering.neus import alpha_from_sdf
@@ -24,7 +23,7 @@ from mim4d.rendering.sampling import (
     uniform_edges,
 )
 from mim4d.rendering.sdf_field import SdfField
-from mim4d.tensors.records import join, map_tensors, take
+from mim4d.tensors.records import join, take
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,9 @@ class NeusRenderer(nn.Module):
         sample_at: Where in its section a sample lies. `start` is the released sampler as a whole
             (see `importance_edges`), kept for parity.
         alpha_epsilon: See `alpha_from_sdf`; 1e-5 is the released value.
-        chunk_rays: Render at most so many rays at once, over all volumes of a batch, and compute
-            again for the gradient what lies between: the same values for less memory and more
-            time. None renders all at once.
+        chunk_rays: Ask the field about at most so many rays at once, over all volumes of a batch,
+            and compute again for the gradient what lies between: the same values for less memory
+            and more time. None, and more than there are rays, keeps it.
 
     Raises:
         ValueError: If `num_importance` is not a multiple of `importance_steps`.
@@ -123,26 +122,8 @@ class NeusRenderer(nn.Module):
         """
         # One copy here instead of one per lookup: the lookups then read the voxels in place.
         volume = volume.contiguous(memory_format=torch.channels_last_3d)
-        b, r = rays.near.shape
-        chunk = r if self.chunk_rays is None else max(1, self.chunk_rays // b)
-        if chunk >= r:
-            return self._composite(volume, rays, self.sample_edges(volume, rays, jitter))
-        parts = []
-        for part, stretch in _chunks(rays, chunk):
-            drawn = None if jitter is None else [draw[:, stretch] for draw in jitter]
-            edges = self.sample_edges(volume, part, drawn)
-            # Nothing random happens in there, so there is no state to keep for the second time.
-            parts.append(
-                checkpoint(
-                    self._composite,
-                    volume,
-                    part,
-                    edges,
-                    use_reentrant=False,
-                    preserve_rng_state=False,
-                )
-            )
-        return join(parts, dim=1)
+        rays = _finite(rays)
+        return self._composite(volume, rays, self.sample_edges(volume, rays, jitter))
 
     def _composite(
         self,
@@ -152,7 +133,8 @@ class NeusRenderer(nn.Module):
     ) -> Rendering:
         """Ask the field in each section, and composite."""
         distances = sample_distances(edges, self.sample_at)
-        samples = self.field(volume, _points(rays, distances), rays.directions)
+        points = _points(rays, distances)
+        samples = self.field(volume, points, rays.directions, self.chunk_rays)
         alpha = alpha_from_sdf(
             samples.sdf,
             samples.sdf_gradient,
@@ -205,7 +187,7 @@ class NeusRenderer(nn.Module):
         in the released code.
         """
         asked = edges[..., :-1] if self.sample_at == "start" else edges
-        sdf = self.field.sdf(volume, _points(rays, asked))
+        sdf = self.field.sdf(volume, _points(rays, asked), self.chunk_rays)
         sharpness = self.importance_sharpness_per_m * 2**step
         smallest = 1e-5 * self.field.length_unit_m
         weights = section_weights(sdf, asked, sharpness, self.alpha_epsilon, smallest)
@@ -229,6 +211,18 @@ def _chunks(rays: Rays, chunk: int) -> Iterator[tuple[Rays, slice]]:
         yield take(rays, (slice(None), part)), part
 
 
+def _finite(rays: Rays) -> Rays:
+    """Harmless numbers where rays are not valid: no NaN of theirs can reach a gradient."""
+    valid, corner = rays.valid, rays.valid.unsqueeze(-1)
+    return Rays(
+        origins=torch.where(corner, rays.origins, 0.0),
+        directions=torch.where(corner, rays.directions, 0.0),
+        near=torch.where(valid, rays.near, 0.0),
+        far=torch.where(valid, rays.far, 1.0),
+        valid=valid,
+    )
+
+
 def _points(rays: Rays, distances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r s 3"]:
     """Positions along the rays, ego metres."""
     return rays.origins[:, :, None] + rays.directions[:, :, None] * distances.unsqueeze(-1)
@@ -236,9 +230,15 @@ def _points(rays: Rays, distances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r
 
 def _zero_invalid(rendering: Rendering) -> Rendering:
     """Zeros for invalid rays, in values and in gradients."""
-
-    def valid_or_zero(value: Tensor) -> Tensor:
-        mask = rendering.valid.reshape(*rendering.valid.shape, *[1] * (value.ndim - 2))
-        return torch.where(mask, value, torch.zeros_like(value))
-
-    return map_tensors(rendering, valid_or_zero)
+    valid = rendering.valid
+    of_samples, of_vectors = valid.unsqueeze(-1), valid[..., None, None]
+    return Rendering(
+        colours=torch.where(of_samples, rendering.colours, 0.0),
+        distances=torch.where(valid, rendering.distances, 0.0),
+        opacity=torch.where(valid, rendering.opacity, 0.0),
+        weights=torch.where(of_samples, rendering.weights, 0.0),
+        sample_distances=torch.where(of_samples, rendering.sample_distances, 0.0),
+        sdf=torch.where(of_samples, rendering.sdf, 0.0),
+        sdf_gradient=torch.where(of_vectors, rendering.sdf_gradient, 0.0),
+        valid=valid,
+    )

@@ -16,10 +16,12 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mim4d.geometry.rigid import apply_linear, transform_points
+from mim4d.geometry.rigid import transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.decoders import ColourDecoder, SdfDecoder
-from mim4d.rendering.volume_lookup import lookup, lookup_with_derivative
+from mim4d.rendering.field_blocks import field_in_blocks, sdf_in_blocks
+from mim4d.rendering.folded_field import FoldedField, fold_field
+from mim4d.rendering.volume_lookup import lookup
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,18 @@ class SdfField(nn.Module):
         return torch.exp(10 * self.sharpness_exponent).clamp(1e-6, 1e6)
 
     def sdf(
-        self, volume: Float[Tensor, "b c z y x"], points_ego: Float[Tensor, "b r s 3"]
+        self,
+        volume: Float[Tensor, "b c z y x"],
+        points_ego: Float[Tensor, "b r s 3"],
+        chunk_rays: int | None = None,
     ) -> Float[Tensor, "b r s"]:
         """Signed distance only, metres; for choosing samples."""
         with torch.autocast(device_type=volume.device.type, enabled=False):
+            volume = _at_least_float32(volume)
+            if not torch.is_grad_enabled():
+                return sdf_in_blocks(self.folded(), volume, points_ego, self.grid, chunk_rays)
             points = rearrange(points_ego, "b r s k -> b (r s) k")
-            features = lookup(_at_least_float32(volume), points, self.grid).flatten(0, 1)
+            features = lookup(volume, points, self.grid).flatten(0, 1)
             flat = points.flatten(0, 1)
             outputs = self.sdf_decoder(self._scaled(flat), features)
             sdf = outputs[:, 0] * self.length_unit_m
@@ -106,6 +114,7 @@ class SdfField(nn.Module):
         volume: Float[Tensor, "b c z y x"],
         points_ego: Float[Tensor, "b r s 3"],
         directions: Float[Tensor, "b r 3"],
+        chunk_rays: int | None = None,
     ) -> FieldSamples:
         """Everything the renderer needs at each sample.
 
@@ -113,32 +122,28 @@ class SdfField(nn.Module):
             volume: Features on `grid`; half precision is converted, coordinates never are.
             points_ego: Sample positions in the ego frame of the volume, metres.
             directions: Unit direction of each ray.
+            chunk_rays: Ask about at most so many rays at once, over all volumes, and compute again
+                for the gradient what lies between. None keeps some 230 numbers a sample.
         """
         with torch.autocast(device_type=volume.device.type, enabled=False):
-            points = rearrange(points_ego, "b r s k -> b (r s) k")
-            features, slopes = lookup_with_derivative(_at_least_float32(volume), points, self.grid)
-            features, slopes = features.flatten(0, 1), slopes.flatten(0, 1)
-            flat = points.flatten(0, 1)
-            scaled = self._scaled(flat)
-            outputs, by_point, by_features = self.sdf_decoder.with_derivatives(scaled, features)
-            # sdf_m(p) = u · decoder(p/u, f(p)): the unit cancels in the first term only.
-            through_features = torch.einsum("qkc,qc->qk", slopes, by_features)
-            gradient = self._to_ego(by_point) + self.length_unit_m * through_features
-            sdf = outputs[:, 0] * self.length_unit_m
-            if self.sdf_start == "ground":
-                sdf = sdf + flat[:, 2]
-                gradient = gradient + gradient.new_tensor([0.0, 0.0, 1.0])
-            per_sample = directions[:, :, None].expand_as(points_ego).reshape(-1, 3)
-            conditions = [
-                self._from_ego(per_sample),
-                features,
-                self._from_ego(gradient),
-                outputs[:, 1:],
-            ]
-            colours = self.colour_decoder(scaled, torch.cat(conditions, dim=-1))
-        shape = points_ego.shape[:3]
-        return FieldSamples(
-            sdf.unflatten(0, shape), gradient.unflatten(0, shape), colours.unflatten(0, shape)
+            sdf, gradient, colours = field_in_blocks(
+                self.folded(),
+                _at_least_float32(volume),
+                points_ego,
+                directions,
+                self.grid,
+                chunk_rays,
+            )
+        return FieldSamples(sdf, gradient, colours)
+
+    def folded(self) -> FoldedField:
+        """Both decoders as a few matrices that work on points in the ego frame."""
+        return fold_field(
+            self.sdf_decoder,
+            self.colour_decoder,
+            self.grid,
+            self.length_unit_m,
+            self.sdf_start == "ground",
         )
 
     def _scaled(self, points_ego: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
@@ -146,18 +151,6 @@ class SdfField(nn.Module):
         if not self.grid.is_in_ego_axes:
             points_ego = transform_points(self.grid.box_from_ego.to(points_ego), points_ego)
         return points_ego / self.length_unit_m
-
-    def _from_ego(self, vectors: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
-        """Turn vectors from ego axes into the grid's."""
-        if self.grid.is_in_ego_axes:
-            return vectors
-        return apply_linear(self.grid.box_from_ego[:3, :3].to(vectors), vectors)
-
-    def _to_ego(self, vectors: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3"]:
-        """Turn vectors from the grid's axes into ego axes."""
-        if self.grid.is_in_ego_axes:
-            return vectors
-        return apply_linear(self.grid.box_from_ego[:3, :3].T.to(vectors), vectors)
 
 
 def _at_least_float32(volume: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ def lookup(
     Equal to `grid_sample` with zero padding and `align_corners=False`. A volume in the memory
     format `channels_last_3d` is read without a copy.
     """
-    values, _ = _WeightedCorners.apply(_table(volume), *_corners(points_ego, grid))
+    values, _ = _WeightedCorners.apply(_table(volume), *corners_and_weights(points_ego, grid))
     return values.unflatten(0, points_ego.shape[:2])
 
 
@@ -44,7 +44,7 @@ def lookup_with_derivative(
     Returns:
         Features, and their derivative per metre along x, y, z of the ego frame.
     """
-    corners, weights = _corners(points_ego, grid, with_slopes=True)
+    corners, weights = corners_and_weights(points_ego, grid, with_slopes=True)
     values, slopes = _WeightedCorners.apply(_table(volume), corners, weights)
     shape = points_ego.shape[:2]
     return values.unflatten(0, shape), slopes.unflatten(1, shape).permute(1, 2, 0, 3)
@@ -55,7 +55,7 @@ def _table(volume: Float[Tensor, "b c z y x"]) -> Float[Tensor, "v c"]:
     return rearrange(volume, "b c z y x -> (b z y x) c")
 
 
-def _corners(
+def corners_and_weights(
     points_ego: Float[Tensor, "b q 3"], grid: VoxelGrid, with_slopes: bool = False
 ) -> tuple[Int[Tensor, "m 8"], Float[Tensor, "k m 8"]]:
     """Rows of the eight voxels around each point, and their weights (m = b q).
