@@ -33,7 +33,7 @@ SAYS = {
     "metrics": "answers to numbers",
     "data": "files to Clip",
     "geometry": "frames, cameras, grids",
-    "tensors": "pixels",
+    "tensors": "records, pixels",
 }
 BESIDE = {
     "config": "options and presets; no\ntorch. Read from build\nup, and by the losses",
