@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 from mim4d.rendering import block_threads
 from mim4d.rendering.field_blocks import field_in_blocks
 from mim4d.rendering.folded_field import FoldedField
+from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.rays import Rays, make_rays
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
@@ -95,11 +97,17 @@ def test_shallow_decoders(seed, layers):
 
 
 @pytest.mark.parametrize("chunk_rays", [None, 5])
-@pytest.mark.parametrize("options", [{}, {"sample_at": "start"}, {"alpha_epsilon": 1e-5}], ids=str)
-def test_rendering_equals_its_plain_twin(seed, options, chunk_rays):
-    renderer = NeusRenderer(
-        make_field(), num_samples=12, num_importance=4, chunk_rays=chunk_rays, **options
-    )
+@pytest.mark.parametrize(
+    "kind",
+    [
+        NeusRenderer,
+        partial(ImportedRenderer, sample_at="start", alpha_epsilon=0.0),
+        partial(ImportedRenderer, sample_at="middle", alpha_epsilon=1e-5),
+    ],
+    ids=["ours", "start", "epsilon"],
+)
+def test_rendering_equals_its_plain_twin(seed, kind, chunk_rays):
+    renderer = kind(make_field(), num_samples=12, num_importance=4, chunk_rays=chunk_rays)
     volume, rays = make_inputs(seed, b=3)
     rays = dataclasses.replace(rays, valid=torch.ones_like(rays.valid))
     jitter = renderer.draw_jitter(rays, seed)

@@ -7,6 +7,7 @@ from torch import nn
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.pretraining import losses
 from mim4d.rendering.compositing import render_distance_normalised
+from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.rays import Rays, make_rays
 from mim4d.rendering.renderer import NeusRenderer, render_chunked
 from mim4d.rendering.sdf_field import FieldSamples, SdfField
@@ -138,7 +139,7 @@ def golden_renderer(file):
     shared = {k: config[k] for k in ("pc_range", "voxel_shape", "scale_factor")}
     field = golden_field(file, config["field_cfg"] | shared, "weights.field")
     sampler = config["sampler_cfg"]
-    renderer = NeusRenderer(
+    renderer = ImportedRenderer(
         field,
         num_samples=sampler["num_samples"],
         num_importance=sampler["num_samples_importance"],

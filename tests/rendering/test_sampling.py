@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.rays import Rays
-from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sampling import (
     importance_edges,
     invert_cdf,
@@ -79,7 +79,7 @@ def test_golden_sampler(golden, name):
     assert config["single_jitter"]
     field = golden_field(file, config["field"]).double()
     unit = field.length_unit_m
-    renderer = NeusRenderer(
+    renderer = ImportedRenderer(
         field,
         num_samples=config["num_samples"],
         num_importance=config["num_samples_importance"],

@@ -10,6 +10,7 @@ from mim4d.models.encoder.masking import PatchMasking
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import RaySampling
+from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
 from mim4d.temporal.baselines import MeanFrame, NearestFrame
@@ -116,9 +117,28 @@ def build_flow(config: PretrainConfig) -> SceneFlow | None:
     return SceneFlow(config.encoder.neck_channels, build_grid(config.grid), flow.width, search)
 
 
+def build_renderer(config: PretrainConfig, field: SdfField) -> NeusRenderer:
+    """The renderer, or for imported models the one with their conventions."""
+    render, conventions = config.render, config.conventions
+    make: Callable[..., NeusRenderer] = NeusRenderer
+    if conventions.samples_at != "middle" or conventions.alpha_epsilon > 0:
+        make = partial(
+            ImportedRenderer,
+            sample_at=conventions.samples_at,
+            alpha_epsilon=conventions.alpha_epsilon,
+        )
+    return make(
+        field,
+        num_samples=render.num_samples,
+        num_importance=render.num_importance,
+        importance_sharpness_per_m=conventions.importance_sharpness_per_m,
+        chunk_rays=render.chunk_rays,
+    )
+
+
 def build_model(config: PretrainConfig) -> MaskedVideoModel:
     """The whole pre-training model, with random weights (or those the config names)."""
-    render, mask, conventions = config.render, config.mask, config.conventions
+    render, mask = config.render, config.mask
     grid = build_grid(config.grid)
     channels = config.lift.volume_channels
     field = SdfField(
@@ -131,19 +151,10 @@ def build_model(config: PretrainConfig) -> MaskedVideoModel:
         sdf_start=render.sdf_start,
         sharpness_start_per_m=render.sharpness_start_per_m,
     )
-    renderer = NeusRenderer(
-        field,
-        num_samples=render.num_samples,
-        num_importance=render.num_importance,
-        importance_sharpness_per_m=conventions.importance_sharpness_per_m,
-        sample_at=conventions.samples_at,
-        alpha_epsilon=conventions.alpha_epsilon,
-        chunk_rays=render.chunk_rays,
-    )
     return MaskedVideoModel(
         build_video_encoder(config),
         build_decoder(config),
-        renderer,
+        build_renderer(config, field),
         PatchMasking(mask.ratio, mask.patch_px, mask.shared_over_time),
         build_dropping(config),
         build_ray_sampling(render),

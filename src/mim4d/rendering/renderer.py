@@ -62,9 +62,6 @@ class NeusRenderer(nn.Module):
         num_importance: Sections added by importance, over all steps.
         importance_steps: In how many steps; the sharpness doubles from one to the next.
         importance_sharpness_per_m: Sharpness of the first step (released: 64 / 51.2).
-        sample_at: Where in its section a sample lies. `start` is the released sampler as a whole
-            (see `importance_edges`), kept for parity.
-        alpha_epsilon: See `alpha_from_sdf`; 1e-5 is the released value.
         chunk_rays: Ask the field about at most so many rays at once, over all volumes of a batch,
             and compute again for the gradient what lies between: the same values for less memory
             and more time. None, and more than there are rays, keeps it.
@@ -72,6 +69,10 @@ class NeusRenderer(nn.Module):
     Raises:
         ValueError: If `num_importance` is not a multiple of `importance_steps`.
     """
+
+    # Released models have others: see `ImportedRenderer`.
+    sample_at: SampleAt = "middle"
+    alpha_epsilon = 0.0
 
     def __init__(
         self,
@@ -81,8 +82,6 @@ class NeusRenderer(nn.Module):
         num_importance: int = 24,
         importance_steps: int = 1,
         importance_sharpness_per_m: float = 1.25,
-        sample_at: SampleAt = "middle",
-        alpha_epsilon: float = 0.0,
         chunk_rays: int | None = None,
     ) -> None:
         super().__init__()
@@ -96,8 +95,6 @@ class NeusRenderer(nn.Module):
         self.num_importance = num_importance if importance_steps else 0
         self.importance_steps = importance_steps if num_importance else 0
         self.importance_sharpness_per_m = importance_sharpness_per_m
-        self.sample_at: SampleAt = sample_at
-        self.alpha_epsilon = alpha_epsilon
         self.chunk_rays = chunk_rays
 
     def draw_jitter(self, rays: Rays, generator: torch.Generator) -> list[Float[Tensor, "b r"]]:
