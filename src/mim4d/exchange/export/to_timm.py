@@ -55,7 +55,7 @@ def to_timm(encoder: MaskedEncoder, config: EncoderConfig) -> Exported:
         output_norms=output_norms(encoder),
         metadata={"architecture": config.name} | input_metadata(encoder),
         left_out=("neck and depth head: timm's models have none",),
-        difference=feature_difference(encoder, features),
+        difference=feature_difference(encoder, twin, features),
     )
 
 

@@ -85,7 +85,7 @@ def to_torchvision(encoder: MaskedEncoder, config: EncoderConfig) -> Exported:
         metadata={"architecture": config.name} | input_metadata(encoder),
         left_out=("neck and depth head: torchvision's classifiers have none",),
         difference=feature_difference(
-            encoder, lambda images: torchvision_features(twin.model, images)
+            encoder, twin.model, lambda images: torchvision_features(twin.model, images)
         ),
     )
 
