@@ -88,22 +88,20 @@ class DeformableAttention(nn.Module):
         query: Float[Tensor, "b q c"],
         source_embedding: Float[Tensor, "b s c"] | None,
         num_sources: int,
-    ) -> Float[Tensor, "b q 3 h s p"]:
+    ) -> Float[Tensor, "b q h s 3 p"]:
         """Offsets (x, y) in cells, and the points' weights before their softmax; in float32."""
         parts = [
             self._by_source(linear, source_embedding, num_sources)
             for linear in (self.sampling_offsets, self.attention_weights)
         ]
         (matrix, bias), (matrix_w, bias_w) = parts
-        # One product for all; x and y apart, so that each is one run of numbers.
-        matrix = rearrange(matrix, "h s (p uv) c -> (uv h s p) c", uv=2)
-        bias = rearrange(bias, "b h s (p uv) -> b (uv h s p)", uv=2)
-        matrix = torch.cat([matrix, matrix_w.flatten(0, 2)])
-        bias = torch.cat([bias, bias_w.flatten(1)], dim=-1)
-        predicted = F.linear(query, matrix).float() + bias.unsqueeze(1)
-        return rearrange(
-            predicted, "b q (k h s p) -> b q k h s p", k=3, h=self.num_heads, s=num_sources
-        )
+        # One product for all; x, y and weights apart, so that each is one run of numbers.
+        matrix = rearrange(matrix, "h s (p uv) c -> h s uv p c", uv=2)
+        matrix = torch.cat([matrix, matrix_w.unsqueeze(2)], dim=2)
+        bias = rearrange(bias, "b h s (p uv) -> b h s uv p", uv=2)
+        bias = torch.cat([bias, bias_w.unsqueeze(3)], dim=3)
+        predicted = F.linear(query, matrix.flatten(0, 3)).float() + bias.flatten(1).unsqueeze(1)
+        return predicted.unflatten(-1, matrix.shape[:4])
 
     def _by_source(
         self,

@@ -21,7 +21,7 @@ from mim4d.temporal.map_lookup_kernels import spread_to_places, sum_places
 
 def look_up(
     maps: Float[Tensor, "b s y x h c"],
-    asked: Float[Tensor, "b q 3 h s p"],
+    asked: Float[Tensor, "b q h s 3 p"],
     shares: Float[Tensor, "b s"],
 ) -> Float[Tensor, "b q h c"]:
     """Sum what the maps hold; differentiable in `maps` and `asked`.
@@ -40,18 +40,18 @@ def look_up(
 
 def look_up_by_grid_sample(
     maps: Float[Tensor, "b s y x h c"],
-    asked: Float[Tensor, "b q 3 h s p"],
+    asked: Float[Tensor, "b q h s 3 p"],
     shares: Float[Tensor, "b s"],
 ) -> Float[Tensor, "b q h c"]:
     """The same, with every place's features in memory."""
     b, s, y, x, h, _ = maps.shape
     # Cells run along the last axis, so that products broadcast over long contiguous rows.
-    offsets, logits = asked[:, :, :2], asked[:, :, 2]
+    offsets, logits = asked[..., :2, :], asked[..., 2, :]
     cells_to_unit = asked.new_tensor([2 / x, 2 / y])
     centres = cell_centres((y, x), asked.device, asked.dtype).flatten(0, 1) * cells_to_unit - 1
     looked_up = F.grid_sample(
         rearrange(maps, "b s y x h c -> (b s h) c y x"),
-        centres + rearrange(offsets, "b q uv h s p -> (b s h) p q uv") * cells_to_unit,
+        centres + rearrange(offsets, "b q h s uv p -> (b s h) p q uv") * cells_to_unit,
         align_corners=False,
     )
     weights = rearrange(logits, "b q h s p -> b s h p q").softmax(dim=-2)
@@ -63,9 +63,11 @@ def look_up_by_grid_sample(
 @torch.library.custom_op("mim4d::look_up", mutates_args=(), device_types="cpu")
 def _compiled(maps: Tensor, asked: Tensor, shares: Tensor) -> Tensor:
     *sizes, c = maps.shape
-    b, q, _, h, _, _ = asked.shape
+    b, q, h, _, _, p = asked.shape
     found = maps.new_empty(b, q, h, c)
-    arrays = [t.contiguous().numpy() for t in (maps.reshape(-1, c), asked, shares)]
+    arrays = [
+        t.contiguous().numpy() for t in (maps.reshape(-1, c), asked.reshape(-1, 3 * p), shares)
+    ]
     sum_places(q, tuple(sizes), *arrays, found.view(-1, c).numpy())
     return found
 
@@ -73,18 +75,18 @@ def _compiled(maps: Tensor, asked: Tensor, shares: Tensor) -> Tensor:
 @torch.library.custom_op("mim4d::look_up_backward", mutates_args=(), device_types="cpu")
 def _gradients(grad: Tensor, maps: Tensor, asked: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     b, s, y, x, h, c = maps.shape
+    p = asked.shape[-1]
     of_maps, of_asked = maps.new_zeros(maps.shape), asked.new_zeros(asked.shape)
-    tables = (grad.reshape(-1, c), maps.reshape(-1, c), asked, shares)
+    tables = (grad.reshape(-1, c), maps.reshape(-1, c), asked.reshape(-1, 3 * p), shares)
     arrays = [t.contiguous().numpy() for t in tables]
-    into = of_maps.view(-1, c).numpy(), of_asked.numpy()
+    into = of_maps.view(-1, c).numpy(), of_asked.view(-1, 3 * p).numpy()
     spread_to_places(b * h * s, (b, s, y, x, h), *arrays, *into)
     return of_maps, of_asked
 
 
 @_compiled.register_fake
 def _(maps: Tensor, asked: Tensor, shares: Tensor) -> Tensor:
-    b, q, _, h, _, _ = asked.shape
-    return maps.new_empty(b, q, h, maps.shape[-1])
+    return maps.new_empty(*asked.shape[:3], maps.shape[-1])
 
 
 @_gradients.register_fake

@@ -1,7 +1,8 @@
 """The loops of `map_lookup`: bilinear look-ups of maps, weighted and summed, and their gradients.
 
 Tables have a row of channels for each (clip, source, y, x, head) of the maps and for each (clip,
-query, head) of what is found. A place without a cell of the map within reach adds nothing.
+query, head) of what is found; `asked` one of places and weights for each (clip, query, head,
+source). A place without a cell of the map within reach adds nothing.
 """
 
 import math
@@ -17,10 +18,12 @@ from mim4d.geometry.compiled import Kernel
 def sum_places(first, end, sizes, table, asked, shares, found):
     """Forward; parts are the queries."""
     b, s, y, x, h = sizes
-    queries, points, c = asked.shape[1], asked.shape[5], table.shape[1]
+    points, c = asked.shape[1] // 3, table.shape[1]
+    queries = asked.shape[0] // (b * h * s)
     weights = np.empty(points, table.dtype)
     real = table.dtype.type  # a whole number times a float32 would be a float64
     zero, one = real(0), real(1)
+    width, height = real(x), real(y)
     for clip in range(b):
         for q in range(first, end):
             column, line = real(q % x), real(q // x)
@@ -32,21 +35,19 @@ def sum_places(first, end, sizes, table, asked, shares, found):
                     if shares[clip, source] == 0:
                         continue
                     start = (clip * s + source) * y * x * h + head
-                    across = asked[clip, q, 0, head, source]
-                    down = asked[clip, q, 1, head, source]
-                    logits = asked[clip, q, 2, head, source]
-                    highest, total = logits[0], zero
+                    wish = asked[((clip * queries + q) * h + head) * s + source]
+                    highest, total = wish[2 * points], zero
                     for point in range(1, points):
-                        highest = max(highest, logits[point])
+                        highest = max(highest, wish[2 * points + point])
                     for point in range(points):
-                        weights[point] = math.exp(logits[point] - highest)
+                        weights[point] = math.exp(wish[2 * points + point] - highest)
                         total += weights[point]
                     factor = shares[clip, source] / total
                     for point in range(points):
-                        u, v = across[point] + column, down[point] + line
-                        if not (u > -1 and u < x and v > -1 and v < y):
+                        u, v = wish[point] + column, wish[points + point] + line
+                        if not (u > -one and u < width and v > -one and v < height):
                             continue
-                        left, top = math.floor(u), math.floor(v)
+                        left, top = int(u) if u >= 0 else -1, int(v) if v >= 0 else -1
                         right, bottom = left + 1, top + 1
                         right_share = u - real(left)
                         left_share = one - right_share
@@ -80,11 +81,13 @@ def spread_to_places(first, end, sizes, grad, table, asked, shares, of_table, of
 
     `of_table` and `of_asked` arrive filled with zeros.
     """
-    _, s, y, x, h = sizes
-    queries, points, c = asked.shape[1], asked.shape[5], table.shape[1]
+    b, s, y, x, h = sizes
+    points, c = asked.shape[1] // 3, table.shape[1]
+    queries = asked.shape[0] // (b * h * s)
     weights, slopes = np.empty(points, table.dtype), np.empty(points, table.dtype)
     real = table.dtype.type  # a whole number times a float32 would be a float64
     zero, one = real(0), real(1)
+    width, height = real(x), real(y)
     for part in range(first, end):
         source, head, clip = part % s, part // s % h, part // s // h
         share = shares[clip, source]
@@ -94,27 +97,23 @@ def spread_to_places(first, end, sizes, grad, table, asked, shares, of_table, of
         for q in range(queries):
             column, line = real(q % x), real(q // x)
             g = grad[(clip * queries + q) * h + head]
-            across = asked[clip, q, 0, head, source]
-            down = asked[clip, q, 1, head, source]
-            logits = asked[clip, q, 2, head, source]
-            of_across = of_asked[clip, q, 0, head, source]
-            of_down = of_asked[clip, q, 1, head, source]
-            of_logits = of_asked[clip, q, 2, head, source]
-            highest, total = logits[0], zero
+            wish = asked[((clip * queries + q) * h + head) * s + source]
+            of_wish = of_asked[((clip * queries + q) * h + head) * s + source]
+            highest, total = wish[2 * points], zero
             for point in range(1, points):
-                highest = max(highest, logits[point])
+                highest = max(highest, wish[2 * points + point])
             for point in range(points):
-                weights[point] = math.exp(logits[point] - highest)
+                weights[point] = math.exp(wish[2 * points + point] - highest)
                 total += weights[point]
             mean_slope = zero
             for point in range(points):
                 weights[point] *= share / total
                 slopes[point] = zero
-                u, v = across[point] + column, down[point] + line
-                if not (u > -1 and u < x and v > -1 and v < y):
+                u, v = wish[point] + column, wish[points + point] + line
+                if not (u > -one and u < width and v > -one and v < height):
                     continue
                 weight = weights[point]
-                left, top = math.floor(u), math.floor(v)
+                left, top = int(u) if u >= 0 else -1, int(v) if v >= 0 else -1
                 right, bottom = left + 1, top + 1
                 right_share, lower = u - real(left), v - real(top)
                 left_share, upper = one - right_share, one - lower
@@ -162,11 +161,11 @@ def spread_to_places(first, end, sizes, grad, table, asked, shares, of_table, of
                         into[k] += factor * g[k]
                 above = left_share * dot00 + right_share * dot01
                 below = left_share * dot10 + right_share * dot11
-                of_across[point] = weight * (upper * (dot01 - dot00) + lower * (dot11 - dot10))
-                of_down[point] = weight * (below - above)
+                of_wish[point] = weight * (upper * (dot01 - dot00) + lower * (dot11 - dot10))
+                of_wish[points + point] = weight * (below - above)
                 slopes[point] = upper * above + lower * below
                 mean_slope += slopes[point] * weight
             # The softmax: weights of a source add up to its share.
             mean_slope /= share
             for point in range(points):
-                of_logits[point] = weights[point] * (slopes[point] - mean_slope)
+                of_wish[2 * points + point] = weights[point] * (slopes[point] - mean_slope)

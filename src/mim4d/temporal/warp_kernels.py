@@ -4,7 +4,6 @@ A table has a row of channels for each voxel of each volume, x fastest; position
 count voxels, with the centre of the first at 0, for each volume. Voxels outside count as zeros.
 """
 
-import math
 from typing import no_type_check
 
 from mim4d.geometry.compiled import Kernel
@@ -30,7 +29,8 @@ def read_voxels(first, end, shape, table, x, y, z, found):
             for k in range(channels):
                 into[k] = lost if lost != lost else zero
             continue
-        left, near, low = math.floor(u), math.floor(v), math.floor(w)
+        left, near = int(u) if u >= 0 else -1, int(v) if v >= 0 else -1
+        low = int(w) if w >= 0 else -1
         for c in range(4):
             plane, line = low + c // 2, near + c % 2
             if plane < 0 or plane == size_z or line < 0 or line == size_y:
@@ -68,7 +68,8 @@ def spread_to_voxels(first, end, shape, grad, x, y, z, of_table):
             u, v, w = x[m, p], y[m, p], z[m, p]
             if not (u > -1 and u < size_x and v > -1 and v < size_y and w > -1 and w < size_z):
                 continue
-            left, near, low = math.floor(u), math.floor(v), math.floor(w)
+            left, near = int(u) if u >= 0 else -1, int(v) if v >= 0 else -1
+            low = int(w) if w >= 0 else -1
             right, along, up = u - real(left), v - real(near), w - real(low)
             for c in range(4):
                 plane, line = low + c // 2, near + c % 2
@@ -100,7 +101,8 @@ def slopes_at_positions(first, end, shape, grad, table, x, y, z, slopes):
         u, v, w = x[m, p], y[m, p], z[m, p]
         slope_x, slope_y, slope_z = zero, zero, zero
         if u > -1 and u < size_x and v > -1 and v < size_y and w > -1 and w < size_z:
-            left, near, low = math.floor(u), math.floor(v), math.floor(w)
+            left, near = int(u) if u >= 0 else -1, int(v) if v >= 0 else -1
+            low = int(w) if w >= 0 else -1
             right, along, up = u - real(left), v - real(near), w - real(low)
             for c in range(4):
                 plane, line = low + c // 2, near + c % 2
