@@ -14,7 +14,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from mim4d.geometry.lattices import cell_centres
+from mim4d.temporal.map_lookup import look_up
 
 
 class DeformableAttention(nn.Module):
@@ -76,46 +76,50 @@ class DeformableAttention(nn.Module):
         Returns:
             The updated queries.
         """
-        num_sources, (y, x) = values.shape[1], values.shape[2:4]
-        offsets = self._predict(
-            self.sampling_offsets, query + position, source_embedding, num_sources
-        )
-        # Cells run along the last axis, so that products broadcast over long contiguous rows.
-        offsets = rearrange(offsets, "b s q h (p uv) -> (b s h) p q uv", uv=2)
-        weights = self._predict(
-            self.attention_weights, query + position, source_embedding, num_sources
-        )
-        weights = rearrange(weights, "b s q h p -> b s h p q").softmax(dim=-2)
-        share = present / present.sum(dim=1, keepdim=True).clamp(min=1)
-        weights = (weights * share[:, :, None, None, None]).flatten(0, 2)
-
-        value = rearrange(
-            self.value_proj(values), "b s y x (h c) -> (b s h) c y x", h=self.num_heads
-        )
-        cells_to_unit = offsets.new_tensor([2 / x, 2 / y])
-        centres = cell_centres((y, x), offsets.device, offsets.dtype).flatten(0, 1)
-        centres = centres * cells_to_unit - 1  # `unit` coordinates
-        sampled = F.grid_sample(
-            value.float(),
-            centres + offsets * cells_to_unit,
-            align_corners=False,
-        )
-        attended = (sampled * weights.unsqueeze(1)).sum(dim=2)  # (b s h) c q
-        attended = rearrange(
-            attended, "(b s h) c q -> b s (h c) q", s=num_sources, h=self.num_heads
-        ).sum(dim=1)
-        projected = self.output_proj.weight @ attended + self.output_proj.bias.unsqueeze(-1)
-        return query + projected.transpose(1, 2)
+        b, s, y, x, width = values.shape
+        asked = self._predict(query + position, source_embedding, s)
+        shares = present / present.sum(dim=1, keepdim=True).clamp(min=1)
+        value = self.value_proj(values).float().view(b, s, y, x, self.num_heads, -1)
+        attended = look_up(value, asked, shares)
+        return query + self.output_proj(attended.view(b, y * x, width))
 
     def _predict(
-        self, linear: nn.Linear, query: Tensor, source_embedding: Tensor | None, num_sources: int
-    ) -> Float[Tensor, "b s q h k"]:
-        """Offsets or weights (k per head) of every source, in float32."""
-        # linear(query + embedding), without repeating the large product for every source.
-        shared = linear(query).float().unsqueeze(1).expand(-1, num_sources, -1, -1)
+        self,
+        query: Float[Tensor, "b q c"],
+        source_embedding: Float[Tensor, "b s c"] | None,
+        num_sources: int,
+    ) -> Float[Tensor, "b q h s 3 p"]:
+        """Offsets (x, y) in cells, and the points' weights before their softmax; in float32."""
+        parts = [
+            self._by_source(linear, source_embedding, num_sources)
+            for linear in (self.sampling_offsets, self.attention_weights)
+        ]
+        (matrix, bias), (matrix_w, bias_w) = parts
+        # One product for all; x, y and weights apart, so that each is one run of numbers.
+        matrix = rearrange(matrix, "h s (p uv) c -> h s uv p c", uv=2)
+        matrix = torch.cat([matrix, matrix_w.unsqueeze(2)], dim=2)
+        bias = rearrange(bias, "b h s (p uv) -> b h s uv p", uv=2)
+        bias = torch.cat([bias, bias_w.unsqueeze(3)], dim=3)
+        predicted = F.linear(query, matrix.flatten(0, 3)).float() + bias.flatten(1).unsqueeze(1)
+        return predicted.unflatten(-1, matrix.shape[:4])
+
+    def _by_source(
+        self,
+        linear: nn.Linear,
+        source_embedding: Tensor | None,
+        num_sources: int,
+    ) -> tuple[Float[Tensor, "h s k c"], Float[Tensor, "#b h s k"]]:
+        """The predictions' matrix and bias for each head and source.
+
+        linear(query + embedding) is a product without the embedding and a bias that knows it.
+        """
+        h = self.num_heads
+        matrix = rearrange(linear.weight, "(h k) c -> h 1 k c", h=h).expand(-1, num_sources, -1, -1)
+        bias = rearrange(linear.bias.float(), "(h k) -> 1 h 1 k", h=h)
         if source_embedding is not None:
-            shared = shared + F.linear(source_embedding, linear.weight).float().unsqueeze(2)
-        return rearrange(shared, "b s q (h k) -> b s q h k", h=self.num_heads)
+            told = F.linear(source_embedding, linear.weight).float()
+            bias = bias + rearrange(told, "b s (h k) -> b h s k", h=h)
+        return matrix, bias.expand(-1, -1, num_sources, -1)
 
 
 def star_of_points(num_heads: int, num_points: int) -> Float[Tensor, "h p 2"]:

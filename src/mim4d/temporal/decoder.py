@@ -11,6 +11,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class TemporalLayer(nn.Module):
         self.attention = attention
         self.attention_norm = nn.LayerNorm(width)
         self.ffn = nn.Sequential(
-            nn.Linear(width, ffn_width), nn.ReLU(inplace=True), nn.Linear(ffn_width, width)
+            nn.Linear(width, ffn_width), nn.ReLU(), nn.Linear(ffn_width, width)
         )
         self.ffn_norm = nn.LayerNorm(width)
 
@@ -216,14 +217,22 @@ class TemporalDecoder(nn.Module):
         Returns:
             The target's volume; where no source is valid, the learned part alone.
         """
-        _, _, c, _, y, x = sources.warped.shape
-        columns = rearrange(sources.warped, "m s c z y x -> m s y x (c z)")
-        values = self.proj_norm(self.proj(columns))
+        c, _, y, x = sources.warped.shape[2:]
+        # Channels innermost, as warped volumes lie in memory; the weights know (c z).
+        columns = rearrange(sources.warped, "m s c z y x -> m s y x (z c)")
+        into = rearrange(self.proj.weight, "k (c z) -> k (z c)", c=c)
+        values = self.proj_norm(F.linear(columns, into))
         values = values + self._embed(sources.dt_s)[:, :, None, None, :]
         read = self._read(values, sources.dt_s, sources.present)
-        joined = rearrange(read, "b (y x) k -> b k y x", y=y, x=x)
-        decoded = self.output_norm(rearrange(self.output_proj(joined), "b k y x -> b y x k"))
-        return self._add_mean(rearrange(decoded, "b y x (c z) -> b c z y x", c=c), sources, mean)
+        joined = read.unflatten(-1, (y, x))
+        out = rearrange(self.output_proj.weight, "(c z) k i j -> (z c) k i j", c=c)
+        decoded = rearrange(F.conv2d(joined, out, padding=1), "b k y x -> b y x k")
+        scale, shift = (
+            rearrange(part, "(c z) -> (z c)", c=c)
+            for part in (self.output_norm.weight, self.output_norm.bias)
+        )
+        decoded = F.layer_norm(decoded, scale.shape, scale, shift, self.output_norm.eps)
+        return self._add_mean(rearrange(decoded, "b y x (z c) -> b c z y x", c=c), sources, mean)
 
     def _add_mean(
         self,
@@ -232,16 +241,20 @@ class TemporalDecoder(nn.Module):
         mean: Float[Tensor, "m c z y x"] | None,
     ) -> Float[Tensor, "m c z y x"]:
         """The learned part, which starts at zero, is what the mean of the sources lacks."""
-        return learned + (valid_mean(sources) if mean is None else mean)
+        # The mean first: its layout in memory is the one that renderers read.
+        return (valid_mean(sources) if mean is None else mean) + learned
 
-    def _read(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Float[Tensor, "b q k"]:
-        """What the branches found, one after the other."""
+    def _read(self, values: Tensor, dt_s: Tensor, present: Tensor) -> Float[Tensor, "b k q"]:
+        """What the branches found, one after the other.
+
+        Its cells lie innermost in memory: so the convolution's backward pass on a CPU takes half.
+        """
         read = []
         if self.short is not None:
             read.append(self._read_short(self.short, values, dt_s, present))
         if self.long is not None and self.long_proj is not None:
             read.append(self.long(self.long_proj(values), dt_s, present))
-        return torch.cat(read, dim=-1)
+        return torch.cat([found.transpose(1, 2) for found in read], dim=1)
 
     def _embed(self, dt_s: Float[Tensor, "b s"]) -> Float[Tensor, "b s c"]:
         embedded: Tensor = self.time_embedding(dt_s)
@@ -251,6 +264,10 @@ class TemporalDecoder(nn.Module):
         self, branch: TemporalBranch, values: Tensor, dt_s: Tensor, present: Tensor
     ) -> Tensor:
         index, exists = nearest_sources(dt_s, present)
+        if values.shape[1] <= 2:  # no source is copied: those not chosen are as if absent
+            chosen = F.one_hot(index, values.shape[1]).bool() & exists.unsqueeze(-1)
+            nearest: Tensor = branch(values, dt_s, chosen.any(dim=1))
+            return nearest
         clip = torch.arange(len(index), device=index.device).unsqueeze(1)
         result: Tensor = branch(values[clip, index], dt_s[clip, index], exists)
         return result

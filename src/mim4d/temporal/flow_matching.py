@@ -106,8 +106,10 @@ def uniform(maps: SourceMaps, speeds: Float[Tensor, " q"], stride: int = 1) -> F
     stacked = torch.cat([maps.values, energy, maps.valid.unsqueeze(2)], dim=2)
     rows = torch.einsum("bscyx,bsqux->bsycqu", stacked, along_x)
     summed = torch.einsum("bsrvy,bsycqu->brvcqu", along_y, rows)
-    joint = summed[:, :, :, :-2].square().sum(dim=3)
-    return Found(*(v.transpose(2, 3) for v in (joint, summed[:, :, :, -2], summed[:, :, :, -1])))
+    # Split, not sliced: the backward pass then joins gradients instead of adding padded ones.
+    values, energy, count = summed.split([maps.values.shape[2], 1, 1], dim=3)
+    joint = values.square().sum(dim=3)
+    return Found(*(v.transpose(2, 3) for v in (joint, energy.squeeze(3), count.squeeze(3))))
 
 
 def _shifts(
@@ -141,7 +143,8 @@ def at_flow(maps: SourceMaps, flow: Float[Tensor, "b q 2 y x"]) -> Found:
         padding_mode="zeros",
         align_corners=False,
     ).view(b, s, -1, flow.shape[1], y, x)
-    return _summed(looked[:, :, :-1], looked[:, :, -1])
+    values, count = looked.split([looked.shape[2] - 1, 1], dim=2)
+    return _summed(values, count.squeeze(2))
 
 
 def box_mean(values: Float[Tensor, "*b y x"], side: int) -> Float[Tensor, "*b y x"]:

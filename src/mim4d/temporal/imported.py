@@ -37,13 +37,13 @@ class PositionalAttention(DeformableAttention):
         star = star_of_points(num_heads, num_points)[:, None].expand(-1, num_sources, -1, -1)
         self.start_at(star)
 
-    def _predict(
-        self, linear: nn.Linear, query: Tensor, source_embedding: Tensor | None, num_sources: int
-    ) -> Float[Tensor, "b s q h k"]:
+    def _by_source(
+        self, linear: nn.Linear, source_embedding: Tensor | None, num_sources: int
+    ) -> tuple[Float[Tensor, "h s k c"], Float[Tensor, "1 h s k"]]:
         assert num_sources == self.num_sources, (num_sources, self.num_sources)
-        return rearrange(
-            linear(query).float(), "b q (h s k) -> b s q h k", h=self.num_heads, s=num_sources
-        )
+        sizes = {"h": self.num_heads, "s": num_sources}
+        bias = rearrange(linear.bias.float(), "(h s k) -> 1 h s k", **sizes)
+        return rearrange(linear.weight, "(h s k) c -> h s k c", **sizes), bias
 
 
 class ImportedBranch(TemporalBranch):

@@ -17,6 +17,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.temporal.flow_matching import (
     SourceMaps,
@@ -27,7 +28,7 @@ from mim4d.temporal.flow_matching import (
     uniform,
 )
 from mim4d.temporal.sources import Sources
-from mim4d.temporal.warp import sample_volume
+from mim4d.temporal.warp import sample_along_axes
 
 
 @dataclass(frozen=True)
@@ -229,12 +230,16 @@ def align_sources(
         The sources with motion removed, fading to zero towards voxels without a value, and the
         interpolated share of those that have one; more than half of it is valid.
     """
-    usable = sources.usable.unsqueeze(2)
-    centres = grid.centres_ego.to(sources.warped.device)
-    moved = scene_flow.movedim(1, -1).unsqueeze(1) * sources.dt_s[..., None, None, None, None]
-    places = grid.to_grid((centres + moved).flatten(0, 1).flatten(1, 3))
-    held = torch.cat([sources.warped * usable, usable], dim=2)
-    looked, _ = sample_volume(held.flatten(0, 1), places)
+    flow = scene_flow.float()
+    centres = cell_centres(grid.shape_zyx, flow.device).movedim(-1, 0)
+    cells_from_metres = grid.unit_from_ego[:3, :3] * torch.tensor(grid.shape_xyz).unsqueeze(1) / 2
+    # Written out, so that autocast cannot round it.
+    velocity = (cells_from_metres.to(flow)[..., None, None, None] * flow.unsqueeze(1)).sum(dim=2)
+    moved = velocity.unsqueeze(1) * sources.dt_s[..., None, None, None, None]
+    places = (centres + moved).flatten(0, 1).flatten(2)  # (m s) 3 p
+    usable = sources.usable.unsqueeze(-1)
+    held = torch.cat([sources.warped.movedim(2, -1) * usable, usable], dim=-1)
+    looked, _ = sample_along_axes(held.flatten(0, 1).movedim(-1, 1), places.unbind(1))
     looked = looked.unflatten(-1, grid.shape_zyx).unflatten(0, sources.dt_s.shape)
     share = looked[:, :, -1]
     return replace(sources, warped=looked[:, :, :-1], valid=share > 0.5), share

@@ -44,7 +44,8 @@ def valid_mean(sources: Sources) -> Float[Tensor, "m c z y x"]:
     """Mean over the sources that exist and are valid at each voxel; zero where none is."""
     usable = sources.usable
     share = usable / usable.sum(dim=1, keepdim=True).clamp(min=1)
-    return (sources.warped * share.unsqueeze(2)).sum(dim=1)
+    # Channels last, as warped volumes lie in memory: elementwise work runs along them.
+    return (sources.warped.movedim(2, -1) * share.unsqueeze(-1)).sum(dim=1).movedim(-1, 1)
 
 
 def gather_sources(

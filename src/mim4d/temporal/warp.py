@@ -6,16 +6,15 @@ metres go in, voxel coordinates are derived from the grid, so motion and grid ca
 (the released code of MIM4D, arXiv 2403.08760, multiplies voxel indices by the metric matrix).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.geometry.rigid import transform_points
-from mim4d.geometry.trilinear import corner_products, corner_rows, neighbours
+from mim4d.geometry.rigid import compose
 from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.temporal.volume_lookup import read_volume
 
 # Rounding of a 4×4 float32 transform, in voxels: within it a position counts as on the hull.
 _TOLERANCE_VOXELS = 1e-4
@@ -40,12 +39,49 @@ def warp_volume(
         The warped volume, fading to zero outside the source volume, and whether each target voxel
         lies within the hull of the source's voxel centres, where nothing has faded.
     """
-    centres_target = grid.centres_ego.to(volume.device).reshape(-1, 3)
-    points = centres_target.expand(volume.shape[0], -1, -1)
-    points_source = transform_points(source_from_target.float(), points)
-    warped, valid = sample_volume(volume, grid.to_grid(points_source))
+    device = volume.device
+    # Doubles for the few numbers of the motion and of each axis: the sums are rounded once.
+    exact = torch.float32 if device.type == "mps" else torch.float64  # Apple's GPUs have none
+    grid_from_ego, ego_from_grid = (
+        matrix.to(exact).to(device, non_blocking=True) for matrix in _grid_and_ego(grid)
+    )
+    motion = source_from_target.to(grid_from_ego)
+    grid_from_grid = compose(compose(grid_from_ego, motion), ego_from_grid)
+    warped, valid = sample_along_axes(volume, _lattice(grid_from_grid, grid.shape_zyx))
     shape = grid.shape_zyx
     return warped.unflatten(-1, shape), valid.unflatten(-1, shape)
+
+
+def _grid_and_ego(grid: VoxelGrid) -> tuple[Float[Tensor, "4 4"], Float[Tensor, "4 4"]]:
+    """From ego metres to voxel coordinates and back, in double precision."""
+    ego_from_box = torch.tensor(grid.ego_from_box, dtype=torch.float64)
+    size, lower = ego_from_box.new_tensor(grid.voxel_size_m), ego_from_box.new_tensor(grid.lower_m)
+    box_from_grid = torch.eye(4, dtype=torch.float64)
+    box_from_grid[:3, :3] = torch.diag(size)
+    box_from_grid[:3, 3] = lower
+    ego_from_grid = ego_from_box @ box_from_grid
+    return torch.linalg.inv(ego_from_grid), ego_from_grid
+
+
+def _lattice(
+    grid_from_grid: Float[Tensor, "m 4 4"], shape_zyx: tuple[int, int, int]
+) -> tuple[Float[Tensor, "m p"], ...]:
+    """Where an affine map takes all voxel centres: along x, y and z.
+
+    Along each axis that is a sum of one term for each axis of the lattice.
+    """
+    z, y, x = (
+        torch.arange(count, device=grid_from_grid.device, dtype=grid_from_grid.dtype) + 0.5
+        for count in shape_zyx
+    )
+    positions = []
+    for row in grid_from_grid[:, :3].unbind(1):  # m 4
+        by_x, by_y, by_z, shift = row.unsqueeze(-1).unbind(1)  # m 1
+        layers = by_z * z + shift
+        lines = layers.unsqueeze(-1) + (by_y * y).unsqueeze(1)
+        places = lines.unsqueeze(-1) + (by_x * x)[:, None, None]
+        positions.append(places.float().flatten(1))
+    return tuple(positions)
 
 
 def sample_volume(
@@ -53,10 +89,7 @@ def sample_volume(
 ) -> tuple[Float[Tensor, "m c p"], Bool[Tensor, "m p"]]:
     """Trilinear lookup at continuous voxel coordinates, zero outside; differentiable in both.
 
-    Eight rows of features are summed with their weights by one `embedding_bag`, which on a CPU is
-    faster than `grid_sample` in both directions. The renderer sums the same corners by a function
-    of its own that wants no gradient of the positions; here a scene flow is learned through them. A
-    grid that is one voxel thick along an axis is constant over that voxel's thickness.
+    A grid that is one voxel thick along an axis is constant over that voxel's thickness.
 
     Args:
         volume: Features by voxel.
@@ -65,26 +98,21 @@ def sample_volume(
     Returns:
         Float32 features, and whether each position lies within the hull of the voxel centres.
     """
-    m, c, z, y, x = volume.shape
-    shape_xyz = (x, y, z)
-    centred, valid = zip(
-        *map(_centred, positions_grid.float().flatten(0, 1).unbind(-1), shape_xyz), strict=True
-    )
-    near = neighbours(torch.stack(centred), shape_xyz)
-    volumes = torch.arange(m, device=volume.device, dtype=torch.int32) * (z * y * x)
-    values = F.embedding_bag(
-        corner_rows(near.index, volumes.repeat_interleave(positions_grid.shape[1]), shape_xyz),
-        volume.float().permute(0, 2, 3, 4, 1).reshape(-1, c),
-        mode="sum",
-        per_sample_weights=corner_products(*near.weight).T.contiguous(),
-    )
-    within = valid[0] & valid[1] & valid[2]
-    return values.unflatten(0, (m, -1)).transpose(1, 2), within.view(m, -1)
+    return sample_along_axes(volume, positions_grid.float().unbind(-1))
+
+
+def sample_along_axes(
+    volume: Float[Tensor, "m c z y x"], positions_grid: Sequence[Float[Tensor, "m p"]]
+) -> tuple[Float[Tensor, "m c p"], Bool[Tensor, "m p"]]:
+    """`sample_volume` at positions that are given along x, along y and along z."""
+    z, y, x = volume.shape[2:]
+    centred, valid = zip(*map(_centred, positions_grid, (x, y, z)), strict=True)
+    return read_volume(volume.float(), *centred), valid[0] & valid[1] & valid[2]
 
 
 def _centred(
-    position: Float[Tensor, " q"], count: int
-) -> tuple[Float[Tensor, " q"], Bool[Tensor, " q"]]:
+    position: Float[Tensor, "m p"], count: int
+) -> tuple[Float[Tensor, "m p"], Bool[Tensor, "m p"]]:
     """Positions along one axis with centres at whole numbers, and whether they are in the hull."""
     centred = position - 0.5
     if count == 1:
