@@ -36,7 +36,8 @@ def test_a_twin_computes_without_the_part_it_is_the_twin_of(build_case, monkeypa
 
     for name in (
         "mim4d.models.encoder.hide.hide",
-        "mim4d.models.encoder.convnext._run_block",
+        "mim4d.models.encoder.convnext.add_block",
+        "mim4d.models.encoder.convnext.add_block_on_rows",
         "mim4d.models.lifting.lookup.project_voxels",
         "mim4d.models.lifting.lookup.lift",
         "mim4d.models.neck.FeaturePyramid.forward",

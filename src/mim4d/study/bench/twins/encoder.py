@@ -16,8 +16,9 @@ def encode_convnext(
     encoder: Any,
     images: Float[Tensor, "m 3 h w"],
     visible: Bool[Tensor, "m hp wp"],
+    max_cells: int | None = None,
 ) -> list[Float[Tensor, "m _c _hf _wf"]]:
-    """Features of a `MaskedConvNeXt`, finest first."""
+    """Features of a `MaskedConvNeXt`, finest first; it counts no visible cells."""
     x = _masked((images - encoder.mean) / encoder.std, visible)
     for layer in encoder.stem:
         x = _layer(layer, x, visible)
