@@ -50,7 +50,9 @@ def freeze(root: Path) -> None:
 
 
 def points(values: list[float], count: int = 100) -> Damage:
-    return lambda root: np.tile(np.float32([*values, 0, 1]), (count, 1)).tofile(root / SWEEP)
+    return lambda root: np.tile(np.array([*values, 0, 1], np.float32), (count, 1)).tofile(
+        root / SWEEP
+    )
 
 
 def cycle(rows: Rows) -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from mim4d.build.pretraining import build_model
 from mim4d.config.presets import preset
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.temporal.decoder import TemporalDecoder
 from mim4d.training.loop import pretrain
 
 NAMES = ("nuscenes_s_080", "nuscenes_s_060")
@@ -52,7 +53,10 @@ def test_parameters_of_the_image_part(built: tuple[str, MaskedVideoModel]) -> No
 def test_parameters_of_the_temporal_decoder(built: tuple[str, MaskedVideoModel]) -> None:
     name, model = built
     decoder = model.decoder
-    assert isinstance(decoder, nn.Module)
+    assert isinstance(decoder, TemporalDecoder)
+    assert decoder.long_proj is not None
+    assert decoder.short is not None
+    assert decoder.long is not None
     counts = {
         "proj": count(decoder.proj, decoder.proj_norm),
         "input_proj": count(decoder.long_proj),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mim4d.config import PretrainConfig
+from mim4d.data.augment.clip_augmentation import ClipRequest
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.evaluation import EvaluatedView, rendered_clip
@@ -20,7 +21,8 @@ class OneClip(NuscenesDataset):
     def __init__(self) -> None:
         pass
 
-    def __getitem__(self, index: int) -> Clip:
+    def __getitem__(self, index: int | ClipRequest) -> Clip:
+        assert isinstance(index, int)
         return toy_clip(index)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 from PIL import Image
 
 from mim4d.data.frame_sweep import FrameSweep
-from mim4d.data.images.placement import Fit, ImagePlacement
+from mim4d.data.images.image_fit import Fit
+from mim4d.data.images.placement import ImagePlacement
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.truth.exact import FOLDER
 from mim4d.evaluation import EvaluatedView, TruthReader
@@ -86,7 +88,12 @@ def test_lidar_is_read_for_evaluation_only(tmp_path: Path) -> None:
     """Frames keep the camera's time; the sweep is placed by its own pose."""
     root = write_tiny_dataset(tmp_path / "data", ("CAM_FRONT",))
     view = EvaluatedView.of(toy_config(), stride=4)
-    options = {"frames": 3, "key": 1, "image_hw": (64, 96), "cache_dir": tmp_path / "cache"}
+    options: dict[str, Any] = {
+        "frames": 3,
+        "key": 1,
+        "image_hw": (64, 96),
+        "cache_dir": tmp_path / "cache",
+    }
     with_lidar = TruthReader(NuscenesDataset(root, **options), view)
     without = TruthReader(NuscenesDataset(root, lidar=None, **options), view)
     assert with_lidar.name == without.name == "LiDAR"

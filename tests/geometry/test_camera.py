@@ -39,6 +39,7 @@ def test_points_at_or_behind_the_camera_stay_finite():
     assert pixels.isfinite().all()
     assert (depth <= 0).all()
     pixels.sum().backward()
+    assert points.grad is not None
     assert points.grad.isfinite().all()
 
 

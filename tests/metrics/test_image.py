@@ -67,8 +67,10 @@ def test_ssim_equals_a_loop_over_windows(seed: torch.Generator) -> None:
     valid[0, 2, 3] = False
     found = ssim(predicted, truth, valid)
     for i in range(2):
-        each = (image[i].double().numpy() for image in (predicted, truth))
-        assert found[i].item() == pytest.approx(reference.ssim(*each, valid[i].numpy()), abs=1e-9)
+        ours, true = (image[i].double().numpy() for image in (predicted, truth))
+        assert found[i].item() == pytest.approx(
+            reference.ssim(ours, true, valid[i].numpy()), abs=1e-9
+        )
     assert ssim(truth, truth, valid).tolist() == pytest.approx([1.0, 1.0])
 
 

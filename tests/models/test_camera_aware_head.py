@@ -1,5 +1,7 @@
 """The camera-aware depth head starts at the road and learns to leave it."""
 
+from typing import Any
+
 import torch
 
 from mim4d.models.camera_aware_head import CameraAwareDepthHead
@@ -32,8 +34,9 @@ def test_the_untrained_head_puts_the_road_where_it_is(seed: torch.Generator) -> 
 
 def test_every_parameter_gets_a_gradient(seed: torch.Generator) -> None:
     head = CameraAwareDepthHead(4, BINS)
+    net: Any = head.depth_net
     with torch.no_grad():
-        head.depth_net[2].weight.normal_(generator=seed)
+        net[2].weight.normal_(generator=seed)
     features = torch.randn(2, 4, 3, 5, generator=seed)
     cells = CellRays(torch.rand(2, 3, 3, 5, generator=seed), torch.full((2, 3, 5), 4.2))
     projected, probs = head([features], [cells])

@@ -49,6 +49,7 @@ def test_golden_aspp(golden: Callable[[str], GoldenFile]) -> None:
     file.check("out.logits", logits)
     head = DepthHead(channels, golden_bins(num_bins), net)
     nn.init.dirac_(head.projection.weight)
+    assert head.projection.bias is not None
     nn.init.zeros_(head.projection.bias)
     _, (depth_probs,) = head([file.tensors["in.feat"]])
     file.check("out.depth", depth_probs)

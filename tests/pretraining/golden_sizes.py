@@ -13,6 +13,8 @@ from mim4d.exchange.official.translate import Conventions, to_ours
 from tests.models.lifting.golden_lifting import golden_grid
 from tests.parity import GoldenFile
 
+Triple = tuple[float, float, float]
+
 
 def num_cameras(file: GoldenFile) -> int:
     return len(file.tensors["in.lidar2img"])
@@ -39,16 +41,15 @@ def stored_images(file: GoldenFile) -> Tensor:
     return to_frames(file.tensors["in.img"][0], num_cameras(file))
 
 
-def lidar_pose(file: GoldenFile) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def lidar_pose(file: GoldenFile) -> tuple[Triple, Triple]:
     """Origin (metres) and roll, pitch, yaw (degrees) of the LiDAR in the car."""
     pose = file.tensors["in.lidar2ego"][0].double()
     r = pose[:3, :3]
-    angles = (
-        torch.atan2(r[2, 1], r[2, 2]),
-        -torch.asin(r[2, 0]),
-        torch.atan2(r[1, 0], r[0, 0]),
-    )
-    return tuple(pose[:3, 3].tolist()), tuple(math.degrees(a) for a in angles)
+    x, y, z = pose[:3, 3].tolist()
+    roll = math.degrees(torch.atan2(r[2, 1], r[2, 2]))
+    pitch = math.degrees(-torch.asin(r[2, 0]))
+    yaw = math.degrees(torch.atan2(r[1, 0], r[0, 0]))
+    return (x, y, z), (roll, pitch, yaw)
 
 
 def golden_metres(file: GoldenFile) -> Metres:
@@ -64,7 +65,7 @@ def golden_metres(file: GoldenFile) -> Metres:
 def golden_grid_config(file: GoldenFile, in_ego_axes: bool) -> GridConfig:
     """The file's voxels, in its LiDAR's axes."""
     grid = golden_grid(file.config["view_trans"])
-    origin, rotation = lidar_pose(file) if in_ego_axes else ((0.0,) * 3, (0.0,) * 3)
+    origin, rotation = lidar_pose(file) if in_ego_axes else ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     return GridConfig(
         lower_m=grid.lower_m,
         upper_m=grid.upper_m,

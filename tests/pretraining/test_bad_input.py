@@ -123,6 +123,7 @@ def test_no_ray_meets_the_grid_no_loss_and_no_gradient() -> None:
     assert not choices.rays.valid.any()
     assert not reconstruction.direct.colours.any()
     assert losses["colour"] == losses["distance"] == losses["predicted_colour"] == 0
+    assert model.decoder is not None
     rendered = [*model.renderer.parameters(), *model.decoder.parameters()]
     assert not any(p.grad is not None and p.grad.any() for p in rendered)
 

@@ -23,6 +23,7 @@ def test_masked_mean():
     mean = masked_mean(values, torch.tensor([[True, False, True]]))
     mean.backward()
     assert mean.item() == 2.0
+    assert values.grad is not None
     assert values.grad.tolist() == [[0.5, 0.0, 0.5]]
     assert masked_mean(values, torch.zeros(1, 3, dtype=torch.bool)).item() == 0.0
 
@@ -55,6 +56,7 @@ def test_eikonal_by_hand():
     assert eikonal(gradient, VALID).item() == pytest.approx((4 + 0) / 2)
     zero = torch.zeros(1, 2, 1, 3, requires_grad=True)
     eikonal(zero, VALID).backward()
+    assert zero.grad is not None
     assert torch.isfinite(zero.grad).all()
 
 

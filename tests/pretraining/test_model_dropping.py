@@ -104,6 +104,7 @@ def test_a_clip_of_which_one_frame_exists_counts_for_direct_only() -> None:
     losses = toy_objective(model, LOSS)(reconstruction, targets, clip)
     assert losses["predicted_colour"] == losses["predicted_distance"] == 0
     losses["loss"].backward()
+    assert model.decoder is not None
     assert all(p.grad is None or not p.grad.any() for p in model.decoder.parameters())
     direct = 10 * losses["colour"] + 0.195 * losses["distance"] + losses["relative_distance"]
     rest = 0.1 * losses["eikonal"] + 0.1 * losses["depth"]

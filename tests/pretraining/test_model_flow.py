@@ -51,6 +51,7 @@ def test_a_decoder_that_averages_gives_the_mean_without_motion() -> None:
     model, clip = toy_model(_with_flow()).eval(), toy_clip(2)
     model.decoder = MeanFrame()
     rebuilt = model.rebuild(model.encoder.encode(clip), clip, torch.tensor([[1]]))
+    assert rebuilt.flow_mean is not None
     assert torch.equal(rebuilt.volume, rebuilt.flow_mean)
 
 

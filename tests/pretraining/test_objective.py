@@ -1,6 +1,7 @@
 """The losses of a batch: the mean of those of its clips, values and gradients."""
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 import torch
@@ -63,5 +64,6 @@ def test_what_is_drawn_for_a_clip_depends_on_its_own_generator_alone() -> None:
     model.sampling = replace(model.sampling, lidar_points=50)
     together = draw_step(model, collate(clips), generators[0])
     alone = [draw_step(model, c, [g]) for c, g in zip(clips, generators[1], strict=True)]
-    for both, single in zip(together, zip(*alone, strict=True), strict=True):
+    pairs: Any = zip(together, zip(*alone, strict=True), strict=True)
+    for both, single in pairs:
         torch.testing.assert_close(asdict(both), asdict(join(single)), rtol=0, atol=0)

@@ -58,6 +58,7 @@ def watch(model: MaskedVideoModel) -> dict[str, list]:
     }
     seen: dict[str, list] = {name: [] for name in (*parts, "lifted", "warped")}
     for name, module in parts.items():
+        assert module is not None
         module.register_forward_hook(lambda _, __, result, name=name: seen[name].append(result))
     encoder.lifting = watched(encoder.lifting, seen["lifted"])
     model.warp = watched(model.warp, seen["warped"])
@@ -223,7 +224,7 @@ def test_the_image_part_of_a_detector(golden: Golden, name: str) -> None:
     """From images to the volume that the detection head reads; its convolutions are the test's."""
     file = golden(name)
     encoder, clip = golden_encoder(file), golden_clip(file)
-    lifted = []
+    lifted: list[Tensor] = []
     with torch.no_grad():
         levels = encoder.image_encoder(torch.empty(0))
         neck = encoder.neck(levels)

@@ -16,7 +16,10 @@ def mover_poses(layout: Layout, time_s: float) -> np.ndarray:
 def mover_rows(layout: Layout, poses: np.ndarray) -> np.ndarray:
     """The movers' rows of the object table."""
     things = [mover.thing for mover in layout.movers]
-    rows = [object_row(*pose, t.seed, t.look) for t, pose in zip(things, poses, strict=True)]
+    rows = [
+        object_row(x, y, yaw, thing.seed, thing.look)
+        for thing, (x, y, yaw) in zip(things, poses, strict=True)
+    ]
     return np.stack(rows)
 
 

@@ -19,7 +19,8 @@ def linear(field: Tensor, place: list[float]) -> Tensor:
             weight *= (p - low) if upper else 1 - (p - low)
             index.append(low + upper)
         if all(0 <= i < n for i, n in zip(index, field.shape[1:], strict=True)):
-            value = value + weight * field[(slice(None), *index)]
+            cell: tuple[slice | int, ...] = (slice(None), *index)
+            value = value + weight * field[cell]
     return value
 
 
@@ -54,6 +55,6 @@ def found_loops(
                 place = [y + vy * dt, x + vx * dt]
                 found.append(linear(values[s], place))
                 count[y, x] += linear(valid[s][None], place).item()
-            joint[y, x] = sum(found).square().sum()
+            joint[y, x] = sum(found, torch.zeros(())).square().sum()
             energy[y, x] = sum(f.square().sum() for f in found)
     return joint, energy, count

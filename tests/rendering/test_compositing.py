@@ -27,6 +27,7 @@ def test_weights_are_at_most_one_with_finite_gradients():
     weights = render_weights(alpha)
     assert weights.sum(dim=-1).max() <= 1 + 1e-6
     (weights * torch.arange(4.0)).sum().backward()
+    assert alpha.grad is not None
     assert torch.isfinite(alpha.grad).all()
 
 

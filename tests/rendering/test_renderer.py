@@ -249,9 +249,12 @@ def test_chunks_keep_little_for_the_gradient(seed, renderer, volume):
 
     def kept_bytes():
         kept = []
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda t: kept.append(t.numel() * t.element_size()) or t, lambda t: t
-        ):
+
+        def keep(t):
+            kept.append(t.numel() * t.element_size())
+            return t
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
             renderer(volume, rays)
         return sum(kept)
 

@@ -38,9 +38,13 @@ def test_values_and_gradients_equal_double_backward(seed, start):
         out = function(leaf, points, directions)
         values = (out.sdf, out.sdf_gradient, out.colours)
         cotangents = cotangents or [torch.randn_like(v) for v in values]
-        sum((v * c).sum() for v, c in zip(values, cotangents, strict=True)).backward()
+        products = [(v * c).sum() for v, c in zip(values, cotangents, strict=True)]
+        sum(products, torch.zeros(())).backward()
         decoders = [field.sdf_decoder, field.colour_decoder]
-        grads = [p.grad.clone() for d in decoders for p in d.parameters()]
+        grads = []
+        for parameter in (p for d in decoders for p in d.parameters()):
+            assert parameter.grad is not None
+            grads.append(parameter.grad.clone())
         results.append([*values, leaf.grad, *grads])
     for ours, twin in zip(*results, strict=True):
         # to_unit passes through a float32 matrix in both; float64 elsewhere

@@ -28,7 +28,7 @@ def test_every_trained_parameter_gets_a_gradient(frozen: bool) -> None:
     module = _module(replace(task_preset("toy", "vehicles"), frozen_trunk=frozen))
     with torch.no_grad():  # a residual that starts at zero lets nothing through
         for parameter in module.model.encoder.depth_head.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape)
+            parameter.add_(0.1 * torch.randn(parameter.shape))
     module.step_losses(clip_with(Box(5.0, 3.0)), step=0)["loss"].backward()
     optimizer = module.configure_optimizers()["optimizer"]
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -19,7 +21,8 @@ def test_compiled_loops_equal_grid_sample(seed, channels):
     maps, asked, shares = wishes(seed, channels)
     results = []
     cotangent = torch.randn(B, Y * X, HEADS, channels, generator=seed)
-    for way in (look_up, look_up_by_grid_sample):
+    ways: tuple[Any, ...] = (look_up, look_up_by_grid_sample)  # an operator of torch, a function
+    for way in ways:
         leaves = [maps.clone().requires_grad_(), asked.clone().requires_grad_()]
         found = way(*leaves, shares)
         found.backward(cotangent)

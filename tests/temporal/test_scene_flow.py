@@ -140,6 +140,7 @@ def test_gradients_of_nothing_are_finite():
     warped, valid, dt_s, present = seen((-0.5, 0.5), [((0.0, 0.0), (0.0, 0.0))])
     warped = torch.zeros_like(warped).requires_grad_()
     estimator()(Sources(warped, valid, dt_s, present)).sum().backward()
+    assert warped.grad is not None
     assert warped.grad.isfinite().all()
 
 

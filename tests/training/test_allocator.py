@@ -46,5 +46,5 @@ def test_large_blocks_are_not_given_back() -> None:
 def test_other_allocators_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     from mim4d.training import allocator as memory
 
-    monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert memory.keep_freed_memory() is False

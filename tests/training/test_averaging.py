@@ -33,6 +33,7 @@ def test_buffers_are_copied_and_what_is_frozen_stays() -> None:
     model(torch.tensor([[1.0, 2.0], [3.0, 5.0]]))
     move_average(average, model, 0.3)
     assert average["num_batches_tracked"].item() == 1
+    assert model.running_mean is not None
     assert torch.equal(average["running_mean"], model.running_mean)
     assert torch.equal(average["weight"], torch.ones(2))
 

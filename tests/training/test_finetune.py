@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import mim4d
+from mim4d.build.tasks import build_task
 from mim4d.cli import main
 from mim4d.config import OptimConfig, TaskConfig
 from mim4d.config.augment import AugmentConfig
@@ -23,6 +24,7 @@ from mim4d.runs.checkpoint import checkpoint_path, latest_checkpoint
 from mim4d.runs.loading import load_task
 from mim4d.training import finetune as finetuning
 from mim4d.training.loop import pretrain
+from mim4d.training.modules import TaskModule
 from mim4d.training.nonfinite import load_batch
 from tests.data.tiny_dataset import edit_table
 from tests.toy import toy_config
@@ -108,7 +110,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
         optim=replace(config.optim, ema_momentum=0.1, accumulate=micro_steps),
     )
     whole = _finetune(config, data, tmp_path / "whole", pretrained)
-    original: Callable[..., Any] = finetuning.TaskModule.training_step
+    original: Callable[..., Any] = TaskModule.training_step
 
     def training_step(self: Any, clip: Any, batch_idx: int) -> Any:
         if self.global_step == 5:
@@ -116,7 +118,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
         return original(self, clip, batch_idx)
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetuning.TaskModule, "training_step", training_step)
+        patch.setattr(TaskModule, "training_step", training_step)
         with pytest.raises(_Killed):
             _finetune(config, data, tmp_path / "killed", pretrained)
     assert latest_checkpoint(tmp_path / "killed") == checkpoint_path(tmp_path / "killed", 3)
@@ -137,7 +139,7 @@ def test_a_frozen_trunk_is_left_as_it_was(data: Path, pretrained: Path, tmp_path
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     torch.manual_seed(config.seed)
-    start = finetuning.build_task(config)[1].head.state_dict()
+    start = build_task(config)[1].head.state_dict()
     head = load_task(run)[0].head.state_dict()
     assert all(not torch.equal(value, start[name]) for name, value in head.items())
 
@@ -166,13 +168,13 @@ def test_a_task_s_run_can_be_fine_tuned_on(data: Path, finished: Path, tmp_path:
 def test_a_step_that_is_not_finite_stops(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original: Callable[..., Any] = finetuning.TaskModule.step_losses
+    original: Callable[..., Any] = TaskModule.step_losses
 
     def step_losses(self: Any, clip: Any, step: int, places: range | None = None) -> Any:
         losses = original(self, clip, step, places)
         return losses if step < 1 else losses | {"loss": losses["loss"] * float("nan")}
 
-    monkeypatch.setattr(finetuning.TaskModule, "step_losses", step_losses)
+    monkeypatch.setattr(TaskModule, "step_losses", step_losses)
     with pytest.raises(NonFiniteError, match="step 1: not finite: loss, grad_norm"):
         _finetune(_config(), data, tmp_path / "run")
     clip, _ = load_batch(tmp_path / "run/nan/step-0000001-rank-0.pt")

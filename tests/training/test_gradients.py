@@ -63,7 +63,7 @@ def _module(config: PretrainConfig) -> PretrainingModule:
     parts = [module.model.encoder.depth_head, module.model.decoder]
     with torch.no_grad():
         for parameter in (p for part in parts if part is not None for p in part.parameters()):
-            parameter += 0.1 * torch.randn(parameter.shape)
+            parameter.add_(0.1 * torch.randn(parameter.shape))
     return module
 
 

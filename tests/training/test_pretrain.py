@@ -24,6 +24,7 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.runs.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
 from mim4d.runs.loading import load_model
 from mim4d.training import loop
+from mim4d.training.modules import PretrainingModule
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 
@@ -72,14 +73,14 @@ class _Killed(Exception):
 
 
 def _kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    original: Callable[..., Any] = loop.PretrainingModule.training_step
+    original: Callable[..., Any] = PretrainingModule.training_step
 
     def training_step(self: Any, clip: Any, batch_idx: int) -> Any:
         if self.global_step == steps:
             raise _Killed
         return original(self, clip, batch_idx)
 
-    monkeypatch.setattr(loop.PretrainingModule, "training_step", training_step)
+    monkeypatch.setattr(PretrainingModule, "training_step", training_step)
 
 
 @pytest.mark.parametrize(("drop_path_rate", "augment"), [(0.0, AugmentConfig()), (0.5, _AUGMENT)])

@@ -23,6 +23,7 @@ from mim4d.runs.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.runs.loading import load_model
 from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
+from mim4d.training.modules import PretrainingModule
 from mim4d.training.nonfinite import load_batch
 from tests.toy import toy_config
 
@@ -137,7 +138,7 @@ def test_averaged_weights_are_used_and_resumed_exactly(data: Path, tmp_path: Pat
 
 def _poison(bad_step: int, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]) -> None:
     """One clip of a step gives losses that are not finite."""
-    original: Callable[..., Any] = loop.PretrainingModule.step_losses
+    original: Callable[..., Any] = PretrainingModule.step_losses
 
     def step_losses(self: Any, clip: Any, step: int, places: range | None = None) -> Any:
         losses = original(self, clip, step, places)
@@ -145,7 +146,7 @@ def _poison(bad_step: int, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ..
             losses |= {name: losses[name] * float("nan") for name in names}
         return losses
 
-    monkeypatch.setattr(loop.PretrainingModule, "step_losses", step_losses)
+    monkeypatch.setattr(PretrainingModule, "step_losses", step_losses)
 
 
 def test_a_step_that_is_not_finite_stops_before_the_weights(
@@ -155,7 +156,7 @@ def test_a_step_that_is_not_finite_stops_before_the_weights(
     kept: dict[str, Tensor] = {}
     with monkeypatch.context() as patch:
         _poison(2, patch, ("loss", "colour"))
-        original = loop.PretrainingModule.configure_gradient_clipping
+        original = PretrainingModule.configure_gradient_clipping
 
         def clip_gradients(self: Any, *arguments: Any, **keywords: Any) -> None:
             try:
@@ -164,7 +165,7 @@ def test_a_step_that_is_not_finite_stops_before_the_weights(
                 kept.update({k: v.clone() for k, v in self.state_dict().items()})
                 raise
 
-        patch.setattr(loop.PretrainingModule, "configure_gradient_clipping", clip_gradients)
+        patch.setattr(PretrainingModule, "configure_gradient_clipping", clip_gradients)
         (tmp_path / "config.json").write_text(config_to_json(config))
         argv = ["pretrain", str(tmp_path / "config.json"), "--data", str(data), "--out", str(run)]
         assert main([*argv, "--device", "cpu", "--workers", "0"]) == 2

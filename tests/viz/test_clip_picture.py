@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,9 @@ def test_the_car_itself_is_tinted() -> None:
     on_body = torch.zeros(1, 2, 64, 128, dtype=torch.bool)
     on_body[0, 1, 40:, :30] = True
     canvas = draw_clip(replace(clip, on_body=on_body), ())
-    panels = [axes.get_images()[0].get_array() for axes in canvas.figure.axes if axes.get_images()]
+    panels: list[Any] = [
+        axes.get_images()[0].get_array() for axes in canvas.figure.axes if axes.get_images()
+    ]
     reds = {float(panel[50, 10, 0]) - float(panel[20, 10, 0]) for panel in panels[:4]}
     # Grey half in one camera's two frames, none in the other's.
     assert sorted(round(red, 2) for red in reds) == [0.0, 0.25]

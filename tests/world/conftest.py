@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("numba", reason="the world needs pip install 'mim4d[world]'")
 pytest.importorskip("embreex", reason="the world needs pip install 'mim4d[world]'")
 
-from mim4d.world.generate import VERSION
 from mim4d.world.scene.layout import Layout
+from mim4d.world.writing.table_rows import VERSION
 from tests.shared import made_once, run_module
 from tests.world.make import read_layouts
 

@@ -20,7 +20,7 @@ SMALL: dict[str, Any] = {
     "image_hw": (48, 80),
     "lidar_azimuths": 540,
 }
-FILM = {"camera_rate_hz": 12.0, "lidar_rate_hz": 20.0, "keyframe_interval_s": 0.25}
+FILM: dict[str, Any] = {"camera_rate_hz": 12.0, "lidar_rate_hz": 20.0, "keyframe_interval_s": 0.25}
 LAYOUT_S, LAYOUTS = 4.0, 16
 TOWN_S = 0.5
 
@@ -38,7 +38,7 @@ def write_film(out: Path) -> None:
 def write_layouts(out: Path) -> None:
     """The first scenes of a stream, LAYOUT_S long; of one stock, which saves most shapes."""
     shared = Stock(5)
-    layout_module.Stock = lambda seed: shared  # type: ignore[assignment, misc]
+    vars(layout_module)["Stock"] = lambda seed: shared
     seeds = [np.random.SeedSequence((1, 3, i)) for i in range(LAYOUTS)]
     out.write_bytes(pickle.dumps([sample_layout(seed, LAYOUT_S) for seed in seeds]))
 

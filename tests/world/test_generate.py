@@ -15,8 +15,10 @@ from PIL import Image
 
 from mim4d.cli import main
 from mim4d.errors import DataError
-from mim4d.world.generate import VERSION, generate_world
-from mim4d.world.writing.world_folder import TITLE, _put_in_place, built_aside, scene_name
+from mim4d.world.generate import generate_world
+from mim4d.world.writing.marker import TITLE
+from mim4d.world.writing.table_rows import VERSION
+from mim4d.world.writing.world_folder import _put_in_place, built_aside, scene_name
 from tests.world.conftest import read_rows
 from tests.world.make import SMALL
 

@@ -104,7 +104,9 @@ def test_masks_of_a_data_set(tiny_original: Path, folder: Path) -> None:
     left_most = [mask is not None and bool(mask[0, 0, -1, 0]) for mask in augmented]
     assert len(set(expected)) == 2
     assert [not flipped for flipped in expected] == left_most
-    assert collate([clip, clip]).on_body.shape == (2, 3, 32, 64)
+    together = collate([clip, clip]).on_body
+    assert together is not None
+    assert together.shape == (2, 3, 32, 64)
 
 
 def test_a_mask_that_does_not_fit_the_data_set(tiny_original: Path, folder: Path) -> None:

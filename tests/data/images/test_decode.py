@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mim4d.data.images import decode
 from mim4d.data.images.decode import DecodedImage, decode_image
-from mim4d.data.images.placement import Fit, ImagePlacement
+from mim4d.data.images.image_fit import Fit
+from mim4d.data.images.placement import ImagePlacement
 from mim4d.errors import DataError
 
 

@@ -1,6 +1,7 @@
 """Sky masks: one per image, laid into the target as the image is."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def folder(tiny_original: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _data(root: Path, folder: Path, **options: object) -> NuscenesDataset:
+def _data(root: Path, folder: Path, **options: Any) -> NuscenesDataset:
     return NuscenesDataset(root, frames=2, image_hw=(32, 64), sky_masks=folder, **options)
 
 
@@ -42,17 +43,22 @@ def test_every_image_has_its_own_sky(tiny_original: Path, folder: Path) -> None:
     assert front[1, : rows // 4 - 1, : columns // 2 - 1].all()
     assert not front[1, rows // 4 + 1 :].any()
     assert not front[:, :, columns // 2 + 1 :].any()  # padding included
-    assert collate([clip, clip]).in_sky.shape == (2, 2, 3, 32, 64)
-    assert torch.equal(clip.to("cpu").in_sky, clip.in_sky)
+    together, moved = collate([clip, clip]).in_sky, clip.to("cpu").in_sky
+    assert together is not None
+    assert together.shape == (2, 2, 3, 32, 64)
+    assert moved is not None
+    assert torch.equal(moved, clip.in_sky)
 
 
 def test_the_sky_is_mirrored_with_its_image(tiny_original: Path, folder: Path) -> None:
     flip = ClipAugmentation(ImageRanges(flip_probability=1.0))
     clip = _data(tiny_original, folder, augmentation=flip)[ClipRequest(0, 1)]
     plain = _data(tiny_original, folder)[0]
+    assert clip.in_sky is not None
+    assert plain.in_sky is not None
     for n in range(3):
         rows, columns = clip.image_sizes[0, 0, n].tolist()
-        sky, usual = (c.in_sky[0, 0, n, :rows, :columns] for c in (clip, plain))
+        sky, usual = (m[0, 0, n, :rows, :columns] for m in (clip.in_sky, plain.in_sky))
         assert usual[0, 0]
         assert torch.equal(sky, usual.flip(-1))
 

@@ -133,7 +133,8 @@ def test_a_real_map_on_its_lanes(real_data: Path, av2_map: dict, tmp_path: Path)
         )
         middle = (left[0] + right[0]) / 2
         ahead = (left[-1] + right[-1]) / 2 - middle
-        at = pose(*(middle + 0.3 * ahead).tolist(), float(np.arctan2(ahead[1], ahead[0])))
+        x, y = (middle + 0.3 * ahead).tolist()
+        at = pose(x, y, float(np.arctan2(ahead[1], ahead[0])))
         patch = opened.patch(at, centred(60, 30))
         drivable, walkway = rasterise(patch, (60, 120), ("drivable_area", "walkway"))
         # A lane's middle is on the road, and everything painted lies on it or at its edge.

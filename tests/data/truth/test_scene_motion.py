@@ -1,6 +1,7 @@
 """Rigid motion from a file: numbers by hand, interpolation, and what is said of bad input."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from mim4d.errors import DataError
 TIMES_US = np.array([1_000_000, 1_020_000, 1_100_000])
 
 
-def arrays() -> dict[str, np.ndarray]:
+def arrays() -> dict[str, Any]:
     """A parked car at (5, 5) and one on a circle of 10 m around (100, 200) at half a radian/s."""
     angle = 0.5 * (TIMES_US - TIMES_US[0]) * 1e-6
     poses = np.stack(

@@ -70,6 +70,7 @@ def test_zero_flow_is_one_and_the_wrong_sign_two(seed: torch.Generator) -> None:
     # Metres in 0.1 s: a tenth of the speed.
     moving = truth.velocities_m_s.norm(dim=-1)
     epe = zero.kinds["foreground_dynamic"].epe_m
+    assert epe is not None
     assert epe == pytest.approx(moving[moving > 0.5].mean().item() / 10)
     assert zero.three_way_epe_m == pytest.approx(epe / 3)
 
@@ -155,6 +156,7 @@ def test_the_velocity_is_that_of_the_voxel(seed: torch.Generator) -> None:
 def test_no_point_gives_no_row() -> None:
     scores = FlowScores(GRID)
     assert scores.row() is None
-    none = FlowTruth(*torch.zeros(2, 0, 3), *torch.zeros(2, 0, dtype=torch.long), 0.5)
+    places, numbers = torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)
+    none = FlowTruth(places, places, numbers, numbers, 0.5)
     scores.add(None, none)
     assert scores.row() is None

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def test_exact_points_are_the_pixels_that_count(tmp_path: Path) -> None:
 
 
 def boxed(
-    root: Path, points: list[list[float]], index: int = 0, **spacing: float
+    root: Path, points: list[list[float]], index: int = 0, **spacing: Any
 ) -> FlowTruth | None:
     """Flow of LiDAR returns (ego axes of the frame) of a clip of the tiny data set."""
     dataset = NuscenesDataset(

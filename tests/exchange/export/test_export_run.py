@@ -22,8 +22,8 @@ from mim4d.exchange.official.checkpoint_layout import read_layout
 from mim4d.exchange.official.run_folder import import_official
 from mim4d.runs.loading import load_model
 from mim4d.runs.record import read_config
-from tests.conftest import GoldenFile
 from tests.exchange.official.conftest import metres_of, save
+from tests.parity import GoldenFile
 from tests.toy import toy_clip
 
 TARGETS: tuple[Target, ...] = ("timm", "torchvision", "mmdet", "uvtr", "safetensors")

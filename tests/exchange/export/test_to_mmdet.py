@@ -49,7 +49,8 @@ def detector(exported: Exported) -> tuple[ConvNeXt, Fpn, set[str]]:
 def test_convnext_and_neck_give_the_same_features(
     to: Any, options: dict[str, Any], fresh: set[str]
 ) -> None:
-    config = small(**({"name": "convnext_atto", "neck_channels": 8, "mask_token": True} | options))
+    usual: dict[str, Any] = {"name": "convnext_atto", "neck_channels": 8, "mask_token": True}
+    config = small(**(usual | options))
     encoder, _ = video_encoder(config)
     exported = to(encoder, config)
     backbone, neck, missing = detector(exported)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mim4d.exchange.official.checkpoint_layout import OfficialLayout
 from mim4d.exchange.official.describe import Metres
-from tests.conftest import GoldenFile
+from tests.parity import GoldenFile
 
 State = dict[str, Tensor]
 IN_8_M = Metres(8.0, (-5.0, 3.0), 1.0, 15.0, (64, 96), frame_interval_s=None)

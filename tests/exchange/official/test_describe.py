@@ -10,8 +10,8 @@ from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
 from mim4d.exchange.official.describe import describe, published_metres
 from mim4d.exchange.official.model import import_state
-from tests.conftest import GoldenFile
 from tests.exchange.official.conftest import IN_8_M, State, metres_of
+from tests.parity import GoldenFile
 
 # Parts of the release and their sizes: spec B.0.
 COUNTS = {

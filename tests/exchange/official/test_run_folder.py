@@ -18,9 +18,9 @@ from mim4d.exchange.official.run_folder import import_official, read_official_st
 from mim4d.runs.loading import load_encoder, load_model
 from mim4d.runs.record import read_config, was_trained_on
 from mim4d.training.loop import pretrain
-from tests.conftest import GoldenFile
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.exchange.official.conftest import State, metres_of, save
+from tests.parity import GoldenFile
 
 pytestmark = pytest.mark.slow  # whole runs
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from mim4d.exchange.official.checkpoint_layout import LayoutError, read_layout
 from mim4d.exchange.official.rules import Naming
 from mim4d.exchange.official.translate import Conventions, Translation, to_official, to_ours
-from tests.conftest import GoldenFile
 from tests.exchange.official.conftest import State
+from tests.parity import GoldenFile
 
 WHOLE = ["pretrain_full_a.in", "pretrain_full_b.in", "finetune_full_a", "finetune_full_b"]
 IN_8_M = Conventions(length_unit_m=8.0)

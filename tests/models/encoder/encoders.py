@@ -66,7 +66,7 @@ def perturb(encoder: MaskedEncoder) -> MaskedEncoder:
             parameter.add_(spread * torch.randn(parameter.shape, generator=generator))
         norms = batch_norms(encoder)
         for norm in norms:  # ResNet's residual branches start at zero
-            norm.weight += 0.5 * (norm.weight.mean() < 0.5)
+            norm.weight.add_(0.5 * (norm.weight.mean() < 0.5))
             norm.train().momentum = 1.0
         encoder(torch.rand(2, 3, 64, 96, generator=generator))
         for norm in norms:

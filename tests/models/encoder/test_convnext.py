@@ -158,7 +158,7 @@ def test_changing_hidden_pixels_changes_nothing(name: str, seed: torch.Generator
 def test_dense_and_fully_visible_equal_timm(name: str, seed: torch.Generator) -> None:
     images, _ = batch(seed)
     encoder = tiny(name)
-    reference = timm.create_model(name, num_classes=0, **TIMM_TINY)
+    reference: Any = timm.create_model(name, num_classes=0, **TIMM_TINY)
     missing = reference.load_state_dict(encoder.state_dict(), strict=False).missing_keys
     assert all(key.startswith("head.") for key in missing)
     normalised = (images - encoder.mean) / encoder.std
@@ -305,11 +305,15 @@ def test_stages_that_do_not_exist_are_refused(out_stages: tuple[int, ...]) -> No
 def test_fan_in_weights_let_every_block_count() -> None:
     """timm's small weights leave the blocks of a narrow model close to the identity."""
     torch.manual_seed(0)
-    small = {"depths": (1, 1, 1, 1), "widths": (16, 32, 64, 128), "layer_scale_init": 1.0}
+    small: dict[str, Any] = {
+        "depths": (1, 1, 1, 1),
+        "widths": (16, 32, 64, 128),
+        "layer_scale_init": 1.0,
+    }
     images = torch.rand(2, 3, 64, 64)
     changes = {}
     for options in (EncoderOptions(init="timm"), EncoderOptions(init="fan_in")):
-        model = MaskedConvNeXt("convnext_atto", options, **small).eval()
+        model: Any = MaskedConvNeXt("convnext_atto", options, **small).eval()
         block = model.stages[0].blocks[0]
         x = model.stem((images - model.mean) / model.std)
         changes[options.init] = ((block(x) - x).std() / x.std()).item()

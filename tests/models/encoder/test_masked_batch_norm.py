@@ -1,6 +1,6 @@
 import pytest
 import torch
-from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from mim4d.models.encoder.masked_batch_norm import masked_batch_norm
@@ -89,6 +89,8 @@ def test_nothing_visible_gives_zeros_and_teaches_nothing(seed: torch.Generator) 
     assert not y.any()
     (gradient,) = torch.autograd.grad(y.sum(), [x])
     assert not gradient.any()
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     assert torch.equal(norm.running_mean, torch.zeros(3))
     assert torch.equal(norm.running_var, torch.ones(3))
     one = torch.zeros(2, 4, 6, dtype=torch.bool)
@@ -108,6 +110,7 @@ def test_untracked_gives_the_same_values_and_leaves_the_norm_alone(
     for name, value in norm.state_dict().items():
         assert torch.equal(before[name], value), name
     assert torch.equal(y, masked_batch_norm(norm, x, visible))
+    assert norm.running_mean is not None
     assert not torch.equal(before["running_mean"], norm.running_mean)
 
 
@@ -120,4 +123,5 @@ def test_half_precision_keeps_statistics_in_single(seed: torch.Generator) -> Non
         y.float(), masked_batch_norm(exact, x.bfloat16().float(), CELLS), rtol=1e-2, atol=1e-2
     )
     assert norm.running_mean is not None
+    assert exact.running_mean is not None
     assert torch.equal(norm.running_mean, exact.running_mean)

@@ -284,7 +284,9 @@ def test_fan_in_starts_no_residual_branch_at_zero(name: str) -> None:
     last = {"resnet18": "bn2", "resnext50_32x4d": "bn3"}[name]
 
     def scales(encoder: nn.Module) -> set[float]:
-        found = [p for key, p in encoder.named_parameters() if key.endswith(f".{last}.weight")]
+        found: list[Tensor] = [
+            p for key, p in encoder.named_parameters() if key.endswith(f".{last}.weight")
+        ]
         return set(torch.cat(found).tolist())
 
     assert scales(build(name, init="timm")) == {0.0}

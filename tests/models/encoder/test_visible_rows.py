@@ -29,7 +29,7 @@ CELLS = torch.tensor(
 
 def block_of(name: str, seed: torch.Generator) -> Any:
     """A block of 8 channels in double precision, all of whose weights matter."""
-    model = timm.create_model(
+    model: Any = timm.create_model(
         name, num_classes=0, depths=(1, 1, 1, 1), dims=(8,) * 4, drop_path_rate=0.5
     )
     block = model.stages[3].blocks[0].double()  # drop path grows to the last block's rate

@@ -148,6 +148,8 @@ def test_imagenet_weights_fit_real_pictures(real_data: Path) -> None:
     )
     images = images.permute(0, 3, 1, 2).float() / 255
     convolved = encoder.conv_stem((images - encoder.mean) / encoder.std)
-    alive = encoder.bn1.running_var > 1e-3
-    ratio = (convolved.var((0, 2, 3)) / encoder.bn1.running_var)[alive].log().median().exp()
+    variance = encoder.bn1.running_var
+    assert variance is not None
+    alive = variance > 1e-3
+    ratio = (convolved.var((0, 2, 3)) / variance)[alive].log().median().exp()
     assert 0.5 < ratio < 2

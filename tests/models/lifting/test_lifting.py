@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
-from mim4d.models.lifting.lifting import LiftGeometry, Lifting
+from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.lifting.lookup import lift_by_lookup
 from mim4d.models.lifting.splat import lift_by_splat
 from tests.models.lifting.lift_cases import random_maps, rig
@@ -41,7 +41,7 @@ def test_any_number_of_frames_cameras_channels_and_levels(
 @both
 @pytest.mark.parametrize("normalise", ["sum", "mean"])
 def test_order_of_cameras_does_not_matter(
-    lifting: Lifting, normalise: str, seed: torch.Generator
+    lifting: Lifting, normalise: Normalise, seed: torch.Generator
 ) -> None:
     geometry = rig(2, 5)
     features, probs = random_maps(geometry, seed)
@@ -80,7 +80,7 @@ def test_gradients(lifting: Lifting, seed: torch.Generator) -> None:
 @both
 @pytest.mark.parametrize("normalise", ["sum", "mean"])
 def test_cameras_that_see_nothing_of_the_grid_say_nothing(
-    lifting: Lifting, normalise: str, seed: torch.Generator
+    lifting: Lifting, normalise: Normalise, seed: torch.Generator
 ) -> None:
     geometry = rig(1, 2)
     features, probs = random_maps(geometry, seed)

@@ -16,7 +16,8 @@ from mim4d.study.ablation import ablate as ablation_run
 from mim4d.study.ablation.ablate import ablate
 from mim4d.study.ablation.over_seeds import Summary
 from mim4d.study.ablation.request import Ablation
-from mim4d.training import loop
+from mim4d.training import train_once
+from mim4d.training.modules import PretrainingModule
 
 ROWS = ("copy", "no_drop")
 RUNS = ["copy_s0", "copy_s1", "full_s0", "full_s1", "no_drop_s0"]
@@ -52,13 +53,13 @@ def finished(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) 
 def _trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Run and step of every step that is trained from here on."""
     steps: list[tuple[str, int]] = []
-    original = loop.PretrainingModule.training_step
+    original = PretrainingModule.training_step
 
     def training_step(self: Any, clip: Any, batch_idx: int) -> Any:
         steps.append((Path(self.trainer.default_root_dir).name, self.global_step))
         return original(self, clip, batch_idx)
 
-    monkeypatch.setattr(loop.PretrainingModule, "training_step", training_step)
+    monkeypatch.setattr(PretrainingModule, "training_step", training_step)
     return steps
 
 
@@ -175,7 +176,7 @@ def test_a_run_that_breaks_off_does_not_stop_the_others(
     out = Path(shutil.copytree(finished, tmp_path / "out"))
     for name in ("copy_s0", "no_drop_s0"):
         (out / "runs" / name / "ablation.json").unlink()
-    original = ablation_run.finish_run
+    original = train_once.finish_run
 
     def finish_run(config: Any, data: Path, run: Path, **options: Any) -> None:
         if run.name == "copy_s0":

@@ -1,6 +1,7 @@
 """What the tests of the yardsticks share."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -12,6 +13,5 @@ from mim4d.study.bench.parts.sides import PACKAGE
 def build_case(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`build_case`, imported by the name the yardstick has in a measurement."""
     monkeypatch.syspath_prepend(str(PACKAGE))
-    from bench.parts.cases import build_case
-
-    return build_case
+    made: Callable[..., Any] = import_module("bench.parts.cases").build_case
+    return made

@@ -23,6 +23,8 @@ def test_a_missing_extra_is_named(module, missing, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == missing]:
         monkeypatch.setitem(sys.modules, name, None)
     spec = importlib.util.spec_from_file_location("without_extra", module.__file__)
+    assert spec is not None
+    assert spec.loader is not None
     with pytest.raises(ImportError, match=r"pip install 'mim4d\[world\]'"):
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
@@ -65,9 +67,9 @@ def spots_to_try(rng):
         for k in range(len(STYLE_SHARES)):
             x, y, z = rng.uniform(0.0, 6.0, 3)
             n = rng.normal(size=3)
-            n /= np.linalg.norm(n)
+            nx, ny, nz = n / np.linalg.norm(n)
             lamps = float(k % 2)
-            yield material, k, spots.Spot(x, y, z, *n, 0.01, 0.02, 3 + k, lamps)
+            yield material, k, spots.Spot(x, y, z, nx, ny, nz, 0.01, 0.02, 3 + k, lamps)
 
 
 def test_compiled_finishes_equal_interpreted(monkeypatch):

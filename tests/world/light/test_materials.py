@@ -12,7 +12,8 @@ from mim4d.world.objects.site import object_row
 
 
 def spot(x=0.0, y=0.0, z=0.5, normal=(1.0, 0.0, 0.0), width=0.004, seed=3, lamps=0.0):
-    return Spot(x, y, z, *normal, width, width, seed, lamps)
+    nx, ny, nz = normal
+    return Spot(x, y, z, nx, ny, nz, width, width, seed, lamps)
 
 
 def table(look, seed=3):
@@ -27,8 +28,8 @@ def finishes(made, rng, count=60):
         weights = rng.dirichlet([1.0, 1.0, 1.0])
         x, y, z = weights @ triangles[i]
         edges = triangles[i, 1:] - triangles[i, :1]
-        normal = np.cross(edges[0], edges[1])
-        normal = tuple((normal / np.linalg.norm(normal)).tolist())
+        across = np.cross(edges[0], edges[1])
+        normal = tuple((across / np.linalg.norm(across)).tolist())
         width, seed = float(10 ** rng.uniform(-3, 0)), int(rng.integers(1 << 20))
         at = spot(float(x), float(y), float(z), normal, width, seed, float(rng.integers(2)))
         yield object_finish(int(made.mesh.materials[i]), table(made.look, seed), 0, at)

@@ -41,7 +41,7 @@ def test_overlap_by_hand():
 def test_many_rectangles_are_each_as_one():
     rng = np.random.default_rng(1)
     poses = rng.uniform(-5.0, 5.0, (6, 3))
-    each = np.stack([rectangle(*map(float, pose), 2.0, 0.9) for pose in poses])
+    each = np.stack([rectangle(x, y, yaw, 2.0, 0.9) for x, y, yaw in poses.tolist()])
     np.testing.assert_allclose(rectangles(poses, (2.0, 0.9)), each)
 
 

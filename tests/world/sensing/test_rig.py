@@ -11,7 +11,7 @@ from mim4d.world.sensing.rig import (
     quaternion_wxyz,
     rotation_about_z,
 )
-from tests.world.conftest import pose_matrix
+from tests.world.conftest import Row, pose_matrix
 
 YAWS = {
     "CAM_FRONT": 0.0,
@@ -79,7 +79,7 @@ def test_quaternion_inverts_to_the_rotation():
     for yaw in [0.0, math.pi, -math.pi / 2, *rng.uniform(-3.0, 3.0, 20)]:
         for camera in make_cameras(8, 8):
             rotation = rotation_about_z(yaw) @ camera.ego_from_camera[:3, :3]
-            row = {"rotation": quaternion_wxyz(rotation), "translation": [0, 0, 0]}
+            row: Row = {"rotation": quaternion_wxyz(rotation), "translation": [0, 0, 0]}
             assert np.linalg.norm(row["rotation"]) == pytest.approx(1.0)
             np.testing.assert_allclose(pose_matrix(row)[:3, :3], rotation, atol=1e-12)
     for yaw in rng.uniform(-12.0, 12.0, 20):

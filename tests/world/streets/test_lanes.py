@@ -19,7 +19,8 @@ def test_paths_stay_on_the_road_and_turn_as_they_say(plans):
     for plan in plans:
         ground = make_ground(plan.roads, np.random.default_rng(0))
         for path in plan.paths:
-            stations = np.linspace(*path.span_m, 200)
+            first_m, last_m = path.span_m
+            stations = np.linspace(first_m, last_m, 200)
             poses = path.curve.poses(stations)
             assert ground.beyond_kerb(poses[:, :2])[:, 0].max() < -0.9  # half a car's width
             bends = path.curve.curvatures(stations)

@@ -78,11 +78,11 @@ def mapped(plan, points):
 
 def scattered(plan, rng):
     low, high = plan.extent_m
-    points = [rng.uniform(low, high, (1500, 2))]
+    pieces = [rng.uniform(low, high, (1500, 2))]
     for junction in plan.junctions:
         x, y, _ = plan.roads[junction.first].curve.poses(np.array([junction.first_m]))[0]
-        points.append(rng.uniform(-28.0, 28.0, (1500, 2)) + np.array([x, y]))
-    points = np.concatenate(points)
+        pieces.append(rng.uniform(-28.0, 28.0, (1500, 2)) + np.array([x, y]))
+    points = np.concatenate(pieces)
     return points[mapped(plan, points)]
 
 

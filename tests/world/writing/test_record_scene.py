@@ -10,7 +10,7 @@ from mim4d.world.kernels.tracing import GROUND, NOTHING, STANDING, Solid, cast_r
 from mim4d.world.objects.classes import ATTRIBUTES, CATEGORIES
 from mim4d.world.scene.layout import sample_layout
 from mim4d.world.scene.town import placement
-from tests.world.conftest import pose_matrix, sensor_pose
+from tests.world.conftest import Row, pose_matrix, sensor_pose
 from tests.world.make import SMALL
 
 pytestmark = pytest.mark.slow
@@ -101,17 +101,17 @@ def test_every_file_is_there_and_as_described(world, tables):
 
 def test_lidar_agrees_with_true_distance(world, tables, global_from_sensor):
     """Points projected into every camera of their sample, away from edges."""
-    errors = []
+    parts = []
     for sweep in sweeps(tables):
         points = np.fromfile(world / sweep["filename"], dtype=np.float32).reshape(-1, 5)[:, :3]
         pose = global_from_sensor(sweep)
         points_global = points.astype(np.float64) @ pose[:3, :3].T + pose[:3, 3]
         for data in images(tables):
             if data["sample_token"] == sweep["sample_token"]:
-                errors.append(
+                parts.append(
                     distance_errors(world, tables, global_from_sensor, data, points_global)
                 )
-    errors = np.concatenate(errors)
+    errors = np.concatenate(parts)
     assert len(errors) > 5000
     assert np.median(np.abs(errors)) < 0.05
     assert np.mean(np.abs(errors) < 0.15) > 0.85
@@ -188,7 +188,7 @@ def test_each_image_has_its_own_pose_and_time(tables):
 
 def test_sweeps_of_a_film(film, film_tables):
     """Twelve images and twenty sweeps a second; each key frame and sweep in its folder."""
-    channels = {}
+    channels: dict[str, list[Row]] = {}
     for row in film_tables["sample_data"].values():
         folder, channel, name = row["filename"].split("/")
         assert folder == ("samples" if row["is_key_frame"] else "sweeps")
