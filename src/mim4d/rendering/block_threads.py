@@ -52,11 +52,10 @@ def in_threads(
     numbered = list(enumerate(places))
     if points.device.type != "cpu" or torch.compiler.is_compiling():
         return [work(numbered)]
-    before = torch.get_num_threads()
-    if before == 1:
+    threads = torch.get_num_threads()
+    # Starting threads pays off from some blocks each on; until then torch splits its calls itself.
+    if threads == 1 or len(places) < 4 * threads:
         return [work(numbered)]
-    # Starting threads pays off from some blocks each on.
-    threads = min(before, max(1, len(places) // 4))
 
     def without_graph(part: Numbered) -> Result:
         with torch.no_grad():  # the mode belongs to a thread
@@ -64,10 +63,8 @@ def in_threads(
 
     torch.set_num_threads(1)
     try:
-        if threads == 1:
-            return [work(numbered)]
         with ThreadPoolExecutor(threads) as pool:
             parts = [numbered[first::threads] for first in range(threads)]
             return list(pool.map(without_graph, parts))
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
