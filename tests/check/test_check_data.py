@@ -64,6 +64,7 @@ def test_every_rule_is_planted_here_or_told_of_real_or_whole_data() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.slow
 def test_planted_fault_is_named(fault: str, data: Path) -> None:
     damage, severity, code, name, token, found = FAULTS[fault]
     damage(data)
@@ -105,6 +106,7 @@ def test_whole_data_set_passes(complete_original: Path) -> None:
 
 @pytest.mark.parametrize("name", CHECKED)
 @pytest.mark.parametrize("content", [b"[]", b"[{}, {}]", b'[{"token": "a"}, {"token": null}]'])
+@pytest.mark.slow
 def test_no_table_however_bad_stops_the_check(name: str, content: bytes, data: Path) -> None:
     (data / f"v1.0-mini/{name}.json").write_bytes(content)
     report = check_data(data, files="none")
@@ -190,6 +192,7 @@ def test_file_that_may_not_be_read(data: Path, monkeypatch: pytest.MonkeyPatch) 
 # Real data and the embedded world
 
 
+@pytest.mark.slow
 def test_real_video_passes_with_true_remarks(real_data: Path) -> None:
     report = check_data(real_data / "real_video", files="all")
     assert report.exit_status == 0, report.text()

@@ -59,6 +59,7 @@ def layout_of(state: State) -> OfficialLayout:
 
 
 @pytest.mark.parametrize("name", list(COUNTS))
+@pytest.mark.slow
 def test_published_models_fit_and_have_their_size(published: dict[str, State], name: str) -> None:
     """Every weight of our model comes from the file; every number of the file is accounted for."""
     state = published[name]
