@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet, take
+from mim4d.data.timeline import GAP_INTERVALS
 
-DROPPED_AT = 1.7
+DROPPED_AT = GAP_INTERVALS
 """A gap of so many usual intervals means that something is missing."""
 MAX_SAMPLE_DELAY_S = 0.2
 KEYFRAME_INTERVAL_S = (0.02, 30.0)

@@ -273,13 +273,13 @@ def _check_same_mount(tables: TableSet, cameras: Cameras, findings: Findings) ->
 def _check_distortion(tables: TableSet, findings: Findings) -> None:
     columns = tables["calibrated_sensor"]
     distortion = [text.decode(errors="replace") for text in columns["distortion"].tolist()]
-    bad = [row for row, text in enumerate(distortion) if set(text) - set("[]0., ")]
+    bad = [row for row, text in enumerate(distortion) if text]
     findings.add_rows(
         DISTORTION,
         "calibrated_sensor",
         columns,
         bad,
-        lambda row: f"camera_distortion {distortion[row][:60]}",
+        lambda row: f"its lens is {distortion[row][:80]}",
     )
 
 

@@ -34,6 +34,7 @@ from mim4d.runs.record import create_run, refuse_existing
 from mim4d.training.allocator import keep_freed_memory
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
+from mim4d.training.census import judge, take_census
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
 from mim4d.training.modules import PretrainingModule
@@ -216,6 +217,10 @@ def _train(
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
     torch.manual_seed(config.seed)
     module = job.make(processes.world_size, checkpoint is not None)
+    if not resume:
+        for warning in judge(take_census(module, dataset, num_clips), str(data)):
+            if processes.is_first:
+                logger.warning("%s", warning)
     if processes.is_first and not resume:
         loading = _begin(module, dataset, num_clips, accelerator, processes, workers)
         create_run(run, config, data, names, facts)

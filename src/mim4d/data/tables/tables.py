@@ -213,6 +213,8 @@ def _index(tables: dict[str, Columns]) -> Columns:
     channel_of_sensor = np.searchsorted(channel, tables["sensor"]["channel"])
     channel_of_data = channel_of_sensor[sensor_of_data].astype(np.int32)
     group = sample["scene"][data["sample"]].astype(np.int64) * len(channel) + channel_of_data
+    # What its own record calls invalid (a picture that stands for a lost one) belongs to no group.
+    group = np.where(data["is_valid"], group, -1)
     num_scenes = len(tables["scene"]["token"])
     return {
         "channel": channel,
