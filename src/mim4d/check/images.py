@@ -4,6 +4,7 @@ What enters is the file of one measurement; what leaves are a few facts about it
 be read by several threads and no pixels are kept.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -15,6 +16,7 @@ from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Rule
 from mim4d.check.lenient_tables import TableSet
 from mim4d.check.poses import ego_columns
+from mim4d.data.images.decode import READABLE, is_readable
 
 DARK, BRIGHT = 8, 247
 """An image that is darker or brighter than this everywhere shows nothing (of 255)."""
@@ -23,6 +25,25 @@ MOVED_M = 0.5
 UNDECODABLE = Rule("broken-image", "error", "an image that decodes", "restore the file")
 TRUNCATED = Rule(
     "truncated-image", "error", "a JPEG that ends with its end marker", "restore the file"
+)
+NO_END = Rule(
+    "no-end-marker",
+    "warning",
+    "a JPEG that ends with its end marker",
+    "restore the file: all of its pixels decode, but it was cut or written badly",
+)
+KIND = Rule("image-kind", "error", READABLE, "convert the file: training refuses it")
+ROTATED = Rule(
+    "exif-rotation",
+    "warning",
+    "images stored upright",
+    "check that the calibration is of the pixels as stored: the rotation is not applied",
+)
+SIZES = Rule(
+    "sizes-of-one-calibration",
+    "warning",
+    "files of one size with one calibration",
+    "check which size the calibration is of; the others are learned wrongly",
 )
 OTHER_SIZE = Rule(
     "image-size-differs",
@@ -42,6 +63,7 @@ IDENTICAL = Rule(
 )
 
 _PROBE_HW = 64
+_EXIF_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -68,14 +90,19 @@ def read_image_facts(content: bytes) -> ImageFacts:
     digest = blake2b(content, digest_size=16).digest()
     try:
         with Image.open(BytesIO(content)) as image:
-            size, is_jpeg = image.size, image.format == "JPEG"
+            size, is_jpeg, mode = image.size, image.format == "JPEG", image.mode
+            turned = image.getexif().get(_EXIF_ORIENTATION, 1) != 1
             image.draft("RGB", (_PROBE_HW, _PROBE_HW))
             grey = np.asarray(image.convert("L"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         rule = TRUNCATED if "truncated" in str(error) else UNDECODABLE
         return ImageFacts(digest, None, problem=(rule, str(error).split(": <")[0]))
     if is_jpeg and not content.rstrip(b"\0").endswith(b"\xff\xd9"):
-        return ImageFacts(digest, size, problem=(TRUNCATED, "no end marker"))
+        return ImageFacts(digest, size, problem=(NO_END, "no end marker"))
+    if not is_readable(mode):
+        return ImageFacts(digest, size, problem=(KIND, f"pixels of kind {mode!r}"))
+    if turned:
+        return ImageFacts(digest, size, problem=(ROTATED, "its EXIF data say that it is rotated"))
     return ImageFacts(digest, size, int(grey.min()), int(grey.max()))
 
 
@@ -97,7 +124,26 @@ def judge_images(
         if fact.problem is None and (fact.brightest < DARK or fact.darkest > BRIGHT):
             found = "all black" if fact.brightest < DARK else "all white"
             add_files(findings, BLANK, tables, files, [row], found)
+    _judge_sizes(tables, files, facts, findings)
     _judge_repeats(tables, files, facts, findings)
+
+
+def _judge_sizes(
+    tables: TableSet, files: FileList, facts: dict[int, ImageFacts], findings: Findings
+) -> None:
+    """Files of several sizes with one calibration, also where the tables give no size."""
+    sizes: dict[int, Counter[tuple[int, int]]] = {}
+    calibration = tables["sample_data"]["calibrated_sensor"]
+    for row, fact in facts.items():
+        if fact.size_wh is not None:
+            sizes.setdefault(int(calibration[row]), Counter())[fact.size_wh] += 1
+    for row, fact in facts.items():
+        if fact.size_wh is None or len(sizes[int(calibration[row])]) == 1:
+            continue
+        usual = sizes[int(calibration[row])].most_common(1)[0][0]
+        if fact.size_wh != usual:
+            found = "{}x{} pixels, most others have {}x{}".format(*fact.size_wh, *usual)
+            add_files(findings, SIZES, tables, files, [row], found, group=tables.channel(row))
 
 
 def _judge_repeats(

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet, take
+from mim4d.data.tables.plausibility import MAX_MOUNT_M
 
 FIELD_OF_VIEW_DEG = (8.0, 150.0)
 MAX_ASPECT = 1.2
 """Largest ratio of the two focal lengths."""
-MAX_MOUNT_M = 15.0
 CAMERA_HEIGHT_M = (0.1, 4.5)
 OFFICIAL_WH = (1600, 900)
 SAME_MOUNT_M, SAME_MOUNT_DEG = 0.3, 3.0

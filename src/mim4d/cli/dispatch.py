@@ -19,7 +19,7 @@ from mim4d.cli.commands import COMMANDS, Command
 from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
-from mim4d.errors import did_you_mean
+from mim4d.errors import Terminated, did_you_mean
 from mim4d.tasks import TASKS
 
 
@@ -37,6 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output (`| head`) has left; there is nobody to tell.
         sys.stdout = None
         return 0
+    except Terminated as stop:
+        print(f"mim4d: {stop}", file=sys.stderr)
+        return 143
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
