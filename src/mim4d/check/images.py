@@ -10,10 +10,11 @@ from hashlib import blake2b
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from mim4d.check.files import FileList, add_files
-from mim4d.check.findings import Findings, Rule
+from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import TableSet
 from mim4d.check.poses import ego_columns
 from mim4d.data.images.decode import READABLE, is_readable
@@ -58,11 +59,21 @@ FROZEN = Rule(
     "images that differ while the car moves",
     "leave the scene or the camera out",
 )
+POSES_STILL = Rule(
+    "poses-stand-still",
+    "warning",
+    "poses that move while what the cameras see does",
+    "give every measurement the car's pose at its own time: these do not move",
+)
 IDENTICAL = Rule(
     "identical-images", "remark", "images that differ", "nothing, if the car and the world stood"
 )
 
+STILL_M = 0.02
+CHANGED_LEVELS = 6.0
+"""Median change of brightness from image to image (of 255), above which the camera moves."""
 _PROBE_HW = 64
+_THUMBNAIL_WH = (16, 12)
 _EXIF_ORIENTATION = 0x0112
 
 
@@ -75,6 +86,7 @@ class ImageFacts:
         size_wh: Columns and rows; None if it does not decode.
         darkest: Of the smaller image's values, 0 to 255.
         brightest: The same.
+        thumbnail: Brightness in 12x16 cells; None if it does not decode.
         problem: Rule that it breaks and what was found; None if it decodes.
     """
 
@@ -82,6 +94,7 @@ class ImageFacts:
     size_wh: tuple[int, int] | None
     darkest: int = 0
     brightest: int = 255
+    thumbnail: NDArray[np.int16] | None = None
     problem: tuple[Rule, str] | None = None
 
 
@@ -103,7 +116,9 @@ def read_image_facts(content: bytes) -> ImageFacts:
         return ImageFacts(digest, size, problem=(KIND, f"pixels of kind {mode!r}"))
     if turned:
         return ImageFacts(digest, size, problem=(ROTATED, "its EXIF data say that it is rotated"))
-    return ImageFacts(digest, size, int(grey.min()), int(grey.max()))
+    small = Image.fromarray(grey).resize(_THUMBNAIL_WH, Image.Resampling.BOX)
+    thumbnail = np.asarray(small).astype(np.int16)
+    return ImageFacts(digest, size, int(grey.min()), int(grey.max()), thumbnail)
 
 
 def judge_images(
@@ -126,6 +141,30 @@ def judge_images(
             add_files(findings, BLANK, tables, files, [row], found)
     _judge_sizes(tables, files, facts, findings)
     _judge_repeats(tables, files, facts, findings)
+    _judge_still_poses(tables, facts, findings)
+
+
+def _judge_still_poses(tables: TableSet, facts: dict[int, ImageFacts], findings: Findings) -> None:
+    """Scenes whose poses do not move though most of what most cameras see changes."""
+    changes: dict[int, list[float]] = {}
+    before, after = tables.neighbours
+    moved = ego_columns(tables, after)[0] - ego_columns(tables, before)[0]
+    still = np.linalg.norm(moved, axis=1) < STILL_M
+    for a, b, stands in zip(before.tolist(), after.tolist(), still.tolist(), strict=True):
+        first, second = (facts[r].thumbnail if r in facts else None for r in (a, b))
+        if first is not None and second is not None:
+            change = float(np.median(np.abs(first - second))) if stands else float("nan")
+            changes.setdefault(int(tables.scene_of_data[a]), []).append(change)
+    for scene, values in changes.items():
+        if len(values) >= 4 and np.mean(np.isnan(values)) < 0.1:
+            change = float(np.nanmedian(values))
+            if change > CHANGED_LEVELS:
+                name = tables["scene"]["name"][scene].decode(errors="replace")
+                found = (
+                    f"scene {name}: the poses do not move, the median brightness of what the "
+                    f"cameras see changes by {change:.0f} of 255 from image to image"
+                )
+                findings.add(POSES_STILL, "ego_pose", Place(found, tables.token("scene", scene)))
 
 
 def _judge_sizes(

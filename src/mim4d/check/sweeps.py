@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Place, Rule
+from mim4d.check.ground import Ground, find_ground, judge_ground
 from mim4d.check.lenient_tables import Rows, TableSet
 from mim4d.check.poses import ego_columns
 from mim4d.check.sensors import rotations
@@ -95,6 +96,7 @@ class SweepFacts:
         counted: Points inside each of them.
         at_sensor: How many lie at the sensor itself.
         problem: Why these cannot be points; None if they may be.
+        ground: Its largest plane; None if no plane is large.
     """
 
     points: int
@@ -105,6 +107,7 @@ class SweepFacts:
     counted: tuple[int, ...]
     at_sensor: int = 0
     problem: str | None = None
+    ground: Ground | None = None
 
 
 def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) -> SweepFacts:
@@ -129,15 +132,24 @@ def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) ->
         counted=tuple(counted.tolist()),
         at_sensor=near,
         problem=problem,
+        ground=None if problem else find_ground(points, _mount(tables, row)),
     )
 
 
-def _to_global(tables: TableSet, points: NDArray[np.float64], row: int) -> NDArray[np.float64]:
+def _mount(tables: TableSet, row: int) -> NDArray[np.float64]:
+    """`ego_from_lidar` of a measurement."""
     calibrated = tables["calibrated_sensor"]
     own = int(tables["sample_data"]["calibrated_sensor"][row])
-    mount = rotations(calibrated["rotation_wxyz"][own : own + 1])[0]
+    pose = np.eye(4)
+    pose[:3, :3] = rotations(calibrated["rotation_wxyz"][own : own + 1])[0]
+    pose[:3, 3] = calibrated["translation_m"][own]
+    return pose
+
+
+def _to_global(tables: TableSet, points: NDArray[np.float64], row: int) -> NDArray[np.float64]:
+    mount = _mount(tables, row)
     place, rotation = ego_columns(tables, np.array([row]))
-    points_ego = points @ mount.T + calibrated["translation_m"][own]
+    points_ego = points @ mount[:3, :3].T + mount[:3, 3]
     return points_ego @ rotations(rotation)[0].T + place[0]
 
 
@@ -169,6 +181,8 @@ def judge_sweeps(
         for rule, found in _problems(fact, float(usual[tables.channel(row)])):
             add_files(findings, rule, tables, files, [row], found)
     for channel in sorted(usual):
+        own = [fact.ground for row, fact in facts.items() if tables.channel(row) == channel]
+        judge_ground(channel, [ground for ground in own if ground is not None], findings)
         if not any(f.has_ring for row, f in facts.items() if tables.channel(row) == channel):
             findings.add(RING, "sample_data", Place(f"{channel}: ring is 0 in every point"))
 
