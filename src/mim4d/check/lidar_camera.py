@@ -25,7 +25,7 @@ LARGEST_HW = (608, 968)
 MIN_PX_PER_DEG = 6.0
 MANY_EDGES = 8000
 """So many edges of both axes agree at a right calibration in every trial."""
-MIN_SWAP_GAIN, MIN_SWAP_EDGES = 1.08, 300
+MIN_SWAP_GAIN, MIN_SWAP_EDGES = 1.2, 300
 MIN_CONTRAST = 1.08
 """Score at the peak over the mean; real video with a right calibration has 1.15 to 1.3."""
 LEAST_UNCERTAINTY_DEG = 0.1

@@ -17,6 +17,7 @@ from mim4d.check.poses import ego_columns
 from mim4d.check.sensors import rotations
 from mim4d.data.point_values import (
     FAR_M,
+    MIN_POINTS,
     NUMBERS_PER_POINT,
     at_sensor,
     implausible_values,
@@ -202,7 +203,8 @@ def _problems(fact: SweepFacts, usual: float) -> list[tuple[Rule, str]]:
         problems.append((FEW, f"{fact.finite} points, usually {usual:.0f}"))
     if fact.at_sensor:
         share = fact.at_sensor / fact.finite
-        rule = ONLY_AT_SENSOR if share > MAX_AT_SENSOR_SHARE else AT_SENSOR
+        mostly = share > MAX_AT_SENSOR_SHARE and fact.points >= MIN_POINTS
+        rule = ONLY_AT_SENSOR if mostly else AT_SENSOR
         found = f"{fact.at_sensor} of {fact.finite} points lie at the sensor itself"
         problems.append((rule, found))
     return [*problems, *_count_problems(fact)]

@@ -13,7 +13,7 @@ import orjson
 
 _COEFFICIENTS = re.compile(
     r"distort|dist_?coef|lens_?coef|undistort_?coef|^d$|^dist$|^(k[1-8]|p[12]|s[1-4]|xi)$|"
-    r"(radial|tangential|fisheye)_?(coef|param|distort)?"
+    r"^(radial|tangential|fisheye)(_?(coef|param|distort)\w*)?$"
 )
 _MODEL = re.compile(r"(lens|camera|distortion|projection)_?(model|type)$|^model$")
 _PINHOLE = ("", "pinhole", "none", "plumb_bob", "brown", "brown_conrady", "opencv", "radtan")

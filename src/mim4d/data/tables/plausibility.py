@@ -5,6 +5,7 @@ the columns are cached. Metres, seconds, microseconds where the name says so.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,5 +150,5 @@ def tilted_poses(rotation_wxyz: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.flatnonzero(up < np.cos(np.radians(MAX_TILT_DEG)))
 
 
-def _token(columns: Columns, row: int) -> str:
-    return str(columns["token"][row].decode(errors="replace"))
+def _token(columns: Columns, row: "int | np.integer[Any]") -> str:
+    return str(columns["token"][int(row)].decode(errors="replace"))
