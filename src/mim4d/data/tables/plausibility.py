@@ -150,5 +150,5 @@ def tilted_poses(rotation_wxyz: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.flatnonzero(up < np.cos(np.radians(MAX_TILT_DEG)))
 
 
-def _token(columns: Columns, row: "int | np.integer[Any]") -> str:
+def _token(columns: Columns, row: Any) -> str:
     return str(columns["token"][int(row)].decode(errors="replace"))
