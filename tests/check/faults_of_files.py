@@ -38,8 +38,8 @@ FAULTS_OF_FILES: dict[str, Fault] = {
         rewrite(IMAGE, lambda content: content[:-40]),
         *("error", "truncated-image", "sample_data", "scene0-CAM_BACK-10", IMAGE),
     ),
-    "JPEG without its end marker": (
-        rewrite(IMAGE, lambda content: content[:-2]),
+    "JPEG that goes on behind its end": (
+        rewrite(IMAGE, lambda content: content + b"trailer"),
         *("warning", "no-end-marker", "sample_data", "scene0-CAM_BACK-10", IMAGE),
     ),
     "no image": (

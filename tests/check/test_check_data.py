@@ -63,7 +63,13 @@ def test_every_rule_is_planted_here_or_told_of_real_or_whole_data() -> None:
         # Told of worlds in test_geometry.
         *("calibration-no-peak", "cameras-swapped", "lidar-turned", "lidar-up", "ground-height"),
         *("intrinsics-scale", "poses-stand-still", "pose-of-another-time", "no-key-frames"),
-        *("returns-at-sensor", "mostly-at-sensor", "invalid-measurements"),
+        *(
+            "camera-clock",
+            "sizes-of-one-calibration",
+            "returns-at-sensor",
+            "mostly-at-sensor",
+            "invalid-measurements",
+        ),
     }
     assert codes - {fault[2] for fault in FAULTS.values()} == elsewhere
 

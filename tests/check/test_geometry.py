@@ -114,6 +114,22 @@ def one_pose_a_sample(root: Path) -> None:
     edit_table(root, "sample_data", change)
 
 
+def clock_off(seconds: float) -> Change:
+    def change(rows: Rows) -> None:
+        for row in rows:
+            row["timestamp"] += round(seconds * 1e6) if "CAM" in row["filename"] else 0
+
+    return lambda root: edit_table(root, "sample_data", change)
+
+
+def no_flags(root: Path) -> None:
+    def change(rows: Rows) -> None:
+        for row in rows:
+            row["is_key_frame"] &= "CAM_BACK/" not in row["filename"]
+
+    edit_table(root, "sample_data", change)
+
+
 PLANTED: dict[str, tuple[Change, str]] = {
     "scalar last": (
         lidar(lambda row: row.update(rotation=[*row["rotation"][1:], row["rotation"][0]])),
@@ -134,6 +150,9 @@ PLANTED: dict[str, tuple[Change, str]] = {
     "larger images": (scaled(0.8), "intrinsics-scale"),
     "half images": (scaled(0.5), "intrinsics-scale"),
     "poses stand still": (standing_still, "poses-stand-still"),
+    "clocks an hour late": (clock_off(3600), "camera-clock"),
+    "clocks a minute early": (clock_off(-60), "camera-clock"),
+    "no key frame of a camera": (no_flags, "no-key-frames"),
     "one pose a sample": (one_pose_a_sample, "pose-of-another-time"),
 }
 

@@ -18,6 +18,7 @@ DROPPED_AT = GAP_INTERVALS
 """A gap of so many usual intervals means that something is missing."""
 MAX_SAMPLE_DELAY_S = 0.2
 NUSCENES_KEYFRAME_HZ = 2.0
+NEXT_TO_NOTHING = 0.05
 FIRST_YEAR_US = 946_684_800_000_000
 """The year 2000."""
 
@@ -35,6 +36,12 @@ FAR_FROM_SAMPLE = Rule(
     "warning",
     f"key frames within {MAX_SAMPLE_DELAY_S:g} s of their sample (half an interval at most)",
     "check which sample they belong to, and the clocks of the sensors",
+)
+CLOCK = Rule(
+    "camera-clock",
+    "error",
+    "images within half an interval of the samples' times",
+    "correct the cameras' clocks: images so far from every frame belong to no clip",
 )
 WITHOUT_KEYFRAME = Rule(
     "sample-without-data",
@@ -175,6 +182,11 @@ def _check_samples(tables: TableSet, findings: Findings) -> None:
     interval = keyframe_interval_s(tables)
     limit = np.nanmin([MAX_SAMPLE_DELAY_S, interval / 2])
     far = tables.is_sound_data & data["is_key_frame"] & (np.abs(delay) > limit)
+    own = tables.is_sound_data & data["is_key_frame"] & tables.is_modality("camera")
+    if own.any() and np.mean(np.abs(delay[own]) <= interval) <= NEXT_TO_NOTHING:
+        found = f"key frames of all cameras lie {np.median(delay[own]):+.3g} s from their samples"
+        findings.add(CLOCK, "sample_data", Place(found), count=int(own.sum()))
+        return
     findings.add_rows(
         FAR_FROM_SAMPLE,
         "sample_data",
