@@ -19,7 +19,7 @@ from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.data.fingerprint import scene_fingerprints
 from mim4d.data.tables.tables import NuscenesTables
-from mim4d.files import write_text
+from mim4d.files import read_text, write_text
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
 
@@ -107,14 +107,16 @@ def read_record(run: Path) -> dict[str, Any]:
             f"{path}: not found, though the folder holds a run; bring it back, or start a new --out"
         )
     try:
-        record = json.loads(path.read_text())
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        record = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}: not valid JSON ({error}); it is damaged or cut: restore it from a copy, or "
             "start a new --out"
         ) from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{path}: no record of a run; restore it from a copy")
     missing = [name for name in ("data", "training_scenes") if name not in record]
-    if not isinstance(record, dict) or missing:
+    if missing:
         raise ValueError(f"{path}: does not say {' and '.join(missing)}; restore it from a copy")
     return record
 
@@ -161,7 +163,7 @@ def read_run_config(run: Path) -> RunConfig:
     """
     path = run / "config.json"
     kind = CONFIGS[run_kind(run)]
-    return config_from_json(path.read_text(), str(path), kind)
+    return config_from_json(read_text(path), str(path), kind)
 
 
 def read_config(run: Path) -> PretrainConfig:
