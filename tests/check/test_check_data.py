@@ -38,6 +38,7 @@ COMPANY: dict[str, set[str]] = {
     "scene without samples": {"wrong-count"},
     "object without boxes": {"wrong-count"},
     "two image sizes": {"image-size-differs"},
+    "other image size": {"sizes-of-one-calibration"},
     "no attributes": {"reader-refuses"},
 }
 
@@ -59,6 +60,16 @@ def test_every_rule_is_planted_here_or_told_of_real_or_whole_data() -> None:
         *("image-size", "no-sweeps", "no-splits", "no-records", "boxes-without-attribute"),
         *("some-points-not-finite", "ring-zero", "unknown-location", "no-map-expansion"),
         *("files-sampled", "missing-sweeps", "short-scene", "unreadable-file"),
+        # Told of worlds in test_geometry.
+        *("calibration-no-peak", "cameras-swapped", "lidar-turned", "lidar-up", "ground-height"),
+        *("intrinsics-scale", "poses-stand-still", "pose-of-another-time", "no-key-frames"),
+        *(
+            "camera-clock",
+            "sizes-of-one-calibration",
+            "returns-at-sensor",
+            "mostly-at-sensor",
+            "invalid-measurements",
+        ),
     }
     assert codes - {fault[2] for fault in FAULTS.values()} == elsewhere
 

@@ -14,6 +14,7 @@ from mim4d.check.lenient_tables import read_table_set
 from mim4d.check.lidar_camera import check_lidar_against_cameras
 from mim4d.check.places import check_places
 from mim4d.check.poses import check_poses
+from mim4d.check.registration import check_registration
 from mim4d.check.report import Report
 from mim4d.check.sensors import check_sensors
 from mim4d.check.summary import summarise
@@ -64,6 +65,7 @@ def check_data(
         check_files(tables, listed, findings)
         opened = choose_files(tables, listed, files, findings)
         sweeps = check_contents(tables, listed, opened, findings, progress)
+        check_registration(tables, listed, findings)
     summary = summarise(tables, sweeps, len(opened))
     if findings.count("error") == 0 and files != "none":  # or the reader would refuse the data
         check_lidar_against_cameras(tables, findings)

@@ -1,4 +1,4 @@
-"""Commands that look at a data set: check, view, gallery."""
+"""Commands that look at a data set, or the machine: check, doctor, view, gallery."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,23 @@ def check(options: Check) -> int:
     if options.json is not None:
         report.save_json(options.json)
     return report.exit_status
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Look at this machine: devices, memory, disks, cache, bf16, codecs.
+
+    Exit status: 0 nothing worse than remarks, 1 warnings, 2 errors.
+    """
+
+
+def doctor(options: Doctor) -> int:
+    """`mim4d doctor`."""
+    from mim4d.check.machine import examine_machine, page, status_of
+
+    facts = examine_machine()
+    print(page(facts))
+    return status_of(facts)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def evaluate_run(
     if not rows:
         raise ValueError("no pixel of the evaluated clips has a known distance inside the grid")
     names = sorted({reader.dataset.scene_name(i) for i in indices})
-    held_out = not was_trained_on(run, data, names)
+    held_out = not was_trained_on(run, reader.dataset.tables, names)
     flow = scoring.flow(reader.moving_name)
     if model.scene_flow is not None and flow is None:
         logger.warning("%s: no true velocity is known in any evaluated frame", data)

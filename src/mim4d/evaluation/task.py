@@ -103,7 +103,7 @@ def evaluate_task(
         clip = dataset[index].to(accelerator)
         metric.update(task.decode(model(clip)), task.targets(clip))
     names = sorted({dataset.scene_name(i) for i in indices})
-    held_out = not was_trained_on(run, data, names)
+    held_out = not was_trained_on(run, dataset.tables, names)
     evaluation = TaskEvaluation(config.task, metric.compute(), names, len(indices), held_out)
     if save:
         evaluation.save(run / "evaluation.json")

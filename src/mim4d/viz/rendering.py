@@ -93,7 +93,7 @@ def render_run(
     model, config = load_model(run)
     dataset = build_dataset(config, data, scenes, version)
     indices = spread(len(dataset), clips)
-    trained = [was_trained_on(run, data, [dataset.scene_name(i)]) for i in indices]
+    trained = [was_trained_on(run, dataset.tables, [dataset.scene_name(i)]) for i in indices]
     if any(trained):
         logger.warning("%s: scenes that the run was trained on are drawn", data)
     view, flow_view = (EvaluatedView.of(config, s) for s in (stride, min(stride, FLOW_STRIDE)))

@@ -8,6 +8,7 @@ first asked for. Coordinates are `global`, metres; patches leave in `ref`.
 
 import logging
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from mim4d.data.tables.column_cache import (
     save_columns,
 )
 from mim4d.data.tables.schema import Columns
+from mim4d.errors import MachineError
 
 REACH = 1.5
 """A patch is read this much further than the corners of its rectangle are away: room to be turned,
@@ -94,7 +96,8 @@ class VectorMap:
         columns = load_columns(cache)
         if columns is None:
             columns = _to_columns(read_map_file(path))
-            save_columns(cache, columns)
+            with suppress(MachineError):  # no fault of the map, and memory serves as well
+                save_columns(cache, columns)
         for remark in columns["remarks"]["text"].tolist():
             _LOGGER.warning("%s", remark.decode())
         return cls(path, columns, cache_dir)

@@ -6,8 +6,7 @@ The root holds `samples/`, `sweeps/`, one folder of tables such as `v1.0-mini/`,
 
 from pathlib import Path
 
-import orjson
-
+from mim4d.data.tables.json_rows import loads
 from mim4d.errors import DataError, MissingFileError
 
 
@@ -54,8 +53,8 @@ def read_split(root: Path | str, name: str) -> list[str] | None:
     if not path.is_file():
         return None
     try:
-        splits = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
+        splits = loads(path.read_bytes())
+    except ValueError as error:
         raise DataError(f"{path}: not valid JSON ({error}); restore the file") from error
     if not isinstance(splits, dict) or not isinstance(splits.get(name), list):
         names = ", ".join(map(str, splits)) if isinstance(splits, dict) else "none"
