@@ -12,6 +12,7 @@ from mim4d.cli.data import Check, Gallery, View, check, gallery, view
 from mim4d.cli.demo import Demo, demo
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
+from mim4d.cli.import_data import ImportRig, import_rig
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import (
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Command] = {
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "finetune": Command(Finetune, finetune, takes_preset=True, takes_task=True),
     "render": Command(Render, render),
+    "import rig": Command(ImportRig, import_rig),
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),
