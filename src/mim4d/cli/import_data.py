@@ -90,3 +90,37 @@ def _write(drives: "list[Recording]", options: _Import) -> int:
     from mim4d.cli.data import Check, check
 
     return check(Check(out))
+
+
+@dataclass(frozen=True)
+class ImportVideo(_Import):
+    """Write a data set from one video per camera, with a table of frame times each."""
+
+    width: int | None = None
+    """Columns of the images; by default those of the video."""
+
+
+def import_video(options: ImportVideo) -> int:
+    """`mim4d import video`."""
+    from mim4d.cli.console import Counter
+    from mim4d.importing.video_folder import decoded_drives
+
+    source, out = _folders(options)
+    with (
+        Counter("decode", "frame") as counter,
+        decoded_drives(source, out, options.width, counter.update) as drives,
+    ):
+        return _write(drives, options)
+
+
+@dataclass(frozen=True)
+class ImportAv2(_Import):
+    """Write a data set from Argoverse 2 sensor logs: ring cameras, LiDAR, boxes, vector map."""
+
+
+def import_av2(options: ImportAv2) -> int:
+    """`mim4d import av2`."""
+    from mim4d.importing.av2_log import read_av2
+
+    source, _ = _folders(options)
+    return _write(read_av2(source), options)

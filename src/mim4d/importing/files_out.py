@@ -1,5 +1,6 @@
 """Files of the data set: linked where they can be, made where they must be, each whole or not."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -26,14 +27,15 @@ def place_file(source: Path, target: Path, *, copy: bool) -> None:
     if target.exists():
         return
     source = source.resolve()
-    if copy:
-        with replacing(target) as temporary:
-            shutil.copyfile(source, temporary)
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        target.symlink_to(source)
+    if not copy:
+        if source.stat().st_dev != target.parent.stat().st_dev:
+            target.symlink_to(source)
+            return
+        with contextlib.suppress(OSError):  # a file system that has no links
+            os.link(source, target)
+            return
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def read_image(path: Path, size_wh: tuple[int, int] | None = None) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ def sample_times(drive: Recording, interval_us: int) -> Int64[np.ndarray, " k"]:
     order = sorted(drive.cameras, key=lambda camera: camera.name != FRONT)
     tracks = [drive.lidar.sweeps] if drive.lidar else []
     tracks += [camera.images for camera in order]
-    times = [np.array([file.time_us for file in track], dtype=np.int64) for track in tracks]
+    times = [np.array([f.time_us for f in track], dtype=np.int64) for track in tracks if track]
     first = times[0][0]
     wished = np.arange(first, max(track[-1] for track in times) + interval_us // 2, interval_us)
     chosen = np.full(len(wished), -1, dtype=np.int64)
@@ -50,6 +50,8 @@ def sample_times(drive: Recording, interval_us: int) -> Int64[np.ndarray, " k"]:
 def place(times_us: Sequence[int], samples_us: Int64[np.ndarray, " k"], interval_us: int) -> Placed:
     """Find the key frames among a channel's files, and the samples of the others."""
     times = np.array(times_us, dtype=np.int64)
+    if len(times) == 0:
+        return Placed(times, np.zeros(0, dtype=np.bool_))
     nearest = _nearest(times, samples_us)
     near = np.abs(times[nearest] - samples_us) <= min(interval_us / 2, FARTHEST_US)
     sample = np.minimum(np.searchsorted(samples_us, times), len(samples_us) - 1)

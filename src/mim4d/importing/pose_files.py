@@ -53,7 +53,7 @@ def read_poses(path: Path, car_from_body: Float[np.ndarray, "4 4"]) -> PoseTrack
         values = table.numbers(*METRIC)
         positions, rotations = values[:, :3], _unit(table, values[:, 3:])
     if not np.array_equal(car_from_body, np.eye(4)):
-        positions, rotations = _of_car(positions, rotations, np.linalg.inv(car_from_body))
+        positions, rotations = of_car(positions, rotations, np.linalg.inv(car_from_body))
     return PoseTrack(times, positions, rotations, str(path))
 
 
@@ -132,11 +132,12 @@ def east_north_up(place: Float[np.ndarray, "q 3"]) -> Float[np.ndarray, "q 3"]:
     return metres
 
 
-def _of_car(
+def of_car(
     positions: Float[np.ndarray, "q 3"],
     rotations: Float[np.ndarray, "q 4"],
     body_from_car: Float[np.ndarray, "4 4"],
 ) -> tuple[Float[np.ndarray, "q 3"], Float[np.ndarray, "q 4"]]:
+    """Poses of the car, from those of a body that is fixed to it."""
     cars = [
         pose(position, from_quaternion(rotation)) @ body_from_car
         for position, rotation in zip(positions, rotations, strict=True)

@@ -41,6 +41,9 @@ def without_uncovered(drive: Recording) -> tuple[Recording, int]:
     if lidar is not None:
         lidar = replace(lidar, sweeps=_covered(lidar.sweeps, drive.poses))
     kept = replace(drive, cameras=cameras, lidar=lidar)
+    for (name, files), (_, before) in zip(_tracks(kept), _tracks(drive), strict=True):
+        if before and not files:
+            raise _no_cover(name, drive.poses)
     return kept, drive.num_files - kept.num_files
 
 
@@ -66,13 +69,15 @@ def _covered(files: tuple[TimedFile, ...], poses: PoseTrack) -> tuple[TimedFile,
     return tuple(file for file, kept in zip(files, keep, strict=True) if kept)
 
 
+def _no_cover(name: str, poses: PoseTrack) -> DataError:
+    return DataError(
+        f"{name}: not one of its files lies in the time of {poses.source} "
+        f"({seconds(int(poses.times_us[0]))} to {seconds(int(poses.times_us[-1]))}); do both count "
+        "from the same moment, in the units they say?"
+    )
+
+
 def _check_cover(name: str, files: tuple[TimedFile, ...], poses: PoseTrack) -> None:
-    if len(files) == 0:
-        raise DataError(
-            f"{name}: not one of its files lies in the time of {poses.source} "
-            f"({seconds(int(poses.times_us[0]))} to {seconds(int(poses.times_us[-1]))}); do both "
-            "count from the same moment, in the units they say?"
-        )
     bad = np.flatnonzero(~_is_covered(files, poses))
     if bad.size == 0:
         return
@@ -156,8 +161,9 @@ def _cure(
 
 def _check_size(camera: CameraTrack) -> None:
     """Refuse images of another size than the intrinsics are for: the first, middle and last."""
-    for index in sorted({0, len(camera.images) // 2, len(camera.images) - 1}):
-        path = camera.images[index].path
+    last = len(camera.images) - 1
+    for image in {camera.images[i] for i in (0, last // 2, last) if last >= 0}:
+        path = image.path
         try:
             with Image.open(path) as image:
                 found = image.size

@@ -14,17 +14,19 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from mim4d.errors import DataError
 from mim4d.importing.describe import describe_cameras, readme
 from mim4d.importing.hidden import write_masks
 from mim4d.importing.key_frames import sample_times
 from mim4d.importing.partial_folder import resumed
 from mim4d.importing.recording import Recording
 from mim4d.importing.sanity import check_recording, without_uncovered
+from mim4d.importing.summary import ImportSummary
 from mim4d.importing.write_scene import SceneJob, SceneWriter, channels_of
 from mim4d.writing.map_files import join_scene_maps, write_map_part
 from mim4d.writing.tables import fixed_tables, join_tables
@@ -64,33 +66,6 @@ class ImportOptions:
             )
         if not 0 <= self.held_out < 1:
             raise ValueError(f"held_out={self.held_out:g}: expected a share from 0 to below 1")
-
-
-@dataclass
-class ImportSummary:
-    """What was written.
-
-    Attributes:
-        out: Root of the data set.
-        scenes: Number of scenes.
-        samples: Key frames.
-        linked: Images used as they are.
-        made: Images made by rectification.
-        sweeps: Sweeps of the LiDAR.
-        boxes: Annotations.
-        seconds: Wall-clock time taken.
-        notes: What was chosen and left out, in sentences.
-    """
-
-    out: Path
-    scenes: int = 0
-    samples: int = 0
-    linked: int = 0
-    made: int = 0
-    sweeps: int = 0
-    boxes: int = 0
-    seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
 
 
 def write_data_set(
@@ -133,14 +108,19 @@ def _checked(drive: Recording, options: ImportOptions, summary: ImportSummary) -
         drive, dropped = without_uncovered(drive)
         if dropped:
             summary.notes.append(f"{drive.name}: {dropped} files without a pose are left out")
+    if drive.num_files == 0:
+        raise DataError(f"{drive.name}: has neither images nor sweeps")
     check_recording(drive)
+    summary.notes += [
+        f"{drive.name}: no images of {camera.name}" for camera in drive.cameras if not camera.images
+    ]
     return drive
 
 
 def _fingerprint(drive: Recording) -> object:
     """What the files made of a drive depend on."""
     cameras = [
-        (c.name, c.lens, c.size_wh, c.car_from_camera.tolist(), c.views, c.hidden, c.images[0])
+        (c.name, c.lens, c.size_wh, c.car_from_camera.tolist(), c.views, c.hidden, c.images[:1])
         for c in drive.cameras
     ]
     poses = (drive.poses.positions_m[[0, -1]].tolist(), len(drive.poses.times_us))

@@ -5,7 +5,6 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -15,20 +14,11 @@ from mim4d.importing.hidden import rectifiers
 from mim4d.importing.key_frames import Placed, place
 from mim4d.importing.recording import BoxAt, CameraTrack, LidarTrack, Recording, TimedFile
 from mim4d.importing.rotations import from_quaternion, pose
+from mim4d.importing.summary import ImportSummary
 from mim4d.writing.rows import Log, SceneRows, SensorFile, quaternion_wxyz
 
 _AT_ONCE = 64
 BOX_TOLERANCE_US = 50_000
-
-
-class Counts(Protocol):
-    """What is counted while scenes are written."""
-
-    samples: int
-    linked: int
-    made: int
-    sweeps: int
-    boxes: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,7 @@ class SceneWriter:
             for folder in ("samples", "sweeps"):
                 (root / folder / channel).mkdir(parents=True, exist_ok=True)
 
-    def write(self, job: SceneJob, folder: Path, counts: Counts) -> Iterator[None]:
+    def write(self, job: SceneJob, folder: Path, counts: ImportSummary) -> Iterator[None]:
         """Write files, then rows; yields after every file."""
         drive = self.drive
         vehicle = f"{drive.vehicle}-{drive.name}"
@@ -134,7 +124,7 @@ class SceneWriter:
                 yield
 
     def _write_sweeps(
-        self, lidar: LidarTrack, job: SceneJob, rows: SceneRows, counts: Counts
+        self, lidar: LidarTrack, job: SceneJob, rows: SceneRows, counts: ImportSummary
     ) -> Iterator[None]:
         wanted = self._wanted(lidar.name, lidar.sweeps, job)
         targets = []
@@ -151,7 +141,7 @@ class SceneWriter:
         )
 
     def _write_camera(
-        self, camera: CameraTrack, job: SceneJob, rows: SceneRows, counts: Counts
+        self, camera: CameraTrack, job: SceneJob, rows: SceneRows, counts: ImportSummary
     ) -> Iterator[None]:
         wanted = self._wanted(camera.name, camera.images, job)
         poses = self._poses(wanted) if wanted else []
