@@ -61,7 +61,7 @@ FRONT_WXYZ = [0.5, -0.5, 0.5, -0.5]  # looks ahead
         ),
         (
             changed("CAM_LEFT", looks_deg=None, rotation_wxyz=[*LEFT_WXYZ[1:], LEFT_WXYZ[0]]),
-            r"CAM_LEFT: the camera .*; read as `rotation_xyzw` it would not",
+            r"CAM_LEFT: the camera .*; read as `rotation_xyzw`",
         ),
         (
             changed("CAM_LEFT", looks_deg=None, rotation_wxyz=[0.7071068, 0.0, 0.0, 0.7071068]),

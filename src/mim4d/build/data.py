@@ -12,6 +12,7 @@ from mim4d.data.augment.clip_augmentation import (
     ColourRanges,
     ImageRanges,
 )
+from mim4d.data.augment.rig_change import RigRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 
@@ -33,6 +34,7 @@ def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
             config.bev_flip_x,
             config.bev_flip_y,
         ),
+        RigRanges(config.camera_drop, math.radians(config.camera_turn_deg)),
     )
 
 

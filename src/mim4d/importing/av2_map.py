@@ -115,7 +115,7 @@ def _points(nodes: list[dict[str, float]]) -> Line:
     return np.array([[node["x"], node["y"]] for node in nodes])
 
 
-def _resampled(line: Line) -> Line:
+def _resampled(line: Line) -> Float[np.ndarray, "q 2"]:
     """So many points at equal distances."""
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
     wanted = np.linspace(0.0, lengths[-1], _CENTRE_POINTS)

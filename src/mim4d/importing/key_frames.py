@@ -37,7 +37,7 @@ def sample_times(drive: Recording, interval_us: int) -> Int64[np.ndarray, " k"]:
     tracks += [camera.images for camera in order]
     times = [np.array([f.time_us for f in track], dtype=np.int64) for track in tracks if track]
     first = times[0][0]
-    wished = np.arange(first, max(track[-1] for track in times) + interval_us // 2, interval_us)
+    wished = np.arange(first, max(track[-1] for track in times) + interval_us // 4, interval_us)
     chosen = np.full(len(wished), -1, dtype=np.int64)
     for track in times:
         nearest = track[_nearest(track, wished)]

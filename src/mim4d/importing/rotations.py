@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 Rotation = Float[np.ndarray, "3 3"]
+Numbers = Sequence[float] | Float[np.ndarray, " n"]
 
 FORWARD_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 """From x right, y down, z ahead to x ahead, y left, z up."""
@@ -31,7 +32,7 @@ def from_yaw_pitch_roll(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Ro
     return turned
 
 
-def from_quaternion(wxyz: Sequence[float]) -> Rotation:
+def from_quaternion(wxyz: Numbers) -> Rotation:
     """Rotation of a quaternion of any length but 0."""
     w, x, y, z = np.asarray(wxyz, dtype=np.float64) / np.linalg.norm(wxyz)
     return np.array(
@@ -43,7 +44,7 @@ def from_quaternion(wxyz: Sequence[float]) -> Rotation:
     )
 
 
-def pose(position_m: Sequence[float], rotation: Rotation) -> Float[np.ndarray, "4 4"]:
+def pose(position_m: Numbers, rotation: Rotation) -> Float[np.ndarray, "4 4"]:
     """A pose as a 4×4 matrix."""
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = rotation, position_m

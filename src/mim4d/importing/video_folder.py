@@ -156,6 +156,8 @@ def _decode(
     count = 0
     try:
         with av.open(str(video)) as container:
+            if not container.streams.video:
+                raise DataError(f"{video}: has no stream of images; it is cut short: restore it")
             for count, frame in enumerate(container.decode(video=0), start=1):
                 if count > len(images):
                     continue
