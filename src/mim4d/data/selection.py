@@ -35,6 +35,9 @@ def frame_spacing(frames: int, key: int, frame_interval_s: float | None) -> Fram
 def choose_cameras(tables: NuscenesTables, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """The cameras wanted; None: all, the front camera first and the others sorted."""
     found = tables.channels("camera")
+    if not found:
+        found = tables.mounted("camera")
+        _LOGGER.warning("%s: no camera has images", tables.root / tables.version)
     if wanted is None:
         wanted = sorted(found, key=lambda name: (name != FRONT_CAMERA, name))
     unknown = [name for name in wanted if name not in found]

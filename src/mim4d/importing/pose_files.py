@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64
 from mim4d.errors import DataError
 from mim4d.importing.csv_columns import Table, read_table, refuse_missing
 from mim4d.importing.recording import PoseTrack
-from mim4d.importing.rotations import from_quaternion, from_yaw_pitch_roll, pose
+from mim4d.importing.rotations import from_yaw_pitch_roll
 from mim4d.importing.times import seconds
 from mim4d.writing.rows import quaternion_wxyz
 
@@ -138,9 +138,15 @@ def of_car(
     body_from_car: Float[np.ndarray, "4 4"],
 ) -> tuple[Float[np.ndarray, "q 3"], Float[np.ndarray, "q 4"]]:
     """Poses of the car, from those of a body that is fixed to it."""
-    cars = [
-        pose(position, from_quaternion(rotation)) @ body_from_car
-        for position, rotation in zip(positions, rotations, strict=True)
+    vectors, place = rotations[:, 1:], body_from_car[:3, 3]
+    # A vector turned by a unit quaternion, without the matrix.
+    twice = 2 * np.cross(vectors, place)
+    moved = positions + place + rotations[:, :1] * twice + np.cross(vectors, twice)
+    (w, x, y, z), (a, b, c, d) = rotations.T, quaternion_wxyz(body_from_car[:3, :3])
+    product = [
+        w * a - x * b - y * c - z * d,
+        w * b + x * a + y * d - z * c,
+        w * c - x * d + y * a + z * b,
+        w * d + x * c - y * b + z * a,
     ]
-    turned = np.array([quaternion_wxyz(car[:3, :3]) for car in cars])
-    return np.array([car[:3, 3] for car in cars]), turned
+    return moved, np.stack(product, axis=-1)

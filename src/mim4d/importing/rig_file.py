@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from mim4d.errors import DataError
 from mim4d.geometry.lenses.lens import MODELS, Lens
-from mim4d.importing.rectify import ViewWish
+from mim4d.importing.rectify import View, ViewWish, choose_views
 from mim4d.importing.rotations import (
     FORWARD_FROM_OPTICAL,
     Rotation,
@@ -40,6 +40,7 @@ class CameraSpec:
         size_wh: Columns and rows of its stored images.
         car_from_camera: Mount.
         wish: What its images should become.
+        views: What they become; none where they are pinhole images already.
         hidden: Picture of where it sees its own car; None without.
     """
 
@@ -48,12 +49,14 @@ class CameraSpec:
     size_wh: tuple[int, int]
     car_from_camera: Float[np.ndarray, "4 4"]
     wish: ViewWish
+    views: tuple[View, ...]
     hidden: Path | None
 
     def resized(self, size_wh: tuple[int, int]) -> "CameraSpec":
         """The same camera with its images resized."""
-        factors = (size_wh[0] / self.size_wh[0], size_wh[1] / self.size_wh[1])
-        return replace(self, size_wh=size_wh, lens=self.lens.scaled(*factors))
+        lens = self.lens.scaled(size_wh[0] / self.size_wh[0], size_wh[1] / self.size_wh[1])
+        views = choose_views(lens, size_wh, self.wish)
+        return replace(self, size_wh=size_wh, lens=lens, views=views)
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ def _camera(name: str, fields: Fields) -> CameraSpec:
     fields.refuse_others()
     if not tilted:
         _refuse_sky(fields, car_from_camera[:3, :3])
-    return CameraSpec(name, lens, (width, height), car_from_camera, wish, hidden)
+    views = choose_views(lens, (width, height), wish)
+    return CameraSpec(name, lens, (width, height), car_from_camera, wish, views, hidden)
 
 
 def _lens(fields: Fields, size_wh: tuple[int, int]) -> Lens:

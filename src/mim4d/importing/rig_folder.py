@@ -23,7 +23,6 @@ from mim4d.importing.recording import (
     Recording,
     TimedFile,
 )
-from mim4d.importing.rectify import choose_views
 from mim4d.importing.rig_file import POINT_COLUMNS, CameraSpec, LidarSpec, RigFile, read_rig_file
 from mim4d.importing.rotations import from_yaw_pitch_roll
 from mim4d.importing.times import seconds, time_us
@@ -121,7 +120,7 @@ def camera_with(
         lens=camera.lens,
         size_wh=camera.size_wh,
         car_from_camera=camera.car_from_camera,
-        views=choose_views(camera.lens, camera.size_wh, camera.wish),
+        views=camera.views,
         images=images,
         hidden=camera.hidden,
         distances=distances if distances is not None and distances.is_dir() else None,

@@ -8,6 +8,7 @@ OUT/truth/distance       exact distances, of synthetic drives only
 OUT/splits.json          where scenes are held out
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,10 +22,11 @@ import numpy as np
 
 from mim4d.errors import DataError
 from mim4d.importing.describe import describe_cameras, readme
-from mim4d.importing.hidden import write_masks
+from mim4d.importing.hidden import rectifiers, write_masks
 from mim4d.importing.key_frames import sample_times
 from mim4d.importing.partial_folder import resumed
 from mim4d.importing.recording import Recording
+from mim4d.importing.rectify import Rectifier, View
 from mim4d.importing.sanity import check_recording, without_uncovered
 from mim4d.importing.summary import ImportSummary
 from mim4d.importing.write_scene import SceneJob, SceneWriter, channels_of
@@ -120,12 +122,16 @@ def _checked(drive: Recording, options: ImportOptions, summary: ImportSummary) -
 def _fingerprint(drive: Recording) -> object:
     """What the files made of a drive depend on."""
     cameras = [
-        (c.name, c.lens, c.size_wh, c.car_from_camera.tolist(), c.views, c.hidden, c.images[:1])
+        (c.name, c.lens, c.size_wh, c.car_from_camera.tolist(), c.views, c.hidden)
         for c in drive.cameras
     ]
+    files = hashlib.blake2b()
+    for track in (*(c.images for c in drive.cameras), drive.lidar.sweeps if drive.lidar else ()):
+        for file in track:
+            files.update(f"{file.time_us} {file.path}\n".encode())
     poses = (drive.poses.positions_m[[0, -1]].tolist(), len(drive.poses.times_us))
     lidar = drive.lidar and (drive.lidar.name, drive.lidar.car_from_lidar.tolist())
-    return drive.name, cameras, lidar, poses, drive.num_files
+    return drive.name, cameras, lidar, poses, files.hexdigest()
 
 
 def _write_scenes(
@@ -146,9 +152,15 @@ def _write_scenes(
     done = 0
     with ThreadPoolExecutor(cores) as pool:
         writer = None
+        made: dict[str, tuple[tuple[View, ...], list[Rectifier]]] = {}
         for number, (drive, job) in enumerate(scenes):
             if writer is None or writer.drive is not drive:
-                writer = SceneWriter(drive, partial, pool, copy=options.copy)
+                for camera in drive.cameras:
+                    # Drives of one rig share the views, which are dear to look up.
+                    if camera.name not in made or made[camera.name][0] is not camera.views:
+                        made[camera.name] = (camera.views, rectifiers(camera))
+                own = {name: maker for name, (_, maker) in made.items()}
+                writer = SceneWriter(drive, partial, pool, own, copy=options.copy)
             rows = partial / "rows" / job.name
             for _ in writer.write(job, rows, summary):
                 done += 1

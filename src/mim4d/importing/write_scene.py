@@ -1,6 +1,6 @@
 """One scene of a drive: its files placed, its rows written."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from itertools import islice
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from mim4d.importing.files_out import place_file, write_distances, write_sweep, write_views
-from mim4d.importing.hidden import rectifiers
 from mim4d.importing.key_frames import Placed, place
 from mim4d.importing.recording import BoxAt, CameraTrack, LidarTrack, Recording, TimedFile
+from mim4d.importing.rectify import Rectifier
 from mim4d.importing.rotations import from_quaternion, pose
 from mim4d.importing.summary import ImportSummary
 from mim4d.writing.rows import Log, SceneRows, SensorFile, quaternion_wxyz
@@ -64,12 +64,21 @@ class SceneWriter:
         drive: The drive.
         root: Root of the data set that is being filled.
         pool: Runs what takes time.
+        made: What makes the images of each camera; nothing where they are used as they are.
         copy: Copy files instead of linking them.
     """
 
-    def __init__(self, drive: Recording, root: Path, pool: Executor, *, copy: bool) -> None:
+    def __init__(
+        self,
+        drive: Recording,
+        root: Path,
+        pool: Executor,
+        made: Mapping[str, list[Rectifier]],
+        *,
+        copy: bool,
+    ) -> None:
         self.drive, self._root, self._pool, self._copy = drive, root, pool, copy
-        self._rectifiers = {camera.name: rectifiers(camera) for camera in drive.cameras}
+        self._rectifiers = made
         self._placed: dict[str, Placed] = {}
         self._first_us = min(
             file.time_us
