@@ -67,6 +67,7 @@ def predict_folder(
     """
     from dataclasses import replace
 
+    from mim4d.build.data import imported_masks
     from mim4d.data.nuscenes import NuscenesDataset
     from mim4d.evaluation import EvaluatedView, spread
     from mim4d.evaluation.predicted_clip import predict_clip
@@ -83,7 +84,6 @@ def predict_folder(
         wanted = config.clip
         frames, key = (wanted.frames, wanted.key) if moves else (1, 0)
         view = view if moves else replace(view, frame=0)
-        masks = data / "masks"
         dataset = NuscenesDataset(
             data,
             frames=frames,
@@ -92,7 +92,7 @@ def predict_folder(
             image_hw=(wanted.image_height, wanted.image_width),
             fit=wanted.fit,
             lidar=None,
-            body_masks=masks if masks.is_dir() else None,
+            body_masks=imported_masks(data),
         )
         for index in spread(len(dataset), clips):
             clip = dataset[index]

@@ -5,7 +5,7 @@ y down, z along the optical axis), `global`. Metres, radians, whole microseconds
 from the first pixel's corner.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,6 +161,14 @@ class Recording:
         """Images and sweeps to be read."""
         sweeps = len(self.lidar.sweeps) if self.lidar else 0
         return sweeps + sum(len(camera.images) for camera in self.cameras)
+
+
+def distinct_rigs(drives: Sequence[Recording]) -> list[Recording]:
+    """The first drive of every rig."""
+    rigs: dict[object, Recording] = {}
+    for drive in drives:
+        rigs.setdefault(tuple((c.name, c.lens, c.size_wh) for c in drive.cameras), drive)
+    return list(rigs.values())
 
 
 def _slerp(

@@ -1,14 +1,17 @@
 """A plain folder of drives: what lies where, and what of it is missing.
 
-SOURCE/cameras.yaml
-SOURCE/poses.csv                 or SOURCE/DRIVE/poses.csv for each of several drives
-SOURCE/CAM_FRONT/TIME.jpg        images by camera, named by the time of exposure
-SOURCE/LIDAR_TOP/TIME.pcd        optional: .pcd, .ply, .npy or .bin
-SOURCE/boxes.csv                 optional
-SOURCE/distances/CAM_FRONT/TIME.png    optional, of a synthetic drive: metres × 256 along the ray
+    SOURCE/cameras.yaml              or SOURCE/RIG/cameras.yaml for each of several rigs
+    SOURCE/poses.csv                 or SOURCE/DRIVE/poses.csv for each of several drives
+    SOURCE/CAM_FRONT/TIME.jpg        images by camera, named by the time of exposure
+    SOURCE/LIDAR_TOP/TIME.pcd        optional: .pcd, .ply, .npy or .bin
+    SOURCE/boxes.csv                 optional
+    SOURCE/distances/CAM/TIME.png    optional, of a synthetic drive: metres × 256 along the ray
+
+Nothing is read here but the tables: images and sweeps are opened when they are written.
 """
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 from mim4d.errors import DataError, MissingFileError
@@ -40,16 +43,23 @@ BOXES_HOLD = (
 
 
 def read_rig_folder(source: Path) -> list[Recording]:
-    """All drives of a folder.
+    """All drives of a folder, or of the rigs in it: cars may differ within one data set.
 
     Raises:
         DataError: Something is missing, doubled or makes no sense.
     """
     if not source.is_dir():
         raise MissingFileError(f"{source}: no such folder; give the one that holds {RIG}")
+    if not (source / RIG).is_file() and (rigs := sorted(source.glob(f"*/{RIG}"))):
+        drives = [
+            (path.parent.name, drive) for path in rigs for drive in read_rig_folder(path.parent)
+        ]
+        return [
+            drive if drive.name == rig else replace(drive, name=f"{rig}-{drive.name}")
+            for rig, drive in drives
+        ]
     rig = read_rig_file(source / RIG)
-    folders = drive_folders(source, POSES)
-    return [_read_drive(folder, rig) for folder in folders]
+    return [_read_drive(folder, rig) for folder in drive_folders(source, POSES)]
 
 
 def drive_folders(source: Path, mark: str) -> list[Path]:

@@ -2,7 +2,7 @@
 
 OUT/v1.0-rig/*.json      the 13 tables
 OUT/samples, OUT/sweeps  images of pinhole cameras, sweeps (float32 x, y, z, intensity, ring)
-OUT/masks/CHANNEL.png    where a camera's images have no picture, or show its own car
+OUT/body_masks/CHANNEL.png    where a camera's images have no picture, or show its own car
 OUT/maps/expansion       vector maps, where a drive has one
 OUT/truth/distance       exact distances, of synthetic drives only
 OUT/splits.json          where scenes are held out
@@ -25,7 +25,7 @@ from mim4d.importing.describe import describe_cameras, readme
 from mim4d.importing.hidden import rectifiers, write_masks
 from mim4d.importing.key_frames import sample_times
 from mim4d.importing.partial_folder import resumed
-from mim4d.importing.recording import Recording
+from mim4d.importing.recording import Recording, distinct_rigs
 from mim4d.importing.rectify import Rectifier, View
 from mim4d.importing.sanity import check_recording, without_uncovered
 from mim4d.importing.summary import ImportSummary
@@ -92,8 +92,9 @@ def write_data_set(
     drives = [_checked(drive, options, summary) for drive in drives]
     settings = repr((options, [_fingerprint(drive) for drive in drives]))
     with resumed(out, settings) as partial:
-        summary.notes += describe_cameras(drives[0])
-        summary.notes += write_masks(drives[0], partial / "masks")
+        rigs = distinct_rigs(drives)
+        summary.notes += [note for rig in rigs for note in describe_cameras(rig)]
+        summary.notes += write_masks(rigs, partial / "body_masks")
         names, parts = _write_scenes(drives, options, partial, summary, progress)
         _write_maps(drives, partial)
         _write_tables(drives, parts, partial)
