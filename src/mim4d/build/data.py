@@ -1,5 +1,6 @@
 """Config to the clips of a data set, as they are read and changed for training."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Literal
@@ -12,8 +13,12 @@ from mim4d.data.augment.clip_augmentation import (
     ColourRanges,
     ImageRanges,
 )
+from mim4d.data.augment.rig_change import RigRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
+from mim4d.data.tables.tables import NuscenesTables
+
+logger = logging.getLogger(__name__)
 
 
 def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
@@ -33,6 +38,7 @@ def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
             config.bev_flip_x,
             config.bev_flip_y,
         ),
+        RigRanges(config.camera_drop, math.radians(config.camera_turn_deg)),
     )
 
 
@@ -42,6 +48,8 @@ def build_dataset(
     scenes: str | SceneChoice,
     version: str | None = None,
     on_bad_clip: Literal["fail", "skip"] = "fail",
+    *,
+    lidar_may_lack: bool = False,
 ) -> NuscenesDataset:
     """Clips of a data set, as the config wants them.
 
@@ -52,11 +60,16 @@ def build_dataset(
             one: all its scenes.
         version: Version folder, where there are several.
         on_bad_clip: What to do with clips that cannot be read.
+        lidar_may_lack: Do without LiDAR where the data set, another rig's, has none.
 
     Raises:
         ValueError: If the data are wrong, or no scene is left.
     """
     clip = config.clip
+    lidar = clip.lidar
+    if lidar is not None and lidar_may_lack and not _has_lidar(data, version):
+        logger.warning("%s: has no LiDAR, the run was trained with %s", data, lidar)
+        lidar = None
     return NuscenesDataset(
         data,
         version=version,
@@ -66,10 +79,20 @@ def build_dataset(
         image_hw=(clip.image_height, clip.image_width),
         fit=clip.fit,
         cameras=clip.cameras,
-        lidar=clip.lidar,
+        lidar=lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         on_bad_clip=on_bad_clip,
-        body_masks=clip.body_masks,
+        body_masks=clip.body_masks or imported_masks(data),
         sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
     )
+
+
+def imported_masks(data: Path) -> Path | None:
+    """The body masks that `mim4d import` wrote with the images; None where there are none."""
+    folder = data / "body_masks"
+    return folder if folder.is_dir() else None
+
+
+def _has_lidar(data: Path, version: str | None) -> bool:
+    return bool(NuscenesTables.open(data, version).channels("lidar"))

@@ -12,7 +12,16 @@ from mim4d.cli.data import Check, Doctor, Gallery, View, check, doctor, gallery,
 from mim4d.cli.demo import Demo, demo
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
+from mim4d.cli.import_data import (
+    ImportAv2,
+    ImportRig,
+    ImportVideo,
+    import_av2,
+    import_rig,
+    import_video,
+)
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
+from mim4d.cli.predict_folder import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import (
     Ablate,
@@ -50,6 +59,10 @@ COMMANDS: dict[str, Command] = {
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "finetune": Command(Finetune, finetune, takes_preset=True, takes_task=True),
     "render": Command(Render, render),
+    "predict": Command(Predict, predict),
+    "import rig": Command(ImportRig, import_rig),
+    "import video": Command(ImportVideo, import_video),
+    "import av2": Command(ImportAv2, import_av2),
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
     "doctor": Command(Doctor, doctor),

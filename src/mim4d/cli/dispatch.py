@@ -59,8 +59,8 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"mim4d {mim4d.__version__}")
         return 0
     name = arguments.pop(0)
-    if name == "bench":
-        name = f"bench {arguments.pop(0)}" if arguments and arguments[0][:1] != "-" else "bench"
+    if name in ("bench", "import") and arguments and arguments[0][:1] != "-":
+        name = f"{name} {arguments.pop(0)}"
     if name not in COMMANDS:
         raise ValueError(
             f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see `mim4d --help`)"

@@ -36,11 +36,14 @@ def choose_cameras(tables: NuscenesTables, wanted: Sequence[str] | None) -> tupl
     """The cameras wanted; None: all, the front camera first and the others sorted."""
     found = tables.channels("camera")
     if not found:
-        names = {name.decode() for name in tables.column("sensor", "modality").tolist()}
-        raise DataError(
-            f"{tables.root / tables.version}: no sensor that measured anything has the modality "
-            f"'camera' in sensor.json (there: {', '.join(sorted(names)) or 'none'})"
-        )
+        found = tables.mounted("camera")
+        if not found:
+            names = {name.decode() for name in tables.column("sensor", "modality").tolist()}
+            raise DataError(
+                f"{tables.root / tables.version}: no sensor that measured anything has the "
+                f"modality 'camera' in sensor.json (there: {', '.join(sorted(names)) or 'none'})"
+            )
+        _LOGGER.warning("%s: no camera has images", tables.root / tables.version)
     if wanted is None:
         wanted = sorted(found, key=lambda name: (name != FRONT_CAMERA, name))
     unknown = [name for name in wanted if name not in found]

@@ -70,12 +70,14 @@ def evaluate_run(
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
     view = EvaluatedView.of(config, stride)
-    dataset = build_dataset(config, data, scenes, version)
+    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
     reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
     models, constants = {("direct", "rebuilt"): model.to(accelerator)}, {}
     if baselines:
         models |= _untrained(config, accelerator)
-        training = TruthReader(build_dataset(config, data, "train", version), view)
+        training = TruthReader(
+            build_dataset(config, data, "train", version, lidar_may_lack=True), view
+        )
         constants = usual_distances(training)
     scoring = Scoring(models, constants, view, baselines)
     if targets is None:

@@ -91,7 +91,7 @@ def render_run(
         raise ValueError(f"clips is {clips} and stride is {stride}; expected at least 1 each")
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, scenes, version)
+    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
     indices = spread(len(dataset), clips)
     trained = [was_trained_on(run, dataset.tables, [dataset.scene_name(i)]) for i in indices]
     if any(trained):

@@ -180,6 +180,11 @@ class NuscenesTables:
         of_modality = sensor["channel"][sensor["modality"] == modality.encode()]
         return tuple(sorted(used.intersection(_texts(of_modality))))
 
+    def mounted(self, modality: str) -> tuple[str, ...]:
+        """Sorted channels of one modality, whether they measured anything or not."""
+        sensor = self._columns["sensor"]
+        return tuple(sorted({*_texts(sensor["channel"][sensor["modality"] == modality.encode()])}))
+
     def samples_of_scene(self, scene: int) -> Rows:
         """Samples of a scene, oldest first."""
         return self._group("sample_by_scene", scene)

@@ -1,0 +1,106 @@
+"""`mim4d predict RUN FOLDER`: what a run says about images that are no data set."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mim4d.cli.arguments import PathArgument
+from mim4d.config import Device
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict distances, what is solid, what moves and points for a folder with cameras.yaml."""
+
+    run: PathArgument
+    """Run folder of a pre-training."""
+    folder: PathArgument
+    """Images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with cameras.yaml; with poses.csv a
+    drive, whose clips have all frames."""
+    out: Path = Path("prediction")
+    """Folder for pictures, arrays (.safetensors) and points (.ply)."""
+    clips: int = 4
+    """At most so many clips, spread over the folder."""
+    stride: int = 2
+    """Image pixels per rendered pixel."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+def predict(options: Predict) -> None:
+    """`mim4d predict`."""
+    for path in predict_folder(
+        options.run, options.folder, options.out, options.clips, options.stride, options.device
+    ):
+        print(path)
+
+
+@contextmanager
+def folder_as_data_set(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """A data set that is there as long as the block runs, and whether it has motion.
+
+    Raises:
+        DataError: The folder is no rig's, or holds no images.
+    """
+    from mim4d.importing.rig_folder import POSES, read_rig_folder
+    from mim4d.importing.still_folder import read_still_folder
+    from mim4d.importing.write_data_set import ImportOptions, write_data_set
+
+    moves = (folder / POSES).is_file()
+    drives = read_rig_folder(folder) if moves else read_still_folder(folder)
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name) / "data"
+        write_data_set(drives, data, ImportOptions(keyframes_only=True))
+        yield data, moves
+
+
+def predict_folder(
+    run: Path, folder: Path, out: Path, clips: int, stride: int, device: Device
+) -> list[Path]:
+    """Predict the clips of a folder with cameras.yaml; returns the files written.
+
+    Raises:
+        ValueError: For anything wrong with the run or the folder.
+        ImportError: If matplotlib is not installed.
+    """
+    from dataclasses import replace
+
+    from mim4d.build.data import imported_masks
+    from mim4d.data.nuscenes import NuscenesDataset
+    from mim4d.evaluation import EvaluatedView, spread
+    from mim4d.evaluation.predicted_clip import predict_clip
+    from mim4d.runs.loading import load_model
+    from mim4d.training.devices import choose_accelerator
+    from mim4d.viz.prediction import draw_prediction
+
+    model, config = load_model(run)
+    accelerator = choose_accelerator(device)
+    model = model.to(accelerator)
+    view = EvaluatedView.of(config, stride)
+    paths = []
+    with folder_as_data_set(folder) as (data, moves):
+        wanted = config.clip
+        frames, key = (wanted.frames, wanted.key) if moves else (1, 0)
+        view = view if moves else replace(view, frame=0)
+        dataset = NuscenesDataset(
+            data,
+            frames=frames,
+            key=key,
+            frame_interval_s=wanted.frame_interval_s if moves else None,
+            image_hw=(wanted.image_height, wanted.image_width),
+            fit=wanted.fit,
+            lidar=None,
+            body_masks=imported_masks(data),
+        )
+        for index in spread(len(dataset), clips):
+            clip = dataset[index]
+            predicted = predict_clip(model, clip, view, accelerator)
+            name = f"{index:04d}-{clip.scene_names[0]}"
+            title = f"{folder.name}: {clip.scene_names[0]}"
+            picture = draw_prediction(predicted, view.grid, title).save(out / f"{name}.png")
+            predicted.save_arrays(out / f"{name}.safetensors")
+            predicted.save_points(out / f"{name}.ply")
+            paths += [picture, out / f"{name}.safetensors", out / f"{name}.ply"]
+    return paths
