@@ -34,6 +34,8 @@ class Evaluate:
     """Where to compute."""
     json: Path | None = None
     """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
+    allow_training_scenes: bool = False
+    """Evaluate a task also on scenes whose labels it was trained on."""
 
 
 def evaluate(options: Evaluate) -> None:
@@ -59,6 +61,7 @@ def _evaluate_task(options: Evaluate) -> "TaskEvaluation":
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,
+        allow_training_scenes=options.allow_training_scenes,
     )
 
 
