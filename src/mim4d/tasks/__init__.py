@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TASKS = {
     "vehicles": "mim4d.tasks.vehicles:Vehicles",
+    "detection": "mim4d.tasks.detection.task:Detection",
 }
 """Name of each task, and module and class that it is."""
 

@@ -60,7 +60,7 @@ def test_values_and_decoded_boxes(golden: Golden, name: str) -> None:
     file = golden(name)
     head = golden_head(file).eval()
     with torch.no_grad():
-        found = head(file.tensors["in.volume"][:, 0]).matched
+        found = head.find(file.tensors["in.volume"][:, 0]).matched
     _check_output(file, found, "out.eval.")
     for b in range(found.logits.shape[1]):
         scores, query, classes = best_of_classes(found.logits[-1, b], 30)
@@ -75,7 +75,7 @@ def test_losses_and_gradients_of_learned_queries(golden: Golden) -> None:
     file = golden("uvtr_head")
     head = golden_head(file).train()
     volume = file.tensors["in.volume"][:, 0].clone().requires_grad_()
-    losses = matched_losses(head(volume).matched, golden_truth(file), golden_weights(file))
+    losses = matched_losses(head.find(volume).matched, golden_truth(file), golden_weights(file))
     _check_losses(file, losses)
     total = torch.stack(list(losses.values())).sum()
     file.check("out.loss.total", total, like=torch.squeeze)
@@ -106,7 +106,7 @@ def test_losses_and_gradients_of_placed_queries_with_denoising(golden: Golden) -
     file.check("out.train.dn_known_labels", noisy.pairs.classes, like=lambda _: labels)
     file.check("out.train.dn_batch_index", noisy.pairs.clips)
     file.check("out.train.dn_query_index", noisy.pairs.queries)
-    found = head(volume, noisy.queries)
+    found = head.find(volume, noisy.queries)
     assert found.noisy is not None
     _check_output(file, found.matched, "out.train.")
     _check_output(file, found.noisy, "out.train.dn_")

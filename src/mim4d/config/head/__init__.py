@@ -6,8 +6,16 @@ that most of them share: see `mim4d.tasks.bev_trunk`.
 
 from mim4d.config.head.bev_trunk import BevTrunkConfig
 from mim4d.config.head.cells import CellsHeadConfig
+from mim4d.config.head.centres import CentreHeadConfig
+from mim4d.config.head.queries import QueryHeadConfig
 
-__all__ = ["BevTrunkConfig", "CellsHeadConfig", "HeadConfig"]
+__all__ = [
+    "BevTrunkConfig",
+    "CellsHeadConfig",
+    "CentreHeadConfig",
+    "HeadConfig",
+    "QueryHeadConfig",
+]
 
-HeadConfig = CellsHeadConfig
+HeadConfig = CellsHeadConfig | CentreHeadConfig | QueryHeadConfig
 """Every kind of head; further kinds join as a union."""

@@ -3,12 +3,14 @@
 from dataclasses import fields, replace
 
 from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
-from mim4d.config.head import CellsHeadConfig, HeadConfig
+from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, CentreHeadConfig, HeadConfig
 from mim4d.config.presets.demo import demo as demo_pretraining
 from mim4d.config.presets.demo import toy as toy_pretraining
 
-_HEADS: dict[str, HeadConfig] = {}
-_TOY_HEADS: dict[str, HeadConfig] = {}
+_HEADS: dict[str, HeadConfig] = {"detection": CentreHeadConfig(cells_xy=(96, 96))}
+_TOY_HEADS: dict[str, HeadConfig] = {
+    "detection": CentreHeadConfig(cells_xy=(64, 64), trunk=BevTrunkConfig(width=16), hidden=16)
+}
 """Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""
 
 

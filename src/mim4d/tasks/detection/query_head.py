@@ -5,7 +5,9 @@
 training these may be joined by queries at noisy true boxes, which must find the boxes again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -48,6 +50,17 @@ class HeadOutput:
     noisy: QueryOutput | None = None
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """A head that has its volume, and waits for the true boxes that training may add queries at.
+
+    Attributes:
+        find: Noisy queries, or None, to what is found.
+    """
+
+    find: Callable[[NoisyQueries | None], HeadOutput]
+
+
 class LearnedQueries(nn.Module):
     """`UVTRHead`: learned queries.
 
@@ -65,7 +78,11 @@ class LearnedQueries(nn.Module):
         nn.init.zeros_(self.place.bias)
         self.decoder = decoder
 
-    def forward(
+    def forward(self, volume: Float[Tensor, "b c z y x"]) -> Waiting:
+        """See `Waiting`."""
+        return Waiting(partial(self.find, volume))
+
+    def find(
         self, volume: Float[Tensor, "b c z y x"], noisy: NoisyQueries | None = None
     ) -> HeadOutput:
         """What the queries find in a volume; noisy ones are for the other head."""
@@ -95,7 +112,11 @@ class PlacedQueries(nn.Module):
         )
         self.decoder = decoder
 
-    def forward(
+    def forward(self, volume: Float[Tensor, "b c z y x"]) -> Waiting:
+        """See `Waiting`."""
+        return Waiting(partial(self.find, volume))
+
+    def find(
         self, volume: Float[Tensor, "b c z y x"], noisy: NoisyQueries | None = None
     ) -> HeadOutput:
         """What the queries find in a volume, those at noisy true boxes as well."""
