@@ -86,7 +86,7 @@ class Translation:
     """An official state dict as ours.
 
     Attributes:
-        weights: By the names of `MaskedVideoModel` (of a detector: of its image part alone).
+        weights: By the names of `MaskedVideoModel`, of a detector by those of `TaskModel`.
         verdicts: One per official key, in its order.
         leftovers: Official weights that have no place in ours, by official name: with them the
             way back gives the whole file again.
@@ -201,7 +201,7 @@ def to_official(
 def _without_place(name: str, layout: OfficialLayout) -> Verdict | None:
     """The verdict on a key that has no place in our weights; None if it may have one."""
     if name == CODE_WEIGHTS:
-        return Verdict(name, "mapped", "config.json: head.code_weights, of the loss")
+        return Verdict(name, "mapped", "head.code_weights of config.json")
     stage = re.fullmatch(r"img_backbone\.(?:norm|mtoken)(\d).*", name)
     for pattern, reason in _DEAD:
         if re.fullmatch(pattern, name) and not (stage and int(stage[1]) in layout.levels):
