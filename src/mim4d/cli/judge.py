@@ -47,6 +47,8 @@ class Evaluate:
     """Where to compute."""
     json: Path | None = None
     """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
+    allow_training_scenes: bool = False
+    """Evaluate a task also on scenes whose labels it was trained on."""
 
 
 def evaluate(options: Evaluate) -> None:
@@ -80,14 +82,33 @@ def _evaluate_predictions(options: Evaluate, file: Path) -> None:
 
 
 def _evaluate_run(options: Evaluate, run: Path) -> None:
-    from mim4d.runs.record import run_kind
+    from mim4d.runs.record import read_task_config, run_kind
 
     # A folder that is no run is refused where a run is read, after the options.
     is_task = (run / "config.json").is_file() and run_kind(run) == "task"
+    if is_task and read_task_config(run).task == "detection" and options.clips is None:
+        _evaluate_detector(options, run)
+        return
     evaluation = _evaluate_task(options, run) if is_task else _evaluate(options, run)
     print(evaluation.table())
     if options.json is not None:
         evaluation.save(options.json)
+
+
+def _evaluate_detector(options: Evaluate, run: Path) -> None:
+    from mim4d.evaluation.detection.predict import Detector, evaluate_detector
+    from mim4d.viz.detection_curves import draw_detection_curves
+
+    scenes = scene_choice(options.split, options.scenes)
+    detector = Detector(run, options.data, scenes, options.version, options.device)
+    evaluation = evaluate_detector(
+        detector, str(run), allow_training_scenes=options.allow_training_scenes
+    )
+    print(evaluation.table())
+    for path in filter(None, (run / "evaluation.json", options.json)):
+        evaluation.save(path)
+        print(path)
+    print(draw_detection_curves(evaluation, run / "detection_curves.png"))
 
 
 def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
