@@ -49,11 +49,14 @@ def finetune(
     def make(world_size: int, restored: bool) -> StepModule:
         given = restored or init or start_from
         task, model = build_task(without_weights_file(config) if given else config)
+        taken: frozenset[str] = frozenset()
         if init is not None and not restored:
-            logger.info("%s", transfer(model, config, init))
+            done = transfer(model, config, init)
+            logger.info("%s", done)
+            taken = done.taken
         if start_from is not None and not restored:
             start_task_at(model, start_from)
-        return TaskModule(model, task, config, world_size)
+        return TaskModule(model, task, config, world_size, taken)
 
     if init is not None and start_from is not None:
         raise ValueError(

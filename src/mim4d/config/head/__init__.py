@@ -8,6 +8,7 @@ from mim4d.config.head.bev_trunk import BevTrunkConfig
 from mim4d.config.head.cells import CellsHeadConfig
 from mim4d.config.head.centres import CentreHeadConfig
 from mim4d.config.head.queries import QueryHeadConfig
+from mim4d.config.head.segmentation import SegmentationHeadConfig
 
 __all__ = [
     "BevTrunkConfig",
@@ -15,7 +16,8 @@ __all__ = [
     "CentreHeadConfig",
     "HeadConfig",
     "QueryHeadConfig",
+    "SegmentationHeadConfig",
 ]
 
-HeadConfig = CellsHeadConfig | CentreHeadConfig | QueryHeadConfig
-"""Every kind of head; further kinds join as a union."""
+HeadConfig = CellsHeadConfig | CentreHeadConfig | QueryHeadConfig | SegmentationHeadConfig
+"""Every kind of head."""

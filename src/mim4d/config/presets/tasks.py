@@ -3,13 +3,34 @@
 from dataclasses import fields, replace
 
 from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
-from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, CentreHeadConfig, HeadConfig
+from mim4d.config.head import (
+    BevTrunkConfig,
+    CellsHeadConfig,
+    CentreHeadConfig,
+    HeadConfig,
+    SegmentationHeadConfig,
+)
 from mim4d.config.presets.demo import demo as demo_pretraining
 from mim4d.config.presets.demo import toy as toy_pretraining
 
-_HEADS: dict[str, HeadConfig] = {"detection": CentreHeadConfig(cells_xy=(96, 96))}
+_HEADS: dict[str, HeadConfig] = {
+    "bev_segmentation": SegmentationHeadConfig(
+        cells_xy=(96, 96),
+        trunk=BevTrunkConfig(width=48, cell_blocks=0),
+        hidden=32,
+        positive_weight=2.0,
+        line_width_m=1.0,
+    ),
+    "detection": CentreHeadConfig(cells_xy=(96, 96)),
+}
 _TOY_HEADS: dict[str, HeadConfig] = {
-    "detection": CentreHeadConfig(cells_xy=(64, 64), trunk=BevTrunkConfig(width=16), hidden=16)
+    "bev_segmentation": SegmentationHeadConfig(
+        cells_xy=(32, 32),
+        trunk=BevTrunkConfig(width=16, cell_blocks=0),
+        hidden=16,
+        line_width_m=2.0,
+    ),
+    "detection": CentreHeadConfig(cells_xy=(64, 64), trunk=BevTrunkConfig(width=16), hidden=16),
 }
 """Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""
 
