@@ -43,6 +43,7 @@ def build_dataset(
     scenes: str | SceneChoice,
     version: str | None = None,
     on_bad_clip: Literal["fail", "skip"] = "fail",
+    incomplete: Literal["drop", "keep"] = "drop",
 ) -> NuscenesDataset:
     """Clips of a data set, as the config wants them.
 
@@ -53,6 +54,7 @@ def build_dataset(
             one: all its scenes.
         version: Version folder, where there are several.
         on_bad_clip: What to do with clips that cannot be read.
+        incomplete: What to do with clips that reach beyond their scene.
 
     Raises:
         ValueError: If the data are wrong, or no scene is left.
@@ -69,6 +71,7 @@ def build_dataset(
         cameras=clip.cameras,
         lidar=clip.lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
+        incomplete=incomplete,
         on_bad_clip=on_bad_clip,
         body_masks=clip.body_masks,
         sky_masks=clip.sky_masks,

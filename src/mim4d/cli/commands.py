@@ -13,6 +13,7 @@ from mim4d.cli.demo import Demo, demo
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
+from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import (
     Ablate,
@@ -50,6 +51,7 @@ COMMANDS: dict[str, Command] = {
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "finetune": Command(Finetune, finetune, takes_preset=True, takes_task=True),
     "render": Command(Render, render),
+    "predict": Command(Predict, predict),
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),

@@ -3,7 +3,13 @@
 from dataclasses import fields, replace
 
 from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
-from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, HeadConfig, SegmentationHeadConfig
+from mim4d.config.head import (
+    BevTrunkConfig,
+    CellsHeadConfig,
+    CentreHeadConfig,
+    HeadConfig,
+    SegmentationHeadConfig,
+)
 from mim4d.config.presets.demo import demo as demo_pretraining
 from mim4d.config.presets.demo import toy as toy_pretraining
 
@@ -15,6 +21,7 @@ _HEADS: dict[str, HeadConfig] = {
         positive_weight=2.0,
         line_width_m=1.0,
     ),
+    "detection": CentreHeadConfig(cells_xy=(96, 96)),
 }
 _TOY_HEADS: dict[str, HeadConfig] = {
     "bev_segmentation": SegmentationHeadConfig(
@@ -23,6 +30,7 @@ _TOY_HEADS: dict[str, HeadConfig] = {
         hidden=16,
         line_width_m=2.0,
     ),
+    "detection": CentreHeadConfig(cells_xy=(64, 64), trunk=BevTrunkConfig(width=16), hidden=16),
 }
 """Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""
 
