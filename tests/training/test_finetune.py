@@ -74,7 +74,9 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_learns_and_is_evaluated(finished: Path, data: Path) -> None:
     losses = [json.loads(line)["loss"] for line in (finished / "metrics.jsonl").open()]
     assert sum(losses[-3:]) < 0.95 * sum(losses[:3])
-    evaluation = evaluate_task(finished, data, scenes=_ONE_SCENE)
+    with pytest.raises(ValueError, match=r"labels of 1 of the 1 scenes .*tiny-0.*--allow-train"):
+        evaluate_task(finished, data, scenes=_ONE_SCENE)
+    evaluation = evaluate_task(finished, data, scenes=_ONE_SCENE, allow_training_scenes=True)
     assert not evaluation.held_out
     assert "5 clips of 1 TRAINING scene" in evaluation.table()
     stored = json.loads((finished / "evaluation.json").read_text())
@@ -133,7 +135,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
 def test_a_frozen_trunk_is_left_as_it_was(data: Path, pretrained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     before = load_file(pretrained / "encoder.safetensors")
-    config = _config(steps=3, frozen_trunk=True)
+    config = _config(steps=3, frozen="trunk")
     config = replace(config, optim=replace(config.optim, ema_momentum=0.1, weight_decay=0.5))
     _finetune(config, data, run, pretrained)
     after = load_file(run / "encoder.safetensors")

@@ -5,7 +5,8 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from mim4d.config import TrunkConfig
+from mim4d.build.trunk import build_grid
+from mim4d.config import TaskConfig, TrunkConfig
 from mim4d.config.augment import AugmentConfig
 from mim4d.data.augment.clip_augmentation import (
     BevRanges,
@@ -48,6 +49,7 @@ def build_dataset(
     scenes: str | SceneChoice,
     version: str | None = None,
     on_bad_clip: Literal["fail", "skip"] = "fail",
+    incomplete: Literal["drop", "keep"] = "drop",
     *,
     lidar_may_lack: bool = False,
 ) -> NuscenesDataset:
@@ -61,6 +63,7 @@ def build_dataset(
         version: Version folder, where there are several.
         on_bad_clip: What to do with clips that cannot be read.
         lidar_may_lack: Do without LiDAR where the data set, another rig's, has none.
+        incomplete: What to do with clips that reach beyond their scene.
 
     Raises:
         ValueError: If the data are wrong, or no scene is left.
@@ -81,10 +84,12 @@ def build_dataset(
         cameras=clip.cameras,
         lidar=lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
+        incomplete=incomplete,
         on_bad_clip=on_bad_clip,
         body_masks=clip.body_masks or imported_masks(data),
         sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
+        map_range_m=_map_range_m(config),
     )
 
 
@@ -96,3 +101,12 @@ def imported_masks(data: Path) -> Path | None:
 
 def _has_lidar(data: Path, version: str | None) -> bool:
     return bool(NuscenesTables.open(data, version).channels("lidar"))
+
+
+def _map_range_m(config: TrunkConfig) -> tuple[float, float] | None:
+    """How much of the map is read: as far as the volume reaches, where a task wants a map."""
+    if not isinstance(config, TaskConfig) or not config.head.needs_map:
+        return None
+    x, y, _ = build_grid(config.grid).centres_ego.flatten(0, 2).abs().amax(dim=0).tolist()
+    size_x, size_y, _ = build_grid(config.grid).voxel_size_m
+    return 2 * x + size_x + size_y, 2 * y + size_x + size_y

@@ -21,7 +21,7 @@ from mim4d.cli.import_data import (
     import_video,
 )
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
-from mim4d.cli.predict_folder import Predict, predict
+from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import (
     Ablate,

@@ -15,6 +15,9 @@ class Finetune(Training):
     init: str
     """What the trunk starts from: a finished run folder, a file that `mim4d export --to
     safetensors` wrote, or none."""
+    start_from: Path | None = None
+    """Instead: another run of this task (an imported detector, say), whose whole model is taken;
+    beside it, --init none."""
 
 
 def finetune(options: Finetune) -> None:
@@ -26,6 +29,7 @@ def finetune(options: Finetune) -> None:
         options.data,
         options.out,
         init=None if options.init == "none" else Path(options.init),
+        start_from=options.start_from,
         **options.run_options(),
     )
     if reports:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.config import Device
@@ -14,12 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a run on held-out scenes: its distances beside baselines, or its task."""
+    """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    run: PathArgument
-    """Run folder."""
+    With --predictions in place of a run: score the detections in a file of nuScenes' form.
+    """
+
     data: Path
     """Data set."""
+    run: Annotated[Path | None, tyro.conf.Positional] = None
+    """Run folder."""
+    predictions: Path | None = None
+    """Submission file of any detector, to be scored by class, distance and visibility."""
+    class_table: Path | None = None
+    """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
+    {"REGULAR_VEHICLE": "car", "SIGN": null}."""
+    out: Path | None = None
+    """With --predictions: folder for evaluation.json and the curves; by default, for results.json,
+    results_scores beside it."""
     stride: int = 4
     """Image pixels per evaluated pixel, in both directions; of no meaning to a task."""
     clips: int | None = None
@@ -34,39 +47,89 @@ class Evaluate:
     """Where to compute."""
     json: Path | None = None
     """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
+    allow_training_scenes: bool = False
+    """Evaluate a task also on scenes whose labels it was trained on."""
 
 
 def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
-    from mim4d.runs.record import run_kind
+    if (options.run is None) == (options.predictions is None):
+        raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
+    if options.predictions is not None:
+        _evaluate_predictions(options, options.predictions)
+    else:
+        _evaluate_run(options, options.run)
+
+
+def _evaluate_predictions(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.detection.evaluation import evaluate_predictions
+    from mim4d.evaluation.detection.submission import read_class_table
+    from mim4d.viz.detection_curves import draw_detection_curves
+
+    evaluation = evaluate_predictions(
+        file,
+        options.data,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        table=read_class_table(options.class_table),
+    )
+    print(evaluation.table())
+    out = options.out or file.with_name(f"{file.stem}_scores")
+    for path in filter(None, (out / "evaluation.json", options.json)):
+        evaluation.save(path)
+        print(path)
+    print(draw_detection_curves(evaluation, out / "curves.png"))
+
+
+def _evaluate_run(options: Evaluate, run: Path) -> None:
+    from mim4d.runs.record import read_task_config, run_kind
 
     # A folder that is no run is refused where a run is read, after the options.
-    is_run = (options.run / "config.json").is_file()
-    is_task = is_run and run_kind(options.run) == "task"
-    evaluation = _evaluate_task(options) if is_task else _evaluate(options)
+    is_task = (run / "config.json").is_file() and run_kind(run) == "task"
+    if is_task and read_task_config(run).task == "detection" and options.clips is None:
+        _evaluate_detector(options, run)
+        return
+    evaluation = _evaluate_task(options, run) if is_task else _evaluate(options, run)
     print(evaluation.table())
     if options.json is not None:
         evaluation.save(options.json)
 
 
-def _evaluate_task(options: Evaluate) -> "TaskEvaluation":
+def _evaluate_detector(options: Evaluate, run: Path) -> None:
+    from mim4d.evaluation.detection.predict import Detector, evaluate_detector
+    from mim4d.viz.detection_curves import draw_detection_curves
+
+    scenes = scene_choice(options.split, options.scenes)
+    detector = Detector(run, options.data, scenes, options.version, options.device)
+    evaluation = evaluate_detector(
+        detector, str(run), allow_training_scenes=options.allow_training_scenes
+    )
+    print(evaluation.table())
+    for path in filter(None, (run / "evaluation.json", options.json)):
+        evaluation.save(path)
+        print(path)
+    print(draw_detection_curves(evaluation, run / "detection_curves.png"))
+
+
+def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
     from mim4d.evaluation.task import evaluate_task
 
     return evaluate_task(
-        options.run,
+        run,
         options.data,
         max_clips=options.clips,
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,
+        allow_training_scenes=options.allow_training_scenes,
     )
 
 
-def _evaluate(options: Evaluate) -> "Evaluation":
+def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
     from mim4d.evaluation import evaluate_run
 
     return evaluate_run(
-        options.run,
+        run,
         options.data,
         stride=options.stride,
         max_clips=options.clips,

@@ -1,40 +1,11 @@
-"""`mim4d predict RUN FOLDER`: what a run says about images that are no data set."""
+"""What a pre-training says about images that are no data set: a folder with cameras.yaml."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from mim4d.cli.arguments import PathArgument
 from mim4d.config import Device
-
-
-@dataclass(frozen=True)
-class Predict:
-    """Predict distances, what is solid, what moves and points for a folder with cameras.yaml."""
-
-    run: PathArgument
-    """Run folder of a pre-training."""
-    folder: PathArgument
-    """Images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with cameras.yaml; with poses.csv a
-    drive, whose clips have all frames."""
-    out: Path = Path("prediction")
-    """Folder for pictures, arrays (.safetensors) and points (.ply)."""
-    clips: int = 4
-    """At most so many clips, spread over the folder."""
-    stride: int = 2
-    """Image pixels per rendered pixel."""
-    device: Device = "auto"
-    """Where to compute."""
-
-
-def predict(options: Predict) -> None:
-    """`mim4d predict`."""
-    for path in predict_folder(
-        options.run, options.folder, options.out, options.clips, options.stride, options.device
-    ):
-        print(path)
 
 
 @contextmanager

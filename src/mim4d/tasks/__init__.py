@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from mim4d.tasks.task import TaskType
 
 TASKS = {
+    "bev_segmentation": "mim4d.tasks.bev_segmentation:BevSegmentation",
     "vehicles": "mim4d.tasks.vehicles:Vehicles",
+    "detection": "mim4d.tasks.detection.task:Detection",
 }
 """Name of each task, and module and class that it is."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mim4d.config.presets.demo import demo, demo_no_lidar, toy
+from mim4d.config.presets.detection import DETECTION_PRESETS
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
 from mim4d.config.presets.tasks import demo as demo_task
 from mim4d.config.presets.tasks import toy as toy_task
@@ -31,7 +32,11 @@ PRESETS: dict[str, Callable[[], PretrainConfig]] = {
     "nuscenes_s_060": nuscenes_s_060,
 }
 
-TASK_PRESETS: dict[str, Callable[[str], TaskConfig]] = {"demo": demo_task, "toy": toy_task}
+TASK_PRESETS: dict[str, Callable[[str], TaskConfig]] = {
+    "demo": demo_task,
+    "toy": toy_task,
+    **DETECTION_PRESETS,
+}
 """Presets that take the name of a task."""
 
 Function = TypeVar("Function")

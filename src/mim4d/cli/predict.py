@@ -1,0 +1,124 @@
+"""`mim4d predict`: what a run says of images, as pictures and as files for other programs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.cli.predict_folder import predict_folder
+from mim4d.config import Device
+
+if TYPE_CHECKING:
+    from mim4d.evaluation.detection.predict import Detector
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict what is there: distances and what is solid, boxes, layers of the ground.
+
+    A pre-training predicts for a folder of images with cameras.yaml; a task's run for a data set.
+    """
+
+    run: PathArgument
+    """Run folder of a pre-training, or of the task detection or bev_segmentation."""
+    data: PathArgument
+    """For a pre-training: images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with
+    cameras.yaml; with poses.csv a drive, whose clips have all frames. For a task: a data set."""
+    out: Path | None = None
+    """Folder for pictures, arrays and points; by default RUN/predictions."""
+    clips: int = 4
+    """At most so many clips are drawn, spread over the scenes or the folder."""
+    device: Device = "auto"
+    """Where to compute."""
+    stride: int = 2
+    """Image pixels per rendered pixel. Of a pre-training alone."""
+    submission: Path | None = None
+    """File to write all samples' boxes to, in the official form (then pictures are made only
+    where --out is given). Of detection alone."""
+    min_score: float = 0.3
+    """Boxes of a lower score are not drawn; the file has them all. Of detection alone."""
+    split: str = "val"
+    """Split to take scenes from; by default the held-out one. Of a task alone."""
+    scenes: tuple[str, ...] = ()
+    """Scenes by name instead of a split; a .txt file holds one name a line. Of a task alone."""
+    version: str | None = None
+    """Version folder, where there are several. Of a task alone."""
+
+    @property
+    def folder(self) -> Path:
+        """Where pictures go."""
+        return self.out or self.run / "predictions"
+
+
+def predict(options: Predict) -> None:
+    """`mim4d predict`."""
+    from mim4d.runs.record import read_task_config, run_kind
+
+    if run_kind(options.run) == "pretraining":
+        _without_a_data_set(options)
+        return
+    task = read_task_config(options.run).task
+    if task == "detection":
+        _detect(options)
+    elif task == "bev_segmentation":
+        _paint(options)
+    else:
+        raise ValueError(
+            f"{options.run}: nothing draws the task {task}; `mim4d predict` knows detection and "
+            "bev_segmentation"
+        )
+
+
+def _without_a_data_set(options: Predict) -> None:
+    if options.submission is not None:
+        raise ValueError("--submission: there is one of the task detection alone")
+    paths = predict_folder(
+        options.run, options.data, options.folder, options.clips, options.stride, options.device
+    )
+    for path in paths:
+        print(path)
+
+
+def _paint(options: Predict) -> None:
+    from mim4d.evaluation.painted_clips import paint_clips
+    from mim4d.viz.bev_picture import draw_painted
+
+    if options.submission is not None:
+        raise ValueError("--submission: there is one of the task detection alone")
+    for painted in paint_clips(
+        options.run,
+        options.data,
+        clips=options.clips,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    ):
+        print(draw_painted(painted, options.folder))
+        print(painted.save_arrays(options.folder))
+
+
+def _detect(options: Predict) -> None:
+    from mim4d.evaluation.detection.predict import Detector
+    from mim4d.evaluation.detection.write_submission import write_submission
+
+    detector = Detector(
+        options.run,
+        options.data,
+        scene_choice(options.split, options.scenes),
+        options.version,
+        options.device,
+    )
+    if options.submission is not None:
+        found = ((one.clip.key_tokens[0], one.boxes) for one in detector.look_at_all())
+        print(write_submission(options.submission, detector.tokens, found))
+    if options.submission is None or options.out is not None:
+        _draw(options, detector)
+
+
+def _draw(options: Predict, detector: "Detector") -> None:
+    from mim4d.evaluation import spread
+    from mim4d.viz.detection_picture import draw_detected
+
+    for index in spread(len(detector.dataset), options.clips):
+        out = options.folder / f"clip-{index:05d}.png"
+        print(draw_detected(detector.look(index), options.min_score, out))

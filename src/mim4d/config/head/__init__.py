@@ -1,0 +1,23 @@
+"""What stands on the trunk: one file for each kind of head, told apart by `kind`.
+
+Every kind says by `needs_map` whether its task reads the vector map. `BevTrunkConfig` is the part
+that most of them share: see `mim4d.tasks.bev_trunk`.
+"""
+
+from mim4d.config.head.bev_trunk import BevTrunkConfig
+from mim4d.config.head.cells import CellsHeadConfig
+from mim4d.config.head.centres import CentreHeadConfig
+from mim4d.config.head.queries import QueryHeadConfig
+from mim4d.config.head.segmentation import SegmentationHeadConfig
+
+__all__ = [
+    "BevTrunkConfig",
+    "CellsHeadConfig",
+    "CentreHeadConfig",
+    "HeadConfig",
+    "QueryHeadConfig",
+    "SegmentationHeadConfig",
+]
+
+HeadConfig = CellsHeadConfig | CentreHeadConfig | QueryHeadConfig | SegmentationHeadConfig
+"""Every kind of head."""
