@@ -11,12 +11,12 @@ from torchmetrics import Metric
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation.conditions import conditions_of_scenes
 from mim4d.evaluation.formatting import count_of, line
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
-from mim4d.data.tables.tables import NuscenesTables
 from mim4d.runs.record import read_record, was_trained_on
 from mim4d.tasks.task import HasFurtherTables, Score, Scores
 from mim4d.training.devices import choose_accelerator

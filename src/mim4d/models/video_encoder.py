@@ -21,7 +21,6 @@ from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.neck import FeaturePyramid
-from mim4d.models.volume_conv import VolumeConv
 from mim4d.tensors.pixels import checked_colours, unit_colours
 
 
