@@ -53,7 +53,7 @@ def test_random_lines_are_scored_as_stored(golden_dir: Path, name: str) -> None:
 
 
 def test_pairs_that_are_compared_and_their_distances(golden_dir: Path) -> None:
-    case = load_case(golden_dir, "hd_map_missing_classes")
+    case = load_case(golden_dir, "hd_map_main")
     compared = 0
     for sample, stored in zip(case["samples"], case["expected"]["pair_distance"], strict=True):
         for index, name in enumerate(case["classes"]):
