@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mim4d.cli.data import Check, Gallery, View, check, gallery, view
+from mim4d.cli.data import Check, Gallery, Split, View, check, gallery, split, view
 from mim4d.cli.demo import Demo, demo
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
@@ -52,6 +52,7 @@ COMMANDS: dict[str, Command] = {
     "render": Command(Render, render),
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
+    "split": Command(Split, split),
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
     "export": Command(Export, export),
