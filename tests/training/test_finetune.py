@@ -132,7 +132,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
 def test_a_frozen_trunk_is_left_as_it_was(data: Path, pretrained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     before = load_file(pretrained / "encoder.safetensors")
-    config = _config(steps=3, frozen_trunk=True)
+    config = _config(steps=3, frozen="trunk")
     config = replace(config, optim=replace(config.optim, ema_momentum=0.1, weight_decay=0.5))
     _finetune(config, data, run, pretrained)
     after = load_file(run / "encoder.safetensors")

@@ -4,7 +4,8 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from mim4d.config import TrunkConfig
+from mim4d.build.trunk import build_grid
+from mim4d.config import TaskConfig, TrunkConfig
 from mim4d.config.augment import AugmentConfig
 from mim4d.data.augment.clip_augmentation import (
     BevRanges,
@@ -72,4 +73,14 @@ def build_dataset(
         body_masks=clip.body_masks,
         sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
+        map_range_m=_map_range_m(config),
     )
+
+
+def _map_range_m(config: TrunkConfig) -> tuple[float, float] | None:
+    """How much of the map is read: as far as the volume reaches, where a task wants a map."""
+    if not isinstance(config, TaskConfig) or not config.head.needs_map:
+        return None
+    x, y, _ = build_grid(config.grid).centres_ego.flatten(0, 2).abs().amax(dim=0).tolist()
+    size_x, size_y, _ = build_grid(config.grid).voxel_size_m
+    return 2 * x + size_x + size_y, 2 * y + size_x + size_y

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from mim4d.build.temporal import choose_decoder, choose_flow
 from mim4d.build.trunk import build_grid, build_video_encoder
 from mim4d.config import GridConfig, PretrainConfig, RenderConfig
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -13,10 +14,8 @@ from mim4d.pretraining.ray_choice import RaySampling
 from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
-from mim4d.temporal.baselines import MeanFrame, NearestFrame
-from mim4d.temporal.decoder import FrameDecoder, TemporalDecoder
-from mim4d.temporal.imported import ImportedDecoder
-from mim4d.temporal.scene_flow import FlowSearch, SceneFlow
+from mim4d.temporal.decoder import FrameDecoder
+from mim4d.temporal.scene_flow import SceneFlow
 
 
 def build_field_grid(config: PretrainConfig) -> VoxelGrid:
@@ -54,42 +53,7 @@ def build_decoder(config: PretrainConfig) -> FrameDecoder | None:
     """
     if build_dropping(config).count == 0:
         return None
-    match config.temporal.decoder:
-        case "copy":
-            return NearestFrame()
-        case "mean":
-            return MeanFrame()
-        case "attention":
-            return _build_attention(config)
-
-
-def _build_attention(config: PretrainConfig) -> TemporalDecoder:
-    """Our decoder, or that of an imported checkpoint."""
-    temporal, (columns, rows, height) = config.temporal, config.grid.shape_xyz
-    long_width = temporal.width // temporal.reduction
-    conventions = config.conventions
-    make: Callable[..., TemporalDecoder] = TemporalDecoder
-    by_position, per_cell = conventions.sources_by == "position", conventions.queries == "per_cell"
-    if by_position or per_cell or not conventions.start_from_mean:
-        make = partial(
-            ImportedDecoder,
-            start_from_mean=conventions.start_from_mean,
-            positional_sources=_num_sources(config) if by_position else None,
-            grid_yx=(rows, columns) if per_cell else None,
-        )
-    return make(
-        config.lift.volume_channels,
-        height,
-        width=temporal.width,
-        long_width=long_width,
-        short_heads=temporal.short_heads,
-        long_heads=temporal.long_heads,
-        num_points=temporal.points,
-        num_layers=temporal.layers,
-        short_ffn_width=2 * temporal.width,
-        long_ffn_width=temporal.long_ffn_factor * long_width,
-        branches=temporal.branches,
-    )
+    return choose_decoder(config, _num_sources(config))
 
 
 def _num_sources(config: PretrainConfig) -> int:
@@ -105,16 +69,9 @@ def length_unit_m(config: GridConfig) -> float:
 
 def build_flow(config: PretrainConfig) -> SceneFlow | None:
     """What finds the motion between the sources; None where it is not asked for, or none is."""
-    flow = config.flow
-    if not flow.enabled or build_dropping(config).count == 0:
+    if not config.flow.enabled or build_dropping(config).count == 0:
         return None
-    search = FlowSearch(
-        max_speed_m_s=flow.max_speed_m_s,
-        step_m_s=flow.step_m_s,
-        heights_m=flow.heights_m,
-        static_prior=flow.static_prior,
-    )
-    return SceneFlow(config.encoder.neck_channels, build_grid(config.grid), flow.width, search)
+    return choose_flow(config)
 
 
 def build_renderer(config: PretrainConfig, field: SdfField) -> NeusRenderer:

@@ -12,7 +12,7 @@ from mim4d.config.conventions import ConventionConfig
 from mim4d.config.encoder import EncoderConfig
 from mim4d.config.flow import FlowConfig
 from mim4d.config.grid import GridConfig
-from mim4d.config.head import CellsHeadConfig, HeadConfig
+from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, HeadConfig
 from mim4d.config.lift import LiftConfig
 from mim4d.config.loss import LossConfig
 from mim4d.config.mask import MaskConfig
@@ -28,6 +28,7 @@ from mim4d.config.values import Device, Precision, Vector3
 
 __all__ = [
     "AugmentConfig",
+    "BevTrunkConfig",
     "CellsHeadConfig",
     "ClipConfig",
     "ConventionConfig",

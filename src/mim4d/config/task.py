@@ -1,11 +1,18 @@
 """Everything that decides the training of a task."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import tyro
 
-from mim4d.config.head import HeadConfig
+from mim4d.config.checks import require
+from mim4d.config.flow import FlowConfig
+from mim4d.config.head import CellsHeadConfig, HeadConfig
 from mim4d.config.run import RunConfig
+from mim4d.config.temporal import TemporalConfig
+
+Frozen = Literal["nothing", "image_encoder", "trunk"]
+Join = Literal["key", "concatenate", "decoder"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +21,27 @@ class TaskConfig(RunConfig):
 
     task: tyro.conf.Fixed[str]
     """Name of the task, one of `mim4d.tasks.TASKS`."""
-    head: HeadConfig = field(default_factory=HeadConfig)
-    frozen_trunk: bool = False
-    """Keep the whole trunk as it is, its running statistics and stochastic depth included; only
-    the head learns. `encoder.frozen_stages` keeps a part, `optim.backbone_lr_factor` slows it."""
+    head: HeadConfig = field(default_factory=CellsHeadConfig)
+    frozen: Frozen = "nothing"
+    """What stays as it is, its running statistics and stochastic depth included: `image_encoder`
+    is the backbone, `trunk` everything below the head. `encoder.frozen_stages` keeps less."""
+    encoder_lr_factor: float = 1.0
+    """Learning rate of what `--init` gave its weights, as a share of `optim.lr`; what is new learns
+    at the full rate. The backbone's is `optim.backbone_lr_factor` times that."""
+    join: Join = "key"
+    """What a head sees of `clip.frames` frames. `key`: the key frame's volume alone. `concatenate`:
+    the others' beside it, ego motion removed. `decoder`: beside it what the decoder of the
+    pre-training rebuilds of it from the others."""
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    flow: FlowConfig = field(default_factory=FlowConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        factor = self.encoder_lr_factor
+        require(0 < factor < float("inf"), "encoder_lr_factor", factor, "a positive number")
+        require(
+            self.join == "key" or self.clip.frames > 1,
+            "join",
+            self.join,
+            "key where clip.frames is 1, or more frames beside it",
+        )

@@ -1,12 +1,15 @@
-"""Trunk and head: the key frame of a clip to what a task's head says of it."""
+"""Trunk and head: a clip to what a task's head says of its key frame."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from mim4d.data.clip import Clip
 from mim4d.models.video_encoder import VideoEncoder
+from mim4d.tasks.frames import JoinFrames
+
+Frozen = Literal["nothing", "image_encoder", "trunk"]
 
 
 class TaskModel(nn.Module):
@@ -14,28 +17,46 @@ class TaskModel(nn.Module):
 
     Args:
         encoder: The trunk, as pre-training leaves it behind.
+        join: What becomes of a clip's frames.
         head: Volumes `b c z y x`, in the key frame's ego axes, to an output. Runs in full
             precision, whatever the trunk's.
-        frozen_trunk: The trunk stays as it is: no gradients, and always in evaluation mode.
+        frozen: What stays as it is, without gradients and always in evaluation mode: nothing, the
+            image encoder (the backbone), or the trunk (encoder and temporal decoder).
     """
 
-    def __init__(self, encoder: VideoEncoder, head: nn.Module, frozen_trunk: bool = False) -> None:
+    def __init__(
+        self,
+        encoder: VideoEncoder,
+        join: JoinFrames,
+        head: nn.Module,
+        frozen: Frozen = "nothing",
+    ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.join = join
         self.head = head
-        self.frozen_trunk = frozen_trunk
-        if frozen_trunk:
-            encoder.requires_grad_(False).eval()
+        self.frozen = frozen
+        for part in self._frozen_parts():
+            part.requires_grad_(False).eval()
+
+    def _frozen_parts(self) -> tuple[nn.Module, ...]:
+        match self.frozen:
+            case "nothing":
+                return ()
+            case "image_encoder":
+                return (self.encoder.image_encoder,)
+            case "trunk":
+                return self.encoder, self.join
 
     def train(self, mode: bool = True) -> "TaskModel":
-        """Training mode, but not of a frozen trunk: its statistics must not move either."""
+        """Training mode, but not of what is frozen: its statistics must not move either."""
         super().train(mode)
-        if self.frozen_trunk:
-            self.encoder.eval()
+        for part in self._frozen_parts():
+            part.eval()
         return self
 
     def forward(self, clip: Clip) -> Any:
-        """The head's output for each clip of a batch; frames beside the key frame are not read."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_trunk):
-            volumes = self.encoder(clip.key_frame())
-        return self.head(volumes[:, 0])
+        """The head's output for each clip of a batch."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "trunk"):
+            volume = self.join(self.encoder, clip)
+        return self.head(volume)

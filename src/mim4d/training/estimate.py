@@ -7,12 +7,19 @@ from dataclasses import dataclass, replace
 import torch
 
 from mim4d.config import OptimConfig, PretrainConfig, RunConfig, TaskConfig
+from mim4d.config.task import Frozen
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.memory import peak_bytes
 from mim4d.training.sampling import StepShape
 from mim4d.training.step_module import StepModule
+
+_TRAINED: dict[Frozen, str] = {
+    "nothing": "trunk and head",
+    "image_encoder": "trunk and head without the image encoder",
+    "trunk": "the head alone",
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ def _learned(config: RunConfig) -> str:
         case PretrainConfig():
             return f"distances are learned from {teachers(config)}"
         case TaskConfig():
-            trained = "the head alone" if config.frozen_trunk else "trunk and head"
+            trained = _TRAINED[config.frozen]
             return f"the task {config.task} is learned from labels, by {trained}"
     raise TypeError(f"{type(config).__name__} configures no run that can be described")
 

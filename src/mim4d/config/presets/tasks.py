@@ -3,9 +3,13 @@
 from dataclasses import fields, replace
 
 from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
-from mim4d.config.head import CellsHeadConfig
+from mim4d.config.head import CellsHeadConfig, HeadConfig
 from mim4d.config.presets.demo import demo as demo_pretraining
 from mim4d.config.presets.demo import toy as toy_pretraining
+
+_HEADS: dict[str, HeadConfig] = {}
+_TOY_HEADS: dict[str, HeadConfig] = {}
+"""Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""
 
 
 def demo(task: str) -> TaskConfig:
@@ -13,7 +17,7 @@ def demo(task: str) -> TaskConfig:
     return _on_trunk_of(
         demo_pretraining(),
         task,
-        CellsHeadConfig(),
+        _HEADS.get(task, CellsHeadConfig()),
         OptimConfig(steps=300, batch_size=2, lr=2e-3, warmup_steps=20, clip_norm=5.0),
     )
 
@@ -23,7 +27,7 @@ def toy(task: str) -> TaskConfig:
     return _on_trunk_of(
         toy_pretraining(),
         task,
-        CellsHeadConfig(cells_xy=(32, 32), hidden=16),
+        _TOY_HEADS.get(task, CellsHeadConfig(cells_xy=(32, 32), hidden=16)),
         OptimConfig(steps=20, warmup_steps=2, clip_norm=5.0),
         checkpoint_every=5,
     )
@@ -32,11 +36,14 @@ def toy(task: str) -> TaskConfig:
 def _on_trunk_of(
     run: PretrainConfig,
     task: str,
-    head: CellsHeadConfig,
+    head: HeadConfig,
     optim: OptimConfig,
     checkpoint_every: int = 100,
 ) -> TaskConfig:
-    """The trunk of a pre-training, which reads single frames here: the head looks at one."""
+    """The trunk of a pre-training, which reads single frames here: the head looks at one.
+
+    Its temporal decoder comes along for those who ask for more frames and for it.
+    """
     trunk = {field.name: getattr(run, field.name) for field in fields(TrunkConfig)}
     clip: ClipConfig = trunk.pop("clip")
     return TaskConfig(
@@ -44,6 +51,8 @@ def _on_trunk_of(
         clip=replace(clip, frames=1, key=0, frame_interval_s=None),
         task=task,
         head=head,
+        temporal=run.temporal,
+        flow=run.flow,
         optim=optim,
         checkpoint_every=checkpoint_every,
     )

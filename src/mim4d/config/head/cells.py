@@ -1,4 +1,4 @@
-"""What stands on the trunk: one section for each kind of head, told apart by `kind`."""
+"""A head that says of each cell of the ground whether something is there."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +31,11 @@ class CellsHeadConfig:
     threshold: float = 0.5
     """Probability from which on a cell counts as predicted."""
 
+    @property
+    def needs_map(self) -> bool:
+        """Whether clips must come with the vector map."""
+        return False
+
     def __post_init__(self) -> None:
         require(min(self.cells_xy) >= 1, "head.cells_xy", self.cells_xy, "at least 1 each")
         require(self.hidden >= 1, "head.hidden", self.hidden, "at least 1")
@@ -48,7 +53,3 @@ class CellsHeadConfig:
         )
         require(1 <= self.min_visibility <= 4, "head.min_visibility", self.min_visibility, "1 to 4")
         require(0 < self.threshold < 1, "head.threshold", self.threshold, "between 0 and 1")
-
-
-HeadConfig = CellsHeadConfig
-"""Every kind of head; further kinds join as a union."""

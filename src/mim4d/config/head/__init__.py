@@ -1,0 +1,13 @@
+"""What stands on the trunk: one file for each kind of head, told apart by `kind`.
+
+Every kind says by `needs_map` whether its task reads the vector map. `BevTrunkConfig` is the part
+that most of them share: see `mim4d.tasks.bev_trunk`.
+"""
+
+from mim4d.config.head.bev_trunk import BevTrunkConfig
+from mim4d.config.head.cells import CellsHeadConfig
+
+__all__ = ["BevTrunkConfig", "CellsHeadConfig", "HeadConfig"]
+
+HeadConfig = CellsHeadConfig
+"""Every kind of head; further kinds join as a union."""

@@ -1,0 +1,82 @@
+"""Several frames' volumes become the one that a head reads, in the axes of the key frame.
+
+Other frames' volumes are looked up where the key frame's voxels were (the warp of the
+pre-training, exact in metres), so that ego motion is removed; what moves by itself is not aligned:
+it is what a head may see motion by.
+"""
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from mim4d.data.clip import Clip
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.models.video_encoder import VideoEncoder
+from mim4d.temporal.decoder import FrameDecoder
+from mim4d.temporal.scene_flow import SceneFlow, align_sources, shared_mean
+from mim4d.temporal.sources import gather_sources
+
+Join = Literal["key", "concatenate", "decoder"]
+
+
+class JoinFrames(nn.Module):
+    """Clip to one volume, with the encoder that makes one of each frame.
+
+    Args:
+        channels: Of one frame's volume.
+        frames: Of a clip.
+        how: `key` reads the key frame alone; `concatenate` puts the others beside it, the oldest
+            first, zero where they say nothing; `decoder` what is rebuilt of the key frame from the
+            others.
+        grid: Of the volumes.
+        decoder: Rebuilds a frame from others; for `decoder`.
+        scene_flow: What the decoder's sources are aligned by, if it was trained so.
+
+    Attributes:
+        out_channels: Of what leaves.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        frames: int,
+        how: Join,
+        grid: VoxelGrid,
+        decoder: FrameDecoder | None = None,
+        scene_flow: SceneFlow | None = None,
+    ) -> None:
+        super().__init__()
+        assert (how == "decoder") == (decoder is not None)
+        self.how = how
+        self.grid = grid
+        self.decoder = decoder
+        self.scene_flow = scene_flow
+        self.out_channels = channels * {"key": 1, "concatenate": frames, "decoder": 2}[how]
+
+    def forward(self, encoder: VideoEncoder, clip: Clip) -> Float[Tensor, "b c z y x"]:
+        """The key frame's own volume first; where only that is read, only that is made."""
+        if self.how == "key" or clip.num_frames == 1:
+            return encoder(clip.key_frame())[:, 0]
+        encoded = encoder.encode(clip)
+        own = encoded.volumes[:, clip.key]
+        targets, others = _key_and_others(clip)
+        sources = gather_sources(encoded.volumes, clip, targets, others, self.grid)
+        if self.decoder is None:
+            warped = sources.warped * sources.usable.unsqueeze(2)
+            return torch.cat([own, rearrange(warped, "b s c z y x -> b (s c) z y x")], dim=1)
+        if self.scene_flow is None:
+            return torch.cat([own, self.decoder(sources)], dim=1)
+        lifted = gather_sources(encoded.lifted.detach(), clip, targets, others, self.grid)
+        aligned, share = align_sources(sources, self.scene_flow(lifted), self.grid)
+        return torch.cat([own, self.decoder(aligned, shared_mean(aligned, share))], dim=1)
+
+
+def _key_and_others(clip: Clip) -> tuple[Int[Tensor, "b 1"], Int[Tensor, "b 1 s"]]:
+    """The key frame of each clip, and its other frames."""
+    frames = [t for t in range(clip.num_frames) if t != clip.key]
+    index = torch.tensor([clip.key, *frames], device=clip.images.device)
+    index = index.expand(clip.batch_size, -1)
+    return index[:, :1], index[:, None, 1:]
