@@ -53,7 +53,9 @@ def _least_distance(one: list[ScenePlaces], other: list[ScenePlaces]) -> float:
 def test_parts_are_apart_and_of_the_size_asked_for(towns: list[ScenePlaces], seed: int) -> None:
     split = geo_split(towns, {"val": 0.2, "test": 0.1}, GAP_M, seed)
     assert list(split) == ["train", "val", "test"]
-    assert sorted(name for names in split.values() for name in names) == [scene.name for scene in towns]
+    assert sorted(name for names in split.values() for name in names) == [
+        scene.name for scene in towns
+    ]
     sizes = [len(names) for names in split.values()]
     assert np.abs(np.array(sizes) / 60 - [0.7, 0.2, 0.1]).max() <= 0.03 * 0.1 + 1e-9
     train, val, test = _parts(towns, split)

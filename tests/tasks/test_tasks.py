@@ -1,6 +1,7 @@
 """The table of tasks: every entry can be found, and is what a task must be."""
 
 import inspect
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ from mim4d.config.presets import TASK_PRESETS
 from mim4d.tasks import TASKS, find_task
 from mim4d.tasks.task import Task
 from tests.tasks.scene import Box, clip_with
+from tests.tasks.test_map_targets import ROAD
 
 METHODS = [name for name in vars(Task) if not name.startswith("_")]
 
@@ -28,7 +30,7 @@ def test_every_task_is_found_and_fits_the_protocol(name: str) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_goes_from_clip_to_scores(name: str) -> None:
     task, model = build_task(TASK_PRESETS["toy"](name))
-    clip = clip_with(Box(5.0, 3.0))
+    clip = replace(clip_with(Box(5.0, 3.0)), maps=(ROAD,))
     output, targets = model(clip), task.targets(clip)
     losses = task.losses(output, targets)
     assert losses["loss"].ndim == 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TASKS = {
     "vehicles": "mim4d.tasks.vehicles:Vehicles",
+    "hd_map": "mim4d.tasks.hd_map:HdMap",
 }
 """Name of each task, and module and class that it is."""
 

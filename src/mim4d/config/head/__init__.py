@@ -6,8 +6,9 @@ that most of them share: see `mim4d.tasks.bev_trunk`.
 
 from mim4d.config.head.bev_trunk import BevTrunkConfig
 from mim4d.config.head.cells import CellsHeadConfig
+from mim4d.config.head.hd_map import HdMapHeadConfig
 
-__all__ = ["BevTrunkConfig", "CellsHeadConfig", "HeadConfig"]
+__all__ = ["BevTrunkConfig", "CellsHeadConfig", "HdMapHeadConfig", "HeadConfig"]
 
-HeadConfig = CellsHeadConfig
+HeadConfig = CellsHeadConfig | HdMapHeadConfig
 """Every kind of head; further kinds join as a union."""

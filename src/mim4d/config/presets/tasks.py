@@ -3,12 +3,19 @@
 from dataclasses import fields, replace
 
 from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
-from mim4d.config.head import CellsHeadConfig, HeadConfig
+from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, HdMapHeadConfig, HeadConfig
 from mim4d.config.presets.demo import demo as demo_pretraining
 from mim4d.config.presets.demo import toy as toy_pretraining
 
-_HEADS: dict[str, HeadConfig] = {}
-_TOY_HEADS: dict[str, HeadConfig] = {}
+_TOY_TRUNK = BevTrunkConfig(width=16, scales=1)
+_HEADS: dict[str, HeadConfig] = {
+    "hd_map": HdMapHeadConfig(),
+}
+_TOY_HEADS: dict[str, HeadConfig] = {
+    "hd_map": HdMapHeadConfig(
+        cells_xy=(40, 20), lines=12, points=6, layers=2, warmup_steps=2, trunk=_TOY_TRUNK
+    ),
+}
 """Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""
 
 
