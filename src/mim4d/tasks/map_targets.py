@@ -6,6 +6,7 @@ which run from 0 to 1 over the rectangle, x then y.
 """
 
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +21,14 @@ from mim4d.metrics.map_ap import MapLines
 CLASSES = ("divider", "ped_crossing", "boundary")
 LINE_WIDTH_M = 0.9
 """Cells with their centre within half of this of a line are on it."""
+
+
+@runtime_checkable
+class Map(Protocol):
+    """Of the vector map: its lines inside a rectangle (`MapPatch`)."""
+
+    def polylines(self, layer: Any) -> tuple[Float[Tensor, "_ 2"], ...]:
+        """Lines of a layer, or the outlines of its areas."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +65,27 @@ def map_truth(clip: Clip, cells: VoxelGrid, points: int, boundary: str) -> MapTr
             "map_range_m, from maps/expansion/<location>.json of the data set"
         )
     bounds = (*cells.lower_m[:2], *cells.upper_m[:2])
-    layers = (("lane_divider", 0), ("road_divider", 0), ("ped_crossing", 1), (boundary, 2))
-    truths = []
-    for patch in clip.maps:
-        seen = patch.within(bounds)
-        drawn = [(line, kind) for name, kind in layers for line in seen.polylines(name)]
-        truths.append(
-            MapLines(
-                tuple(line for line, _ in drawn),
-                torch.tensor([kind for _, kind in drawn], dtype=torch.int64),
-                torch.ones(len(drawn)),
-            )
-        )
+    truths = [lines_of(patch.within(bounds), boundary) for patch in clip.maps]
     device = clip.images.device
     orders = tuple(orders_of(truth, cells, points).to(device) for truth in truths)
     on_lines = torch.stack([cells_on_lines(truth, cells) for truth in truths])
     return MapTruth(tuple(truths), orders, on_lines.to(device))
+
+
+def lines_of(patch: Map, boundary: str) -> MapLines:
+    """Lines by class inside the rectangle of a map, with score 1.
+
+    Args:
+        patch: The map.
+        boundary: The layer whose outlines are boundaries.
+    """
+    layers = (("lane_divider", 0), ("road_divider", 0), ("ped_crossing", 1), (boundary, 2))
+    drawn = [(line, kind) for name, kind in layers for line in patch.polylines(name)]
+    return MapLines(
+        tuple(line for line, _ in drawn),
+        torch.tensor([kind for _, kind in drawn], dtype=torch.int64),
+        torch.ones(len(drawn)),
+    )
 
 
 def orders_of(truth: MapLines, cells: VoxelGrid, points: int) -> Float[Tensor, "k o m 2"]:

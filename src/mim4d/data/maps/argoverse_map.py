@@ -3,8 +3,8 @@
 Enters: what `log_map_archive_<log>____<city>_city_<number>.json` holds: lane segments with both
 their boundaries, crossings as two edges, outlines of drivable areas. Leaves: the tables of
 `map_file`. Heights are left out. A boundary between two lanes divides them: lanes of one direction
-(`lane_divider`) or of both (`road_divider`, as is every yellow one). Inside intersections boundaries
-are not painted, and divide nothing.
+(`lane_divider`) or of both (`road_divider`, as is every yellow one). Inside intersections
+boundaries are not painted, and divide nothing.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from mim4d.data.maps.map_file import (
     CENTRES,
     LINE_TABLES,
     POLYGON_TABLES,
+    Geometries,
     MapFile,
     geometry_array,
     polygon_parts,
@@ -121,9 +122,7 @@ def _centre(path: Path, lane: dict[str, Any]) -> shapely.LineString:
     return shapely.LineString((left + right) / 2)
 
 
-def _polygons(
-    path: Path, layer: str, rings: Sequence[Points], remarks: list[str]
-) -> np.ndarray[Any, Any]:
+def _polygons(path: Path, layer: str, rings: Sequence[Points], remarks: list[str]) -> Geometries:
     polygons, repaired = [], 0
     for ring in rings:
         polygon = shapely.Polygon(ring)
