@@ -1,11 +1,15 @@
-"""A clip with boxes where a test wants them."""
+"""A clip with boxes where a test wants them, and a small map."""
 
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+import shapely
 import torch
 
 from mim4d.data.clip import Clip
+from mim4d.data.maps.map_names import MAP_LAYERS
+from mim4d.data.maps.map_patch import MapPatch
 from tests.toy import toy_clip
 
 CLASSES = ("vehicle.car", "human.pedestrian.adult", "vehicle.emergency.police")
@@ -26,7 +30,7 @@ class Box(NamedTuple):
 
 def clip_with(*boxes: Box, seed: int = 0, frames: int = 1) -> Clip:
     """A toy clip whose key frame holds these boxes; other frames hold one far to the left."""
-    clip = toy_clip(seed, frames)
+    clip = replace(toy_clip(seed, frames), maps=(straight_road(),))
     rows = torch.zeros(1, frames, len(boxes), 9)
     rows[..., 1] = 30.0
     rows[0, clip.key] = torch.tensor(
@@ -46,3 +50,16 @@ def clip_with(*boxes: Box, seed: int = 0, frames: int = 1) -> Clip:
         box_visibility=numbers([b.visibility for b in boxes]),
         category_names=CLASSES,
     )
+
+
+def straight_road() -> MapPatch:
+    """12 m wide along x, a divider in its middle, and a crossing over x from 6 to 10."""
+    known = shapely.box(-90, -90, 90, 90)
+    layers = {
+        "drivable_area": [shapely.box(-90, -6, 90, 6)],
+        "ped_crossing": [shapely.box(6, -6, 10, 6)],
+        "road_divider": [shapely.LineString([(-90, 0), (90, 0)])],
+        "road_boundary": [shapely.LineString([(-90, y), (90, y)]) for y in (-6, 6)],
+    }
+    arrays = {name: np.array(layers.get(name, []), dtype=object) for name in MAP_LAYERS}
+    return MapPatch((-50, -50, 50, 50), known, arrays)

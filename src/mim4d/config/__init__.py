@@ -12,7 +12,7 @@ from mim4d.config.conventions import ConventionConfig
 from mim4d.config.encoder import EncoderConfig
 from mim4d.config.flow import FlowConfig
 from mim4d.config.grid import GridConfig
-from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, HeadConfig
+from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, HeadConfig, SegmentationHeadConfig
 from mim4d.config.lift import LiftConfig
 from mim4d.config.loss import LossConfig
 from mim4d.config.mask import MaskConfig
@@ -46,6 +46,7 @@ __all__ = [
     "PretrainConfig",
     "RenderConfig",
     "RunConfig",
+    "SegmentationHeadConfig",
     "TaskConfig",
     "TemporalConfig",
     "TrunkConfig",

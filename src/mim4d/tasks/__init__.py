@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mim4d.tasks.task import TaskType
 
 TASKS = {
+    "bev_segmentation": "mim4d.tasks.bev_segmentation:BevSegmentation",
     "vehicles": "mim4d.tasks.vehicles:Vehicles",
     "hd_map": "mim4d.tasks.hd_map:HdMap",
 }

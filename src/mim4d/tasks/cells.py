@@ -21,6 +21,15 @@ from mim4d.metrics.cell_iou import CellTruth
 _START_LOGIT = -2.0
 """Where the head starts: most cells are empty."""
 
+_VEHICLES = ("bicycle", "bus", "car", "construction", "motorcycle", "trailer", "truck")
+"""The word after `vehicle.` in the names of nuScenes' categories."""
+
+
+def is_vehicle(name: str) -> bool:
+    """Whether CVT (arXiv 2205.02833) counts a category as one: no police cars, no ambulances."""
+    words = name.split(".")
+    return words[0] == "vehicle" and len(words) > 1 and words[1] in _VEHICLES
+
 
 def cell_centres(grid: VoxelGrid, cells_xy: tuple[int, int]) -> Float[Tensor, "y x 2"]:
     """Ground-plane centres of the cells over a grid, ego metres."""

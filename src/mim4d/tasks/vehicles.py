@@ -19,12 +19,10 @@ from mim4d.tasks.cells import (
     boxes_of,
     cell_centres,
     cell_losses,
+    is_vehicle,
     seen_boxes,
     truth_of_boxes,
 )
-
-_KINDS = ("bicycle", "bus", "car", "construction", "motorcycle", "trailer", "truck")
-"""The word after `vehicle.` in the names of nuScenes' categories."""
 
 
 class Vehicles:
@@ -75,12 +73,7 @@ def vehicle_classes(category_names: tuple[str, ...]) -> tuple[int, ...]:
     Raises:
         DataError: If none is.
     """
-    words = [name.split(".") for name in category_names]
-    found = tuple(
-        row
-        for row, name in enumerate(words)
-        if name[0] == "vehicle" and len(name) > 1 and name[1] in _KINDS
-    )
+    found = tuple(row for row, name in enumerate(category_names) if is_vehicle(name))
     if not found:
         raise DataError(
             "the task vehicles needs boxes of vehicles, but the data set's classes are: "

@@ -7,8 +7,15 @@ that most of them share: see `mim4d.tasks.bev_trunk`.
 from mim4d.config.head.bev_trunk import BevTrunkConfig
 from mim4d.config.head.cells import CellsHeadConfig
 from mim4d.config.head.hd_map import HdMapHeadConfig
+from mim4d.config.head.segmentation import SegmentationHeadConfig
 
-__all__ = ["BevTrunkConfig", "CellsHeadConfig", "HdMapHeadConfig", "HeadConfig"]
+__all__ = [
+    "BevTrunkConfig",
+    "CellsHeadConfig",
+    "HdMapHeadConfig",
+    "HeadConfig",
+    "SegmentationHeadConfig",
+]
 
-HeadConfig = CellsHeadConfig | HdMapHeadConfig
-"""Every kind of head; further kinds join as a union."""
+HeadConfig = CellsHeadConfig | SegmentationHeadConfig | HdMapHeadConfig
+"""Every kind of head."""

@@ -3,17 +3,40 @@
 from dataclasses import fields, replace
 
 from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
-from mim4d.config.head import BevTrunkConfig, CellsHeadConfig, HdMapHeadConfig, HeadConfig
+from mim4d.config.head import (
+    BevTrunkConfig,
+    CellsHeadConfig,
+    HdMapHeadConfig,
+    HeadConfig,
+    SegmentationHeadConfig,
+)
 from mim4d.config.presets.demo import demo as demo_pretraining
 from mim4d.config.presets.demo import toy as toy_pretraining
 
-_TOY_TRUNK = BevTrunkConfig(width=16, scales=1)
 _HEADS: dict[str, HeadConfig] = {
+    "bev_segmentation": SegmentationHeadConfig(
+        cells_xy=(96, 96),
+        trunk=BevTrunkConfig(width=48, cell_blocks=0),
+        hidden=32,
+        positive_weight=2.0,
+        line_width_m=1.0,
+    ),
     "hd_map": HdMapHeadConfig(),
 }
 _TOY_HEADS: dict[str, HeadConfig] = {
+    "bev_segmentation": SegmentationHeadConfig(
+        cells_xy=(32, 32),
+        trunk=BevTrunkConfig(width=16, cell_blocks=0),
+        hidden=16,
+        line_width_m=2.0,
+    ),
     "hd_map": HdMapHeadConfig(
-        cells_xy=(40, 20), lines=12, points=6, layers=2, warmup_steps=2, trunk=_TOY_TRUNK
+        cells_xy=(40, 20),
+        lines=12,
+        points=6,
+        layers=2,
+        warmup_steps=2,
+        trunk=BevTrunkConfig(width=16, scales=1),
     ),
 }
 """Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""

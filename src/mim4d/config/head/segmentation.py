@@ -1,0 +1,82 @@
+"""A head that paints layers of the ground: objects and the map, seen from above."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import tyro
+
+from mim4d.config.checks import require
+from mim4d.config.head.bev_trunk import BevTrunkConfig
+
+ObjectLayer = Literal["vehicle", "pedestrian"]
+RoadLayer = Literal["drivable_area", "crossing", "divider", "boundary"]
+BevLayer = ObjectLayer | RoadLayer
+OBJECT_LAYERS: tuple[ObjectLayer, ...] = get_args(ObjectLayer)
+ROAD_LAYERS: tuple[RoadLayer, ...] = get_args(RoadLayer)
+BEV_LAYERS: tuple[BevLayer, ...] = (*OBJECT_LAYERS, *ROAD_LAYERS)
+
+
+@dataclass(frozen=True)
+class SegmentationHeadConfig:
+    """A head with one logit of each cell and layer."""
+
+    kind: tyro.conf.Fixed[Literal["segmentation"]] = "segmentation"
+    """Tells the kinds of heads apart where a configuration is read."""
+    layers: tuple[BevLayer, ...] = BEV_LAYERS
+    """What is painted. Objects come from boxes (a vehicle is what CVT counts as one, so no police
+    car), the others from the vector map; a divider is one of lanes or roads."""
+    range_xy_m: tuple[float, float] | None = None
+    """Length along x and width along y of what is painted, around the car; None: the whole grid."""
+    cells_xy: tuple[int, int] = (200, 200)
+    """Cells along x and y."""
+    trunk: BevTrunkConfig = field(default_factory=BevTrunkConfig)
+    hidden: int = 64
+    """Channels between the two convolutions of the head."""
+    loss: Literal["focal", "bce"] = "bce"
+    """Of each cell: cross-entropy, or focal, which leaves easy cells alone."""
+    focal_gamma: float = 2.0
+    """Exponent of the focal loss."""
+    positive_weight: float = 1.0
+    """How many times a cell counts in which something is."""
+    cell_weight: float = 1.0
+    """Weight of `loss`."""
+    dice_weight: float = 1.0
+    """Weight of the dice loss of each layer, which weighs rare layers up."""
+    centre_weight: float = 0.0
+    """Weight of a heat-map of objects' centres, learned beside and thrown away."""
+    offset_weight: float = 0.0
+    """Weight of each object cell's way to its object's centre, learned beside and thrown away."""
+    min_visibility: int = 2
+    """Cells of boxes of a lower visibility (nuScenes' 1 to 4) are ignored in the losses and in the
+    rows `visible`; 1 ignores none. Boxes whose visibility nobody noted are kept."""
+    line_width_m: float = 0.5
+    """How wide dividers and boundaries are painted."""
+
+    @property
+    def objects(self) -> tuple[BevLayer, ...]:
+        """The layers that are made of boxes."""
+        return tuple(layer for layer in self.layers if layer in OBJECT_LAYERS)
+
+    @property
+    def needs_map(self) -> bool:
+        """Whether clips must come with the vector map."""
+        return len(self.objects) < len(self.layers)
+
+    def __post_init__(self) -> None:
+        different = len(set(self.layers)) == len(self.layers) >= 1
+        require(different, "head.layers", self.layers, f"some of {', '.join(BEV_LAYERS)}, once")
+        require(min(self.cells_xy) >= 1, "head.cells_xy", self.cells_xy, "at least 1 each")
+        positive = self.range_xy_m is None or min(self.range_xy_m) > 0
+        require(positive, "head.range_xy_m", self.range_xy_m, "two positive lengths")
+        require(self.hidden >= 8, "head.hidden", self.hidden, "at least 8")
+        require(self.hidden % 8 == 0, "head.hidden", self.hidden, "a multiple of 8")
+        weights = ("focal_gamma", "cell_weight", "dice_weight", "centre_weight", "offset_weight")
+        for name in weights:
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), f"head.{name}", value, "0 or more")
+        both, expected = self.cell_weight + self.dice_weight, "positive while head.dice_weight is 0"
+        require(both > 0, "head.cell_weight", self.cell_weight, expected)
+        for name in ("positive_weight", "line_width_m"):
+            value = getattr(self, name)
+            require(0 < value < float("inf"), f"head.{name}", value, "a positive number")
+        require(1 <= self.min_visibility <= 4, "head.min_visibility", self.min_visibility, "1 to 4")
