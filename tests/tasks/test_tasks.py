@@ -42,5 +42,5 @@ def test_every_task_goes_from_clip_to_scores(name: str) -> None:
 
 
 def test_an_unknown_task_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown task 'vehicels' \(there are: bev_segm):
+    with pytest.raises(ValueError, match=r"unknown task 'vehicels' \(there are: bev_segm"):
         find_task("vehicels")

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.config import Device
@@ -14,12 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a run on held-out scenes: its distances beside baselines, or its task."""
+    """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    run: PathArgument
-    """Run folder."""
+    With --predictions in place of a run: score predicted maps, in MapTR's or StreamMapNet's form.
+    """
+
     data: Path
     """Data set."""
+    run: Annotated[Path | None, tyro.conf.Positional] = None
+    """Run folder."""
+    predictions: Path | None = None
+    """Predicted maps of any method, to be scored by both published habits."""
     stride: int = 4
     """Image pixels per evaluated pixel, in both directions; of no meaning to a task."""
     clips: int | None = None
@@ -38,22 +45,44 @@ class Evaluate:
 
 def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
-    from mim4d.runs.record import run_kind
+    if (options.run is None) == (options.predictions is None):
+        raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
+    if options.predictions is not None:
+        _evaluate_map_predictions(options, options.predictions)
+    elif options.run is not None:
+        _evaluate_run(options, options.run)
 
-    # A folder that is no run is refused where a run is read, after the options.
-    is_run = (options.run / "config.json").is_file()
-    is_task = is_run and run_kind(options.run) == "task"
-    evaluation = _evaluate_task(options) if is_task else _evaluate(options)
+
+def _evaluate_map_predictions(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.map_predictions import evaluate_map_predictions
+
+    evaluation = evaluate_map_predictions(
+        file,
+        options.data,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+    )
     print(evaluation.table())
     if options.json is not None:
         evaluation.save(options.json)
 
 
-def _evaluate_task(options: Evaluate) -> "TaskEvaluation":
+def _evaluate_run(options: Evaluate, run: Path) -> None:
+    from mim4d.runs.record import run_kind
+
+    # A folder that is no run is refused where a run is read, after the options.
+    is_task = (run / "config.json").is_file() and run_kind(run) == "task"
+    evaluation = _evaluate_task(options, run) if is_task else _evaluate(options, run)
+    print(evaluation.table())
+    if options.json is not None:
+        evaluation.save(options.json)
+
+
+def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
     from mim4d.evaluation.task import evaluate_task
 
     return evaluate_task(
-        options.run,
+        run,
         options.data,
         max_clips=options.clips,
         scenes=scene_choice(options.split, options.scenes),
@@ -62,11 +91,11 @@ def _evaluate_task(options: Evaluate) -> "TaskEvaluation":
     )
 
 
-def _evaluate(options: Evaluate) -> "Evaluation":
+def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
     from mim4d.evaluation import evaluate_run
 
     return evaluate_run(
-        options.run,
+        run,
         options.data,
         stride=options.stride,
         max_clips=options.clips,
@@ -78,7 +107,10 @@ def _evaluate(options: Evaluate) -> "Evaluation":
 
 @dataclass(frozen=True)
 class Render:
-    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow."""
+    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow.
+
+    Of the task hd_map: its lines and the true ones, over the cameras and from above.
+    """
 
     run: PathArgument
     """Run folder."""
@@ -102,6 +134,11 @@ class Render:
 
 def render(options: Render) -> None:
     """`mim4d render`."""
+    from mim4d.runs.record import run_kind
+
+    if run_kind(options.run) == "task":
+        _render_task(options)
+        return
     from mim4d.viz.rendering import render_run
 
     for path in render_run(
@@ -110,6 +147,21 @@ def render(options: Render) -> None:
         options.out or options.run / "renders",
         clips=options.clips,
         stride=options.stride,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    ):
+        print(path)
+
+
+def _render_task(options: Render) -> None:
+    from mim4d.viz.map_lines import render_maps
+
+    for path in render_maps(
+        options.run,
+        options.data,
+        options.out or options.run / "renders",
+        clips=options.clips,
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,

@@ -15,9 +15,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mim4d.data.maps.map_patch import MapPatch
+from mim4d.data.surface import Surface
 from mim4d.tensors.records import by_field, map_tensors, take
 
-_OF_CLIPS = ("scene_names", "key_tokens", "maps")
+_OF_CLIPS = ("scene_names", "key_tokens", "maps", "surfaces")
 """Fields that are no tensors and have an entry per clip."""
 _OF_BOXES = (
     "boxes_ref",
@@ -29,7 +30,7 @@ _OF_BOXES = (
 )
 _FILLS = {"box_classes": -1, "box_lidar_points": -1}
 """What padding is filled with where that is not 0."""
-_NOT_BY_FRAME = ("on_body", "maps")
+_NOT_BY_FRAME = ("on_body", "maps", "surfaces")
 """Fields without an axis of frames."""
 
 
@@ -70,6 +71,8 @@ class Clip:
         on_body: Where each camera sees the car that carries it, in every frame; None if not known.
         maps: The vector map around the car at each clip's key frame; None if it was not asked for.
         in_sky: Where each image shows sky; None if not known.
+        surfaces: What was seen around the car at each clip's key frame, for labels of occupancy;
+            None if it was not asked for.
     """
 
     images: UInt8[Tensor, "b t n 3 h w"]
@@ -97,6 +100,7 @@ class Clip:
     on_body: Bool[Tensor, "b n h w"] | None = None
     maps: tuple[MapPatch, ...] | None = None
     in_sky: Bool[Tensor, "b t n h w"] | None = None
+    surfaces: tuple[Surface, ...] | None = None
 
     @property
     def batch_size(self) -> int:

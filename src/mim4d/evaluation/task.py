@@ -9,8 +9,10 @@ import torch
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
+from mim4d.data.driven_places import OVERLAP_M
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.formatting import count_of, line
+from mim4d.evaluation.held_out import overlap_with_training
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
@@ -31,6 +33,8 @@ class TaskEvaluation:
         scenes: Scenes that were evaluated.
         num_clips: Clips that were evaluated.
         held_out: Whether none of the scenes was trained on.
+        overlap: Share of the evaluated scenes' samples that lie within 5 m of one of a training
+            scene; None where it is not known what was trained on.
     """
 
     task: str
@@ -38,6 +42,7 @@ class TaskEvaluation:
     scenes: list[str]
     num_clips: int
     held_out: bool
+    overlap: float | None = None
 
     def table(self) -> str:
         """The table for a person."""
@@ -53,7 +58,13 @@ class TaskEvaluation:
         """What the numbers are of, in words."""
         where = "held-out" if self.held_out else "TRAINING"
         scenes = count_of(len(self.scenes), f"{where} scene")
-        return f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
+        note = f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
+        if self.overlap is None:
+            return note
+        return (
+            f"{note} {100 * self.overlap:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m "
+            "of a training sample; `mim4d split --geo` makes splits without such overlap."
+        )
 
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -104,7 +115,10 @@ def evaluate_task(
         metric.update(task.decode(model(clip)), task.targets(clip))
     names = sorted({dataset.scene_name(i) for i in indices})
     held_out = not was_trained_on(run, data, names)
-    evaluation = TaskEvaluation(config.task, metric.compute(), names, len(indices), held_out)
+    overlap = overlap_with_training(run, data, dataset.tables, names)
+    evaluation = TaskEvaluation(
+        config.task, metric.compute(), names, len(indices), held_out, overlap
+    )
     if save:
         evaluation.save(run / "evaluation.json")
     return evaluation

@@ -14,6 +14,7 @@ TASKS = {
     "bev_segmentation": "mim4d.tasks.bev_segmentation:BevSegmentation",
     "vehicles": "mim4d.tasks.vehicles:Vehicles",
     "hd_map": "mim4d.tasks.hd_map:HdMap",
+    "occupancy": "mim4d.tasks.occupancy:Occupancy",
 }
 """Name of each task, and module and class that it is."""
 

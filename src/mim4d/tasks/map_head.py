@@ -113,8 +113,10 @@ class MapHead(nn.Module):
         logits, drawn = [], []
         for layer, move, classify in zip(self.layers, self.move, self.classify, strict=True):
             queries = layer(queries, place, points.detach(), features, blocked)
-            points = (points.detach().logit(eps=1e-4) + move(queries)).sigmoid()
-            drawn.append(points)
+            moved = (points.logit(eps=1e-4) + move(queries)).sigmoid()
+            drawn.append(moved)
+            # A layer learns how to move points, not where the layers before should leave them.
+            points = moved.detach()
             logits.append(classify(queries.mean(dim=2)))
         return DrawnMap(
             torch.stack(logits), torch.stack(drawn), self.cells(features), self.sizes.lines

@@ -7,6 +7,7 @@ that most of them share: see `mim4d.tasks.bev_trunk`.
 from mim4d.config.head.bev_trunk import BevTrunkConfig
 from mim4d.config.head.cells import CellsHeadConfig
 from mim4d.config.head.hd_map import HdMapHeadConfig
+from mim4d.config.head.occupancy import OccupancyHeadConfig
 from mim4d.config.head.segmentation import SegmentationHeadConfig
 
 __all__ = [
@@ -14,8 +15,9 @@ __all__ = [
     "CellsHeadConfig",
     "HdMapHeadConfig",
     "HeadConfig",
+    "OccupancyHeadConfig",
     "SegmentationHeadConfig",
 ]
 
-HeadConfig = CellsHeadConfig | SegmentationHeadConfig | HdMapHeadConfig
+HeadConfig = CellsHeadConfig | SegmentationHeadConfig | HdMapHeadConfig | OccupancyHeadConfig
 """Every kind of head."""

@@ -8,6 +8,7 @@ from mim4d.config.head import (
     CellsHeadConfig,
     HdMapHeadConfig,
     HeadConfig,
+    OccupancyHeadConfig,
     SegmentationHeadConfig,
 )
 from mim4d.config.presets.demo import demo as demo_pretraining
@@ -22,6 +23,7 @@ _HEADS: dict[str, HeadConfig] = {
         line_width_m=1.0,
     ),
     "hd_map": HdMapHeadConfig(),
+    "occupancy": OccupancyHeadConfig(),
 }
 _TOY_HEADS: dict[str, HeadConfig] = {
     "bev_segmentation": SegmentationHeadConfig(
@@ -38,6 +40,7 @@ _TOY_HEADS: dict[str, HeadConfig] = {
         warmup_steps=2,
         trunk=BevTrunkConfig(width=16, scales=1),
     ),
+    "occupancy": OccupancyHeadConfig(hidden=8),
 }
 """Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""
 

@@ -28,7 +28,7 @@ from mim4d.errors import DataError
 
 LAYERS = ("lane_segments", "pedestrian_crossings", "drivable_areas")
 _CENTRE_POINTS = 20
-Points = Float64[np.ndarray, "m 2"]
+Points = Float64[np.ndarray, "_ 2"]
 
 
 def is_argoverse_map(content: Any) -> bool:
