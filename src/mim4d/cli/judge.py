@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mim4d.cli.arguments import PathArgument, scene_choice
-from mim4d.config import Device
+from mim4d.config import Device, TaskConfig
 
 if TYPE_CHECKING:
     from mim4d.evaluation import Evaluation
@@ -109,7 +109,8 @@ def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
 class Render:
     """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow.
 
-    Of the task hd_map: its lines and the true ones, over the cameras and from above.
+    Of the task hd_map: its lines and the true ones, over the cameras and from above; of occupancy:
+    slices of its voxels and the true ones.
     """
 
     run: PathArgument
@@ -155,9 +156,16 @@ def render(options: Render) -> None:
 
 
 def _render_task(options: Render) -> None:
+    from mim4d.runs.record import read_run_config
     from mim4d.viz.map_lines import render_maps
+    from mim4d.viz.occupancy_slices import render_occupancy
 
-    for path in render_maps(
+    config = read_run_config(options.run)
+    draws = {"hd_map": render_maps, "occupancy": render_occupancy}
+    task = config.task if isinstance(config, TaskConfig) else ""
+    if task not in draws:
+        raise ValueError(f"{options.run}: of the task {task} no pictures are drawn")
+    for path in draws[task](
         options.run,
         options.data,
         options.out or options.run / "renders",

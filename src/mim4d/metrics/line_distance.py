@@ -29,6 +29,8 @@ class LineRule:
         strip_m: Lines are widened by this much to each side, with flat ends and mitred corners, and
             a pair whose strips do not touch is not compared; None: all pairs are compared.
         respaced: Predictions that are respaced: all, none, or those of another number of points.
+        simplified_m: Truth is drawn with fewer points that leave it by no more than this; None: as
+            it is.
     """
 
     name: str
@@ -36,11 +38,13 @@ class LineRule:
     num_points: int
     strip_m: float | None = None
     respaced: Literal["all", "none", "others"] = "all"
+    simplified_m: float | None = None
 
 
 MAPTR = LineRule("maptr", (0.5, 1.0, 1.5), 100, 2.0)
 """MapTR's evaluation (arXiv 2208.14437), as its shipped configurations set it."""
 _LARGE_M = 60.0
+_SIMPLIFIED_M = 0.2
 
 
 def streammapnet(range_m: tuple[float, float]) -> LineRule:
@@ -50,7 +54,7 @@ def streammapnet(range_m: tuple[float, float]) -> LineRule:
         range_m: Length and width of the rectangle of the map, metres.
     """
     thresholds = (0.5, 1.0, 1.5) if max(range_m) <= _LARGE_M else (1.0, 1.5, 2.0)
-    return LineRule("streammapnet", thresholds, 200)
+    return LineRule("streammapnet", thresholds, 200, simplified_m=_SIMPLIFIED_M)
 
 
 def pair_distances(
@@ -60,7 +64,7 @@ def pair_distances(
     distances = np.full((len(predicted), len(true)), np.inf)
     if distances.size == 0:
         return distances
-    truths = [respaced(line, rule.num_points) for line in true]
+    truths = [respaced(_simplified(line, rule), rule.num_points) for line in true]
     lines = [
         respaced(line, rule.num_points) if _is_respaced(line, rule) else line for line in predicted
     ]
@@ -78,6 +82,13 @@ def respaced(line: Line, num_points: int) -> Line:
     along = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(line[:, :2], axis=0), axis=1))]
     wanted = np.linspace(0.0, along[-1], num_points)
     return np.stack([np.interp(wanted, along, values) for values in line.T], axis=1)
+
+
+def _simplified(line: Line, rule: LineRule) -> Line:
+    if rule.simplified_m is None:
+        return line
+    drawn = shapely.simplify(shapely.LineString(line), rule.simplified_m)
+    return np.asarray(shapely.get_coordinates(drawn, include_z=line.shape[1] > 2))
 
 
 def _is_respaced(line: Line, rule: LineRule) -> bool:
