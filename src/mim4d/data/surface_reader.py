@@ -6,6 +6,7 @@ annotated there. Exact truth (the embedded world's): the distance of every pixel
 images. It serves as labels of the task alone; pre-training never opens it.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,21 @@ _RAYS = (32, 56)
 """Rows and columns of the rays that are read of each image."""
 _MARGIN_M = 0.1
 """Boxes are larger by this to every side: points on their faces are theirs."""
+
+
+@dataclass(frozen=True)
+class BoxAt:
+    """A box at one time.
+
+    Attributes:
+        pose: From its own axes to `ref`.
+        half: Half its sides, metres.
+        category: Row of the data set's category.
+    """
+
+    pose: Float64[Tensor, "4 4"]
+    half: Float64[Tensor, "3"]
+    category: int
 
 
 class SurfaceReader:
@@ -120,10 +136,10 @@ class SurfaceReader:
             file = tables.root / tables.sample_data(int(row[0])).filename
             points = read_sweep(file, ego_from_lidar, ref_from_ego, EgoBody()).double()
             boxes = self._boxes(int(samples[place]), ref_from_global)
-            parts.append(_moved(points, ref_from_ego @ ego_from_lidar, boxes, boxes_now))
+            parts.append(moved_with_boxes(points, ref_from_ego @ ego_from_lidar, boxes, boxes_now))
         return parts
 
-    def _boxes(self, sample: int, ref_from_global: Float64[Tensor, "4 4"]) -> dict[int, "_Box"]:
+    def _boxes(self, sample: int, ref_from_global: Float64[Tensor, "4 4"]) -> dict[int, BoxAt]:
         """Boxes of a sample by instance."""
         column = self._tables.column
         found = {}
@@ -136,24 +152,15 @@ class SurfaceReader:
             width, length, height = column("sample_annotation", "size_wlh_m")[row].tolist()
             half = torch.tensor([length, width, height], dtype=torch.float64) / 2 + _MARGIN_M
             category = int(column("instance", "category")[instance])
-            found[instance] = _Box(ref_from_global @ pose, half, category)
+            found[instance] = BoxAt(ref_from_global @ pose, half, category)
         return found
 
 
-class _Box:
-    """A box in `ref`: its pose, half its sides, its category."""
-
-    def __init__(
-        self, pose: Float64[Tensor, "4 4"], half: Float64[Tensor, "3"], category: int
-    ) -> None:
-        self.pose, self.half, self.category = pose, half, category
-
-
-def _moved(
+def moved_with_boxes(
     points: Float64[Tensor, "p 3"],
     ref_from_lidar: Float64[Tensor, "4 4"],
-    boxes: dict[int, _Box],
-    boxes_now: dict[int, _Box],
+    boxes: dict[int, BoxAt],
+    boxes_now: dict[int, BoxAt],
 ) -> Surface:
     """Points of a sweep at the key frame: those in a box go where the box is then."""
     moved, category = points.clone(), torch.full((len(points),), -1)
