@@ -8,12 +8,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mim4d.build.pretraining import build_model
 from mim4d.build.tasks import build_task
 from mim4d.build.trunk import build_video_encoder
 from mim4d.config import PretrainConfig
+from mim4d.config.as_json import config_to_json
 from mim4d.config.presets import preset, task_preset
 from mim4d.exchange.export.own import to_safetensors
-from mim4d.runs.checkpoint import ENCODER_FILE
+from mim4d.runs.checkpoint import ENCODER_FILE, checkpoint_path
 from mim4d.runs.transfer import PartTransfer, transfer
 from mim4d.tasks.model import TaskModel
 
@@ -120,3 +122,22 @@ def test_an_unfinished_run_and_no_run(pretraining: Path, tmp_path: Path) -> None
         transfer(_model(), CONFIG, pretraining)
     with pytest.raises(ValueError, match="not a run folder"):
         transfer(_model(), CONFIG, tmp_path)
+
+
+def test_the_temporal_decoder_comes_from_a_run_folder_alone(pretraining: Path) -> None:
+    """Its weights lie in the checkpoint, not in what is exported."""
+    config = replace(CONFIG, clip=replace(CONFIG.clip, frames=3, key=2), join="decoder")
+    torch.manual_seed(0)
+    model = build_task(config)[1]
+    _save(_weights(), pretraining / ENCODER_FILE)
+    assert transfer(model, config, pretraining).parts["temporal decoder"].taken == 0
+    torch.manual_seed(1)
+    theirs = {f"model.{k}": v for k, v in build_model(preset("toy")).state_dict().items()}
+    path = checkpoint_path(pretraining, 1)
+    path.parent.mkdir()
+    torch.save({"mim4d_config": config_to_json(preset("toy")), "state_dict": theirs}, path)
+    done = transfer(model, config, pretraining)
+    assert done.parts["temporal decoder"].new == 0 < done.parts["temporal decoder"].taken
+    weights = model.join.state_dict()
+    assert all(torch.equal(v, theirs[f"model.{k}"]) for k, v in weights.items())
+    assert done.taken == {n for n in model.state_dict() if not n.startswith("head.")}

@@ -67,3 +67,18 @@ def test_frozen_stages_are_in_no_group() -> None:
     frozen = [p for p in model.parameters() if not p.requires_grad]
     assert frozen
     assert not members & {id(p) for p in frozen}
+
+
+def test_what_came_from_another_run_learns_at_its_own_rate() -> None:
+    """A tenth; the backbone at half of that; what is new at the full rate."""
+    model = toy_model(toy_config())
+    came = [*model.encoder.parameters()][:-1]
+    config = OptimConfig(lr=1.0, backbone_lr_factor=0.5, weight_decay=0.0)
+    optimizer, _ = build_optimizer(model, model.encoder.image_encoder, config, 1, came, 0.1)
+    groups = optimizer.param_groups
+    rates = {id(p): group["initial_lr"] for group in groups for p in group["params"]}
+    of_backbone = {id(p) for p in model.encoder.image_encoder.parameters()}
+    for p in came:
+        assert rates[id(p)] == pytest.approx(0.05 if id(p) in of_backbone else 0.1)
+    new = [p for p in model.parameters() if id(p) not in {id(q) for q in came}]
+    assert [rates[id(p)] for p in new] == [1.0] * len(new)

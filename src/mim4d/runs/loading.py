@@ -100,7 +100,7 @@ def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, Pretr
         ValueError: If there is no checkpoint, or it belongs to another configuration.
     """
     config = read_config(run)
-    weights = _newest_weights(run, config, raw)
+    weights = newest_weights(run, config, raw)
     model = build_model(without_weights_file(config))
     _load(model, weights, run)
     return model.eval(), config
@@ -117,14 +117,23 @@ def load_task(run: Path, *, raw: bool = False) -> tuple[TaskModel, Task, TaskCon
         ValueError: If there is no checkpoint, or it belongs to another configuration.
     """
     config = read_task_config(run)
-    weights = _newest_weights(run, config, raw)
+    weights = newest_weights(run, config, raw)
     task, model = build_task(without_weights_file(config))
     _load(model, weights, run)
     return model.eval(), task, config
 
 
-def _newest_weights(run: Path, config: RunConfig, raw: bool) -> dict[str, Any]:
-    """Weights in the newest checkpoint of a run, under the model's names."""
+def newest_weights(run: Path, config: RunConfig, raw: bool = False) -> dict[str, Any]:
+    """Weights in the newest checkpoint of a run, under the model's names.
+
+    Args:
+        run: Folder of a run of any kind.
+        config: Its configuration.
+        raw: Take the weights as trained also where the run has averaged ones.
+
+    Raises:
+        ValueError: If there is no checkpoint, or it belongs to another configuration.
+    """
     path = latest_checkpoint(run)
     if path is None:
         raise ValueError(f"{run}: has no checkpoint{_why_not(run)}")

@@ -1,4 +1,4 @@
-"""Weights of one run's encoder into another model's, part by part, and what became of each.
+"""Weights of one run's trunk into another model's, part by part, and what became of each.
 
 Names and shapes decide: what both have is taken; what only the source has is left; what only the
 model has stays new. Nothing is resized.
@@ -12,17 +12,23 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mim4d.build.trunk import without_weights_file
-from mim4d.config import RunConfig, TrunkConfig
-from mim4d.runs.loading import embedded_config, encoder_file
+from mim4d.config import RunConfig, TaskConfig, TrunkConfig
+from mim4d.runs.checkpoint import latest_checkpoint
+from mim4d.runs.loading import embedded_config, encoder_file, newest_weights
 from mim4d.runs.record import config_differences, read_run_config
 from mim4d.tasks.model import TaskModel
 
 _PARTS = {
-    "image_encoder": "image encoder",
-    "neck": "neck",
-    "depth_head": "depth head",
-    "volume_conv": "volume convolution",
+    "encoder.image_encoder.": "image encoder",
+    "encoder.neck.": "neck",
+    "encoder.depth_head.": "depth head",
+    "encoder.volume_conv.": "volume convolution",
+    "join.decoder.": "temporal decoder",
+    "join.scene_flow.": "scene flow",
 }
+_ALWAYS_SHOWN = tuple(_PARTS.values())[:4]
+_TEMPORAL = ("decoder.", "scene_flow.")
+"""Parts of a pre-training model that a task has below `join`."""
 _OTHER = "other"
 _COMPARED = ("grid", "encoder", "lift", "conventions")
 
@@ -44,11 +50,13 @@ class Transfer:
         source: Run folder or file.
         parts: By name.
         differences: Options of the trunk in which source and model differ, as far as known.
+        taken: Names of the model's weights that were taken.
     """
 
     source: Path
     parts: dict[str, PartTransfer]
     differences: list[str]
+    taken: frozenset[str]
 
     def __str__(self) -> str:
         lines = [f"from {self.source}:"]
@@ -60,42 +68,48 @@ class Transfer:
 
 
 def transfer(model: TaskModel, config: TrunkConfig, source: Path) -> Transfer:
-    """Give a model's encoder the weights of a finished run or an exported file.
+    """Give a model's trunk the weights of a finished run or an exported file.
 
     Args:
-        model: Its encoder's weights are replaced where the source has them; its head stays new.
+        model: The weights below its head are replaced where the source has them.
         config: Of the model.
-        source: Run folder of any kind, or a safetensors file under our own names.
+        source: Run folder of any kind, or a safetensors file under our own names. Only a folder
+            has what rebuilds a frame from others.
 
     Raises:
         ValueError: If the source is neither, a weight has another shape, or none is taken.
     """
-    theirs, weights = _read(source)
-    own = model.encoder.state_dict()
+    theirs, weights = _read(source, with_temporal=bool(model.join.state_dict()))
+    own = {
+        name: value for name, value in model.state_dict().items() if not name.startswith("head.")
+    }
     _refuse_misfits(source, weights, own)
     common = weights.keys() & own.keys()
     if not common:
         raise ValueError(
             f"--init {source}: none of its {len(weights)} weights is one of this encoder's "
-            f"{len(own)} (the first are {min(weights, default='none')} and {min(own)}); give a run "
-            "folder or what `mim4d export RUN --to safetensors` wrote (a backbone under timm's "
-            "names goes to --encoder.weights-file, with --init none)"
+            f"{len(own)} (the first are {_bare_name(min(weights, default='none'))} and "
+            f"{_bare_name(min(own))}); give a run folder or what `mim4d export RUN --to "
+            "safetensors` wrote (a backbone under timm's names goes to --encoder.weights-file, "
+            "with --init none)"
         )
-    model.encoder.load_state_dict({**own, **{name: weights[name] for name in common}})
+    model.load_state_dict({name: weights[name] for name in common}, strict=False)
     parts = _count(weights, own) | {"head": PartTransfer(0, 0, len(model.head.state_dict()))}
-    return Transfer(source, parts, [] if theirs is None else _trunk_differences(theirs, config))
+    differences = [] if theirs is None else _trunk_differences(theirs, config)
+    return Transfer(source, parts, differences, frozenset(common))
 
 
-def _read(source: Path) -> tuple[RunConfig | None, dict[str, Tensor]]:
-    """Configuration, where it is known, and weights."""
+def _read(source: Path, with_temporal: bool) -> tuple[RunConfig | None, dict[str, Tensor]]:
+    """Configuration, where it is known, and weights under a task model's names."""
     if source.is_dir():
-        return read_run_config(source), load_file(encoder_file(source))
+        config, weights = read_run_config(source), _of_encoder(load_file(encoder_file(source)))
+        return config, weights | (_read_temporal(source, config) if with_temporal else {})
     if not source.is_file():
         raise ValueError(
             f"--init {source}: not found; expected a run folder, a .safetensors file, or none"
         )
     try:
-        weights = load_file(source)
+        weights = _of_encoder(load_file(source))
     except SafetensorError as error:
         raise ValueError(f"--init {source}: cannot be read as safetensors ({error})") from error
     try:
@@ -104,24 +118,51 @@ def _read(source: Path) -> tuple[RunConfig | None, dict[str, Tensor]]:
         return None, weights
 
 
+def _of_encoder(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"encoder.{name}": value for name, value in weights.items()}
+
+
+def _bare_name(name: str) -> str:
+    return name.removeprefix("encoder.")
+
+
+def _read_temporal(run: Path, config: RunConfig) -> dict[str, Tensor]:
+    """What rebuilds frames, of a pre-training or of a task that went on with one."""
+    if latest_checkpoint(run) is None:
+        return {}
+    weights = newest_weights(run, config)
+    if isinstance(config, TaskConfig):
+        return {name: value for name, value in weights.items() if name.startswith("join.")}
+    return {f"join.{name}": value for name, value in weights.items() if name.startswith(_TEMPORAL)}
+
+
 def _refuse_misfits(source: Path, weights: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     misfits = [name for name in own if name in weights and weights[name].shape != own[name].shape]
     if misfits:
         name = misfits[0]
         raise ValueError(
             f"--init {source}: {len(misfits)} of its weights have another shape than this "
-            f"encoder's, the first being {name}: {tuple(weights[name].shape)} there, "
+            f"encoder's, the first being {_bare_name(name)}: {tuple(weights[name].shape)} there, "
             f"{tuple(own[name].shape)} here; choose the preset, or the options --encoder.*, "
-            "--lift.* and --grid.*, that it was trained with"
+            "--lift.*, --temporal.* and --grid.*, that it was trained with"
         )
 
 
 def _count(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, PartTransfer]:
-    counts: dict[str, list[int]] = {name: [0, 0, 0] for name in _PARTS.values()}
-    for name in sorted(weights.keys() | own.keys()):
-        part = counts.setdefault(_PARTS.get(name.partition(".")[0], _OTHER), [0, 0, 0])
+    counts: dict[str, list[int]] = {part: [0, 0, 0] for part in _ALWAYS_SHOWN}
+    for name in sorted(weights.keys() | own.keys(), key=_order):
+        part = counts.setdefault(_part_of(name), [0, 0, 0])
         part[0 if name in weights and name in own else 1 if name in weights else 2] += 1
     return {name: PartTransfer(*part) for name, part in counts.items()}
+
+
+def _part_of(name: str) -> str:
+    found = [part for start, part in _PARTS.items() if name.startswith(start)]
+    return found[0] if found else _OTHER
+
+
+def _order(name: str) -> tuple[int, str]:
+    return [*_PARTS.values(), _OTHER].index(_part_of(name)), name
 
 
 def _trunk_differences(theirs: TrunkConfig, ours: TrunkConfig) -> list[str]:

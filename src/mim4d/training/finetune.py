@@ -45,9 +45,12 @@ def finetune(
 
     def make(world_size: int, restored: bool) -> StepModule:
         task, model = build_task(without_weights_file(config) if restored or init else config)
+        taken: frozenset[str] = frozenset()
         if init is not None and not restored:
-            logger.info("%s", transfer(model, config, init))
-        return TaskModule(model, task, config, world_size)
+            done = transfer(model, config, init)
+            logger.info("%s", done)
+            taken = done.taken
+        return TaskModule(model, task, config, world_size, taken)
 
     if not options.get("resume"):  # else it was checked when it started
         check_start(config, init, "--init")

@@ -1,6 +1,9 @@
 """What is trained in the steps of `StepModule`: a pre-training, or a task."""
 
-from torch import Tensor
+from collections.abc import Collection
+from typing import Any
+
+from torch import Tensor, nn
 from torch.profiler import record_function
 
 from mim4d.config import PretrainConfig, TaskConfig
@@ -54,16 +57,37 @@ class TaskModule(StepModule):
         task: What it learns.
         config: Of the run.
         world_size: Processes that train together.
+        taken: Names of the model's weights that came from another run.
     """
 
     model: TaskModel
     config: TaskConfig
 
     def __init__(
-        self, model: TaskModel, task: Task, config: TaskConfig, world_size: int = 1
+        self,
+        model: TaskModel,
+        task: Task,
+        config: TaskConfig,
+        world_size: int = 1,
+        taken: Collection[str] = (),
     ) -> None:
         super().__init__(model, config, world_size)
         self.task = task
+        self.taken = frozenset(taken)
+
+    def transferred(self) -> tuple[list[nn.Parameter], float]:
+        """What came from another run, and its rate as a share of that of what is new."""
+        named = self.model.named_parameters()
+        return [p for name, p in named if name in self.taken], self.config.encoder_lr_factor
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The rates of a resumed run depend on what was taken when it began."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["taken"] = sorted(self.taken)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Called before the optimiser is made."""
+        self.taken = frozenset(checkpoint.get("taken", ()))
 
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
         """The task's losses; nothing but stochastic depth is random here."""

@@ -1,7 +1,7 @@
 """AdamW's parameter groups and the learning rate by optimiser step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import nn
@@ -28,22 +28,39 @@ def peak_lr(config: OptimConfig, clips_per_step: int) -> float:
 
 
 def build_optimizer(
-    model: nn.Module, backbone: nn.Module, config: OptimConfig, clips_per_step: int = 1
+    model: nn.Module,
+    backbone: nn.Module,
+    config: OptimConfig,
+    clips_per_step: int = 1,
+    transferred: Collection[nn.Parameter] = (),
+    transferred_factor: float = 1.0,
 ) -> tuple[AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW in four groups: backbone or not × decayed (matrices) or not (vectors, scalars).
+    """AdamW in groups: backbone or not × transferred or new × decayed (matrices) or not (vectors).
 
     The published configuration decays vectors as well. What is frozen is in no group.
+
+    Args:
+        model: What is trained.
+        backbone: The part with the rate of a backbone.
+        config: Rates, and how they change.
+        clips_per_step: Over all processes.
+        transferred: Parameters that came with weights of another run.
+        transferred_factor: Their rate as a share of what it would be.
     """
     lr = peak_lr(config, clips_per_step)
     of_backbone = {id(parameter) for parameter in backbone.parameters()}
+    came = {id(parameter) for parameter in transferred}
     groups = []
     for is_backbone, factor in ((True, config.backbone_lr_factor), (False, 1.0)):
-        members = [
-            parameter
-            for parameter in model.parameters()
-            if parameter.requires_grad and (id(parameter) in of_backbone) == is_backbone
-        ]
-        groups += _decay_groups(members, lr * factor, config.weight_decay)
+        for has_come, share in ((True, transferred_factor), (False, 1.0)):
+            members = [
+                parameter
+                for parameter in model.parameters()
+                if parameter.requires_grad
+                and (id(parameter) in of_backbone) == is_backbone
+                and (id(parameter) in came) == has_come
+            ]
+            groups += _decay_groups(members, lr * factor * share, config.weight_decay)
     optimizer = AdamW(groups, betas=(0.9, config.beta_2), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, config))
     return optimizer, schedule

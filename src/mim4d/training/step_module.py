@@ -104,11 +104,21 @@ class StepModule(pl.LightningModule, ABC):
         values = self.trainer.strategy.reduce(values, reduce_op="mean")
         return dict(zip([*names, GRADIENT_NORM], values.tolist(), strict=True))
 
+    def transferred(self) -> tuple[list[nn.Parameter], float]:
+        """Parameters that learn at a rate of their own, having come from another run; and it."""
+        return [], 1.0
+
     def configure_optimizers(self) -> Any:
         """AdamW and a schedule that is advanced at every optimiser step."""
         backbone = self.model.get_submodule("encoder.image_encoder")
+        transferred, factor = self.transferred()
         optimizer, schedule = build_optimizer(
-            self.model, backbone, self.config.optim, self.shape.clips_per_step
+            self.model,
+            backbone,
+            self.config.optim,
+            self.shape.clips_per_step,
+            transferred,
+            factor,
         )
         return {
             "optimizer": optimizer,
