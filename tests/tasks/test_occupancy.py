@@ -116,7 +116,7 @@ def test_nothing_met_is_a_miss() -> None:
 
 def test_the_truth_scores_one() -> None:
     task = Occupancy(OccupancyHeadConfig(), GRID)
-    surface = _surface((3.5, 0.5, 0.5), (5.5, -1.5, 1.5), (7.5, 1.5, 0.5))
+    surface = _surface((3.5, 0.5, 0.5), (5.5, -1.5, 1.5), (7.5, 1.9, 0.5))
     truth = task.targets(replace(clip_with(), surfaces=(surface,)))
     metric = task.build_metric()
     metric.update(truth.labels.clamp(min=0), truth)

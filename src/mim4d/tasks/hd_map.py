@@ -153,6 +153,11 @@ class MapScores(MapAp):
         super().update(answers, targets.lines)
         self.best.update(self.task.ceiling(targets), targets.lines)
 
+    def reset(self) -> None:
+        """Forget everything."""
+        super().reset()
+        self.best.reset()
+
     def compute(self) -> dict[str, dict[str, float | int | None]]:
         """The rows of `MapAp`, and the ceilings."""
         best = self.best.compute()

@@ -118,7 +118,7 @@ def test_the_real_log(real_data: Path, tmp_path: Path) -> None:
     (source,) = (real_data / "av2_log" / "map").glob("log_map_archive*.json")
     found = _open(json.loads(source.read_text()), tmp_path)
     counts = {name: len(found.geometries(name)) for name in ("lane_divider", "ped_crossing")}
-    assert counts == {"lane_divider": 27, "ped_crossing": 11}
+    assert counts == {"lane_divider": 25, "ped_crossing": 11}
     dividers = np.concatenate([found.geometries(f"{k}_divider") for k in ("lane", "road")])
     road = shapely.union_all(found.geometries("drivable_area")).buffer(1.0)
     assert all(road.covers(line) for line in dividers)
