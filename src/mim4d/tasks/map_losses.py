@@ -5,7 +5,6 @@ counts. Points are in `share` coordinates. All losses of a clip are divided by i
 lines and are means over clips.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +43,6 @@ def match(
     classes: Int64[Tensor, " k"],
     orders: Float[Tensor, "k o m 2"],
     weights: LineWeights,
-    assign: Callable[..., tuple[object, object]] = linear_sum_assignment,
 ) -> Matches:
     """One drawn line for each true one, such that the sum of costs is least."""
     if len(classes) == 0:
@@ -53,7 +51,7 @@ def match(
     away = torch.cdist(points.flatten(1), orders.flatten(0, 1).flatten(1), p=1)
     least, order = away.unflatten(1, orders.shape[:2]).min(dim=-1)
     cost = weights.points * least + weights.classes * _focal_cost(logits)[:, classes]
-    rows, columns = assign(cost.cpu().numpy())
+    rows, columns = linear_sum_assignment(cost.cpu().numpy())
     drawn = torch.as_tensor(rows, device=classes.device)
     true = torch.as_tensor(columns, device=classes.device)
     return Matches(drawn, true, order[drawn, true])
