@@ -3,11 +3,12 @@
 import logging
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mim4d.build.trunk import build_grid
 from mim4d.config import TaskConfig, TrunkConfig
 from mim4d.config.augment import AugmentConfig
+from mim4d.config.head import OccupancyHeadConfig
 from mim4d.data.augment.clip_augmentation import (
     BevRanges,
     ClipAugmentation,
@@ -90,6 +91,7 @@ def build_dataset(
         sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
         map_range_m=_map_range_m(config),
+        **_surfaces(config),
     )
 
 
@@ -110,3 +112,10 @@ def _map_range_m(config: TrunkConfig) -> tuple[float, float] | None:
     x, y, _ = build_grid(config.grid).centres_ego.flatten(0, 2).abs().amax(dim=0).tolist()
     size_x, size_y, _ = build_grid(config.grid).voxel_size_m
     return 2 * x + size_x + size_y, 2 * y + size_x + size_y
+
+
+def _surfaces(config: TrunkConfig) -> dict[str, Any]:
+    """What labels of occupancy are made from, where a task wants them."""
+    if not isinstance(config, TaskConfig) or not isinstance(config.head, OccupancyHeadConfig):
+        return {}
+    return {"surfaces": config.head.labels, "surface_sweeps": config.head.sweeps}

@@ -8,7 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mim4d.cli.data import Check, Doctor, Gallery, View, check, doctor, gallery, view
+from mim4d.cli.data import (
+    Check,
+    Doctor,
+    Gallery,
+    Split,
+    View,
+    check,
+    doctor,
+    gallery,
+    split,
+    view,
+)
 from mim4d.cli.demo import Demo, demo
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
@@ -66,6 +77,7 @@ COMMANDS: dict[str, Command] = {
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
     "doctor": Command(Doctor, doctor),
+    "split": Command(Split, split),
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
     "export": Command(Export, export),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mim4d.cli.arguments import PathArgument, scene_choice
-from mim4d.config import Device
+from mim4d.config import Device, TaskConfig
 
 if TYPE_CHECKING:
     from mim4d.evaluation import Evaluation
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Evaluate:
     """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    With --predictions in place of a run: score the detections in a file of nuScenes' form.
+    With --predictions in place of a run: score a file of detections in nuScenes' form, or of maps
+    in MapTR's or StreamMapNet's.
     """
 
     data: Path
@@ -26,7 +27,8 @@ class Evaluate:
     run: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder."""
     predictions: Path | None = None
-    """Submission file of any detector, to be scored by class, distance and visibility."""
+    """File of any detector, scored by class, distance and visibility; or of predicted maps, scored
+    by both published habits."""
     class_table: Path | None = None
     """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
     {"REGULAR_VEHICLE": "car", "SIGN": null}."""
@@ -62,6 +64,29 @@ def evaluate(options: Evaluate) -> None:
 
 
 def _evaluate_predictions(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.map_predictions import holds_maps
+
+    if holds_maps(file):
+        _evaluate_maps(options, file)
+    else:
+        _evaluate_detections(options, file)
+
+
+def _evaluate_maps(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.map_predictions import evaluate_map_predictions
+
+    evaluation = evaluate_map_predictions(
+        file,
+        options.data,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+    )
+    print(evaluation.table())
+    if options.json is not None:
+        evaluation.save(options.json)
+
+
+def _evaluate_detections(options: Evaluate, file: Path) -> None:
     from mim4d.evaluation.detection.evaluation import evaluate_predictions
     from mim4d.evaluation.detection.submission import read_class_table
     from mim4d.viz.detection_curves import draw_detection_curves
@@ -141,7 +166,11 @@ def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
 
 @dataclass(frozen=True)
 class Render:
-    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow."""
+    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow.
+
+    Of the task hd_map: its lines and the true ones, over the cameras and from above; of occupancy:
+    slices of its voxels and the true ones.
+    """
 
     run: PathArgument
     """Run folder."""
@@ -165,6 +194,11 @@ class Render:
 
 def render(options: Render) -> None:
     """`mim4d render`."""
+    from mim4d.runs.record import run_kind
+
+    if run_kind(options.run) == "task":
+        _render_task(options)
+        return
     from mim4d.viz.rendering import render_run
 
     for path in render_run(
@@ -173,6 +207,28 @@ def render(options: Render) -> None:
         options.out or options.run / "renders",
         clips=options.clips,
         stride=options.stride,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    ):
+        print(path)
+
+
+def _render_task(options: Render) -> None:
+    from mim4d.runs.record import read_run_config
+    from mim4d.viz.map_lines import render_maps
+    from mim4d.viz.occupancy_slices import render_occupancy
+
+    config = read_run_config(options.run)
+    draws = {"hd_map": render_maps, "occupancy": render_occupancy}
+    task = config.task if isinstance(config, TaskConfig) else ""
+    if task not in draws:
+        raise ValueError(f"{options.run}: of the task {task} no pictures are drawn")
+    for path in draws[task](
+        options.run,
+        options.data,
+        options.out or options.run / "renders",
+        clips=options.clips,
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,

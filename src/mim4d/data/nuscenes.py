@@ -35,6 +35,7 @@ from mim4d.data.selection import (
     refuse_distortion,
 )
 from mim4d.data.splits import SceneChoice
+from mim4d.data.surface_reader import Source, SurfaceReader
 from mim4d.data.tables.tables import NuscenesTables, Rows
 from mim4d.data.timeline import ClipIndex, assign_nearest, index_clips
 from mim4d.errors import DataError
@@ -72,6 +73,9 @@ class NuscenesDataset(Dataset[Clip]):
         augmentation: What clips that are asked for by a `ClipRequest` undergo.
         map_range_m: Length along x and width along y of the vector map around the car at the key
             frame, metres; None: read no map.
+        surfaces: Where surfaces around the car are read from, for labels of occupancy: exact truth,
+            LiDAR, or the first of these that there is (`auto`); None: read none.
+        surface_sweeps: Key frames before and after whose LiDAR tells of surfaces.
         cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
 
     Raises:
@@ -100,6 +104,8 @@ class NuscenesDataset(Dataset[Clip]):
         sky_masks: Path | None = None,
         augmentation: ClipAugmentation = _NO_AUGMENTATION,
         map_range_m: tuple[float, float] | None = None,
+        surfaces: Source | None = None,
+        surface_sweeps: int = 2,
         cache_dir: Path | None = None,
     ) -> None:
         self._spacing = frame_spacing(frames, key, frame_interval_s)
@@ -123,6 +129,11 @@ class NuscenesDataset(Dataset[Clip]):
             None
             if map_range_m is None
             else SceneMaps.open(self.tables, chosen, map_range_m, cache_dir)
+        )
+        self._surfaces = (
+            None
+            if surfaces is None
+            else SurfaceReader(self.tables, surfaces, self.lidar, surface_sweeps)
         )
         self._clips = self._index(chosen, incomplete)
         if on_bad_clip == "skip":
@@ -225,6 +236,8 @@ class NuscenesDataset(Dataset[Clip]):
             global_from_ref = self.tables.global_from_ego(plan.anchors[plan.key :][:1])[0]
             reach = 1.0 if change is None else change.bev.map_reach
             clip = replace(clip, maps=(self._maps.patch(plan.scene, global_from_ref, reach),))
+        if self._surfaces is not None:
+            clip = replace(clip, surfaces=(self._surfaces.read(plan),))
         return clip if change is None else change.apply(clip)
 
     @property

@@ -10,10 +10,12 @@ from torchmetrics import Metric
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
+from mim4d.data.driven_places import OVERLAP_M
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation.conditions import conditions_of_scenes
 from mim4d.evaluation.formatting import count_of, line
+from mim4d.evaluation.held_out import overlap_with_training
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
@@ -36,6 +38,8 @@ class TaskEvaluation:
         held_out: Whether none of the scenes was trained on.
         tables: What the metric shows apart, and the rows by condition, by their titles.
         remarks: What else is to be known of the numbers.
+        overlap: Share of the evaluated scenes' samples that lie within 5 m of one of a training
+            scene; None where it is not known what was trained on.
     """
 
     task: str
@@ -45,6 +49,7 @@ class TaskEvaluation:
     held_out: bool
     tables: dict[str, Scores] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    overlap: float | None = None
 
     def table(self) -> str:
         """The table for a person."""
@@ -60,7 +65,16 @@ class TaskEvaluation:
         where = "held-out" if self.held_out else "TRAINING"
         scenes = count_of(len(self.scenes), f"{where} scene")
         clips = f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
-        return " ".join([clips, *self.remarks])
+        return " ".join([clips, *self._overlap(), *self.remarks])
+
+    def _overlap(self) -> list[str]:
+        """How far the scenes lie where was trained."""
+        if self.overlap is None:
+            return []
+        return [
+            f"{100 * self.overlap:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a "
+            "training sample; `mim4d split --geo` makes splits without such overlap."
+        ]
 
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -143,6 +157,7 @@ def evaluate_task(
         held_out,
         _tables(whole, parts),
         _remarks(run, dataset.tables, names, rows),
+        overlap_with_training(run, data, dataset.tables, names),
     )
     if save:
         evaluation.save(run / "evaluation.json")

@@ -56,6 +56,11 @@ class HasFurtherTables(Protocol):
 
     def further_tables(self) -> dict[str, Scores]:
         """Tables that stand apart, by their titles."""
+class ScheduledTask(Protocol):
+    """A task whose losses change over a run as well, as a function of the step alone."""
+
+    def losses_at_step(self, output: Any, targets: Any, step: int) -> dict[str, Tensor]:
+        """As `Task.losses`, at an optimiser step."""
 
 
 class TaskType(Protocol):

@@ -12,7 +12,7 @@ from mim4d.pretraining.draw import draw_step
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import Objective
 from mim4d.tasks.model import TaskModel
-from mim4d.tasks.task import Task
+from mim4d.tasks.task import ScheduledTask, Task
 from mim4d.training.sampling import step_generators
 from mim4d.training.step_module import StepModule
 
@@ -126,4 +126,6 @@ class TaskModule(StepModule):
         targets = self.task.targets(clip)
         output = self.model(clip)
         with record_function("losses"):
+            if isinstance(self.task, ScheduledTask):
+                return self.task.losses_at_step(output, targets, step)
             return self.task.losses(output, targets)

@@ -43,11 +43,11 @@ def find_version(root: Path, version: str | None) -> str:
     raise DataError(f"{root} holds several folders of tables: {listed}; name one as the version")
 
 
-def read_split(root: Path | str, name: str) -> list[str] | None:
-    """Scene names of a split, from `root/splits.json` (lists by name); None without that file.
+def read_splits(root: Path | str) -> dict[str, list[str]] | None:
+    """Scene names by split, from `root/splits.json` (lists by name); None without that file.
 
     Raises:
-        DataError: If the file is not such a dictionary or has no split of this name.
+        DataError: If the file is not such a dictionary.
     """
     path = Path(root) / "splits.json"
     if not path.is_file():
@@ -56,7 +56,25 @@ def read_split(root: Path | str, name: str) -> list[str] | None:
         splits = loads(path.read_bytes())
     except ValueError as error:
         raise DataError(f"{path}: not valid JSON ({error}); restore the file") from error
-    if not isinstance(splits, dict) or not isinstance(splits.get(name), list):
-        names = ", ".join(map(str, splits)) if isinstance(splits, dict) else "none"
-        raise DataError(f"{path} has no list of scenes named {name!r}; it has: {names}")
-    return [str(scene) for scene in splits[name]]
+    if not isinstance(splits, dict):
+        raise DataError(f"{path}: expected lists of scenes by name; restore the file")
+    return {
+        str(name): [str(scene) for scene in scenes]
+        for name, scenes in splits.items()
+        if isinstance(scenes, list)
+    }
+
+
+def read_split(root: Path | str, name: str) -> list[str] | None:
+    """Scene names of a split, from `root/splits.json` (lists by name); None without that file.
+
+    Raises:
+        DataError: If the file is not such a dictionary or has no split of this name.
+    """
+    splits = read_splits(root)
+    if splits is None:
+        return None
+    if name not in splits:
+        path, names = Path(root) / "splits.json", ", ".join(splits)
+        raise DataError(f"{path} has no list of scenes named {name!r}; it has: {names or 'none'}")
+    return splits[name]
