@@ -39,6 +39,10 @@ class ColourScores:
     ssim: float | None = None
 
 
+NO_COLOUR = ColourScores()
+"""Of a row that predicts none."""
+
+
 class ColourCollector:
     """Collects the colours of one row, clip by clip."""
 

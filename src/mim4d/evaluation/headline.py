@@ -73,13 +73,13 @@ class Verdict:
     def sentence(self) -> str:
         """For a person."""
         column, name = COLUMNS[self.column], NAMES[self.row]
-        numbers = [f"{each:.{column.digits}f}{column.unit}" for each in (self.value, self.reference)]
+        here, there = (f"{x:.{column.digits}f}{column.unit}" for x in (self.value, self.reference))
         other = NAMES[self.against]
         if self.against in BASELINES:
             other = f"the best baseline without training ({other})"
         return (
             f"{name[0].upper()}{name[1:]}: {column.title} is {percent_apart(self.ratio)} {other}, "
-            f"{numbers[0]} to {numbers[1]}; this is the worst of {len(COLUMNS)} columns."
+            f"{here} to {there}; this is the worst of {len(COLUMNS)} columns."
         )
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mim4d.evaluation.colour import ColourCollector, ColourScores
+from mim4d.evaluation.colour import NO_COLOUR, ColourCollector, ColourScores
 from mim4d.evaluation.truth import FrameTruth
 from mim4d.evaluation.view import MAX_M, MIN_M
 from mim4d.metrics.distance import (
@@ -64,7 +64,7 @@ class Row:
 
     metric: DistanceScores
     median_scaled: DistanceScores
-    colour: ColourScores = ColourScores()
+    colour: ColourScores = NO_COLOUR
     occupancy: tuple[OccupancyAgreement, ...] = ()
 
     @property
@@ -133,7 +133,7 @@ class RowScores:
             return None
         found = (agreement(self._beams[t], t) for t in TOLERANCES_M if t in self._beams)
         occupancy = tuple(each for each in found if each is not None)
-        colour = ColourScores() if self._colours is None else self._colours.scores()
+        colour = NO_COLOUR if self._colours is None else self._colours.scores()
         return Row(metric, scaled, colour, occupancy)
 
     def _distances(self, scaled: bool) -> DistanceScores | None:
@@ -143,7 +143,8 @@ class RowScores:
         if everywhere is None:
             return None
         parts = {name: errors_of_sums(s) for (k, name), s in self._parts.items() if k == scaled}
-        return DistanceScores(everywhere, **{name: parts.pop(name) for name in PARTS}, by_range=parts)
+        own_columns = {name: parts.pop(name) for name in PARTS}
+        return DistanceScores(everywhere, **own_columns, by_range=parts)
 
 
 def _parts(truth: FrameTruth) -> Iterator[tuple[str, Bool[Tensor, "n h w"]]]:

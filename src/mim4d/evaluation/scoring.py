@@ -117,7 +117,8 @@ class Scoring:
         if self._baselines:
             shown |= {"copied": volumes.copied, "averaged": volumes.averaged}
         self._add_rendered(self._model, shown, frame, truth, beams)
-        head = head_distances(volumes.depth_probs, self._model.encoder.depth_head.bins, frame, self._alone)
+        bins = self._model.encoder.depth_head.bins
+        head = head_distances(volumes.depth_probs, bins, frame, self._alone)
         self._rows["depth_head"].add_distances(head, truth, clip.camera_names)
         if self._untrained is not None:
             models["untrained"] = self._untrained

@@ -9,7 +9,7 @@ from typing import Any
 
 from mim4d.evaluation.colour import ColourScores
 from mim4d.evaluation.flow.rows import FlowEvaluation
-from mim4d.evaluation.formatting import count_of, line, number
+from mim4d.evaluation.formatting import count_of, number
 from mim4d.evaluation.headline import BASELINES, Verdict, judge
 from mim4d.evaluation.masked import MaskedEvaluation
 from mim4d.evaluation.scores import Row
