@@ -21,7 +21,7 @@ from mim4d.viz.canvas import Canvas, PanelGrid
 from mim4d.viz.panels import ColourRow, Row, ValueRow, distance_scale, draw_rows, error_scale
 
 _HELD_OUT = SceneChoice("val")
-_LEFT, _RIGHT, _TOP, _BOTTOM, _PANEL = 118, 96, 66, 16, 256
+_LEFT, _RIGHT, _TOP, _BOTTOM, _PANEL = 134, 96, 66, 16, 256
 
 
 def render_strips(
