@@ -15,7 +15,7 @@ def errors(abs_rel: float) -> DistanceErrors:
 
 
 def row(abs_rel: float, model: bool = False) -> Row:
-    """AbsRel; half of it scaled, or on the road; twice it on what moves; the others are constant."""
+    """AbsRel, half of it scaled or on the road, twice it on what moves; the others are constant."""
     metric, scaled = (_scores(factor * abs_rel) for factor in (1.0, 0.5))
     if not model:
         return Row(metric, scaled)

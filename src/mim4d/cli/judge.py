@@ -86,6 +86,9 @@ class Render:
     """Data set; its held-out scenes are drawn."""
     out: Path | None = None
     """Folder for the pictures; by default RUN/renders."""
+    video: Path | None = None
+    """Instead of pictures write one short video to this file (.webp, .gif or .mp4): a held-out
+    clip's volume seen along the clip's own path, and from 1 m to the left of it."""
     clips: int = 2
     """How many clips, spread over the scenes."""
     stride: int = 2
@@ -102,6 +105,21 @@ class Render:
 
 def render(options: Render) -> None:
     """`mim4d render`."""
+    scenes = scene_choice(options.split, options.scenes)
+    if options.video is not None:
+        from mim4d.viz.video import render_video
+
+        written = render_video(
+            options.run,
+            options.data,
+            options.video,
+            stride=options.stride,
+            scenes=scenes,
+            version=options.version,
+            device=options.device,
+        )
+        print(written)
+        return
     from mim4d.viz.rendering import render_run
 
     for path in render_run(
@@ -110,7 +128,7 @@ def render(options: Render) -> None:
         options.out or options.run / "renders",
         clips=options.clips,
         stride=options.stride,
-        scenes=scene_choice(options.split, options.scenes),
+        scenes=scenes,
         version=options.version,
         device=options.device,
     ):
