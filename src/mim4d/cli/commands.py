@@ -27,6 +27,7 @@ from mim4d.cli.study import (
     bench_step,
 )
 from mim4d.cli.world import World, world
+from mim4d.cli.yardstick import Yardstick, yardstick
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "check": Command(Check, check),
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
+    "yardstick": Command(Yardstick, yardstick),
     "export": Command(Export, export),
     "bench parts": Command(BenchParts, bench_parts),
     "bench report": Command(BenchReport, bench_report),

@@ -28,6 +28,9 @@ class Evaluate:
     """Split to take scenes from; by default the held-out one."""
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
+    ceilings: bool = False
+    """Also fit a renderer to exact volumes, and measure what grid and renderer allow: one or two
+    minutes more; only where distances are known exactly."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"
@@ -73,6 +76,7 @@ def _evaluate(options: Evaluate) -> "Evaluation":
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,
+        ceilings=options.ceilings,
     )
 
 

@@ -13,19 +13,24 @@ from pathlib import Path
 from mim4d.build.data import build_dataset
 from mim4d.config import Device, PretrainConfig, TrunkConfig
 from mim4d.data.splits import SceneChoice
+from mim4d.data.truth.exact import has_truth
 from mim4d.evaluation.baselines import usual_distances
+from mim4d.evaluation.exact_volume import fit_renderer
 from mim4d.evaluation.held_out import clips_of_targets
 from mim4d.evaluation.scoring import Scoring
 from mim4d.evaluation.table import Evaluation
 from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.renderer import NeusRenderer
 from mim4d.runs.loading import load_model, untrained_model
 from mim4d.runs.record import was_trained_on
 from mim4d.training.devices import choose_accelerator
 
 logger = logging.getLogger(__name__)
 _HELD_OUT = SceneChoice("val")
+FIT_STRIDE = 4
+"""Image pixels per ray that a renderer may be fitted to, in both directions."""
 
 
 def evaluate_run(
@@ -39,6 +44,7 @@ def evaluate_run(
     version: str | None = None,
     device: Device = "auto",
     baselines: bool = True,
+    ceilings: bool = False,
     save: bool = True,
 ) -> Evaluation:
     """Evaluate a run and write RUN/evaluation.json.
@@ -53,6 +59,8 @@ def evaluate_run(
         version: Version folder of the data set.
         device: Where to compute.
         baselines: Measure what needs no training as well.
+        ceilings: Fit a renderer to exact volumes of training clips and measure that, too, which
+            takes a minute or two; only with exact distances.
         save: Write the file.
 
     Raises:
@@ -65,18 +73,20 @@ def evaluate_run(
     view = EvaluatedView.of(config, stride)
     dataset = build_dataset(config, data, scenes, version)
     reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
-    untrained, constants = None, {}
+    untrained, constants, fitted = None, {}, None
     if baselines:
         untrained = _untrained(config, accelerator)
         constants = usual_distances(_training_frames(config, data, version, view))
-    scoring = Scoring(model.to(accelerator), untrained, constants, view, baselines)
+    if ceilings:
+        fitted = _fitted(config, data, version, accelerator)
+    scoring = Scoring(model.to(accelerator), untrained, constants, view, baselines, fitted)
     if targets is None:
         indices = spread(len(reader.dataset), max_clips)
     else:
         indices = clips_of_targets(reader.dataset, view.frame, targets)
     for index in indices:
         clip = reader.dataset[index]
-        depths = reader.depths(index, clip) if baselines else None
+        depths = reader.depths(index, clip) if baselines or ceilings else None
         scoring.add(clip, reader.read(index, clip), accelerator, depths)
     rows = scoring.rows()
     if not rows:
@@ -109,6 +119,16 @@ def _training_frames(
     alone = replace(config.clip, frames=1, key=0, frame_interval_s=None)
     trunk = TrunkConfig(preset=config.preset, clip=alone)
     return TruthReader(build_dataset(trunk, data, "train", version), replace(view, frame=0))
+
+
+def _fitted(
+    config: PretrainConfig, data: Path, version: str | None, accelerator: str
+) -> NeusRenderer:
+    view = EvaluatedView.of(config, min(FIT_STRIDE, config.clip.image_height))
+    training = _training_frames(config, data, version, view)
+    if not has_truth(training.dataset.tables.root):
+        raise ValueError(f"--ceilings: {data} has no exact distances to make volumes of")
+    return fit_renderer(config, training, accelerator)
 
 
 def _untrained(config: PretrainConfig, accelerator: str) -> MaskedVideoModel | None:

@@ -101,7 +101,7 @@ class MaskedScoring:
         self._visible_mean.add(seen.cpu(), behind)
         for name, model in models.items():
             volumes = frame_volumes(model, frame, self._view.frame, visible)
-            rendered = render_frame(model, volumes.direct, frame, self._view, hidden)
+            rendered = render_frame(model.renderer, volumes.direct, frame, self._view, hidden)
             self._rows[name].add_distances(rendered.distances_m, behind, frame.camera_names)
             self._rows[name].add_colours(rendered.colours, behind)
             if name == "direct":

@@ -14,7 +14,7 @@ from mim4d.data.clip import Clip
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.models.encoder.masking import hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.rendering.renderer import render_chunked
+from mim4d.rendering.renderer import NeusRenderer, render_chunked
 from mim4d.temporal.baselines import MeanFrame, NearestFrame
 from mim4d.tensors.records import take
 
@@ -99,7 +99,7 @@ def frame_volumes(
 
 
 def render_frame(
-    model: MaskedVideoModel,
+    renderer: NeusRenderer,
     volume: Float[Tensor, "1 c z y x"],
     clip: Clip,
     view: EvaluatedView,
@@ -108,22 +108,22 @@ def render_frame(
     """Render the lattice of rays through a volume of the view's frame; leaves on the CPU.
 
     Args:
-        model: In evaluation mode.
+        renderer: In evaluation mode.
         volume: Of the view's frame.
-        clip: On the model's device.
+        clip: On the renderer's device.
         view: The frame and the rays.
         only: Render these rays alone; the others are left zero. None renders all.
     """
     rays = view.rays(clip)
     if only is None:
-        rendering = render_chunked(model.renderer, volume, rays)
+        rendering = render_chunked(renderer, volume, rays)
         colours, distances = rendering.colours[0].cpu(), rendering.distances[0].cpu()
     else:
         colours, distances = torch.zeros(only.numel(), 3), torch.zeros(only.numel())
         index = only.flatten().nonzero().squeeze(1)
         if len(index):
             chosen = take(rays, (slice(None), index.to(rays.near.device)))
-            rendering = render_chunked(model.renderer, volume, chosen)
+            rendering = render_chunked(renderer, volume, chosen)
             colours[index] = rendering.colours[0].cpu()
             distances[index] = rendering.distances[0].cpu()
     return RenderedFrame(view.images(colours), view.images(distances))
@@ -144,7 +144,7 @@ def predict_frame(
         visible: Patches the encoder may see; None shows all.
     """
     volumes = frame_volumes(model, clip, view.frame, visible)
-    direct = render_frame(model, volumes.direct, clip, view)
+    direct = render_frame(model.renderer, volumes.direct, clip, view)
     if volumes.rebuilt is None:
         return FramePrediction(direct, None)
-    return FramePrediction(direct, render_frame(model, volumes.rebuilt, clip, view))
+    return FramePrediction(direct, render_frame(model.renderer, volumes.rebuilt, clip, view))

@@ -76,7 +76,7 @@ def render_clip(
         frame=view.frame,
         visible=visible,
         prediction=predict_frame(model, moved, view),
-        masked=render_frame(model, masked, moved, view),
+        masked=render_frame(model.renderer, masked, moved, view),
         truth=truth,
         truth_name=reader.name,
         valid=view.rays(clip).valid[0].unflatten(0, truth.shape),
@@ -119,7 +119,7 @@ def see_frame(
     volume = frame_volumes(model, moved, 0).direct
     return SeenFrame(
         clip=frame,
-        rendered=render_frame(model, volume, moved, alone),
+        rendered=render_frame(model.renderer, volume, moved, alone),
         truth=truth,
         truth_name=reader.name,
         valid=alone.rays(frame).valid[0].unflatten(0, truth.shape),

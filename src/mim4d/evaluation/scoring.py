@@ -15,6 +15,7 @@ from mim4d.evaluation.baselines import flat_ground
 from mim4d.evaluation.beams import count_beams, frame_beams
 from mim4d.evaluation.colour import ColourCollector, ColourScores, colour_references
 from mim4d.evaluation.depth_probs import exact_depth_head, head_distances
+from mim4d.evaluation.exact_volume import exact_volume
 from mim4d.evaluation.flow.rows import FLOW_ROW_NAMES, FlowEvaluation
 from mim4d.evaluation.flow.scores import FlowScores
 from mim4d.evaluation.masked import MaskedEvaluation, MaskedScoring
@@ -25,6 +26,7 @@ from mim4d.evaluation.truth import FrameTruth
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.metrics.occupancy import Beams
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.renderer import NeusRenderer
 
 
 class Scoring:
@@ -36,6 +38,7 @@ class Scoring:
         constants: Distances that are the same in every clip, by row.
         view: The frame and the rays.
         baselines: Whether all that stands beside the run's own rows is measured.
+        fitted: A renderer fitted to exact volumes; None leaves their row out.
     """
 
     def __init__(
@@ -45,12 +48,14 @@ class Scoring:
         constants: Mapping[str, Float[Tensor, "n h w"]],
         view: EvaluatedView,
         baselines: bool,
+        fitted: NeusRenderer | None = None,
     ) -> None:
         self._model = model
         self._untrained = untrained
         self._constants = constants
         self._view = view
         self._baselines = baselines
+        self._fitted = fitted
         self._rows = {name: RowScores() for name in ROW_NAMES}
         self._references = {name: ColourCollector() for name in REFERENCE_NAMES}
         self._alone = replace(view, frame=0)
@@ -95,8 +100,8 @@ class Scoring:
             clip: The clip (b = 1).
             truth: Of the view's frame.
             device: Of the models.
-            depths_m: Exact depth of every pixel of the frame's images, for the ceiling of the
-                lifting; None leaves it out.
+            depths_m: Exact depth of every pixel of the frame's images, for the rows that are
+                given it; None leaves them out.
         """
         constants = dict(self._constants)
         if self._baselines:
@@ -116,7 +121,7 @@ class Scoring:
         shown = {"direct": volumes.direct, "rebuilt": volumes.rebuilt}
         if self._baselines:
             shown |= {"copied": volumes.copied, "averaged": volumes.averaged}
-        self._add_rendered(self._model, shown, frame, truth, beams)
+        self._add_rendered(self._model.renderer, shown, frame, truth, beams)
         bins = self._model.encoder.depth_head.bins
         head = head_distances(volumes.depth_probs, bins, frame, self._alone)
         self._rows["depth_head"].add_distances(head, truth, clip.camera_names)
@@ -125,12 +130,15 @@ class Scoring:
             volumes = frame_volumes(self._untrained, clip, self._view.frame)
             self._add_flow("untrained", volumes, truth)
             shown = {"untrained": volumes.direct, "untrained_rebuilt": volumes.rebuilt}
-            self._add_rendered(self._untrained, shown, frame, truth, beams)
+            self._add_rendered(self._untrained.renderer, shown, frame, truth, beams)
         self._masked.add(models, constants, frame, truth)
         if depths_m is not None:
             with exact_depth_head(self._model.encoder, depths_m.to(device)):
                 exact = frame_volumes(self._model, frame, 0).direct
-            self._add_rendered(self._model, {"exact_depth": exact}, frame, truth, beams)
+            self._add_rendered(self._model.renderer, {"exact_depth": exact}, frame, truth, beams)
+            if self._fitted is not None:
+                volume = exact_volume(frame, depths_m.to(device), self._view.grid, exact.shape[1])
+                self._add_rendered(self._fitted, {"exact_volume": volume}, frame, truth, beams)
 
     def _add_flow(self, row: str, volumes: FrameVolumes, truth: FrameTruth) -> None:
         if volumes.scene_flow is not None and truth.flow is not None:
@@ -138,7 +146,7 @@ class Scoring:
 
     def _add_rendered(
         self,
-        model: MaskedVideoModel,
+        renderer: NeusRenderer,
         volumes: Mapping[str, Float[Tensor, "1 c z y x"] | None],
         frame: Clip,
         truth: FrameTruth,
@@ -148,9 +156,9 @@ class Scoring:
         for name, volume in volumes.items():
             if volume is None:
                 continue
-            rendered = render_frame(model, volume, frame, self._alone)
+            rendered = render_frame(renderer, volume, frame, self._alone)
             scores = self._rows[name]
             scores.add_distances(rendered.distances_m, truth, frame.camera_names)
             scores.add_colours(rendered.colours, truth)
             if beams is not None:
-                scores.add_beams(count_beams(model, volume, beams))
+                scores.add_beams(count_beams(renderer, volume, beams))

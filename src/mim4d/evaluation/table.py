@@ -27,7 +27,7 @@ ROW_NAMES = {
     "rebuilt": "rebuilt dropped frame",
     "copied": "... nearest frame",
     "averaged": "... mean of frames",
-    "exact_depth": "ceiling: exact depth",
+    "exact_depth": "given exact depth",
     "exact_volume": "ceiling: exact volume",
 }
 REFERENCE_NAMES = {
