@@ -63,7 +63,7 @@ def count_cells(
 
 def total_iou(counts: Counts) -> float:
     """IoU over all scenes, percent; 0 where nothing is true and nothing said."""
-    return float(_iou(np.array(list(counts.values())).sum(axis=0)))
+    return float(_iou(np.array(list(counts.values())).sum(axis=0, keepdims=True))[0])
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,9 @@ import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from mim4d.build.data import build_dataset
 from mim4d.config import Device, PretrainConfig
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.formatting import line
 from mim4d.files import write_text
 from mim4d.runs.loading import encoder_file
 from mim4d.runs.record import config_differences, read_config, read_task_config
@@ -28,7 +25,8 @@ from mim4d.study.yardstick.arms import (
     labelled_scenes,
     task_config,
 )
-from mim4d.study.yardstick.counts import LEVEL, Counts, Interval, count_cells, intervals, total_iou
+from mim4d.study.yardstick.counts import Counts, count_cells, intervals, total_iou
+from mim4d.study.yardstick.result import Result
 from mim4d.training.finetune import finetune
 from mim4d.training.train_once import finish_run, is_finished
 
@@ -76,51 +74,6 @@ class Yardstick:
                 raise ValueError(f"--{name} {' '.join(map(str, values))}: expected different ones")
         if any(rate <= 0 for rate in self.rates):
             raise ValueError(f"--rates {' '.join(map(str, self.rates))}: expected positive numbers")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the yardstick says, IoU of visible vehicles in percent.
-
-    Attributes:
-        rates: Learning rate of each arm, chosen on training scenes.
-        by_seed: IoU of each arm, by seed.
-        iou: Mean over seeds with its interval, by arm.
-        above: How far the pre-training is above each other arm, with its interval.
-        num_scenes: Held-out scenes.
-        labelled: Scenes whose labels were used.
-        steps: Optimiser steps of every head.
-    """
-
-    rates: dict[str, float]
-    by_seed: dict[str, dict[int, float]]
-    iou: dict[str, Interval]
-    above: dict[str, Interval]
-    num_scenes: int
-    labelled: LabelledScenes
-    steps: int
-
-    def table(self) -> str:
-        """For a person."""
-        interval = f"{LEVEL:.0%} interval"
-        lines = [line("vehicles, IoU in %", ("mean", "± seeds", interval, "gain", interval), 14)]
-        lines.append("-" * len(lines[0]))
-        for arm, own in self.iou.items():
-            values = list(self.by_seed[arm].values())
-            spread = f"{np.std(values, ddof=1):.1f}" if len(values) > 1 else "-"
-            gain = self.above.get(arm)
-            cells = (f"{own.value:.1f}", spread, _between(own))
-            cells += ("", "") if gain is None else (f"{gain.value:+.1f}", _between(gain))
-            lines.append(line(ARM_NAMES[arm], cells, 14))
-        rates = ", ".join(f"{ARM_NAMES[arm]} {rate:g}" for arm, rate in self.rates.items())
-        lines += [
-            "",
-            f"{len(self.labelled.names)} labelled scenes, {self.steps} steps, "
-            f"{self.num_scenes} held-out scenes, visible vehicles; intervals are of a bootstrap "
-            f"over held-out scenes. gain: {ARM_NAMES['pretrained']} minus the row's. Learning "
-            f"rates, chosen on labelled scenes: {rates}.",
-        ]
-        return "\n".join(lines)
 
 
 def measure(asked: Yardstick) -> Result:
@@ -256,7 +209,3 @@ def _head(
         )
     clips = asked.clips if judged_on == _HELD_OUT else None
     return count_cells(run, asked.data, judged_on, clips, asked.version, asked.device)
-
-
-def _between(interval: Interval) -> str:
-    return f"{interval.lower:.1f} … {interval.upper:.1f}"
