@@ -27,6 +27,7 @@ from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
 from mim4d.viz.run_report import write_report
 from mim4d.viz.strip import render_strips
+from mim4d.viz.video import render_video
 from mim4d.world.generate import generate_world
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ SAMPLES_PER_SCENE = 8
 EVALUATED_PER_SCENE = 3
 EVALUATION_STRIDE = 8
 PICTURES, DETAILED = 6, 1
-RENDER_STRIDE = 3
+RENDER_STRIDE, FILM_STEPS = 3, 6
 
 Settings = dict[str, int | list[int]]
 
@@ -82,7 +83,11 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
             version=None,
             device="auto",
         )
+        film = render_video(
+            run, world, renders / "film.webp", stride=RENDER_STRIDE, steps=FILM_STEPS
+        )
         pictures = [Picture(path, STRIP_CAPTION) for path in strips]
+        pictures.append(Picture(film, FILM_CAPTION))
         pictures += [Picture(path, _caption(path)) for path in details]
         facts = _run_facts(config, run, evaluation)
         write_report(report, run, evaluation, pictures, facts, _commands(world, run))
@@ -159,6 +164,11 @@ def _train(config: PretrainConfig, world: Path, run: Path) -> None:
 STRIP_CAPTION = (
     "One of six held-out clips, evenly spread, so that nobody chose them for their looks. Rendered "
     "from the volume of the frame's own images. Grey: unknown, or beyond the grid."
+)
+
+FILM_CAPTION = (
+    "One held-out clip in motion: the volume of its middle frame, seen along the clip's own path and "
+    "from 1 m to the left of it. In a world, what is near shifts against what is far."
 )
 
 

@@ -36,6 +36,7 @@ def render_video(
     out: Path,
     *,
     stride: int,
+    steps: int = STEPS,
     scenes: SceneChoice = _HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
@@ -47,6 +48,7 @@ def render_video(
         data: Data set.
         out: File to write; its ending says of which kind.
         stride: Image pixels per rendered pixel, in both directions.
+        steps: Pictures from one frame of the clip to the next.
         scenes: Scenes to choose from; by default the held-out ones.
         version: Version folder of the data set.
         device: Where to compute.
@@ -61,7 +63,7 @@ def render_video(
     dataset = build_dataset(config, data, scenes, version)
     view, model = EvaluatedView.of(config, stride), model.to(accelerator)
     (index,) = spread(len(dataset), 1)
-    flight = fly(model, dataset, index, view, accelerator, steps=STEPS, aside_m=ASIDE_M)
+    flight = fly(model, dataset, index, view, accelerator, steps=steps, aside_m=ASIDE_M)
     title = dataset.scene_name(index)
     pictures = [draw_moment(moment, title).pixels() for moment in flight]
     return write_video([*pictures, *pictures[-2:0:-1]], out, IMAGES_PER_S)

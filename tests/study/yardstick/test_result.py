@@ -20,5 +20,6 @@ def test_every_arm_has_its_spread_and_the_gain_over_it() -> None:
     assert own.split()[2:] == ["14.0", "1.4", "12.5", "…", "15.5"]
     random = next(each for each in lines if each.startswith("random weights"))
     assert random.split()[2:] == ["12.0", "-", "11.0", "…", "13.0", "+2.0", "-0.5", "…", "4.5"]
-    assert "3 labelled scenes, 300 steps, 40 held-out scenes" in lines[-1]
-    assert "random weights 0.004" in lines[-1]
+    note = " ".join(lines)
+    assert "3 labelled scenes, 300 steps, 40 held-out scenes" in note
+    assert "random weights 0.004" in note

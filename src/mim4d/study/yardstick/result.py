@@ -1,5 +1,6 @@
 """What the yardstick says, for a person and for a file."""
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,13 +45,13 @@ class Result:
             cells += ("", "") if gain is None else (f"{gain.value:+.1f}", _between(gain))
             lines.append(line(ARM_NAMES[arm], cells, 14))
         rates = ", ".join(f"{ARM_NAMES[arm]} {rate:g}" for arm, rate in self.rates.items())
-        lines += [
-            "",
+        note = (
             f"{len(self.labelled.names)} labelled scenes, {self.steps} steps, "
             f"{self.num_scenes} held-out scenes, visible vehicles; intervals are of a bootstrap "
             f"over held-out scenes. gain: {ARM_NAMES['pretrained']} minus the row's. Learning "
-            f"rates, chosen on labelled scenes: {rates}.",
-        ]
+            f"rates, chosen on labelled scenes: {rates}."
+        )
+        lines += ["", *textwrap.wrap(note, len(lines[0]))]
         return "\n".join(lines)
 
 
