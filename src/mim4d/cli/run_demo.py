@@ -167,8 +167,8 @@ STRIP_CAPTION = (
 )
 
 FILM_CAPTION = (
-    "One held-out clip in motion: the volume of its middle frame, seen along the clip's own path and "
-    "from 1 m to the left of it. In a world, what is near shifts against what is far."
+    "One held-out clip in motion: the volume of its middle frame, seen along the clip's own path, "
+    "and from 1 m to the left of it. In a world, what is near shifts against what is far."
 )
 
 
