@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import mim4d
 from mim4d.build.data import build_dataset
@@ -91,12 +92,24 @@ def test_evaluate_prints_and_saves_every_row(
         "flat_ground",
         "untrained",
         "untrained_rebuilt",
+        "depth_head",
         "direct",
         "rebuilt",
         "copied",
         "averaged",
+        "exact_depth",
     }
     assert saved["held_out"]
+    assert set(saved["masked"]["rows"]) == {
+        "pixel_mean",
+        "pixel_median",
+        "untrained",
+        "depth_head",
+        "direct",
+    }
+    references = saved["colour_references"]
+    assert references["blocks_8"]["psnr_db"] > references["image_mean"]["psnr_db"]
+    assert [verdict["row"] for verdict in saved["headline"]] == ["direct", "direct", "rebuilt"]
     assert all(f"{row['abs_rel']:.3f}" in table for row in saved["rows"].values())
     assert len({row["num_pixels"] for row in saved["rows"].values()}) == 1
     assert saved["moving_by"] == "exact scene flow"
@@ -106,7 +119,8 @@ def test_evaluate_prints_and_saves_every_row(
             sum(e["num_pixels"] for e in row["metric"]["by_range"].values() if e)
             == (row["num_pixels"])
         )
-        seen_by_a_model = name not in ("pixel_mean", "pixel_median", "flat_ground")
+        without = ("pixel_mean", "pixel_median", "flat_ground", "depth_head")
+        seen_by_a_model = name not in without
         assert (row["psnr_db"] is not None) == seen_by_a_model
         assert (len(row["occupancy"]) == 2) == seen_by_a_model
 
@@ -148,6 +162,13 @@ def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:
     pictures = list((tmp_path / "pictures").iterdir())
     assert [picture.suffix for picture in pictures] == [".png"]
     assert "scene-8000" in pictures[0].name
+
+
+def test_a_short_video_is_made(folder: Path, tmp_path: Path) -> None:
+    argv = ["render", str(folder / "run"), "--data", str(folder / "world"), "--stride", "16"]
+    assert main([*argv, "--video", str(tmp_path / "film.webp")]) == 0
+    with Image.open(tmp_path / "film.webp") as film:
+        assert getattr(film, "n_frames", 1) == 2 * 20  # forth and back
 
 
 def test_scene_flow_is_drawn(folder: Path, flow_run: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ from mim4d.cli.study import (
     bench_step,
 )
 from mim4d.cli.world import World, world
+from mim4d.cli.yardstick import Yardstick, yardstick
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ COMMANDS: dict[str, Command] = {
     "split": Command(Split, split),
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
+    "yardstick": Command(Yardstick, yardstick),
     "export": Command(Export, export),
     "bench parts": Command(BenchParts, bench_parts),
     "bench report": Command(BenchReport, bench_report),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mim4d.cli.arguments import PathArgument, scene_choice
-from mim4d.config import Device, TaskConfig
+from mim4d.config import Device
 
 if TYPE_CHECKING:
     from mim4d.evaluation import Evaluation
@@ -43,6 +43,9 @@ class Evaluate:
     """Split to take scenes from; by default the held-out one."""
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
+    ceilings: bool = False
+    """Also fit a renderer to exact volumes, and measure what grid and renderer allow: one or two
+    minutes more; only where distances are known exactly."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"
@@ -161,15 +164,15 @@ def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,
+        ceilings=options.ceilings,
     )
 
 
 @dataclass(frozen=True)
 class Render:
-    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow.
+    """Draw what a pre-training sees: input, rendered colour and distance, truth, error, scene flow.
 
-    Of the task hd_map: its lines and the true ones, over the cameras and from above; of occupancy:
-    slices of its voxels and the true ones.
+    What a task's run says is drawn by `mim4d predict`.
     """
 
     run: PathArgument
@@ -178,6 +181,9 @@ class Render:
     """Data set; its held-out scenes are drawn."""
     out: Path | None = None
     """Folder for the pictures; by default RUN/renders."""
+    video: Path | None = None
+    """Instead of pictures write one short video to this file (.webp, .gif or .mp4): a held-out
+    clip's volume seen along the clip's own path, and from 1 m to the left of it."""
     clips: int = 2
     """How many clips, spread over the scenes."""
     stride: int = 2
@@ -197,7 +203,21 @@ def render(options: Render) -> None:
     from mim4d.runs.record import run_kind
 
     if run_kind(options.run) == "task":
-        _render_task(options)
+        raise ValueError(f"{options.run}: a task's run; `mim4d predict` draws what it says")
+    scenes = scene_choice(options.split, options.scenes)
+    if options.video is not None:
+        from mim4d.viz.video import render_video
+
+        written = render_video(
+            options.run,
+            options.data,
+            options.video,
+            stride=options.stride,
+            scenes=scenes,
+            version=options.version,
+            device=options.device,
+        )
+        print(written)
         return
     from mim4d.viz.rendering import render_run
 
@@ -207,29 +227,7 @@ def render(options: Render) -> None:
         options.out or options.run / "renders",
         clips=options.clips,
         stride=options.stride,
-        scenes=scene_choice(options.split, options.scenes),
-        version=options.version,
-        device=options.device,
-    ):
-        print(path)
-
-
-def _render_task(options: Render) -> None:
-    from mim4d.runs.record import read_run_config
-    from mim4d.viz.map_lines import render_maps
-    from mim4d.viz.occupancy_slices import render_occupancy
-
-    config = read_run_config(options.run)
-    draws = {"hd_map": render_maps, "occupancy": render_occupancy}
-    task = config.task if isinstance(config, TaskConfig) else ""
-    if task not in draws:
-        raise ValueError(f"{options.run}: of the task {task} no pictures are drawn")
-    for path in draws[task](
-        options.run,
-        options.data,
-        options.out or options.run / "renders",
-        clips=options.clips,
-        scenes=scene_choice(options.split, options.scenes),
+        scenes=scenes,
         version=options.version,
         device=options.device,
     ):

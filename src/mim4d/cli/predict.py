@@ -1,5 +1,6 @@
 """`mim4d predict`: what a run says of images, as pictures and as files for other programs."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict what is there: distances and what is solid, boxes, layers of the ground.
+    """Predict what is there: distances and what is solid, boxes, lines, layers of the ground.
 
     A pre-training predicts for a folder of images with cameras.yaml; a task's run for a data set.
     """
 
     run: PathArgument
-    """Run folder of a pre-training, or of the task detection or bev_segmentation."""
+    """Run folder of a pre-training, or of a task."""
     data: PathArgument
     """For a pre-training: images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with
     cameras.yaml; with poses.csv a drive, whose clips have all frames. For a task: a data set."""
@@ -58,15 +59,20 @@ def predict(options: Predict) -> None:
         _without_a_data_set(options)
         return
     task = read_task_config(options.run).task
-    if task == "detection":
-        _detect(options)
-    elif task == "bev_segmentation":
-        _paint(options)
-    else:
+    if task != "detection" and options.submission is not None:
+        raise ValueError("--submission: there is one of the task detection alone")
+    draws = {
+        "bev_segmentation": _paint,
+        "detection": _detect,
+        "hd_map": _draw_lines,
+        "occupancy": _draw_slices,
+    }
+    if task not in draws:
         raise ValueError(
-            f"{options.run}: nothing draws the task {task}; `mim4d predict` knows detection and "
-            "bev_segmentation"
+            f"{options.run}: nothing draws the task {task}; `mim4d predict` knows "
+            f"{', '.join(draws)}"
         )
+    draws[task](options)
 
 
 def _without_a_data_set(options: Predict) -> None:
@@ -83,8 +89,6 @@ def _paint(options: Predict) -> None:
     from mim4d.evaluation.painted_clips import paint_clips
     from mim4d.viz.bev_picture import draw_painted
 
-    if options.submission is not None:
-        raise ValueError("--submission: there is one of the task detection alone")
     for painted in paint_clips(
         options.run,
         options.data,
@@ -95,6 +99,31 @@ def _paint(options: Predict) -> None:
     ):
         print(draw_painted(painted, options.folder))
         print(painted.save_arrays(options.folder))
+
+
+def _draw_lines(options: Predict) -> None:
+    from mim4d.viz.map_lines import render_maps
+
+    _draw_scenes(options, render_maps)
+
+
+def _draw_slices(options: Predict) -> None:
+    from mim4d.viz.occupancy_slices import render_occupancy
+
+    _draw_scenes(options, render_occupancy)
+
+
+def _draw_scenes(options: Predict, draw: Callable[..., Iterable[Path]]) -> None:
+    for path in draw(
+        options.run,
+        options.data,
+        options.folder,
+        clips=options.clips,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    ):
+        print(path)
 
 
 def _detect(options: Predict) -> None:

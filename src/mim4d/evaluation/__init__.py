@@ -18,15 +18,24 @@ from mim4d.evaluation.predict import (
     render_frame,
 )
 from mim4d.evaluation.scores import Row
-from mim4d.evaluation.table import BEAMS, COLUMNS, ROW_NAMES, Evaluation
+from mim4d.evaluation.table import (
+    BEAM_COLUMNS,
+    COLOUR_COLUMNS,
+    COLUMNS,
+    REFERENCE_NAMES,
+    ROW_NAMES,
+    Evaluation,
+)
 from mim4d.evaluation.truth import FrameTruth, TruthReader
 from mim4d.evaluation.view import MAX_M, MIN_M, EvaluatedView, spread
 
 __all__ = [
-    "BEAMS",
+    "BEAM_COLUMNS",
+    "COLOUR_COLUMNS",
     "COLUMNS",
     "MAX_M",
     "MIN_M",
+    "REFERENCE_NAMES",
     "ROW_NAMES",
     "EvaluatedView",
     "Evaluation",
