@@ -74,7 +74,6 @@ def build_image_encoder(config: EncoderConfig) -> MaskedEncoder:
         drop_path_rate=config.drop_path_rate,
         frozen_stages=config.frozen_stages,
         norm_eval=config.norm_eval,
-        norm_momentum=config.norm_momentum,
         mask_token=config.mask_token,
         checkpoint_blocks=config.checkpoint_blocks,
         weights=weights,

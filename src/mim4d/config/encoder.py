@@ -45,10 +45,6 @@ class EncoderConfig:
     norm_eval: bool = False
     """Batch norms keep their running statistics, as suits pre-trained weights and small batches.
     ResNet and EfficientNet only."""
-    norm_momentum: float | None = None
-    """Share of each forward pass in the running statistics of batch norms, which evaluation uses;
-    None keeps timm's, 0.1: what the last ten scenes looked like, where a pass sees one scene.
-    ResNet and EfficientNet only."""
     mask_token: bool = False
     """Put a learned vector into the hidden cells of each stage's map instead of zeros."""
     checkpoint_blocks: bool = False
@@ -102,10 +98,6 @@ class EncoderConfig:
         for name in ("neck_channels", "lift_levels"):
             value = getattr(self, name)
             require(value >= 1, f"encoder.{name}", value, "at least 1")
-        momentum = self.norm_momentum
-        in_range = momentum is None or 0 < momentum <= 1
-        expected = "a share in (0, 1], or None"
-        require(in_range, "encoder.norm_momentum", momentum, expected)
         rate = self.drop_path_rate
         require(0 <= rate < 1, "encoder.drop_path_rate", rate, "a share in [0, 1)")
 
@@ -114,7 +106,7 @@ def _not_in_family(family: EncoderFamily) -> tuple[str, ...]:
     """Options that say nothing to a family, and must be left alone."""
     match family:
         case "convnext":
-            return ("norm_eval", "norm_momentum")
+            return ("norm_eval",)
         case "resnet":
             return ("layer_scale_init",)
         case "efficientnet":

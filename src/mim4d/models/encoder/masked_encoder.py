@@ -42,8 +42,6 @@ class EncoderOptions:
             gradients and in eval mode (the released code has 1).
         norm_eval: Batch norms stay in eval mode, as detectors have it: pre-trained running
             statistics are used and kept, and a batch of two is two batches of one.
-        norm_momentum: Share of a forward pass in the running statistics of batch norms; None keeps
-            timm's.
         mask_token: Put a learned vector per emitted stage into hidden cells instead of zero.
         checkpoint_blocks: Keep only each block's input for the backward pass and compute the rest
             again: the same numbers for less memory and about a third more time.
@@ -60,7 +58,6 @@ class EncoderOptions:
     drop_path_rate: float = 0.0
     frozen_stages: int = 0
     norm_eval: bool = False
-    norm_momentum: float | None = None
     mask_token: bool = False
     checkpoint_blocks: bool = False
     mean: Rgb | None = None
@@ -176,9 +173,6 @@ class MaskedEncoder(nn.Module, ABC):
         for name, own in (("mean", options.mean), ("std", options.std)):
             value = torch.tensor(model.pretrained_cfg[name] if own is None else own)
             self.register_buffer(name, value.reshape(3, 1, 1), persistent=False)
-        for module in self.modules():
-            if options.norm_momentum is not None and isinstance(module, nn.BatchNorm2d):
-                module.momentum = options.norm_momentum
         for module in self._frozen():
             module.requires_grad_(False)
         self.train()
