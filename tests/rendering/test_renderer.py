@@ -6,6 +6,7 @@ from torch import nn
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.pretraining import losses
+from mim4d.rendering.background import Background
 from mim4d.rendering.compositing import render_distance_normalised
 from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.rays import Rays, make_rays
@@ -53,6 +54,25 @@ def test_sphere_renders_its_distance():
     torch.testing.assert_close(out.opacity, torch.tensor([[1.0, 1.0, 0.0, 0.0]]), atol=1e-3, rtol=0)
     # Seen face on, the normal is −x.
     torch.testing.assert_close(out.colours[0, 0], torch.tensor([0.0, 0.5, 0.5]), atol=0.02, rtol=0)
+
+
+def test_the_background_shows_through_what_stops_nothing():
+    """Its colour where a ray misses, the sphere's where it hits; and it teaches the volume."""
+    torch.manual_seed(0)
+    field = SphereField(GRID, 4, sharpness_start_per_m=200.0)
+    renderer = NeusRenderer(field, num_samples=64, background=Background(GRID, 4))
+    directions = torch.tensor([[[1.0, 0, 0], [-1.0, 0, 0], [0, 0, 1.0]]])
+    rays = make_rays(torch.zeros(1, 3, 3), directions, torch.ones(1, 3).bool(), GRID, 0.5)
+    volume = torch.randn(1, 4, 4, 8, 8, requires_grad=True)
+    out = renderer(volume, rays)
+    assert renderer.background is not None
+    sky = renderer.background(volume, rays)
+    torch.testing.assert_close(out.colours[0, 1:], sky[0, 1:], atol=1e-3, rtol=0)
+    torch.testing.assert_close(out.colours[0, 0], torch.tensor([0.0, 0.5, 0.5]), atol=0.02, rtol=0)
+    assert (sky[0, 1] - sky[0, 2]).abs().max() > 1e-3
+    (gradient,) = torch.autograd.grad(out.colours[0, 1].sum(), volume)
+    assert (gradient != 0).all()  # through the mean; most at the exit, 10 m behind
+    assert gradient.abs().sum(dim=(1, 2))[0].argmax() % 8 == 0
 
 
 def test_ground_start_renders_the_road():
