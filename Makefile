@@ -29,6 +29,9 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL)
 
+fuzz: $(VENV)/.dev  ## damage tables, images, clouds, configs, run folders: 2,000 cases
+	MIM4D_FUZZ=400 $(BIN)/python -m pytest $(PARALLEL) tests/test_fuzz.py
+
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
