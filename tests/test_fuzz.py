@@ -1,7 +1,7 @@
-"""Whatever stands in a file: an answer or one line, never another error. `make fuzz` tries more.
+"""Whatever stands in a file: an answer or one line, never another error. `make nightly` tries more.
 
 Tables, images, clouds, configurations and run folders are damaged at random. `MIM4D_FUZZ` is the
-number of cases of each test (`make fuzz` gives 400, which makes 2,000); a few are tried always,
+number of cases of each test (`make nightly` gives 400, which makes 2,000); a few are tried always,
 the same ones every time.
 """
 
