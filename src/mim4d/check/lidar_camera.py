@@ -202,9 +202,10 @@ def _judge_swaps(clips: Clip, findings: Findings) -> None:
     scores, edges = fit_of_images(clips)
     for i in range(len(clips.camera_names)):
         for j in range(i):
-            enough = min(edges[i], edges[j]) >= MIN_SWAP_EDGES
+            if min(edges[i], edges[j]) < MIN_SWAP_EDGES:
+                continue
             gains = scores[i, j] / scores[i, i], scores[j, i] / scores[j, j]
-            if enough and min(gains) > MIN_SWAP_GAIN:
+            if min(gains) > MIN_SWAP_GAIN:
                 found = (
                     f"images of {clips.camera_names[i]} and {clips.camera_names[j]} fit each "
                     f"other's calibration {min(gains) - 1:.0%} better than their own"
