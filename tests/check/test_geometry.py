@@ -35,7 +35,8 @@ def bare(world: Path, tmp_path: Path) -> Path:
     root = tmp_path / "data"
     tables = next(world.glob("*/sample.json")).parent
     shutil.copytree(tables, root / tables.name)
-    (root / "samples").symlink_to(world / "samples")
+    for name in ("samples", "maps"):
+        (root / name).symlink_to(world / name)
     for name in ("sample_annotation", "instance"):
         (root / tables.name / f"{name}.json").write_text("[]")
     return root

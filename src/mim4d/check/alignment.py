@@ -24,6 +24,7 @@ from mim4d.tensors.pixels import unit_colours
 
 # One keyframe of a 32-beam LiDAR has a few hundred; its peak wanders by more than half a degree.
 _MIN_EDGES = 2000
+_FRAMES_TO_COMPARE = 12
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def fit_of_images(clip: Clip) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     totals, weights = np.zeros((count, count)), np.zeros((count, count))
     edges = np.zeros(count, np.int64)
     frames = torch.nonzero(clip.frame_present & clip.image_present.all(dim=-1)).tolist()
-    for b, t in frames:
+    for b, t in frames[:: max(1, len(frames) // _FRAMES_TO_COMPARE)]:
         points_ref = clip.points_ref[b, t][clip.valid_points[b, t]]
         gradients = []
         for n in range(count):

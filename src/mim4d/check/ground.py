@@ -27,7 +27,9 @@ MAX_SCATTER_DEG, MAX_SCATTER_M = 3.0, 0.15
 _REACH_M = (3.0, 10.0)
 _ABOVE_M = (0.4, 5.0)
 """What stands on the road ends so far above it, and nothing lies so far below."""
-_THICKNESS_M = 0.1
+_THICKNESS_M = 0.06
+"""Half; a kerb, 0.15 m high, must not be taken into the road's plane."""
+_MIN_AREA = 1.0
 _TRIALS, _POINTS = 200, 1500
 
 UP = Rule(
@@ -77,7 +79,10 @@ def find_ground(
     corners = some[rng.integers(0, len(some), (_TRIALS, 3))]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(normals, axis=1, keepdims=True)
-    normals = normals / np.maximum(length, 1e-9)
+    wide = length[:, 0] > _MIN_AREA  # three points in a line span no plane
+    normals, corners = normals[wide] / length[wide], corners[wide]
+    if len(normals) == 0:
+        return None
     offsets = -(normals * corners[:, 0]).sum(axis=1)
     inside = np.abs(some @ normals.T + offsets) < _THICKNESS_M
     best = int(inside.sum(axis=0).argmax())

@@ -104,7 +104,11 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
     if lidar is None:
         findings.add(NO_VERDICT, "calibrated_sensor", Place("there is no LiDAR"))
         return
-    _judge_swaps(data, findings)
+    clips = _read(data)
+    if isinstance(clips, str):
+        findings.add(NO_VERDICT, "calibrated_sensor", Place(clips))
+        return
+    _judge_swaps(clips, findings)
     if resolution < MIN_PX_PER_DEG:
         found = (
             f"the images resolve {resolution:.1f} pixels a degree, "
@@ -112,7 +116,7 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
         )
         findings.add(NO_VERDICT, "calibrated_sensor", Place(found))
         return
-    measured = _measure(data)
+    measured = _measure(clips)
     if isinstance(measured, str):
         findings.add(NO_VERDICT, "calibrated_sensor", Place(measured))
     else:
@@ -157,11 +161,18 @@ def judge_offsets(yaw: Offset, pitch: Offset, findings: Findings) -> None:
             findings.add(rule, "calibrated_sensor", place, group=axis)
 
 
-def _measure(data: NuscenesDataset) -> tuple[Offset, Offset] | str:
-    """Yaw and pitch offset; or why there are none."""
+def _read(data: NuscenesDataset) -> Clip | str:
+    """A few clips, spread evenly; or why they cannot be read."""
     chosen = np.unique(np.linspace(0, len(data) - 1, MAX_CLIPS).round().astype(int))
     try:
-        clips = collate([data[index] for index in chosen.tolist()])
+        return collate([data[index] for index in chosen.tolist()])
+    except DataError as error:
+        return str(error).split(";")[0]
+
+
+def _measure(clips: Clip) -> tuple[Offset, Offset] | str:
+    """Yaw and pitch offset; or why there are none."""
+    try:
         halves = [alignment_offset(_every_other_camera(clips, first)) for first in range(2)]
     except DataError as error:
         return str(error).split(";")[0]
@@ -186,22 +197,18 @@ def _image_size(tables: TableSet) -> tuple[tuple[int, int], float]:
     return (height, width), float(np.radians((focal * fits).min()))
 
 
-def _judge_swaps(data: NuscenesDataset, findings: Findings) -> None:
+def _judge_swaps(clips: Clip, findings: Findings) -> None:
     """Two cameras each of whose images fit the other's calibration better than their own."""
-    chosen = np.unique(np.linspace(0, len(data) - 1, MAX_CLIPS).round().astype(int))
-    try:
-        clips = collate([data[index] for index in chosen.tolist()])
-    except DataError:
-        return  # told elsewhere
     scores, edges = fit_of_images(clips)
-    for i in range(len(data.cameras)):
+    for i in range(len(clips.camera_names)):
         for j in range(i):
-            enough = min(edges[i], edges[j]) >= MIN_SWAP_EDGES
+            if min(edges[i], edges[j]) < MIN_SWAP_EDGES:
+                continue
             gains = scores[i, j] / scores[i, i], scores[j, i] / scores[j, j]
-            if enough and min(gains) > MIN_SWAP_GAIN:
+            if min(gains) > MIN_SWAP_GAIN:
                 found = (
-                    f"images of {data.cameras[i]} and {data.cameras[j]} fit each other's "
-                    f"calibration {min(gains) - 1:.0%} better than their own"
+                    f"images of {clips.camera_names[i]} and {clips.camera_names[j]} fit each "
+                    f"other's calibration {min(gains) - 1:.0%} better than their own"
                 )
                 findings.add(SWAPPED, "calibrated_sensor", Place(found))
 

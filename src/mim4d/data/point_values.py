@@ -96,7 +96,7 @@ def _some(rows: Float32[np.ndarray, "p k"]) -> Float32[np.ndarray, "q k"]:
 
 def at_sensor(columns: Float32[np.ndarray, "3 p"]) -> Bool[np.ndarray, " p"]:
     """Points that lie at the sensor itself: how some drivers write that nothing came back."""
-    near: Bool[np.ndarray, " p"] = np.square(columns).sum(axis=0) < AT_SENSOR_M**2
+    near: Bool[np.ndarray, " p"] = np.abs(columns).max(axis=0) < AT_SENSOR_M
     return near
 
 
