@@ -10,7 +10,6 @@ import torch
 import yaml
 from PIL import Image
 
-from examples.strange_rig import SILENT, Wide, cameras
 from mim4d.check.check_data import check_data
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.truth.exact import read_distance
@@ -24,6 +23,7 @@ from mim4d.world.scene.town import placement
 from mim4d.world.sensing.rig import mounted
 from mim4d.world.sensing.sensors import Stage
 from mim4d.world.sensing.tracks import track
+from tests.importing.strange_rig import SILENT, Wide, cameras
 from tests.shared import made_once, run_module
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,9 @@ CHANNELS = (
 @pytest.fixture(scope="module")
 def strange(tmp_path_factory):
     def make(path):
-        run_module("examples.strange_rig", path / "drives", "--seconds", SECONDS, "--scale", SCALE)
+        run_module(
+            "tests.importing.strange_rig", path / "drives", "--seconds", SECONDS, "--scale", SCALE
+        )
         write_data_set(read_rig_folder(path / "drives"), path / "data", ImportOptions())
 
     return made_once(tmp_path_factory, "strange-rig", make)
