@@ -27,7 +27,7 @@ from tests.importing.strange_rig import SILENT, Wide, cameras
 from tests.shared import made_once, run_module
 
 pytestmark = pytest.mark.slow
-SECONDS, SCALE = "2.5", "0.5"
+SECONDS, SCALE = "2.2", "0.35"
 CHANNELS = (
     *("CAM_FRONT", "CAM_BACK_LEFT", "CAM_BACK_RIGHT"),
     *("CAM_LEFT_1", "CAM_LEFT_2", "CAM_RIGHT_1", "CAM_RIGHT_2"),
@@ -121,7 +121,7 @@ def test_rectified_distances_are_turned_by_less_than_a_tenth_of_a_degree():
         own = view.directions()
         own = (own / own.norm(dim=-1, keepdim=True)).numpy()
         for axis in range(3):
-            angles = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+            angles = np.array([-0.6, 0.0, 0.6])
             misfits = []
             for angle in angles:
                 vector = np.zeros(3)
