@@ -1,6 +1,7 @@
 """Argoverse 2 logs: the shared one without images, and one with images that is written here."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,16 @@ import torch
 from PIL import Image
 
 from mim4d.check.check_data import check_data
+from mim4d.config import OptimConfig
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
 from mim4d.importing.av2_log import CAMERAS, read_av2
 from mim4d.importing.write_data_set import ImportOptions, write_data_set
+from mim4d.training.loop import pretrain
 from mim4d.writing.rows import quaternion_wxyz
+from tests.shared import made_once, run_module
+from tests.toy import toy_config
 
 feather = pytest.importorskip("pyarrow.feather")
 pa = pytest.importorskip("pyarrow")
@@ -149,6 +155,98 @@ def _origin():
     from shapely import Point
 
     return Point(0.0, 0.0)
+
+
+RINGS = {
+    "CAM_FRONT": "ring_front_center",
+    "CAM_FRONT_LEFT": "ring_front_left",
+    "CAM_FRONT_RIGHT": "ring_front_right",
+    "CAM_BACK_LEFT": "ring_rear_left",
+    "CAM_BACK_RIGHT": "ring_rear_right",
+    "CAM_BACK": "ring_side_left",
+}
+AXLE_M = 0.33
+
+
+def write_log_of_world(world, log):
+    """The first scene of a world as a log of Argoverse 2: the same poses, images, sweeps, boxes."""
+    tables = NuscenesTables.open(world)
+    stored = {name: tables.data_of_scene(0, name) for name in (*RINGS, "LIDAR_TOP")}
+    lift = np.array([0.0, 0.0, AXLE_M])  # from the road to the axle
+    times, poses, mounts, lenses = [], [], [], []
+    for name, rows in stored.items():
+        times += (tables.column("sample_data", "timestamp_us")[rows] * 1000).tolist()
+        poses += list(tables.global_from_ego(rows).numpy())
+        mount = tables.ego_from_sensor(rows[:1])[0].numpy()
+        if name in RINGS:
+            mounts.append(mount)
+            lenses.append(tables.intrinsics(rows[:1])[0].numpy())
+        for row in rows.tolist():
+            record = tables.sample_data(row)
+            time_ns = record.timestamp_us * 1000
+            if name in RINGS:
+                place = log / "sensors" / "cameras" / RINGS[name] / f"{time_ns}.jpg"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.hardlink_to(world / record.filename)
+                continue
+            points = np.fromfile(world / record.filename, np.float32).reshape(-1, 5)
+            own = points[:, :3] @ mount[:3, :3].T + mount[:3, 3] - lift
+            columns = dict(zip("xyz", own.astype(np.float32).T, strict=True))
+            columns |= {"intensity": points[:, 3], "laser_number": points[:, 4]}
+            write(log / "sensors" / "lidar" / f"{time_ns}.feather", columns)
+    order = np.argsort(times)
+    quaternions = [quaternion_wxyz(pose[:3, :3]) for pose in poses]
+    places = np.array([pose[:3, 3] + pose[:3, :3] @ lift for pose in poses])
+    track = with_pose({"timestamp_ns": np.array(times)}, np.array(quaternions), places)
+    track = {name: values[order] for name, values in track.items()}
+    write(log / "city_SE3_egovehicle.feather", track)
+    turned = np.array([quaternion_wxyz(mount[:3, :3]) for mount in mounts])
+    placed = np.array([mount[:3, 3] - lift for mount in mounts])
+    names = list(RINGS.values())
+    calibration = log / "calibration"
+    mounting = with_pose({"sensor_name": names}, turned, placed)
+    write(calibration / "egovehicle_SE3_sensor.feather", mounting)
+    matrices = np.array(lenses)
+    with Image.open(world / tables.sample_data(int(stored["CAM_FRONT"][0])).filename) as image:
+        width, height = image.size
+    columns = {
+        "sensor_name": names,
+        "fx_px": matrices[:, 0, 0],
+        "fy_px": matrices[:, 1, 1],
+        "cx_px": matrices[:, 0, 2] - 0.5,
+        "cy_px": matrices[:, 1, 2] - 0.5,
+        "width_px": np.full(6, width, np.uint16),
+        "height_px": np.full(6, height, np.uint16),
+    }
+    write(calibration / "intrinsics.feather", columns)
+
+
+@pytest.mark.slow
+def test_twenty_steps_on_a_log_of_a_world(tmp_path, tmp_path_factory, monkeypatch):
+    """The log of a world is the world again: clips are the same, and a model trains on them."""
+    pytest.importorskip("embreex")
+    monkeypatch.setenv("MIM4D_CACHE", str(tmp_path / "cache"))
+    world = made_once(
+        tmp_path_factory, "world", lambda out: run_module("tests.world.make", "world", out)
+    )
+    write_log_of_world(world, tmp_path / "log")
+    data = tmp_path / "data"
+    write_data_set(read_av2(tmp_path / "log"), data, ImportOptions())
+    pair = ("CAM_FRONT", "CAM_BACK_LEFT")
+    options = {"frames": 3, "key": 1, "image_hw": (32, 64), "cameras": pair}
+    ours, own = NuscenesDataset(data, **options)[0], NuscenesDataset(world, **options)[0]
+    assert ours.images.equal(own.images)
+    for name in ("intrinsics", "ref_from_camera", "ref_from_ego", "image_times_s"):
+        torch.testing.assert_close(getattr(ours, name), getattr(own, name), atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(ours.points_ref, own.points_ref, atol=1e-3, rtol=0)
+    config = replace(toy_config(), optim=OptimConfig(steps=20, warmup_steps=2))
+    small = replace(config.clip, cameras=pair, image_height=32, image_width=64)
+    config = replace(config, clip=small)
+    pretrain(config, data, tmp_path / "run", device="cpu", workers=0, progress=False)
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines]
+    assert len(losses) == 20
+    assert np.isfinite(losses).all()
 
 
 def test_a_log_that_is_damaged(tmp_path):

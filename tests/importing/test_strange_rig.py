@@ -10,7 +10,6 @@ import torch
 import yaml
 from PIL import Image
 
-from examples.strange_rig import SILENT, Wide, cameras
 from mim4d.check.check_data import check_data
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.truth.exact import read_distance
@@ -24,10 +23,11 @@ from mim4d.world.scene.town import placement
 from mim4d.world.sensing.rig import mounted
 from mim4d.world.sensing.sensors import Stage
 from mim4d.world.sensing.tracks import track
+from tests.importing.strange_rig import SILENT, Wide, cameras
 from tests.shared import made_once, run_module
 
 pytestmark = pytest.mark.slow
-SECONDS, SCALE = "2.5", "0.5"
+SECONDS, SCALE = "2.2", "0.35"
 CHANNELS = (
     *("CAM_FRONT", "CAM_BACK_LEFT", "CAM_BACK_RIGHT"),
     *("CAM_LEFT_1", "CAM_LEFT_2", "CAM_RIGHT_1", "CAM_RIGHT_2"),
@@ -37,7 +37,9 @@ CHANNELS = (
 @pytest.fixture(scope="module")
 def strange(tmp_path_factory):
     def make(path):
-        run_module("examples.strange_rig", path / "drives", "--seconds", SECONDS, "--scale", SCALE)
+        run_module(
+            "tests.importing.strange_rig", path / "drives", "--seconds", SECONDS, "--scale", SCALE
+        )
         write_data_set(read_rig_folder(path / "drives"), path / "data", ImportOptions())
 
     return made_once(tmp_path_factory, "strange-rig", make)
@@ -119,7 +121,7 @@ def test_rectified_distances_are_turned_by_less_than_a_tenth_of_a_degree():
         own = view.directions()
         own = (own / own.norm(dim=-1, keepdim=True)).numpy()
         for axis in range(3):
-            angles = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+            angles = np.array([-0.6, 0.0, 0.6])
             misfits = []
             for angle in angles:
                 vector = np.zeros(3)

@@ -19,7 +19,7 @@ def folder_as_data_set(folder: Path) -> Iterator[tuple[Path, bool]]:
     from mim4d.importing.still_folder import read_still_folder
     from mim4d.importing.write_data_set import ImportOptions, write_data_set
 
-    moves = (folder / POSES).is_file()
+    moves = (folder / POSES).is_file() or any(folder.glob(f"*/{POSES}"))
     drives = read_rig_folder(folder) if moves else read_still_folder(folder)
     with tempfile.TemporaryDirectory() as name:
         data = Path(name) / "data"

@@ -1,4 +1,4 @@
-"""A prediction drawn: images, rendered colours and distances by camera, and what is solid."""
+"""A prediction drawn: images, rendered colours and distances by camera, the scene from above."""
 
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
 
 _LEFT, _RIGHT, _TOP, _ABOVE = 130, 96, 84, 420
+HIGHEST_M = 4.0
+"""What lies higher is left out of the picture from above."""
 
 
 def draw_prediction(predicted: PredictedClip, grid: VoxelGrid, title: str) -> Canvas:
@@ -66,9 +68,9 @@ def draw_prediction(predicted: PredictedClip, grid: VoxelGrid, title: str) -> Ca
     bar = (_LEFT + panels.width + 12, panels.row_top(2) + 4, 13, panels.panel_height - 8)
     canvas.colour_bar(bar, far, "distance (m)", (2, 5, 10, 20, 40, 60))
     top = _TOP + panels.height + 60
-    canvas.text(_LEFT, top - 34, "Solid, seen from above: height of its highest voxel", size_px=15)
-    low, high = grid.layer_heights_m[0], grid.layer_heights_m[-1]
-    tall = ScalarMappable(Normalize(low, high), colour_map("cividis"))
+    label = f"Where rays end, seen from above, up to {HIGHEST_M:g} m (sky has no distance to learn)"
+    canvas.text(_LEFT, top - 34, label, size_px=15)
+    tall = ScalarMappable(Normalize(0.0, HIGHEST_M), colour_map("turbo"))
     _draw_above(canvas.axes(_LEFT, top, _ABOVE, _ABOVE), predicted, grid, tall)
     canvas.colour_bar((_LEFT + _ABOVE + 12, top, 13, _ABOVE), tall, "height (m)")
     return canvas
@@ -77,20 +79,22 @@ def draw_prediction(predicted: PredictedClip, grid: VoxelGrid, title: str) -> Ca
 def _draw_above(
     axes: "Axes", predicted: PredictedClip, grid: VoxelGrid, tall: "ScalarMappable"
 ) -> None:
-    heights = torch.tensor(grid.layer_heights_m)[:, None, None]
-    highest = torch.where(predicted.occupied, heights, -torch.inf).amax(dim=0)
-    highest = torch.where(highest.isfinite(), highest, torch.nan)
-    corners = grid.centres_ego[0].flatten(0, 1)[:, :2]
-    (x0, y0), (x1, y1) = corners.amin(dim=0).tolist(), corners.amax(dim=0).tolist()
-    # Forward is up, left is left.
-    axes.imshow(
-        highest.T.flip(0, 1).numpy(),
-        extent=(y1, y0, x0, x1),
+    """Forward is up, left is left; what is higher covers what is lower."""
+    x, y, z = predicted.points_ego.T
+    order = z.argsort()
+    order = order[z[order] < HIGHEST_M]
+    axes.scatter(
+        y[order].numpy(),
+        x[order].numpy(),
+        c=z[order].numpy(),
+        s=points(1.6) ** 2,
+        linewidths=0,
         norm=tall.norm,
         cmap=tall.cmap,
-        interpolation="nearest",
     )
     axes.plot(0, 0, marker="^", color="black")
+    axes.set_xlim(grid.upper_m[1], grid.lower_m[1])
+    axes.set_ylim(grid.lower_m[0], grid.upper_m[0])
     axes.set_xlabel("← left   y (m)   right →", fontsize=points(12), color=FAINT)
     axes.set_ylabel("x (m), forward →", fontsize=points(12), color=FAINT)
     axes.tick_params(labelsize=points(12), colors=FAINT)

@@ -1,6 +1,6 @@
 """A synthetic drive of a car with five cameras of three kinds, as a plain folder.
 
-    python examples/strange_rig.py drives --drives 2
+    python -m tests.importing.strange_rig drives --drives 2
     mim4d import rig drives --out data --held-out 0.5
 
 A pinhole of 120° ahead, two pinholes of 70° and of another size at the rear, two fisheyes of 190°
