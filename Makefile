@@ -13,10 +13,11 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 # One process for each processor, one thread each; a file's tests stay together, for what they share.
 PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test nightly quick parity lint format hooks flags devkit-check clean
+.PHONY: help demo demo-tasks test nightly quick parity lint format hooks flags devkit-check clean
 
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
+	@echo "make demo-tasks  after the demo: BEV segmentation on its pre-training and on random weights"
 	@echo "make test    run the tests, in parallel"
 	@echo "make quick   run those one wants while editing: all but the slow ones"
 	@echo "make nightly fuzzing (2,000 cases), and every preset on a GPU that is not there"
@@ -30,6 +31,10 @@ help:
 
 demo: $(VENV)/.demo
 	$(BIN)/mim4d demo demo
+
+demo-tasks: $(VENV)/.demo
+	$(BIN)/mim4d demo demo
+	$(BIN)/mim4d demo-tasks demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL)
