@@ -57,7 +57,14 @@ def test_every_rule_is_planted_here_or_told_of_real_or_whole_data() -> None:
     codes = set(re.findall(r'Rule\(\s*"([a-z-]+)"', "".join(p.read_text() for p in sources)))
     elsewhere = {
         *("calibration-fits", "calibration-turned", "calibration-unknown"),
-        *("image-size", "no-sweeps", "no-splits", "no-records", "boxes-without-attribute"),
+        *(
+            "image-size",
+            "no-sweeps",
+            "no-splits",
+            "split-overlap",
+            "no-records",
+            "boxes-without-attribute",
+        ),
         *("some-points-not-finite", "ring-zero", "unknown-location", "no-map-expansion"),
         *("files-sampled", "missing-sweeps", "short-scene", "unreadable-file"),
         # Told of worlds in test_geometry.
@@ -104,6 +111,7 @@ def test_whole_data_set_passes(complete_original: Path) -> None:
         "some-points-not-finite",
         "ring-zero",
         "calibration-unknown",
+        "split-overlap",
     }
     assert report.summary.scenes == 2
     assert report.summary.samples == 10

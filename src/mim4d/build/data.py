@@ -20,9 +20,9 @@ from mim4d.data.augment.rig_change import RigRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
+from mim4d.errors import MissingFileError
 
 logger = logging.getLogger(__name__)
-from mim4d.errors import MissingFileError
 
 
 def build_augmentation(config: AugmentConfig) -> ClipAugmentation:

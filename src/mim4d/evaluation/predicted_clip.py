@@ -93,7 +93,7 @@ def predict_clip(
     """
     moved = clip.to(accelerator)
     volumes = frame_volumes(model, moved, view.frame)
-    seen = render_frame(model, volumes.direct, moved, view)
+    seen = render_frame(model.renderer, volumes.direct, moved, view)
     centres = view.grid.centres_ego.to(volumes.direct.device)
     sdf = model.renderer.field.sdf(volumes.direct, centres.flatten(0, 1)[None])[0]
     shown = view.shown(clip)

@@ -56,6 +56,9 @@ class HasFurtherTables(Protocol):
 
     def further_tables(self) -> dict[str, Scores]:
         """Tables that stand apart, by their titles."""
+
+
+@runtime_checkable
 class ScheduledTask(Protocol):
     """A task whose losses change over a run as well, as a function of the step alone."""
 

@@ -1,6 +1,6 @@
-"""What stands on the trunk: one file for each kind of head, told apart by `kind`.
+"""What stands on the trunk: one file for each kind of head, told apart by its field "kind".
 
-Every kind says by `needs_map` whether its task reads the vector map. `BevTrunkConfig` is the part
+Every kind says whether its task reads the vector map. `BevTrunkConfig` is the part
 that most of them share: see `mim4d.tasks.bev_trunk`.
 """
 
