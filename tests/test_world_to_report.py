@@ -13,6 +13,7 @@ from mim4d.build.data import build_dataset
 from mim4d.cli import main
 from mim4d.config import FlowConfig, GridConfig, OptimConfig
 from mim4d.config.as_json import config_to_json
+from mim4d.evaluation import exact_volume
 from mim4d.study.bench import step as bench
 from tests.toy import toy_config
 
@@ -123,6 +124,42 @@ def test_evaluate_prints_and_saves_every_row(
         seen_by_a_model = name not in without
         assert (row["psnr_db"] is not None) == seen_by_a_model
         assert (len(row["occupancy"]) == 2) == seen_by_a_model
+
+
+def test_ceilings_have_their_row(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact_volume, "FIT_STEPS", 3)
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    argv = ["evaluate", str(run), "--data", str(folder / "world"), "--stride", "16"]
+    assert main([*argv, "--clips", "1", "--ceilings"]) == 0
+    row = json.loads((run / "evaluation.json").read_text())["rows"]["exact_volume"]
+    assert row["num_pixels"] > 0
+    assert row["psnr_db"] > 0
+
+
+def test_the_yardstick_trains_what_is_missing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "yardstick"
+    argv = ["yardstick", str(folder / "run"), "--data", str(folder / "world"), "--out", str(out)]
+    argv += ["--arms", "pretrained", "depth_only", "--scenes", "2", "--steps", "1", "--seeds", "0"]
+    argv += ["--rates", "1e-3", "2e-3", "--device", "cpu"]
+    assert main(argv) == 0
+    table = capsys.readouterr().out
+    assert "this pre-training" in table
+    assert "depth cross-entropy alone" in table
+    content = json.loads((out / "yardstick.json").read_text())
+    assert set(content["rates"]) == set(content["by_seed"]) == {"pretrained", "depth_only"}
+    assert set(content["counts"]["pretrained"][0]) == {"scene-8000"}
+    config = json.loads((out / "depth_only" / "config.json").read_text())
+    assert config["loss"]["colour_weight"] == 0
+    heads = sorted(path.name for path in (out / "runs").iterdir())
+    assert len(heads) == 2 * (2 + 1)
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.safetensors")}
+    assert main(argv) == 0
+    assert capsys.readouterr().out == table
+    assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
 @pytest.fixture(scope="module")

@@ -73,12 +73,11 @@ def evaluate_run(
     view = EvaluatedView.of(config, stride)
     dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
     reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
-    untrained, constants, fitted = None, {}, None
+    untrained = _untrained(config, accelerator) if baselines else None
+    fitted = _fitted(config, data, version, accelerator) if ceilings else None
+    constants = {}
     if baselines:
-        untrained = _untrained(config, accelerator)
         constants = usual_distances(_training_frames(config, data, version, view))
-    if ceilings:
-        fitted = _fitted(config, data, version, accelerator)
     scoring = Scoring(model.to(accelerator), untrained, constants, view, baselines, fitted)
     if targets is None:
         indices = spread(len(reader.dataset), max_clips)

@@ -47,7 +47,6 @@ class FlightImage:
     aside: FlightView
 
 
-@torch.no_grad()
 def fly(
     model: MaskedVideoModel,
     dataset: NuscenesDataset,
@@ -105,6 +104,7 @@ def moved_left(ego_from_camera: Float[Tensor, "k 4 4"], by_m: float) -> Float[Te
     return moved
 
 
+@torch.no_grad()
 def _see(
     model: MaskedVideoModel,
     volume: Float[Tensor, "1 c z y x"],

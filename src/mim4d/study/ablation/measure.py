@@ -35,6 +35,7 @@ class Measure:
         digits: After the point.
         read: From what `measure_run` keeps; None where the run has no such number.
         higher_is_better: Else lower is.
+        drawn: Whether the picture shows it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Measure:
     digits: int
     read: Read
     higher_is_better: bool = False
+    drawn: bool = True
 
 
 @dataclass(frozen=True)
@@ -152,11 +154,26 @@ MEASURES = (
     ),
     Measure("direct", "direct AbsRel", 3, _row("direct", "abs_rel")),
     Measure("direct_rmse", "direct RMSE, m", 2, _row("direct", "rmse")),
-    Measure("direct_rmse_log", "direct log RMSE", 3, _row("direct", "rmse_log")),
-    Measure("direct_bias", "direct bias, size", 2, _absolute(_row("direct", "log_bias"))),
+    Measure("direct_rmse_log", "direct log RMSE", 3, _row("direct", "rmse_log"), drawn=False),
+    Measure(
+        "direct_bias", "direct bias, size", 2, _absolute(_row("direct", "log_bias")), drawn=False
+    ),
     Measure("direct_delta", "direct δ ↑", 3, _row("direct", "delta_1"), True),
-    Measure("depth_head_delta", "its depth head δ ↑", 3, _row("depth_head", "delta_1"), True),
-    Measure("direct_road", "direct AbsRel, road", 3, _row("direct", "metric", "road", "abs_rel")),
+    Measure(
+        "depth_head_delta",
+        "its depth head δ ↑",
+        3,
+        _row("depth_head", "delta_1"),
+        True,
+        drawn=False,
+    ),
+    Measure(
+        "direct_road",
+        "direct AbsRel, road",
+        3,
+        _row("direct", "metric", "road", "abs_rel"),
+        drawn=False,
+    ),
     Measure(
         "direct_obstacles_delta",
         "direct δ, obstacles ↑",
@@ -164,7 +181,7 @@ MEASURES = (
         _row("direct", "metric", "obstacles", "delta_1"),
         True,
     ),
-    Measure("direct_psnr", "direct PSNR, dB ↑", 1, _row("direct", "psnr_db"), True),
+    Measure("direct_psnr", "direct PSNR, dB ↑", 1, _row("direct", "psnr_db"), True, drawn=False),
     Measure(
         "hidden_delta",
         "hidden patches δ ↑",

@@ -34,7 +34,7 @@ def draw_ablation(summary: Summary, out: Path) -> Path:
         ImportError: If matplotlib is not installed.
     """
     rows = [row for row in summary.rows if row.name != FULL]
-    shown = [m for m in MEASURES if any(row.differences[m.name] for row in rows)]
+    shown = [m for m in MEASURES if m.drawn and any(row.differences[m.name] for row in rows)]
     height = max(1, len(rows)) * _LINE
     canvas = Canvas(_NAMES + max(3, len(shown)) * (_PANEL + _GAP) + _GAP, _TOP + height + _BOTTOM)
     canvas.text(_GAP, 12, "Effect of one change at a time", size_px=19, weight="bold")

@@ -13,7 +13,7 @@ from mim4d.evaluation import spread
 
 Arm = Literal["pretrained", "random", "depth_only"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
-ARM_NAMES: dict[Arm, str] = {
+ARM_NAMES: dict[str, str] = {
     "pretrained": "this pre-training",
     "random": "random weights",
     "depth_only": "depth cross-entropy alone",

@@ -87,7 +87,8 @@ def measure(asked: Yardstick) -> Result:
     dataset = build_dataset(config, asked.data, "train", asked.version)
     names = sorted({dataset.scene_name(i) for i in range(len(dataset))})
     labelled = labelled_scenes(names, asked.scenes)
-    rates, counts = {}, dict[str, list[Counts]]()
+    rates: dict[str, float] = {}
+    counts: dict[str, list[Counts]] = {}
     for arm, init in starts.items():
         rates[arm] = _search(asked, config, arm, init, labelled)
         counts[arm] = [
