@@ -117,7 +117,7 @@ def test_termination_pulls_the_light_to_the_return_and_away_from_clear_rays():
 
 
 def test_distances_to_a_plane_are_exact():
-    """A wall x = 10 m met at an angle; the road from 1.5 m above; and no more than a fifth grazed."""
+    """A wall at x = 10 m met at an angle, the road from 1.5 m above, and a grazed wall."""
     direction = torch.tensor([[[0.8, 0.6, 0.0], [0.6, 0.0, -0.8], [0.0, 1.0, 0.0]]])
     samples = torch.tensor([1.0, 12.0, 14.0])
     along = torch.tensor([12.5, 1.875, 12.5]).view(1, 3, 1) - samples

@@ -12,6 +12,7 @@ from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.rays import Rays, make_rays
 from mim4d.rendering.renderer import NeusRenderer, render_chunked
 from mim4d.rendering.sdf_field import FieldSamples, SdfField
+from mim4d.study.bench.twins.render import render as plain_render
 from tests.rendering.golden_field import check_gradients, golden_field, grids
 
 GRID = VoxelGrid((-10.0, -10.0, -5.0), (10.0, 10.0, 5.0), (8, 8, 4))
@@ -282,3 +283,23 @@ def test_chunks_keep_little_for_the_gradient(seed, renderer, volume):
     renderer.chunk_rays = 128
     # What the compositing keeps, some twenty numbers a sample, is left.
     assert kept_bytes() < 0.1 * whole
+
+
+def test_log_spacing_and_background_equal_their_plain_twin(volume, seed):
+    """Colour and distance, and their gradient in the volume, by autograd through plain torch."""
+    torch.manual_seed(1)
+    field = SdfField(GRID, 4, length_unit_m=10.0, sharpness_start_per_m=2.0)
+    renderer = NeusRenderer(
+        field, num_samples=12, num_importance=6, spacing="log", background=Background(GRID, 4)
+    )
+    rays = random_rays(seed)
+    jitter = renderer.draw_jitter(rays, seed)
+    found = []
+    for render in (renderer, lambda *inputs: plain_render(renderer, *inputs)):
+        given = volume.clone().requires_grad_()
+        out = render(given, rays, jitter)
+        weights = torch.linspace(0.5, 1.5, out.distances.numel()).view_as(out.distances)
+        total = (out.colours.sum(dim=-1) * weights).sum() + (out.distances * weights).sum()
+        found.append([out.colours, out.distances, torch.autograd.grad(total, given)[0]])
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=2e-3, atol=2e-4)

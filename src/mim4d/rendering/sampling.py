@@ -27,8 +27,9 @@ def uniform_edges(
     jitter: Float[Tensor, "b r"] | None,
     spacing: Spacing = "even",
 ) -> Float[Tensor, "b r {num_samples}+1"]:
-    """Sections from near to far, equal or (`log`) in equal steps of ln(1 m + d); `jitter` moves every post of a ray by the same share.
+    """Sections from near to far: equal ones, or (`log`) equal steps of ln(1 m + d).
 
+    `jitter` moves every post of a ray by the same share of its sections.
     A post moves between the middles of the sections beside it (the first and the last: between
     themselves and the middle inwards), so that sections keep their order and roughly their length.
     """
