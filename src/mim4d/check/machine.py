@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from PIL import features
 
-import mim4d
 from mim4d.check.findings import Severity
 from mim4d.data.loader import Machine
 from mim4d.data.tables.column_cache import default_cache_dir
@@ -67,11 +67,11 @@ def page(facts: list[Fact]) -> str:
 
 
 def _software() -> Iterator[Fact]:
-    version = sys.version_info[:2]
-    known = PYTHONS[0] <= version <= PYTHONS[1]
+    running = sys.version_info[:2]
+    known = PYTHONS[0] <= running <= PYTHONS[1]
     severity: Severity = "remark" if known else "warning"
     yield Fact("python", f"{platform.python_version()} on {platform.platform()}", severity)
-    yield Fact("mim4d", f"{mim4d.__version__}, torch {torch.__version__}")
+    yield Fact("mim4d", f"{version('mim4d')}, torch {torch.__version__}")
 
 
 def _devices() -> Iterator[Fact]:
