@@ -15,6 +15,11 @@ Starter = Literal["us", "torchrun", "srun", "mpirun"]
 
 OWN = "MIM4D_STARTS_PROCESSES"
 """Set by the first process for those it starts, which may lie inside a job of a cluster."""
+_MPI = (
+    tuple(f"OMPI_COMM_WORLD_{what}" for what in ("SIZE", "RANK", "LOCAL_SIZE", "LOCAL_RANK")),
+    ("PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS", "MPI_LOCALRANKID"),
+)
+"""Processes in all, number of this one, and the same on this machine: Open MPI, then MPICH."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +96,7 @@ def _started_outside(devices: int) -> _Started | None:
     if "LOCAL_WORLD_SIZE" in os.environ:
         names = ("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
         return _Started("torchrun", *(_number(name) for name in names))
-    for names in (
-        tuple(f"OMPI_COMM_WORLD_{what}" for what in ("SIZE", "RANK", "LOCAL_SIZE", "LOCAL_RANK")),
-        ("PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS", "MPI_LOCALRANKID"),
-    ):
+    for names in _MPI:
         if _number(names[0]) > 1 and all(name in os.environ for name in names):
             return _Started("mpirun", *(_number(name) for name in names))
     return _started_by_slurm(devices)
