@@ -72,6 +72,7 @@ def test_every_rule_is_planted_here_or_told_of_real_or_whole_data() -> None:
         *("intrinsics-scale", "poses-stand-still", "pose-of-another-time", "no-key-frames"),
         *(
             "camera-clock",
+            "file-name",
             "sizes-of-one-calibration",
             "returns-at-sensor",
             "mostly-at-sensor",

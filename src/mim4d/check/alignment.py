@@ -24,7 +24,7 @@ from mim4d.tensors.pixels import unit_colours
 
 # One keyframe of a 32-beam LiDAR has a few hundred; its peak wanders by more than half a degree.
 _MIN_EDGES = 2000
-_FRAMES_TO_COMPARE = 12
+_FRAMES_TO_COMPARE = 6
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mim4d.data.boxes import MAX_VELOCITY_STEP_S
 # Width, length, height in metres, from a child on foot to an articulated bus. By the beginning of
 # the category's name; the longest that fits counts.
 _SIZES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
-    "human": ((0.2, 0.2, 0.5), (2.5, 2.5, 2.6)),
+    "human": ((0.15, 0.15, 0.5), (2.5, 2.5, 2.6)),
     "animal": ((0.1, 0.1, 0.1), (2.0, 4.0, 3.0)),
     "vehicle": ((0.2, 0.6, 0.5), (6.0, 30.0, 7.0)),
     "vehicle.car": ((1.0, 2.0, 0.9), (3.5, 8.0, 3.5)),

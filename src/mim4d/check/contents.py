@@ -12,6 +12,7 @@ import numpy as np
 
 from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Rule
+from mim4d.check.ground import MAX_SWEEPS
 from mim4d.check.images import ImageFacts, judge_images, read_image_facts
 from mim4d.check.lenient_tables import Rows, TableSet
 from mim4d.check.sweeps import SweepFacts, judge_sweeps, read_sweep_facts
@@ -31,6 +32,8 @@ def check_contents(
     """Open the files of `rows`; returns the facts about the sweeps among them."""
     is_camera = tables.is_modality("camera")
     boxes = _boxes_by_sample(tables)
+    sweeps_opened = [row for row in rows if not is_camera[row]]
+    with_ground = set(sweeps_opened[:: max(1, len(sweeps_opened) // MAX_SWEEPS)])
     images: dict[int, ImageFacts] = {}
     sweeps: dict[int, SweepFacts] = {}
 
@@ -41,7 +44,7 @@ def check_contents(
             return error
         if is_camera[row]:
             return read_image_facts(content)
-        return read_sweep_facts(content, tables, row, boxes(row))
+        return read_sweep_facts(content, tables, row, boxes(row), row in with_ground)
 
     for done, (row, fact) in enumerate(_in_threads(read, rows), start=1):
         match fact:

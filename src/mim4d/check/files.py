@@ -44,6 +44,12 @@ EXTENSION = Rule(
 SHARED = Rule(
     "shared-file", "error", "a file of its own for every measurement", "correct the file names"
 )
+FILE_NAME = Rule(
+    "file-name",
+    "error",
+    "paths relative to the data set, with / between folders",
+    "write filename as samples/CHANNEL/FILE",
+)
 SAMPLED = Rule(
     "files-sampled", "remark", "every file opened", "nothing, or use --files all to open every one"
 )
@@ -79,6 +85,9 @@ def check_files(tables: TableSet, files: FileList, findings: Findings) -> None:
     lidar = sound & tables.is_modality("lidar") & (files.sizes > 0)
     for row in np.flatnonzero(lidar & (files.sizes % (4 * NUMBERS_PER_POINT) != 0)).tolist():
         add_files(findings, LIDAR_SIZE, tables, files, [row], f"{files.sizes[row]} bytes")
+    lost = np.flatnonzero(files.sizes < 0).tolist()
+    odd = [row for row in lost if "\\" in files.names[row] or files.names[row].startswith("/")]
+    add_files(findings, FILE_NAME, tables, files, odd, "a path of another system or machine")
     _check_endings(tables, files, findings)
     _, first = np.unique(tables["sample_data"]["filename"], return_index=True)
     twice = np.setdiff1d(np.flatnonzero(sound), first)

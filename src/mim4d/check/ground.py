@@ -21,6 +21,8 @@ MIN_SHARE = 0.2
 MAX_BELOW = 0.5
 """As many points below the plane, of those above it: then it is no ground."""
 MIN_SWEEPS = 3
+MAX_SWEEPS = 60
+"""So many of a data set, spread evenly, say where its ground lies."""
 MAX_SCATTER_DEG, MAX_SCATTER_M = 3.0, 0.15
 """Sweeps that scatter more do not see one road."""
 
@@ -30,7 +32,7 @@ _ABOVE_M = (0.4, 5.0)
 _THICKNESS_M = 0.06
 """Half; a kerb, 0.15 m high, must not be taken into the road's plane."""
 _MIN_AREA = 1.0
-_TRIALS, _POINTS = 200, 1500
+_TRIALS, _POINTS = 100, 1000
 
 UP = Rule(
     "lidar-up",

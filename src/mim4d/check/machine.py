@@ -67,8 +67,8 @@ def page(facts: list[Fact]) -> str:
 
 
 def _software() -> Iterator[Fact]:
-    version = sys.version_info[:2]
-    known = PYTHONS[0] <= version <= PYTHONS[1]
+    running = sys.version_info[:2]
+    known = PYTHONS[0] <= running <= PYTHONS[1]
     severity: Severity = "remark" if known else "warning"
     yield Fact("python", f"{platform.python_version()} on {platform.platform()}", severity)
     yield Fact("mim4d", f"{version('mim4d')}, torch {torch.__version__}")

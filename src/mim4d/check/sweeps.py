@@ -111,7 +111,9 @@ class SweepFacts:
     ground: Ground | None = None
 
 
-def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) -> SweepFacts:
+def read_sweep_facts(
+    content: bytes, tables: TableSet, row: int, boxes: Rows, with_ground: bool
+) -> SweepFacts:
     """Facts of one sweep; `boxes` are the annotations of its sample, none if it is no key frame."""
     whole = len(content) - len(content) % (4 * NUMBERS_PER_POINT)
     values = np.frombuffer(content[:whole], "<f4").reshape(-1, NUMBERS_PER_POINT)
@@ -133,7 +135,7 @@ def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) ->
         counted=tuple(counted.tolist()),
         at_sensor=near,
         problem=problem,
-        ground=None if problem else find_ground(points, _mount(tables, row)),
+        ground=find_ground(points, _mount(tables, row)) if with_ground and not problem else None,
     )
 
 

@@ -88,7 +88,7 @@ def read_sweep(
     if problem := implausible_values(rows):
         raise DataError(f"{where}LiDAR file {path}: {problem}; {_EXPECTED}")
     # Each coordinate in one piece of memory: what follows is several times as fast.
-    columns = np.ascontiguousarray(rows[:, :3].T)
+    columns = np.array(rows[:, :3].T, order="C")
     kept = _kept(columns, ego_from_lidar, body)
     if kept is None:
         raise DataError(

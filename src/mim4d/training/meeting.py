@@ -8,12 +8,10 @@ import os
 from datetime import timedelta
 
 import torch.distributed as dist
-from lightning.fabric.plugins.environments import (
-    ClusterEnvironment,
-    LightningEnvironment,
-    SLURMEnvironment,
-    TorchElasticEnvironment,
-)
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from mim4d.errors import MachineError
 from mim4d.training.processes import OWN, Processes
@@ -58,7 +56,9 @@ def meet(processes: Processes, accelerator: str) -> None:
     }
     size, first = processes.world_size, processes.is_first
     try:
-        store = dist.TCPStore(address, port, size, first, timeout=WAIT, wait_for_workers=True)
+        store = dist.TCPStore(  # type: ignore[attr-defined]  # torch's own documents name it
+            address, port, size, first, timeout=WAIT, wait_for_workers=True
+        )
     except (dist.DistError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:160]
         raise MachineError(

@@ -15,6 +15,12 @@ Starter = Literal["us", "torchrun", "srun", "mpirun"]
 
 OWN = "MIM4D_STARTS_PROCESSES"
 """Set by the first process for those it starts, which may lie inside a job of a cluster."""
+_TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
+_MPI = (
+    tuple(f"OMPI_COMM_WORLD_{what}" for what in ("SIZE", "RANK", "LOCAL_SIZE", "LOCAL_RANK")),
+    ("PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS", "MPI_LOCALRANKID"),
+)
+"""Processes in all, number of this one, and the same on this machine: Open MPI, then MPICH."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,8 @@ class _Started:
 def _started_outside(devices: int) -> _Started | None:
     """What the environment says of other processes; None if this one stands alone."""
     if "LOCAL_WORLD_SIZE" in os.environ:
-        names = ("WORLD_SIZE", "RANK", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
-        return _Started("torchrun", *(_number(name) for name in names))
-    for names in (
-        tuple(f"OMPI_COMM_WORLD_{what}" for what in ("SIZE", "RANK", "LOCAL_SIZE", "LOCAL_RANK")),
-        ("PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS", "MPI_LOCALRANKID"),
-    ):
+        return _Started("torchrun", *(_number(name) for name in _TORCHRUN))
+    for names in _MPI:
         if _number(names[0]) > 1 and all(name in os.environ for name in names):
             return _Started("mpirun", *(_number(name) for name in names))
     return _started_by_slurm(devices)
