@@ -120,6 +120,7 @@ def test_a_log_with_images(tmp_path):
     assert float(front[2, 3]) == pytest.approx(1.53, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_shared_log(real_data, tmp_path):
     made = write_data_set(
         read_av2(real_data / "av2_log"), tmp_path / "data", ImportOptions(keyframe_interval_s=0.1)
