@@ -29,8 +29,9 @@ from mim4d.world.sensing.tracks import track
 START_US, HZ, SILENT = 1_700_000_000_000_000, 7.0, "CAM_BACK_LEFT"
 
 
-def pinhole(width: int, height: int, degrees: float) -> Lens:
+def pinhole(size: tuple[int, int], degrees: float) -> Lens:
     """A lens that is so wide."""
+    width, height = size
     focal = width / 2 / math.tan(math.radians(degrees / 2))
     return Lens("pinhole", (focal, focal), (width / 2, height / 2))
 
@@ -42,17 +43,22 @@ def fisheye(size: int, degrees: float) -> Lens:
     return Lens("fisheye", (focal, focal), (size / 2, size / 2), bending)
 
 
-def cameras(scale: float) -> dict[str, tuple[Lens, tuple[int, int], list[float], float]]:
+Place = tuple[float, float, float]
+
+
+def cameras(scale: float) -> dict[str, tuple[Lens, tuple[int, int], Place, float]]:
     """Lens, size, position and yaw of each camera."""
-    front, back, side = (
-        tuple(int(v * scale) for v in size) for size in ((448, 256), (320, 240), (320, 320))
-    )
+
+    def size(width: int, height: int) -> tuple[int, int]:
+        return int(width * scale), int(height * scale)
+
+    front, back, side = size(448, 256), size(320, 240), size(320, 320)
     return {
-        "CAM_FRONT": (pinhole(*front, 120.0), front, [1.7, 0.0, 1.5], 0.0),
-        "CAM_BACK_LEFT": (pinhole(*back, 70.0), back, [0.2, 0.5, 1.5], 130.0),
-        "CAM_BACK_RIGHT": (pinhole(*back, 70.0), back, [0.2, -0.5, 1.5], -130.0),
-        "CAM_LEFT": (fisheye(side[0], 190.0), side, [1.0, 0.95, 1.1], 90.0),
-        "CAM_RIGHT": (fisheye(side[0], 190.0), side, [1.0, -0.95, 1.1], -90.0),
+        "CAM_FRONT": (pinhole(front, 120.0), front, (1.7, 0.0, 1.5), 0.0),
+        "CAM_BACK_LEFT": (pinhole(back, 70.0), back, (0.2, 0.5, 1.5), 130.0),
+        "CAM_BACK_RIGHT": (pinhole(back, 70.0), back, (0.2, -0.5, 1.5), -130.0),
+        "CAM_LEFT": (fisheye(side[0], 190.0), side, (1.0, 0.95, 1.1), 90.0),
+        "CAM_RIGHT": (fisheye(side[0], 190.0), side, (1.0, -0.95, 1.1), -90.0),
     }
 
 
@@ -76,7 +82,7 @@ def write_rig(folder: Path, scale: float) -> None:
                 "coefficients": list(lens.coefficients),
                 "first_pixel_centre": 0.5,
             },
-            "position_m": position,
+            "position_m": list(position),
             "looks_deg": {"yaw": yaw},
         }
         for name, (lens, size, position, yaw) in cameras(scale).items()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,6 +120,7 @@ def test_a_log_with_images(tmp_path):
     assert float(front[2, 3]) == pytest.approx(1.53, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_shared_log(real_data, tmp_path):
     made = write_data_set(
         read_av2(real_data / "av2_log"), tmp_path / "data", ImportOptions(keyframe_interval_s=0.1)
@@ -233,7 +235,7 @@ def test_twenty_steps_on_a_log_of_a_world(tmp_path, tmp_path_factory, monkeypatc
     data = tmp_path / "data"
     write_data_set(read_av2(tmp_path / "log"), data, ImportOptions())
     pair = ("CAM_FRONT", "CAM_BACK_LEFT")
-    options = {"frames": 3, "key": 1, "image_hw": (32, 64), "cameras": pair}
+    options: dict[str, Any] = {"frames": 3, "key": 1, "image_hw": (32, 64), "cameras": pair}
     ours, own = NuscenesDataset(data, **options)[0], NuscenesDataset(world, **options)[0]
     assert ours.images.equal(own.images)
     for name in ("intrinsics", "ref_from_camera", "ref_from_ego", "image_times_s"):

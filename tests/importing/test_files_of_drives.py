@@ -79,7 +79,8 @@ def test_poses_between_poses():
         "",
     )
     positions, rotations = track.at(np.array([0, 250_000, 1_000_000]))
-    np.testing.assert_allclose(positions, [[0, 0, 0], [2.5, 0, 0.5], [10, 0, 2]])
+    expected = np.array([[0.0, 0, 0], [2.5, 0, 0.5], [10, 0, 2]])
+    np.testing.assert_allclose(positions, expected)
     angle = math.radians(90 / 4 / 2)
     np.testing.assert_allclose(rotations[1], [math.cos(angle), 0, 0, math.sin(angle)], atol=1e-12)
     np.testing.assert_allclose(np.abs(rotations[2]), [half, 0, 0, half], atol=1e-12)

@@ -1,6 +1,7 @@
 """Rows of a scene by hand: tokens, chains, the first and last of everything."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,10 @@ def test_a_straight_centre_line_is_read_back(tmp_path):
     rows = MapRows(("data", "a"), np.array([100.0, 0.0]), LISTS)
     rows.straight_centre_line("lane", np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 9.0]]))
     (tmp_path / "part").mkdir()
-    mappings = {"arcline_path_3": rows.arclines, "connectivity": rows.connectivity}
+    mappings: dict[str, dict[str, Any]] = {
+        "arcline_path_3": rows.arclines,
+        "connectivity": rows.connectivity,
+    }
     write_map_part(rows.lists, mappings, tmp_path / "part")
     join_scene_maps([tmp_path / "part"], (200.0, 200.0), tmp_path / "map.json")
     (line,) = read_map_file(tmp_path / "map.json").geometries["lane_centre"]

@@ -72,7 +72,9 @@ def write_views(source: Path, rectifiers: list[Rectifier], targets: list[Path]) 
 
 def save_image(levels: NDArray[Any], target: Path) -> None:
     """Write a picture whole."""
-    options = {"compress_level": 1} if target.suffix == ".png" else {"quality": JPEG_QUALITY}
+    options: dict[str, Any] = (
+        {"compress_level": 1} if target.suffix == ".png" else {"quality": JPEG_QUALITY}
+    )
     with replacing(target) as temporary:
         Image.fromarray(levels).save(temporary, **options)
 

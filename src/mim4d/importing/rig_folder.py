@@ -14,6 +14,8 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from mim4d.errors import DataError, MissingFileError
 from mim4d.importing.csv_columns import read_table, refuse_missing
 from mim4d.importing.points import ENDINGS, read_points
@@ -188,7 +190,7 @@ def _read_boxes(path: Path) -> tuple[BoxAt, ...]:
     table = read_table(path, BOXES_HOLD)
     refuse_missing(table, BOX_COLUMNS, BOXES_HOLD)
     numbers = table.numbers(*BOX_COLUMNS[2:])
-    if (bad := (numbers[:, 3:6] <= 0).any(axis=1).nonzero()[0]).size:
+    if (bad := np.flatnonzero(numbers[:, 3:6].min(axis=1) <= 0)).size:
         raise DataError(
             f"{path}, line {bad[0] + 2}: length, width, height {numbers[bad[0], 3:6].tolist()} m: "
             "expected positive numbers"

@@ -162,8 +162,8 @@ def _cure(
 def _check_size(camera: CameraTrack) -> None:
     """Refuse images of another size than the intrinsics are for: the first, middle and last."""
     last = len(camera.images) - 1
-    for image in {camera.images[i] for i in (0, last // 2, last) if last >= 0}:
-        path = image.path
+    for file in {camera.images[i] for i in (0, last // 2, last) if last >= 0}:
+        path = file.path
         try:
             with Image.open(path) as image:
                 found = image.size

@@ -88,14 +88,15 @@ class Fields:
         value = self.values.get(key)
         if value is None and default is not None:
             return default
+        numbers = value if isinstance(value, list) else []
         good = isinstance(value, list) and all(
-            isinstance(v, int | float) and not isinstance(v, bool) for v in value
+            isinstance(v, int | float) and not isinstance(v, bool) for v in numbers
         )
-        if not good or (count is not None and len(value) != count):
+        if not good or (count is not None and len(numbers) != count):
             wanted = "numbers" if count is None else f"{count} numbers"
             found = "missing" if value is None else f"{value!r}"
             raise self.error(key, f"is {found}, expected a list of {wanted}: [..., ...]")
-        return tuple(float(v) for v in value)
+        return tuple(float(v) for v in numbers)
 
     def number(self, key: str, default: float | None = None) -> float:
         """A number.

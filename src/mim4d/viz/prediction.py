@@ -1,6 +1,6 @@
 """A prediction drawn: images, rendered colours and distances by camera, the scene from above."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
@@ -24,7 +24,6 @@ from mim4d.viz.wireframe import left_to_right
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.cm import ScalarMappable
 
 _LEFT, _RIGHT, _TOP, _ABOVE = 130, 96, 84, 420
 HIGHEST_M = 4.0
@@ -76,9 +75,7 @@ def draw_prediction(predicted: PredictedClip, grid: VoxelGrid, title: str) -> Ca
     return canvas
 
 
-def _draw_above(
-    axes: "Axes", predicted: PredictedClip, grid: VoxelGrid, tall: "ScalarMappable"
-) -> None:
+def _draw_above(axes: "Axes", predicted: PredictedClip, grid: VoxelGrid, tall: Any) -> None:
     """Forward is up, left is left; what is higher covers what is lower."""
     x, y, z = predicted.points_ego.T
     order = z.argsort()
