@@ -145,7 +145,7 @@ def _streammapnet(path: Path, results: dict[str, Any]) -> Iterator[tuple[str, Ma
     for token, sample in results.items():
         where = f"{path}, sample {token}"
         fields = ("vectors", "labels", "scores")
-        found = [sample.get(f) if isinstance(sample, dict) else None for f in fields]
+        found: list[Any] = [sample.get(f) if isinstance(sample, dict) else None for f in fields]
         if not all(isinstance(values, list) for values in found):
             raise DataError(f"{where}: expected lists {', '.join(fields)}")
         if len({len(values) for values in found}) > 1:
