@@ -43,9 +43,6 @@ class Comparison:
 
 Ledger = list[Comparison]
 
-ELSEWHERE = ("uvtr_head", "uvtr_dn_head")
-"""Files of the detection heads, which pre-training does not have."""
-
 LEFT_OUT = (
     ("neus_field", r"out\..*_from_density|out\.density", "of a density that only VolSDF renders"),
     ("voxel_pool_.*", r"out\.loss_depth", "a depth loss of weight 0; ours is another one"),
@@ -56,7 +53,6 @@ LEFT_OUT = (
         r"out\.grad(norm|\.weights)\.render_conv\.0\.bias",
         "zero in truth (a batch norm follows); that ours vanishes is tested",
     ),
-    ("finetune_full_.*", r"out\.(all_.*|decoded\..*)", "of the detection head"),
 )
 """Stored values that nothing of ours is compared with: file, name (patterns) and reason."""
 
@@ -69,7 +65,7 @@ def is_left_out(file: str, name: str) -> bool:
 def stored_files(folder: Path) -> list[str]:
     """Names of the files that belong to pre-training, halves of one file as one."""
     names = {path.name.split(".")[0] for path in folder.glob("*.safetensors")}
-    return sorted(names - set(ELSEWHERE))
+    return sorted(names)
 
 
 def stored_values(folder: Path, name: str) -> list[str]:

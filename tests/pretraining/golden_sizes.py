@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mim4d.config import GridConfig, PretrainConfig
+from mim4d.config import GridConfig, PretrainConfig, TaskConfig
 from mim4d.exchange.official.checkpoint_layout import OfficialLayout, read_layout
 from mim4d.exchange.official.describe import Metres, describe
 from mim4d.exchange.official.translate import Conventions, to_ours
@@ -59,7 +59,12 @@ def golden_metres(file: GoldenFile) -> Metres:
     if view["type"] == "Uni3DVoxelPoolDepth":  # bins begin where the range does
         last_m -= view["frustum_size"][2]
     height, width = file.config["img"]
-    return Metres(unit_m(file), (-1.0, 1.0), first_m, last_m, (height, width))
+    metres = Metres(unit_m(file), (-1.0, 1.0), first_m, last_m, (height, width))
+    transformer = file.config["pts_bbox_head"].get("transformer")
+    if transformer is None:
+        return metres
+    attention = transformer["decoder"]["transformerlayers"]["attn_cfgs"][0]
+    return replace(metres, query_heads=attention["num_heads"])
 
 
 def golden_grid_config(file: GoldenFile, in_ego_axes: bool) -> GridConfig:
@@ -79,7 +84,7 @@ def layout_of(file: GoldenFile) -> OfficialLayout:
     return read_layout({name: value.shape for name, value in file.part("weights").items()})
 
 
-def golden_config(file: GoldenFile, in_ego_axes: bool = True) -> PretrainConfig:
+def golden_config(file: GoldenFile, in_ego_axes: bool = True) -> PretrainConfig | TaskConfig:
     """The configuration that the importer gives for the file's weights, on the file's own grid.
 
     The grids of the releases are square, and the importer knows no others; a file's may be any.

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from mim4d.build.pretraining import build_model
-from mim4d.build.trunk import build_video_encoder
+from mim4d.build.tasks import build_task
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import apply_linear, compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -22,6 +23,7 @@ from mim4d.pretraining.ray_choice import build_rays
 from mim4d.pretraining.records import StepChoices
 from mim4d.pretraining.targets import CellTargets, StepTargets
 from mim4d.rendering.rays import Rays, RayTargets
+from mim4d.tasks.model import TaskModel
 from tests.parity import GoldenFile
 from tests.pretraining.golden_sizes import (
     golden_config,
@@ -124,20 +126,16 @@ def golden_model(file: GoldenFile, in_ego_axes: bool = True) -> MaskedVideoModel
     return model.train()
 
 
-def golden_encoder(file: GoldenFile) -> VideoEncoder:
-    """The image part of the file's detector, in evaluation."""
+def golden_detector(file: GoldenFile) -> TaskModel:
+    """The file's detector, in evaluation."""
     config = golden_config(file)
-    encoder = build_video_encoder(config)
-    weights = imported_weights(file)
-    missing = encoder.load_state_dict(
-        {name.removeprefix("encoder."): value for name, value in weights.items()}, strict=False
-    )
-    assert not missing.unexpected_keys
-    assert all(name.startswith("volume_conv.") for name in missing.missing_keys)
+    assert isinstance(config, TaskConfig)
+    _, model = build_task(config)
+    model.load_state_dict(imported_weights(file))
     if config.lift.method == "splat":
-        encoder.lifting = released_splat
-    feed_exact_images(encoder, file)
-    return encoder.eval()
+        model.encoder.lifting = released_splat
+    feed_exact_images(model.encoder, file)
+    return model.eval()
 
 
 def feed_exact_images(encoder: VideoEncoder, file: GoldenFile) -> None:

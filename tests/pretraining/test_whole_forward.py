@@ -21,16 +21,18 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.rendering.compositing import render_distance_normalised
 from mim4d.rendering.rays import Rays, RayTargets
 from mim4d.rendering.renderer import Rendering
+from mim4d.tasks.detection.box_code import decode_boxes
+from mim4d.tasks.detection.detections import best_of_classes
 from mim4d.tensors.records import take
-from tests.models.lifting.golden_lifting import fuse_frames, golden_convs
 from tests.parity import GoldenFile, is_left_out
 from tests.pretraining.golden_sizes import num_cameras, render_config, unit_m
 from tests.pretraining.golden_step import (
     golden_choices,
     golden_clip,
-    golden_encoder,
+    golden_detector,
     golden_model,
 )
+from tests.tasks.detection.golden_head import AS_STORED, stored_boxes
 
 Golden = Callable[[str], GoldenFile]
 VALUES, RAYS, RENDERED, GRADIENTS = 1e-4, 1e-5, 2e-3, 2e-2
@@ -220,22 +222,31 @@ def test_a_single_frame(golden: Golden) -> None:
 
 
 @pytest.mark.parametrize("name", ["finetune_full_a", "finetune_full_b"])
-def test_the_image_part_of_a_detector(golden: Golden, name: str) -> None:
-    """From images to the volume that the detection head reads; its convolutions are the test's."""
+def test_a_detector(golden: Golden, name: str) -> None:
+    """From images to boxes, as the importer makes it."""
     file = golden(name)
-    encoder, clip = golden_encoder(file), golden_clip(file)
-    lifted: list[Tensor] = []
+    model, clip = golden_detector(file), golden_clip(file)
+    seen: dict[str, list] = {"image_encoder": [], "neck": [], "volume_conv": []}
+    for part, results in seen.items():
+        module = getattr(model.encoder, part)
+        module.register_forward_hook(lambda _, __, result, kept=results: kept.append(result))
     with torch.no_grad():
-        levels = encoder.image_encoder(torch.empty(0))
-        neck = encoder.neck(levels)
-        encoder.lifting = watched(encoder.lifting, lifted)
-        encoder.encode(clip)
-        view = file.config["view_trans"]
-        convs = golden_convs(view, file.part("weights.view_trans.conv_layer"))
-        volume = fuse_frames(view, convs, lifted[0].flip(0)[None])
+        found = model(clip).find(None).matched
+    levels = seen["image_encoder"][0]
     stored = sorted(name for name in file.tensors if name.startswith("out.img_backbone."))
     for key, level in zip(stored[-len(levels) :], levels, strict=True):
         file.check(key, to_stored_images(file, level), VALUES)
-    for k, level in enumerate(neck):
+    for k, level in enumerate(seen["neck"][0]):
         file.check(f"out.img_neck.{k}", to_stored_images(file, level), VALUES)
-    file.check("out.volume", volume, VALUES)
+    file.check("out.volume", seen["volume_conv"][0][None], VALUES)
+    file.check("out.all_cls_scores", found.logits[..., AS_STORED], VALUES)
+    file.check("out.all_bbox_preds", found.code, VALUES)
+    if found.overlap is not None:
+        file.check("out.all_iou_preds", found.overlap.unsqueeze(-1), VALUES)
+    scores, query, classes = best_of_classes(
+        found.logits[-1, 0], len(file.part("out")["decoded.scores"])
+    )
+    file.check("out.decoded.scores", scores, VALUES)
+    labels = torch.tensor(AS_STORED)[file.tensors["out.decoded.labels"]]
+    file.check("out.decoded.labels", classes, like=lambda _: labels)
+    file.check("out.decoded.boxes", stored_boxes(decode_boxes(found.code[-1, 0, query])), VALUES)

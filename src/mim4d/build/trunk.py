@@ -89,6 +89,17 @@ def build_image_encoder(config: EncoderConfig) -> MaskedEncoder:
             return MaskedEfficientNet(name, options)
 
 
+def _build_volume_conv(config: TrunkConfig) -> nn.Module:
+    """One convolution of volumes, or several one after the other."""
+    channels, batch_norms = config.lift.volume_channels, config.conventions.norms == "batch"
+    sizes = [config.encoder.neck_channels, *[channels] * config.lift.volume_layers]
+    layers = [
+        VolumeConv(size, channels, nn.BatchNorm3d(channels) if batch_norms else None)
+        for size in sizes[:-1]
+    ]
+    return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
+
+
 def build_video_encoder(config: TrunkConfig) -> VideoEncoder:
     """Clip to volumes: the part that pre-training leaves behind."""
     encoder, lift = config.encoder, config.lift
@@ -98,11 +109,7 @@ def build_video_encoder(config: TrunkConfig) -> VideoEncoder:
         image_encoder,
         FeaturePyramid(image_encoder.channels, channels, encoder.lift_levels),
         build_depth_head(config),
-        VolumeConv(
-            channels,
-            lift.volume_channels,
-            nn.BatchNorm3d(lift.volume_channels) if config.conventions.norms == "batch" else None,
-        ),
+        _build_volume_conv(config),
         choose_lifting(config),
         build_lifted_grid(config),
         lift.normalise,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mim4d.cli.data import Check, Gallery, Split, View, check, gallery, split, view
-from mim4d.cli.demo import Demo, demo
+from mim4d.cli.demo import Demo, DemoTasks, demo, demo_tasks
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
+from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import (
     Ablate,
@@ -44,12 +45,14 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
+    "demo-tasks": Command(DemoTasks, demo_tasks),
     "world": Command(World, world),
     "view": Command(View, view),
     "gallery": Command(Gallery, gallery),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "finetune": Command(Finetune, finetune, takes_preset=True, takes_task=True),
     "render": Command(Render, render),
+    "predict": Command(Predict, predict),
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
     "split": Command(Split, split),

@@ -50,8 +50,8 @@ def export(options: Export) -> None:
 class ImportOfficial:
     """Turn a checkpoint of MIM4D's authors into a run folder; no code in the file is run.
 
-    Of the published pre-trainings the whole model is imported, of the fine-tuned detectors the
-    image encoder. What became of every key is printed, and listed in OUT/import.txt.
+    Published pre-trainings and fine-tuned detectors are imported whole: to render, predict,
+    evaluate and train on. What became of every key is printed, and listed in OUT/import.txt.
     """
 
     file: PathArgument

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Evaluate:
     """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    With --predictions in place of a run: score predicted maps, in MapTR's or StreamMapNet's form.
+    With --predictions in place of a run: score the detections in a file of nuScenes' form, or the
+    maps in one of MapTR's or StreamMapNet's form.
     """
 
     data: Path
@@ -26,7 +27,14 @@ class Evaluate:
     run: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder."""
     predictions: Path | None = None
-    """Predicted maps of any method, to be scored by both published habits."""
+    """Submission file of any detector, to be scored by class, distance and visibility; or maps that
+    any method predicted, to be scored by both published habits."""
+    class_table: Path | None = None
+    """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
+    {"REGULAR_VEHICLE": "car", "SIGN": null}."""
+    out: Path | None = None
+    """With --predictions: folder for evaluation.json and the curves; by default, for results.json,
+    results_scores beside it."""
     stride: int = 4
     """Image pixels per evaluated pixel, in both directions; of no meaning to a task."""
     clips: int | None = None
@@ -41,6 +49,8 @@ class Evaluate:
     """Where to compute."""
     json: Path | None = None
     """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
+    allow_training_scenes: bool = False
+    """Evaluate a task also on scenes whose labels it was trained on."""
 
 
 def evaluate(options: Evaluate) -> None:
@@ -48,9 +58,18 @@ def evaluate(options: Evaluate) -> None:
     if (options.run is None) == (options.predictions is None):
         raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
     if options.predictions is not None:
-        _evaluate_map_predictions(options, options.predictions)
+        _evaluate_predictions(options, options.predictions)
     elif options.run is not None:
         _evaluate_run(options, options.run)
+
+
+def _evaluate_predictions(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.map_predictions import is_map_predictions
+
+    if is_map_predictions(file):
+        _evaluate_map_predictions(options, file)
+    else:
+        _evaluate_detections(options, file)
 
 
 def _evaluate_map_predictions(options: Evaluate, file: Path) -> None:
@@ -67,15 +86,54 @@ def _evaluate_map_predictions(options: Evaluate, file: Path) -> None:
         evaluation.save(options.json)
 
 
+def _evaluate_detections(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.detection.evaluation import evaluate_predictions
+    from mim4d.evaluation.detection.submission import read_class_table
+    from mim4d.viz.detection_curves import draw_detection_curves
+
+    evaluation = evaluate_predictions(
+        file,
+        options.data,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        table=read_class_table(options.class_table),
+    )
+    print(evaluation.table())
+    out = options.out or file.with_name(f"{file.stem}_scores")
+    for path in filter(None, (out / "evaluation.json", options.json)):
+        evaluation.save(path)
+        print(path)
+    print(draw_detection_curves(evaluation, out / "curves.png"))
+
+
 def _evaluate_run(options: Evaluate, run: Path) -> None:
-    from mim4d.runs.record import run_kind
+    from mim4d.runs.record import read_task_config, run_kind
 
     # A folder that is no run is refused where a run is read, after the options.
     is_task = (run / "config.json").is_file() and run_kind(run) == "task"
+    if is_task and read_task_config(run).task == "detection" and options.clips is None:
+        _evaluate_detector(options, run)
+        return
     evaluation = _evaluate_task(options, run) if is_task else _evaluate(options, run)
     print(evaluation.table())
     if options.json is not None:
         evaluation.save(options.json)
+
+
+def _evaluate_detector(options: Evaluate, run: Path) -> None:
+    from mim4d.evaluation.detection.predict import Detector, evaluate_detector
+    from mim4d.viz.detection_curves import draw_detection_curves
+
+    scenes = scene_choice(options.split, options.scenes)
+    detector = Detector(run, options.data, scenes, options.version, options.device)
+    evaluation = evaluate_detector(
+        detector, str(run), allow_training_scenes=options.allow_training_scenes
+    )
+    print(evaluation.table())
+    for path in filter(None, (run / "evaluation.json", options.json)):
+        evaluation.save(path)
+        print(path)
+    print(draw_detection_curves(evaluation, run / "detection_curves.png"))
 
 
 def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
@@ -88,6 +146,7 @@ def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,
+        allow_training_scenes=options.allow_training_scenes,
     )
 
 

@@ -6,7 +6,7 @@ Imports no torch, so that the command line answers at once.
 import json
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints, overload
+from typing import Any, TypeVar, get_args, get_type_hints, overload
 
 import cattrs
 from cattrs.errors import ClassValidationError
@@ -14,6 +14,7 @@ from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
 from mim4d.config import PretrainConfig, RunConfig, TaskConfig
+from mim4d.config.head import HeadConfig
 from mim4d.errors import did_you_mean
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -56,6 +57,16 @@ def _converter() -> cattrs.Converter:
     configure_union_passthrough(str | int | float | None, converter)
     converter.register_structure_hook(Path, lambda value, _: Path(value))
     converter.register_unstructure_hook(Path, str)
+    kinds = {get_type_hints(head)["kind"]: head for head in get_args(HeadConfig)}
+    heads = {get_args(kind)[0]: head for kind, head in kinds.items()}
+
+    def head_of_kind(values: Any, _: Any) -> Any:
+        kind = values.get("kind") if isinstance(values, dict) else None
+        if kind not in heads:
+            raise ValueError(f"config head.kind: expected one of {', '.join(heads)}, got {kind!r}")
+        return converter.structure(values, heads[kind])
+
+    converter.register_structure_hook_func(lambda kind: kind == HeadConfig, head_of_kind)
     return converter
 
 

@@ -26,6 +26,8 @@ class LiftConfig:
     """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
     volume_channels: int = 32
     """Channels of a voxel."""
+    volume_layers: int = 1
+    """3×3×3 convolutions of a volume, one after the other; published detectors have three."""
     aspp_channels: int = 96
     """Channels of each branch of the pyramid of depth_head aspp."""
 
@@ -36,6 +38,11 @@ class LiftConfig:
             self.first_bin_m,
             f"between 0 and last_bin_m ({self.last_bin_m})",
         )
-        for name, least in (("num_bins", 2), ("volume_channels", 1), ("aspp_channels", 1)):
+        for name, least in (
+            ("num_bins", 2),
+            ("volume_channels", 1),
+            ("volume_layers", 1),
+            ("aspp_channels", 1),
+        ):
             value = getattr(self, name)
             require(value >= least, f"lift.{name}", value, f"at least {least}")

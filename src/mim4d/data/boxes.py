@@ -33,6 +33,7 @@ class Boxes:
         classes: Rows of the data set's categories.
         lidar_points: Points of the sample's sweep in each box; -1 where the table does not say.
         visibility: nuScenes' token, 1 to 4; 0 where the table does not say.
+        attributes: Rows of the data set's attributes, the last of each box; -1 for none.
     """
 
     counts: tuple[int, ...]
@@ -41,6 +42,7 @@ class Boxes:
     classes: Int[Tensor, " k"]
     lidar_points: Int[Tensor, " k"]
     visibility: Int[Tensor, " k"]
+    attributes: Int[Tensor, " k"]
 
 
 def boxes_of_samples(
@@ -69,7 +71,16 @@ def boxes_of_samples(
     counts = tuple(len(rows) for rows in rows_of)
     points = torch.from_numpy(tables.column("sample_annotation", "num_lidar_points")[rows]).long()
     visibility = torch.from_numpy(visibility_levels(tables, rows))
-    return Boxes(counts, boxes_ref.float(), torch.from_numpy(valid), classes, points, visibility)
+    attributes = tables.column("sample_annotation", "attributes")[rows].max(axis=1, initial=-1)
+    return Boxes(
+        counts,
+        boxes_ref.float(),
+        torch.from_numpy(valid),
+        classes,
+        points,
+        visibility,
+        torch.from_numpy(attributes).long(),
+    )
 
 
 def visibility_levels(tables: NuscenesTables, rows: NDArray[Any]) -> NDArray[np.int64]:

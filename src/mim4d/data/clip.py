@@ -27,8 +27,9 @@ _OF_BOXES = (
     "box_classes",
     "box_lidar_points",
     "box_visibility",
+    "box_attributes",
 )
-_FILLS = {"box_classes": -1, "box_lidar_points": -1}
+_FILLS = {"box_classes": -1, "box_lidar_points": -1, "box_attributes": -1}
 """What padding is filled with where that is not 0."""
 _NOT_BY_FRAME = ("on_body", "maps", "surfaces")
 """Fields without an axis of frames."""
@@ -71,6 +72,9 @@ class Clip:
         on_body: Where each camera sees the car that carries it, in every frame; None if not known.
         maps: The vector map around the car at each clip's key frame; None if it was not asked for.
         in_sky: Where each image shows sky; None if not known.
+        box_attributes: Index into `attribute_names`; -1 for none, and where padded. None if nobody
+            asked the data for them.
+        attribute_names: The data set's attributes of boxes, such as vehicle.parked.
         surfaces: What was seen around the car at each clip's key frame, for labels of occupancy;
             None if it was not asked for.
     """
@@ -100,6 +104,8 @@ class Clip:
     on_body: Bool[Tensor, "b n h w"] | None = None
     maps: tuple[MapPatch, ...] | None = None
     in_sky: Bool[Tensor, "b t n h w"] | None = None
+    box_attributes: Int[Tensor, "b t k"] | None = None
+    attribute_names: tuple[str, ...] = ()
     surfaces: tuple[Surface, ...] | None = None
 
     @property
@@ -191,7 +197,8 @@ def _clip_of(batch: Clip, i: int) -> Clip:
         (value,) = values
         if value is not None and (isinstance(value, Tensor) or name in _OF_CLIPS):
             value = value[i : i + 1]
-        return value[:, :, : lengths[name]] if name in lengths else value
+        cut = name in lengths and value is not None
+        return value[:, :, : lengths[name]] if cut else value
 
     return by_field([batch], of_clip)
 

@@ -144,6 +144,8 @@ class ClipReader:
             key_tokens=(tables.sample(plan.sample).token,),
             on_body=None if images.on_body is None else images.on_body[None],
             in_sky=None if images.in_sky is None else images.in_sky[None],
+            box_attributes=_padded(boxes.attributes, valid_boxes, fill=-1)[None],
+            attribute_names=tables.attribute_names,
         )
 
     def _read_points(self, plan: ClipPlan, poses: _Poses) -> list[Tensor]:

@@ -74,6 +74,33 @@ def rotation_from_quaternion(quaternion_wxyz: Float[Tensor, "*b 4"]) -> Float[Te
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
 
 
+def quaternion_from_rotation(rotation: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 4"]:
+    """Unit quaternion w, x, y, z of a rotation, w not negative.
+
+    Each component's size from the diagonal, its sign from the off-diagonal; the largest one is
+    taken as it is and divides the others, so that no half turn loses digits.
+    """
+    m = rotation
+    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    squares = torch.stack([xx + yy + zz, xx - yy - zz, yy - xx - zz, zz - xx - yy], dim=-1) + 1
+    a, b, c = m[..., 2, 1], m[..., 0, 2], m[..., 1, 0]
+    d, e, f = m[..., 1, 2], m[..., 2, 0], m[..., 0, 1]
+    # Four times the products of each component with w, x, y and z.
+    rows = torch.stack(
+        [
+            torch.stack([squares[..., 0], a - d, b - e, c - f], dim=-1),
+            torch.stack([a - d, squares[..., 1], c + f, b + e], dim=-1),
+            torch.stack([b - e, c + f, squares[..., 2], a + d], dim=-1),
+            torch.stack([c - f, b + e, a + d, squares[..., 3]], dim=-1),
+        ],
+        dim=-2,
+    )
+    largest = squares.argmax(dim=-1)[..., None, None].expand(*squares.shape[:-1], 1, 4)
+    found = rows.gather(-2, largest).squeeze(-2)
+    found = found / found.norm(dim=-1, keepdim=True)
+    return torch.where(found[..., :1] < 0, -found, found)
+
+
 def rotation_from_yaw(yaw_rad: Float[Tensor, "*b"]) -> Float[Tensor, "*b 3 3"]:
     """Rotation about +z, counter-clockwise seen from above."""
     zero, one = torch.zeros_like(yaw_rad), torch.ones_like(yaw_rad)

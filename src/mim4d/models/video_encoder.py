@@ -21,7 +21,6 @@ from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.neck import FeaturePyramid
-from mim4d.models.volume_conv import VolumeConv
 from mim4d.tensors.pixels import unit_colours
 
 
@@ -52,7 +51,7 @@ class VideoEncoder(nn.Module):
         image_encoder: Images to multi-scale maps; hidden cells stay exactly zero.
         neck: Joins the scales.
         depth_head: Maps to projected features and a distribution over depth bins.
-        volume_conv: Applied to every lifted volume.
+        volume_conv: Applied to every lifted volume: a `VolumeConv`, or several in a row.
         lifting: Image features to voxels: `lift_by_lookup` or `lift_by_splat`.
         grid: The voxels, the same in every frame's ego axes.
         normalise: How what several cameras say about one voxel is joined; see the lifting.
@@ -65,7 +64,7 @@ class VideoEncoder(nn.Module):
         image_encoder: MaskedEncoder,
         neck: FeaturePyramid,
         depth_head: DepthHead,
-        volume_conv: VolumeConv,
+        volume_conv: nn.Module,
         lifting: Lifting,
         grid: VoxelGrid,
         normalise: Normalise,

@@ -18,7 +18,6 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.runs.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
 from mim4d.runs.record import (
     read_config,
-    read_record,
     read_run_config,
     read_task_config,
 )
@@ -136,7 +135,7 @@ def newest_weights(run: Path, config: RunConfig, raw: bool = False) -> dict[str,
     """
     path = latest_checkpoint(run)
     if path is None:
-        raise ValueError(f"{run}: has no checkpoint{_why_not(run)}")
+        raise ValueError(f"{run}: has no checkpoint yet")
     checkpoint = load_checkpoint(path)
     trained = config_from_json(checkpoint["mim4d_config"], str(path), type(config))
     if trained.preset != config.preset:
@@ -159,13 +158,6 @@ def _load(model: nn.Module, weights: dict[str, Any], run: Path) -> None:
         ) from error
 
 
-def _why_not(run: Path) -> str:
-    """Why a run has no checkpoint."""
-    if "imported" in read_record(run):
-        return "; only the image encoder of a detector was imported into it"
-    return " yet"
-
-
 def untrained_model(config: PretrainConfig) -> MaskedVideoModel:
     """The model as it was before its first step."""
     torch.manual_seed(config.seed)
@@ -178,7 +170,19 @@ def start_at(model: MaskedVideoModel, run: Path) -> None:
     Raises:
         ValueError: If the run has no checkpoint, or another model than the new one.
     """
-    weights = load_model(run)[0].state_dict()
+    _give_weights(model, load_model(run)[0].state_dict(), run)
+
+
+def start_task_at(model: TaskModel, run: Path) -> None:
+    """Give a new model of a task the weights of a run of it, head included.
+
+    Raises:
+        ValueError: If the run has no checkpoint, or another model than the new one.
+    """
+    _give_weights(model, load_task(run)[0].state_dict(), run)
+
+
+def _give_weights(model: nn.Module, weights: dict[str, Any], run: Path) -> None:
     own = model.state_dict()
     names = sorted(weights.keys() | own.keys())
     different = [

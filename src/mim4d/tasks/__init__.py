@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 TASKS = {
     "bev_segmentation": "mim4d.tasks.bev_segmentation:BevSegmentation",
     "vehicles": "mim4d.tasks.vehicles:Vehicles",
+    "detection": "mim4d.tasks.detection.task:Detection",
     "hd_map": "mim4d.tasks.hd_map:HdMap",
     "occupancy": "mim4d.tasks.occupancy:Occupancy",
 }

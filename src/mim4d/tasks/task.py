@@ -58,6 +58,14 @@ class ScheduledTask(Protocol):
         """As `Task.losses`, at an optimiser step."""
 
 
+@runtime_checkable
+class HasFurtherTables(Protocol):
+    """A metric that has more to show than its table."""
+
+    def further_tables(self) -> dict[str, Scores]:
+        """Tables that stand apart, by their titles."""
+
+
 class TaskType(Protocol):
     """The class of a task."""
 

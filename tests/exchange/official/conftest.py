@@ -14,7 +14,7 @@ from mim4d.exchange.official.describe import Metres
 from tests.parity import GoldenFile
 
 State = dict[str, Tensor]
-IN_8_M = Metres(8.0, (-5.0, 3.0), 1.0, 15.0, (64, 96), frame_interval_s=None)
+IN_8_M = Metres(8.0, (-5.0, 3.0), 1.0, 15.0, (64, 96), frame_interval_s=None, query_heads=4)
 
 
 def metres_of(layout: OfficialLayout) -> Metres:

@@ -6,7 +6,9 @@ import torch
 
 from mim4d.build.pretraining import build_field_grid
 from mim4d.build.trunk import build_grid, build_lifted_grid
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
+from mim4d.config.head import QueryHeadConfig
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
 from mim4d.exchange.official.describe import describe, published_metres
 from mim4d.exchange.official.model import import_state
@@ -72,13 +74,15 @@ def test_published_models_fit_and_have_their_size(published: dict[str, State], n
         left += 0 if verdict.fate == "mapped" else state[verdict.name].numel()
     assert counts == COUNTS[name]
     ours = sum(
-        value.numel()
-        for key, value in imported.weights.items()
-        if key not in imported.fresh and not key.endswith(STATISTICS)
+        value.numel() for key, value in imported.weights.items() if not key.endswith(STATISTICS)
     )
-    # The last row of the frame embeddings is dead.
-    width = imported.config.temporal.width if imported.is_pretraining else 0
-    assert ours == sum(counts.values()) - left - width
+    # The last row of the frame embeddings is dead; a detector's code weights are configuration.
+    elsewhere = imported.config.temporal.width if imported.is_pretraining else 10
+    assert ours == sum(counts.values()) - left - elsewhere
+    fates = {
+        verdict.fate for verdict in imported.translation.verdicts if "ema_" not in verdict.name
+    }
+    assert fates <= {"mapped", "dead"}
 
 
 def test_the_published_configurations(published: dict[str, State]) -> None:
@@ -100,9 +104,16 @@ def test_the_published_configurations(published: dict[str, State]) -> None:
     assert fine.temporal.long_ffn_factor == 2
     detector = configs["vs0.1_finetune"]
     assert (detector.clip.frames, detector.clip.image_width) == (1, 1600)
-    assert detector.mask.ratio == 0
+    heads = {n: c.head for n, c in configs.items() if isinstance(c, TaskConfig)}
+    large_head, fine_head = heads["vs0.1_finetune"], heads["vs0.075_finetune"]
+    assert isinstance(large_head, QueryHeadConfig)
+    assert isinstance(fine_head, QueryHeadConfig)
+    assert (large_head.queries, fine_head.queries) == ("learned", "placed")
+    assert (large_head.num_queries, large_head.layers, large_head.hidden) == (900, 6, 512)
+    assert fine_head.code_weights == (2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.2, 0.2)
+    assert (detector.lift.volume_channels, detector.lift.volume_layers) == (128, 3)
     for config in configs.values():
-        assert config_from_json(config_to_json(config), "x") == config
+        assert config_from_json(config_to_json(config), "x", type(config)) == config
 
 
 def test_the_grid_lies_in_the_axes_of_the_lidar(state: State) -> None:

@@ -6,18 +6,29 @@ that most of them share: see `mim4d.tasks.bev_trunk`.
 
 from mim4d.config.head.bev_trunk import BevTrunkConfig
 from mim4d.config.head.cells import CellsHeadConfig
+from mim4d.config.head.centres import CentreHeadConfig
 from mim4d.config.head.hd_map import HdMapHeadConfig
 from mim4d.config.head.occupancy import OccupancyHeadConfig
+from mim4d.config.head.queries import QueryHeadConfig
 from mim4d.config.head.segmentation import SegmentationHeadConfig
 
 __all__ = [
     "BevTrunkConfig",
     "CellsHeadConfig",
+    "CentreHeadConfig",
     "HdMapHeadConfig",
     "HeadConfig",
     "OccupancyHeadConfig",
+    "QueryHeadConfig",
     "SegmentationHeadConfig",
 ]
 
-HeadConfig = CellsHeadConfig | SegmentationHeadConfig | HdMapHeadConfig | OccupancyHeadConfig
+HeadConfig = (
+    CellsHeadConfig
+    | CentreHeadConfig
+    | QueryHeadConfig
+    | SegmentationHeadConfig
+    | HdMapHeadConfig
+    | OccupancyHeadConfig
+)
 """Every kind of head."""

@@ -15,6 +15,7 @@ from mim4d.config import (
 from mim4d.config.head import (
     BevTrunkConfig,
     CellsHeadConfig,
+    CentreHeadConfig,
     HdMapHeadConfig,
     HeadConfig,
     OccupancyHeadConfig,
@@ -34,6 +35,7 @@ _HEADS: dict[str, HeadConfig] = {
         positive_weight=2.0,
         line_width_m=1.0,
     ),
+    "detection": CentreHeadConfig(cells_xy=(96, 96)),
     "hd_map": HdMapHeadConfig(),
     "occupancy": OccupancyHeadConfig(),
 }
@@ -44,6 +46,7 @@ _TOY_HEADS: dict[str, HeadConfig] = {
         hidden=16,
         line_width_m=2.0,
     ),
+    "detection": CentreHeadConfig(cells_xy=(64, 64), trunk=BevTrunkConfig(width=16), hidden=16),
     "hd_map": HdMapHeadConfig(
         cells_xy=(40, 20),
         lines=12,

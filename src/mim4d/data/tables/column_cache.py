@@ -20,7 +20,7 @@ import orjson
 from mim4d.data.tables.schema import Columns
 from mim4d.errors import DataError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raise it whenever the columns change: caches of other versions are then left alone."""
 
 _MANIFEST = "manifest.json"

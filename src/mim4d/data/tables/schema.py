@@ -129,6 +129,7 @@ SCHEMA: dict[str, dict[str, Field]] = {
         **_POSE,
         "size_wlh_m": Number("size", shape=(3,)),
         "num_lidar_points": Number("num_lidar_pts", np.int32, missing=-1),
+        "num_radar_points": Number("num_radar_pts", np.int32, missing=-1),
         "visibility": Link("visibility_token", "visibility", may_be_empty=True, may_be_absent=True),
         "attributes": Links("attribute_tokens", "attribute"),
         "prev": Link("prev", "sample_annotation", may_be_empty=True),

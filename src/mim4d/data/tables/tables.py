@@ -160,6 +160,11 @@ class NuscenesTables:
         """Name of every category of boxes."""
         return tuple(_texts(self._columns["category"]["name"]))
 
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Name of every attribute of boxes."""
+        return tuple(_texts(self._columns["attribute"]["name"]))
+
     def channels(self, modality: str) -> tuple[str, ...]:
         """Sorted channels of one modality ('camera', 'lidar', 'radar') that measured anything."""
         sensor = self._columns["sensor"]

@@ -60,6 +60,23 @@ class FieldLayout:
 
 
 @dataclass(frozen=True)
+class QueryLayout:
+    """The head of a detector (`pts_bbox_head.*`).
+
+    Attributes:
+        queries: `learned` (UVTRHead, 0.1 m) or `placed` (UVTRDNHead, 0.075 m).
+        num_queries: Queries.
+        layers: Of the decoder.
+        hidden: Channels of the feed-forward parts.
+    """
+
+    queries: Literal["learned", "placed"]
+    num_queries: int
+    layers: int
+    hidden: int
+
+
+@dataclass(frozen=True)
 class OfficialLayout:
     """A model of the authors' code.
 
@@ -74,9 +91,11 @@ class OfficialLayout:
         depth_head: `simple` (0.1 m configs, lifting by lookup) or `aspp` (0.075, by splat).
         num_bins: Depth bins.
         aspp_channels: Channels of the pyramid's branches; 0 without one.
-        volume_channels: Channels of a rendered volume; 0 in a detector.
+        volume_channels: Channels of a volume that is rendered, or that queries read.
         decoder: None in a detector.
         field: None in a detector.
+        volume_layers: Convolutions of a volume.
+        head: None in a pre-training.
     """
 
     kind: Literal["pretraining", "detector"]
@@ -92,6 +111,8 @@ class OfficialLayout:
     volume_channels: int
     decoder: DecoderLayout | None
     field: FieldLayout | None
+    volume_layers: int = 1
+    head: QueryLayout | None = None
 
     @property
     def colour_layers(self) -> int:
@@ -140,9 +161,15 @@ def read_layout(shapes: Shapes) -> OfficialLayout:
         depth_head="aspp" if has_aspp else "simple",
         num_bins=bins,
         aspp_channels=size(shapes, aspp, 0) if has_aspp else 0,
-        volume_channels=size(shapes, "render_conv.0.weight", 0) if is_pretraining else 0,
+        volume_channels=size(
+            shapes, f"{'render_conv' if is_pretraining else 'view_trans.conv_layer.0'}.0.weight", 0
+        ),
         decoder=_read_decoder(shapes) if is_pretraining else None,
         field=_read_field(shapes) if is_pretraining else None,
+        volume_layers=1
+        if is_pretraining
+        else count(shapes, r"view_trans\.conv_layer\.(\d+)\.0\.weight"),
+        head=None if is_pretraining else _read_head(shapes),
     )
 
 
@@ -195,6 +222,19 @@ def _read_field(shapes: Shapes) -> FieldLayout:
         sdf_layers=sdf_layers,
         colour_layers=count(shapes, rf"{pattern}\.rgb_decoder\.lin(\d+)\.weight"),
         geometry_features=size(shapes, f"{name}.sdf_decoder.lin{sdf_layers - 1}.weight", 0) - 1,
+    )
+
+
+def _read_head(shapes: Shapes) -> QueryLayout:
+    name = "pts_bbox_head"
+    layers = f"{name}.transformer.decoder.layers"
+    placed = f"{name}.reference_points.weight" in shapes
+    queries = f"{name}.{'reference_points' if placed else 'query_embedding'}.weight"
+    return QueryLayout(
+        queries="placed" if placed else "learned",
+        num_queries=size(shapes, queries, 0),
+        layers=count(shapes, rf"{re.escape(layers)}\.(\d+)\.norms\.0\.weight"),
+        hidden=size(shapes, f"{layers}.0.ffns.0.layers.0.0.weight", 0),
     )
 
 

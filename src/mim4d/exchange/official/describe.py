@@ -5,7 +5,7 @@ the depth bins, the clip) is stated here, and so are the conventions under which
 what they meant to the authors; `docs/official_checkpoints.md` gives the reasons.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from mim4d.config import (
     ConventionConfig,
@@ -13,15 +13,20 @@ from mim4d.config import (
     GridConfig,
     PretrainConfig,
     RenderConfig,
+    TaskConfig,
     TemporalConfig,
+    TrunkConfig,
     Vector3,
 )
+from mim4d.config.head import QueryHeadConfig
+from mim4d.config.presets.detection import PLACED_CODE_WEIGHTS
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
 from mim4d.exchange.official.checkpoint_layout import (
     DecoderLayout,
     FieldLayout,
     LayoutError,
     OfficialLayout,
+    QueryLayout,
     square_side,
 )
 
@@ -53,6 +58,7 @@ class Metres:
         origin_m: Where the grid's axes begin in ego axes: the LiDAR.
         rotation_deg: How they are turned.
         frame_interval_s: Time between the frames of a clip; None takes consecutive keyframes.
+        query_heads: Heads of the attention among a detector's queries.
     """
 
     half_width_m: float
@@ -63,6 +69,7 @@ class Metres:
     origin_m: Vector3 = NUSCENES_LIDAR_ORIGIN_M
     rotation_deg: Vector3 = NUSCENES_LIDAR_ROTATION_DEG
     frame_interval_s: float | None = FRAME_INTERVAL_S
+    query_heads: int = 8
 
 
 def published_metres(
@@ -87,8 +94,8 @@ def published_metres(
     )
 
 
-def describe(layout: OfficialLayout, metres: Metres) -> PretrainConfig:
-    """The configuration under which `build_model` makes the model (of a detector: its image part).
+def describe(layout: OfficialLayout, metres: Metres) -> PretrainConfig | TaskConfig:
+    """The configuration under which `build_model`, of a detector `build_task`, makes the model.
 
     Of the training recipe, the published one of our presets `nuscenes_s_080` and `nuscenes_s_060`
     is taken, for whoever trains on.
@@ -114,14 +121,17 @@ def describe(layout: OfficialLayout, metres: Metres) -> PretrainConfig:
             num_bins=layout.num_bins,
             first_bin_m=metres.first_bin_m,
             last_bin_m=metres.last_bin_m,
-            volume_channels=layout.volume_channels or base.lift.volume_channels,
+            volume_channels=layout.volume_channels,
+            volume_layers=layout.volume_layers,
             aspp_channels=layout.aspp_channels or base.lift.aspp_channels,
         ),
         loss=replace(base.loss, distance_weight=10 / metres.half_width_m),
         precision="fp32",
     )
-    if layout.decoder is None or layout.field is None:
-        return _describe_detector(config, metres)
+    if layout.head is not None:
+        return _describe_detector(config, layout, layout.head, metres)
+    assert layout.decoder is not None
+    assert layout.field is not None
     decoder = layout.decoder
     frames = decoder.num_sources + 1
     return replace(
@@ -164,17 +174,36 @@ def _describe_encoder(layout: OfficialLayout, base: EncoderConfig) -> EncoderCon
     )
 
 
-def _describe_detector(config: PretrainConfig, metres: Metres) -> PretrainConfig:
-    """Single frames, nothing hidden; the convolution of volumes is not in a detector."""
-    return replace(
-        config,
-        preset=f"{config.preset}_detector",
-        clip=replace(config.clip, frames=1, key=0, frame_interval_s=None),
-        grid=_describe_grid(metres, config.grid.shape_xyz),
-        mask=replace(config.mask, ratio=0.0),
-        conventions=replace(
-            official_conventions(metres), sources_by="time", queries="shared", start_from_mean=True
+def _describe_detector(
+    config: PretrainConfig, layout: OfficialLayout, head: QueryLayout, metres: Metres
+) -> TaskConfig:
+    """Single frames, and queries on their volume."""
+    trunk = {field.name: getattr(config, field.name) for field in fields(TrunkConfig)}
+    placed = head.queries == "placed"
+    return TaskConfig(
+        **trunk
+        | {
+            "preset": f"{config.preset}_detector",
+            "clip": replace(config.clip, frames=1, key=0, frame_interval_s=None),
+            "grid": _describe_grid(metres, config.grid.shape_xyz),
+            "conventions": replace(
+                official_conventions(metres),
+                sources_by="time",
+                queries="shared",
+                start_from_mean=True,
+            ),
+        },
+        task="detection",
+        head=QueryHeadConfig(
+            queries=head.queries,
+            num_queries=head.num_queries,
+            layers=head.layers,
+            heads=metres.query_heads,
+            hidden=head.hidden,
+            code_weights=PLACED_CODE_WEIGHTS if placed else (1.0,) * 10,
+            denoising_groups=10 if placed else 0,
         ),
+        optim=replace(config.optim, ema_momentum=None),
     )
 
 

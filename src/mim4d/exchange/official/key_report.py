@@ -17,7 +17,7 @@ def summary(imported: Imported, state: Mapping[str, Tensor]) -> str:
         state: The state dict as it stood in the file.
     """
     config = imported.config
-    what = "pre-training" if imported.is_pretraining else "image part of a detector"
+    what = "pre-training" if imported.is_pretraining else "detector"
     lines = [
         f"{what}: {config.encoder.name}, {config.clip.frames} frames, lifting by "
         f"{config.lift.method}, {' × '.join(map(str, config.grid.shape_xyz))} voxels"
@@ -32,10 +32,6 @@ def summary(imported: Imported, state: Mapping[str, Tensor]) -> str:
                 numbers = sum(prod(state[verdict.name].shape) for verdict in verdicts)
                 line = f"  {fate:<7}{part:<17}{len(verdicts):>4} keys {numbers:>11,} numbers"
                 lines.append(f"{line}  {reason}".rstrip())
-    if imported.fresh:
-        lines.append(
-            f"  random {imported.fresh[0].rsplit('.', 2)[0]}: a detector has no such convolution"
-        )
     return "\n".join(lines)
 
 
@@ -45,7 +41,6 @@ def full_list(imported: Imported, state: Mapping[str, Tensor]) -> str:
         f"{verdict.fate:<7} {verdict.name} {tuple(state[verdict.name].shape)} -> {verdict.detail}"
         for verdict in imported.translation.verdicts
     ]
-    lines += [f"random  -> {name}" for name in imported.fresh]
     return "\n".join(lines) + "\n"
 
 

@@ -6,23 +6,26 @@ built without memory. The way back starts from a model's weights and its configu
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mim4d.build.pretraining import build_model, length_unit_m
-from mim4d.build.trunk import build_video_encoder, without_weights_file
-from mim4d.config import PretrainConfig
+from mim4d.build.tasks import build_task
+from mim4d.build.trunk import without_weights_file
+from mim4d.config import PretrainConfig, TaskConfig, TrunkConfig
+from mim4d.config.head import QueryHeadConfig
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
 from mim4d.exchange.official.describe import Metres, describe, published_metres
 from mim4d.exchange.official.read import Weights, choose_weights
 from mim4d.exchange.official.rules import Naming, official_name, rules_of
-from mim4d.exchange.official.translate import Conventions, Translation, to_official, to_ours
-from mim4d.models.volume_conv import VolumeConv
-
-_ENCODER = "encoder."
-_VOLUME_CONV = f"{_ENCODER}volume_conv."
+from mim4d.exchange.official.translate import (
+    CODE_WEIGHTS,
+    Conventions,
+    Translation,
+    to_official,
+    to_ours,
+)
 
 
 @dataclass(frozen=True)
@@ -31,22 +34,19 @@ class Imported:
 
     Attributes:
         layout: What the file holds.
-        config: Under which `build_model` makes the model (of a detector: `build_video_encoder` the
-            encoder).
+        config: Under which `build_model` makes the model, or `build_task` the detector.
         weights: All weights of that model, by its names.
         translation: How they came about: a verdict on every key, and what was left over.
-        fresh: Names of weights that no file has, and that start at random.
     """
 
     layout: OfficialLayout
-    config: PretrainConfig
+    config: PretrainConfig | TaskConfig
     weights: dict[str, Tensor]
     translation: Translation
-    fresh: tuple[str, ...] = ()
 
     @property
     def is_pretraining(self) -> bool:
-        """Whether the whole pre-training model is there, not only an encoder."""
+        """Whether it is a pre-training, not a detector."""
         return self.layout.kind == "pretraining"
 
 
@@ -67,61 +67,59 @@ def import_state(
     """
     chosen = choose_weights(state, weights)
     layout = read_layout({name: value.shape for name, value in chosen.state.items()})
-    config = describe(layout, metres_of(layout))
+    config = _with_code_weights(describe(layout, metres_of(layout)), chosen.state)
     translation = to_ours(chosen.state, layout, conventions_of(config))
     translation = replace(translation, verdicts=(*translation.verdicts, *chosen.rest))
-    expected = _expected(layout, config)
-    fresh = {} if layout.kind == "pretraining" else _fresh_volume_conv(config)
-    _check_fit(translation, {k: v for k, v in expected.items() if k not in fresh}, layout)
-    return Imported(layout, config, translation.weights | fresh, translation, tuple(fresh))
+    _check_fit(translation, _expected(config), layout)
+    return Imported(layout, config, translation.weights, translation)
+
+
+def _with_code_weights(
+    config: PretrainConfig | TaskConfig, state: Mapping[str, Tensor]
+) -> PretrainConfig | TaskConfig:
+    """The weights of a detector's box loss, which its file holds beside those of the model."""
+    value = state.get(CODE_WEIGHTS)
+    if value is None or value.is_meta or not isinstance(config, TaskConfig):
+        return config
+    assert isinstance(config.head, QueryHeadConfig)
+    return replace(config, head=replace(config.head, code_weights=tuple(value.tolist())))
 
 
 def export_state(
     weights: Mapping[str, Tensor],
-    config: PretrainConfig,
+    config: PretrainConfig | TaskConfig,
     leftovers: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """The way back: the weights of a model under the authors' names and values.
 
     Args:
-        weights: Of `MaskedVideoModel`, or of its encoder (`encoder.*`) alone.
+        weights: Of `MaskedVideoModel`, or of a detector's `TaskModel`.
         config: Of the model.
         leftovers: See `to_official`.
 
     Raises:
         LayoutError: If a weight has no place in a model of the release.
     """
-    encoder, fresh = config.encoder, config.preset.endswith("_detector")
-    names = Naming(encoder.levels, encoder.lift_levels, config.render.colour_layers)
-    ours = {k: v for k, v in weights.items() if not (fresh and k.startswith(_VOLUME_CONV))}
-    return to_official(ours, names, conventions_of(config), leftovers)
+    encoder = config.encoder
+    colour_layers = config.render.colour_layers if isinstance(config, PretrainConfig) else 0
+    names = Naming(encoder.levels, encoder.lift_levels, colour_layers)
+    return to_official(weights, names, conventions_of(config), leftovers)
 
 
-def conventions_of(config: PretrainConfig) -> Conventions:
+def conventions_of(config: TrunkConfig) -> Conventions:
     """How values of the release are meant in a model of this configuration."""
     return Conventions(length_unit_m(config.grid))
 
 
-def _expected(layout: OfficialLayout, config: PretrainConfig) -> dict[str, Tensor]:
+def _expected(config: PretrainConfig | TaskConfig) -> dict[str, Tensor]:
     """The model's weights by name, without memory."""
-    config = without_weights_file(config)
     try:
         with torch.device("meta"):
-            if layout.kind == "pretraining":
-                return dict(build_model(config).state_dict())
-            state: dict[str, Any] = build_video_encoder(config).state_dict()
-    except (RuntimeError, TypeError) as error:
+            if isinstance(config, TaskConfig):
+                return dict(build_task(without_weights_file(config))[1].state_dict())
+            return dict(build_model(without_weights_file(config)).state_dict())
+    except (RuntimeError, TypeError, ValueError) as error:
         raise LayoutError(f"no such model can be built: {error}") from error
-    return {_ENCODER + name: value for name, value in state.items()}
-
-
-def _fresh_volume_conv(config: PretrainConfig) -> dict[str, Tensor]:
-    """The convolution of volumes, which detectors do not have, at random but always the same."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        channels = config.lift.volume_channels
-        conv = VolumeConv(config.encoder.neck_channels, channels, nn.BatchNorm3d(channels))
-    return {_VOLUME_CONV + name: value for name, value in conv.state_dict().items()}
 
 
 def _check_fit(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol, runtime_checkable
 
-Form = Literal["same", "linear", "token", "rows", "frames", "colours", "sharpness"]
+Form = Literal["same", "linear", "token", "rows", "frames", "colours", "sharpness", "classes"]
 """How a value changes beside its name; `values.py` says how."""
 
 _BACKBONE, _NECK, _DEPTH = "encoder.image_encoder", "encoder.neck", "encoder.depth_head"
@@ -124,7 +124,10 @@ def rules_of(names: Named) -> tuple[Rule, ...]:
         *_DEPTH_RULES,
         Rule("render_conv.0.{w}", "encoder.volume_conv.conv.{w}"),
         Rule("render_conv.1.{w}", "encoder.volume_conv.norm.{w}"),
+        Rule("view_trans.conv_layer.{i}.0.{w}", "encoder.volume_conv.{i}.conv.{w}"),
+        Rule("view_trans.conv_layer.{i}.1.{w}", "encoder.volume_conv.{i}.norm.{w}"),
         *_DECODER_RULES,
+        *QUERY_HEAD_RULES,
         *_field_rules(names.colour_layers),
     )
 
@@ -208,6 +211,35 @@ _DECODER_RULES = (
     Rule("history_decoder.proj.1.{w}", "decoder.proj_norm.{w}"),
     Rule("history_decoder.output_proj.0.{w}", "decoder.output_proj.{w}"),
     Rule("history_decoder.output_proj.1.{w}", "decoder.output_norm.{w}"),
+)
+
+
+def _head(official: str, ours: str, form: Form = "same") -> Rule:
+    return Rule(f"pts_bbox_head.{official}", f"head.{ours}", form)
+
+
+def _query_layer(official: str, ours: str) -> Rule:
+    return _head(f"transformer.decoder.layers.{{l}}.{official}", f"decoder.layers.{{l}}.{ours}")
+
+
+QUERY_HEAD_RULES = (
+    # Queries that are learned, and queries whose places are.
+    _head("query_embedding.weight", "embedding.weight"),
+    _head("transformer.reference_points.{w}", "place.{w}"),
+    _head("reference_points.weight", "places.weight"),
+    _head("query_embedding.{i}.{w}", "embed.{i}.{w}"),
+    _query_layer("attentions.0.attn.out_proj.{w}", "attention.out_proj.{w}"),
+    _query_layer("attentions.0.attn.{w}", "attention.{w}"),
+    _query_layer("attentions.1.attention_weights.{w}", "look_up.weight.{w}"),
+    _query_layer("attentions.1.output_proj.{w}", "look_up.project.{w}"),
+    _query_layer("attentions.1.position_encoder.{i}.{w}", "look_up.embed_place.{i}.{w}"),
+    _query_layer("ffns.0.layers.0.0.{w}", "ffn.0.{w}"),
+    _query_layer("ffns.0.layers.1.{w}", "ffn.3.{w}"),
+    _query_layer("norms.{i}.{w}", "norms.{i}.{w}"),
+    _head("cls_branches.{l}.6.{w}", "decoder.class_branches.{l}.6.{w}", "classes"),
+    _head("cls_branches.{l}.{i}.{w}", "decoder.class_branches.{l}.{i}.{w}"),
+    _head("reg_branches.{l}.{i}.{w}", "decoder.box_branches.{l}.{i}.{w}"),
+    _head("iou_branches.{l}.{i}.{w}", "decoder.overlap_branches.{l}.{i}.{w}"),
 )
 
 

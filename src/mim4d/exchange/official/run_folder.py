@@ -1,7 +1,6 @@
 """An official checkpoint to a run folder like those that training leaves, and back.
 
-`config.json`, `record.json`, `encoder.safetensors` and, of a pre-training, a checkpoint before the
-first step; beside them `import.txt` (what became of every key) and `leftovers.safetensors` (the
+`config.json`, `record.json`, `encoder.safetensors` and a checkpoint before the first step; beside them `import.txt` (what became of every key) and `leftovers.safetensors` (the
 official weights that ours have no place for). The folder is there whole or not at all.
 """
 
@@ -14,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.data.splits import official_splits
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout
@@ -23,8 +23,8 @@ from mim4d.exchange.official.model import Imported, export_state, import_state
 from mim4d.exchange.official.read import Weights, read_state
 from mim4d.files import replacing_folder, write_text
 from mim4d.runs.checkpoint import ENCODER_FILE, checkpoint_path
-from mim4d.runs.loading import load_encoder, load_model
-from mim4d.runs.record import read_config, refuse_existing, write_record
+from mim4d.runs.loading import load_model, load_task
+from mim4d.runs.record import read_run_config, refuse_existing, write_record
 
 LEFTOVERS_FILE = "leftovers.safetensors"
 _ENCODER = "encoder."
@@ -73,14 +73,13 @@ def read_official_state(run: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: If the run is not finished, or is of no model that the release knows.
     """
-    config = read_config(run)
+    config = read_run_config(run)
     if config.conventions.norms != "batch":
         raise LayoutError(f"{run}: its norms and conventions are not those of the release")
-    if config.clip.frames == 1:
-        encoder = load_encoder(run).state_dict()
-        weights = {_ENCODER + name: value for name, value in encoder.items()}
-    else:
-        weights = dict(load_model(run)[0].state_dict())
+    assert isinstance(config, PretrainConfig | TaskConfig)
+    is_task = isinstance(config, TaskConfig)
+    model = load_task(run)[0] if is_task else load_model(run)[0]
+    weights = dict(model.state_dict())
     leftovers = run / LEFTOVERS_FILE
     return export_state(weights, config, load_file(leftovers) if leftovers.is_file() else None)
 
@@ -92,15 +91,14 @@ def _write(imported: Imported, folder: Path, state: Mapping[str, Tensor]) -> Non
     leftovers = imported.translation.leftovers
     save_file({k: v.contiguous().clone() for k, v in leftovers.items()}, folder / LEFTOVERS_FILE)
     write_text(folder / "import.txt", full_list(imported, state))
-    if imported.is_pretraining:
-        path = checkpoint_path(folder, 0)
-        path.parent.mkdir()
-        checkpoint = {
-            "mim4d_config": config_to_json(imported.config),
-            "global_step": 0,
-            "state_dict": {f"model.{name}": value for name, value in weights.items()},
-        }
-        torch.save(checkpoint, path)
+    path = checkpoint_path(folder, 0)
+    path.parent.mkdir()
+    checkpoint = {
+        "mim4d_config": config_to_json(imported.config),
+        "global_step": 0,
+        "state_dict": {f"model.{name}": value for name, value in weights.items()},
+    }
+    torch.save(checkpoint, path)
 
 
 def _record(imported: Imported, file: Path, weights: Weights) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout
 from mim4d.exchange.official.rules import Form, Named, Place, official_name, place_of, rules_of
+from mim4d.metrics.detection.rules import CLASSES
 
 Fate = Literal["mapped", "dead", "unused"]
 ColourOrder = Literal["bgr", "rgb"]
@@ -27,10 +28,20 @@ _DEAD = (
     (r".*\.laplace_density\..*", "belongs to a density that only VolSDF would render"),
     (r"img_backbone\.(norm|mtoken)\d.*", "of a stage that the neck does not read"),
 )
-_DETECTOR_ONLY = (
-    (r"view_trans\..*", "3D convolutions of the detector; detection is not imported yet"),
-    (r"pts_bbox_head\..*", "the detection head; detection is not imported yet"),
+CODE_WEIGHTS = "pts_bbox_head.code_weights"
+OFFICIAL_CLASSES = (
+    "car",
+    "truck",
+    "construction_vehicle",
+    "bus",
+    "trailer",
+    "barrier",
+    "motorcycle",
+    "bicycle",
+    "pedestrian",
+    "traffic_cone",
 )
+"""Order in which the authors' heads put classes out; ours is that of `CLASSES`."""
 # Number of axes, and the sizes of the last ones, of values whose shape changes.
 _AXES: dict[Form, tuple[int, tuple[int, ...]]] = {
     "linear": (4, (1, 1)),
@@ -75,7 +86,7 @@ class Translation:
     """An official state dict as ours.
 
     Attributes:
-        weights: By the names of `MaskedVideoModel` (of a detector: of its image part alone).
+        weights: By the names of `MaskedVideoModel`, of a detector by those of `TaskModel`.
         verdicts: One per official key, in its order.
         leftovers: Official weights that have no place in ours, by official name: with them the
             way back gives the whole file again.
@@ -189,10 +200,8 @@ def to_official(
 
 def _without_place(name: str, layout: OfficialLayout) -> Verdict | None:
     """The verdict on a key that has no place in our weights; None if it may have one."""
-    if layout.kind == "detector":
-        for pattern, reason in _DETECTOR_ONLY:
-            if re.fullmatch(pattern, name):
-                return Verdict(name, "unused", reason)
+    if name == CODE_WEIGHTS:
+        return Verdict(name, "mapped", "head.code_weights of config.json")
     stage = re.fullmatch(r"img_backbone\.(?:norm|mtoken)(\d).*", name)
     for pattern, reason in _DEAD:
         if re.fullmatch(pattern, name) and not (stage and int(stage[1]) in layout.levels):
@@ -219,6 +228,9 @@ def _value(name: str, value: Tensor, place: Place, conventions: Conventions) -> 
             return value[:-1]
         case "colours":
             return _colours(value, conventions)
+        case "classes":
+            _check_classes(name, value)
+            return value[[OFFICIAL_CLASSES.index(label) for label in CLASSES]]
         case "sharpness":
             return _shift(value.reshape(()), -math.log(conventions.length_unit_m) / 10)
         case "same" | "rows":
@@ -234,10 +246,19 @@ def _official_value(value: Tensor, form: Form, conventions: Conventions) -> Tens
             return value.unsqueeze(0)
         case "colours":
             return _colours(value, conventions)
+        case "classes":
+            return value[[CLASSES.index(label) for label in OFFICIAL_CLASSES]]
         case "sharpness":
             return _shift(value.reshape(1), math.log(conventions.length_unit_m) / 10)
         case _:
             return value
+
+
+def _check_classes(name: str, value: Tensor) -> None:
+    if len(value) != len(OFFICIAL_CLASSES):
+        raise LayoutError(
+            f"{name} is for {len(value)} classes; expected the {len(OFFICIAL_CLASSES)} of nuScenes"
+        )
 
 
 def _colours(value: Tensor, conventions: Conventions) -> Tensor:

@@ -1,0 +1,61 @@
+"""A dense head for boxes: in which cell a centre lies, and what stands there."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import tyro
+
+from mim4d.config.checks import require
+from mim4d.config.head.bev_trunk import BevTrunkConfig
+
+
+@dataclass(frozen=True)
+class CentreHeadConfig:
+    """A dense head for boxes: in which cell a centre lies, and what stands there."""
+
+    kind: tyro.conf.Fixed[Literal["centres"]] = "centres"
+    """Tells the kinds of heads apart where a configuration is read."""
+    cells_xy: tuple[int, int] = (128, 128)
+    """Cells along x and y, over the trunk's grid or range_xy_m."""
+    range_xy_m: tuple[float, float] | None = None
+    """Length and width of what is searched, centred on the car; None: all of the trunk's grid."""
+    trunk: BevTrunkConfig = field(default_factory=BevTrunkConfig)
+    hidden: int = 64
+    """Channels of each branch."""
+    box_weight: float = 1.0
+    """Weight of the L1 losses of place in the cell, height, size and heading."""
+    velocity_weight: float = 0.2
+    """Weight of the L1 loss of velocity, m/s. One frame says little about it: see `join`."""
+    attribute_weight: float = 0.2
+    """Weight of the cross-entropy of the attribute."""
+    min_lidar_points: int = 1
+    """Boxes with fewer LiDAR points are neither to be found nor wrong to find, in training; 0 takes
+    all. Boxes whose points nobody counted are taken."""
+    min_visibility: int = 1
+    """The same of boxes of a lower visibility, nuScenes' 1 to 4."""
+    max_boxes: int = 300
+    """Most boxes of a clip; at most 500 are allowed in a submission."""
+    min_score: float = 0.01
+    """Boxes of a lower score are dropped."""
+    class_names: tuple[str, ...] = ()
+    """Categories of the data that are called otherwise than nuScenes', as OTHER=CLASS with one of
+    the ten classes."""
+
+    @property
+    def needs_map(self) -> bool:
+        """Whether clips must come with the vector map."""
+        return False
+
+    def __post_init__(self) -> None:
+        require(min(self.cells_xy) >= 3, "head.cells_xy", self.cells_xy, "at least 3 each")
+        require(self.hidden >= 8, "head.hidden", self.hidden, "at least 8")
+        require(self.hidden % 8 == 0, "head.hidden", self.hidden, "a multiple of 8")
+        for name in ("box_weight", "velocity_weight", "attribute_weight"):
+            value = getattr(self, name)
+            require(0 <= value < float("inf"), f"head.{name}", value, "0 or more")
+        require(
+            self.min_lidar_points >= 0, "head.min_lidar_points", self.min_lidar_points, "0 or more"
+        )
+        require(1 <= self.min_visibility <= 4, "head.min_visibility", self.min_visibility, "1 to 4")
+        require(1 <= self.max_boxes <= 500, "head.max_boxes", self.max_boxes, "1 to 500")
+        require(0 <= self.min_score < 1, "head.min_score", self.min_score, "in [0, 1)")

@@ -1,0 +1,175 @@
+"""A detector's run on every key frame of some scenes: boxes in `ref` and in `global`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from mim4d.build.data import build_dataset
+from mim4d.config import Device
+from mim4d.data.clip import Clip
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.selection import choose_scenes
+from mim4d.data.splits import SceneChoice
+from mim4d.evaluation.detection.evaluation import DetectionEvaluation, judge
+from mim4d.evaluation.detection.submission import yaws_of_quaternions
+from mim4d.evaluation.detection.truth import read_truth
+from mim4d.geometry.rigid import quaternion_from_rotation, rotation_from_yaw, transform_points
+from mim4d.metrics.detection.boxes import BoxTable, join_boxes
+from mim4d.runs.loading import load_task
+from mim4d.runs.record import was_trained_on
+from mim4d.tasks.detection.detections import Detections, TrueBoxes
+from mim4d.tasks.detection.task import Detection
+from mim4d.training.devices import choose_accelerator
+
+_HELD_OUT = SceneChoice("val")
+
+
+@dataclass(frozen=True)
+class GlobalBoxes:
+    """Boxes of one sample as a submission has them.
+
+    Attributes:
+        centres_m: In `global`.
+        quaternions_wxyz: Of each.
+        velocities_m_s: In `global`, over the ground.
+        found: The same boxes in `ref`, with sizes, classes, scores and attributes.
+    """
+
+    centres_m: Float64[np.ndarray, "k 3"]
+    quaternions_wxyz: Float64[np.ndarray, "k 4"]
+    velocities_m_s: Float64[np.ndarray, "k 2"]
+    found: Detections
+
+    def table(self, sample: int) -> BoxTable:
+        """As rows of a sample of that number."""
+        found = self.found
+        none = np.zeros(len(self.centres_m), np.int64)
+        return BoxTable(
+            samples=none + sample,
+            classes=found.classes.numpy(),
+            centres_m=self.centres_m,
+            sizes_m=found.boxes_ref[:, 3:6].double().numpy(),
+            yaws_rad=yaws_of_quaternions(self.quaternions_wxyz),
+            velocities_m_s=self.velocities_m_s,
+            attributes=found.attributes.numpy(),
+            scores=found.scores.double().numpy(),
+            points=none - 1,
+            visibilities=none,
+        )
+
+
+@dataclass(frozen=True)
+class DetectedClip:
+    """A clip and what was found in it, on the CPU.
+
+    Attributes:
+        clip: The clip (b = 1).
+        found: Boxes by the detector.
+        boxes: The same in `global`.
+        truth: True boxes; None where the data have none.
+    """
+
+    clip: Clip
+    found: Detections
+    boxes: GlobalBoxes
+    truth: TrueBoxes | None
+
+
+class Detector:
+    """A run of the task detection, and the scenes it looks at.
+
+    Args:
+        run: Run folder.
+        data: Data set.
+        scenes: Scenes to look at.
+        version: Version folder of the data set.
+        device: Where to compute.
+
+    Raises:
+        ValueError: For anything wrong with run or data.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        data: Path,
+        scenes: SceneChoice = _HELD_OUT,
+        version: str | None = None,
+        device: Device = "auto",
+    ) -> None:
+        self._device = choose_accelerator(device)
+        model, task, config = load_task(run)
+        if not isinstance(task, Detection):
+            raise ValueError(f"{run}: holds a run of the task {config.task}, not of detection")
+        self._model, self._task = model.to(self._device), task
+        # Every sample counts, also the first ones of a scene, which lack earlier frames.
+        self.dataset = build_dataset(config, data, scenes, version, incomplete="keep")
+        tables = self.dataset.tables
+        rows = choose_scenes(tables, scenes)
+        self.scenes = [tables.scene(row).name for row in rows]
+        self.samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
+        self.trained_on = was_trained_on(run, data, self.scenes)
+
+    @property
+    def tokens(self) -> list[str]:
+        """Of all samples of the scenes."""
+        return [self.dataset.tables.sample(sample).token for sample in self.samples]
+
+    @torch.no_grad()
+    def look(self, index: int) -> DetectedClip:
+        """Find the boxes of one clip."""
+        clip = self.dataset[index]
+        (found,) = self._task.decode(self._model(clip.to(self._device)))
+        found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
+        pose = global_from_ref(self.dataset, index)
+        truth = self._task.targets(clip)[0] if bool(clip.valid_boxes.any()) else None
+        return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
+
+    def look_at_all(self) -> Iterator[DetectedClip]:
+        """All clips, in their order."""
+        for index in range(len(self.dataset)):
+            yield self.look(index)
+
+
+def global_from_ref(dataset: NuscenesDataset, index: int) -> Float64[Tensor, "4 4"]:
+    """Pose of the key frame's ego frame."""
+    plan = dataset.plan(index)
+    return dataset.tables.global_from_ego(plan.anchors[plan.key][None])[0]
+
+
+def boxes_in_global(found: Detections, pose: Float64[Tensor, "4 4"]) -> GlobalBoxes:
+    """Boxes that stand upright in `ref`, expressed in `global`."""
+    boxes = found.boxes_ref.double()
+    turned = pose[:3, :3] @ rotation_from_yaw(boxes[:, 6])
+    level = torch.cat([boxes[:, 7:], torch.zeros_like(boxes[:, :1])], dim=1)
+    return GlobalBoxes(
+        transform_points(pose, boxes[:, :3]).numpy(),
+        quaternion_from_rotation(turned).numpy(),
+        (level @ pose[:3, :3].T)[:, :2].numpy(),
+        found,
+    )
+
+
+def evaluate_detector(
+    detector: Detector, source: str, *, allow_training_scenes: bool = False
+) -> DetectionEvaluation:
+    """Find and judge the boxes of all samples by the official path.
+
+    Raises:
+        ValueError: If a scene was trained on and that is not allowed.
+    """
+    if detector.trained_on and not allow_training_scenes:
+        raise ValueError(
+            f"{source}: was trained on some of the {len(detector.scenes)} scenes asked for, whose "
+            "scores would say nothing of others; choose others with --split or --scenes, or allow "
+            "it with --allow-training-scenes"
+        )
+    truth = read_truth(detector.dataset.tables, detector.samples)
+    numbers = {token: number for number, token in enumerate(truth.tokens)}
+    tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
+    return judge(truth, join_boxes(tables), source, detector.scenes)

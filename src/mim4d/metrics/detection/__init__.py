@@ -1,0 +1,1 @@
+"""The detection score of nuScenes (`detection_cvpr_2019`), in arrays."""

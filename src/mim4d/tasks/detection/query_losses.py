@@ -1,0 +1,188 @@
+"""Losses of query heads: matching, focal, L1 on codes, overlap; and what denoising adds.
+
+Each layer is matched and judged by itself. Sums over the boxes of a batch are divided by their
+number in the whole batch, as published: a clip with more boxes weighs more.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn import functional as F
+
+from mim4d.geometry.footprints import footprint_corners
+from mim4d.tasks.detection.box_code import decode_boxes
+from mim4d.tasks.detection.query_decoder import QueryOutput
+
+_ALPHA, _GAMMA = 0.25, 2.0
+_MATCHED_TERMS = 8
+"""Velocities do not decide who is matched with whom."""
+
+
+@dataclass(frozen=True)
+class QueryWeights:
+    """Weights of the losses.
+
+    Attributes:
+        classes: Of the focal loss, and of its cost in matching.
+        boxes: Of the L1 of codes, and of its cost.
+        overlap: Of the L1 of 2·IoU − 1.
+        code: Of each number of a code.
+        code_in_matching: Whether these weigh the cost as well.
+    """
+
+    classes: float = 2.0
+    boxes: float = 0.25
+    overlap: float = 0.5
+    code: tuple[float, ...] = (1.0,) * 8 + (0.2, 0.2)
+    code_in_matching: bool = False
+
+
+@dataclass(frozen=True)
+class CodedBoxes:
+    """True boxes of one clip.
+
+    Attributes:
+        classes: Of the ten.
+        code: In the grid's axes; NaN where a velocity is not known.
+    """
+
+    classes: Int[Tensor, " k"]
+    code: Float[Tensor, "k 10"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Queries and what is true of them: those that are paired, over the clips of a batch.
+
+    Attributes:
+        clips: Number of each pair's clip.
+        queries: Of each pair.
+        classes: True class; the number of classes for none.
+        code: True box.
+    """
+
+    clips: Int[Tensor, " p"]
+    queries: Int[Tensor, " p"]
+    classes: Int[Tensor, " p"]
+    code: Float[Tensor, "p 10"]
+
+
+def match_queries(
+    logits: Float[Tensor, "b q c"],
+    code: Float[Tensor, "b q 10"],
+    truth: list[CodedBoxes],
+    weights: QueryWeights,
+) -> Pairs:
+    """The pairs of least cost, one query for each true box, clip by clip."""
+    rows = []
+    of_code = code.new_tensor(weights.code if weights.code_in_matching else (1.0,) * 10)
+    for b, boxes in enumerate(truth):
+        cost = weights.classes * _focal_cost(logits[b].detach())[:, boxes.classes]
+        ours, theirs = (
+            (each * of_code)[:, :_MATCHED_TERMS] for each in (code[b].detach(), boxes.code)
+        )
+        cost = cost + weights.boxes * torch.cdist(ours, theirs, p=1)
+        query, box = linear_sum_assignment(np.nan_to_num(cost.cpu().double().numpy(), nan=1e6))
+        query, box = (torch.from_numpy(each).to(logits.device) for each in (query, box))
+        rows.append((torch.full_like(query, b), query, boxes.classes[box], boxes.code[box]))
+    return Pairs(*(torch.cat(column) for column in zip(*rows, strict=True)))
+
+
+def _focal_cost(logits: Float[Tensor, "q c"]) -> Float[Tensor, "q c"]:
+    p = logits.sigmoid()
+    wrong = -(1 - p + 1e-12).log() * (1 - _ALPHA) * p**_GAMMA
+    right = -(p + 1e-12).log() * _ALPHA * (1 - p) ** _GAMMA
+    return right - wrong
+
+
+def focal_sum(logits: Float[Tensor, "*q c"], classes: Int[Tensor, "*q"]) -> Float[Tensor, ""]:
+    """Sigmoid focal loss summed; a class beyond the last one is none."""
+    target = F.one_hot(classes, logits.shape[-1] + 1)[..., :-1].to(logits)
+    p = logits.sigmoid()
+    off = (1 - p) * target + p * (1 - target)
+    weight = _ALPHA * target + (1 - _ALPHA) * (1 - target)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (weight * off**_GAMMA * entropy).sum()
+
+
+def matched_losses(
+    found: QueryOutput, truth: list[CodedBoxes], weights: QueryWeights
+) -> dict[str, Tensor]:
+    """Losses of all layers, by name: `class`, `box`, `overlap`, and `layer0.class` ... before."""
+    losses: dict[str, Tensor] = {}
+    last = len(found.logits) - 1
+    for index, (logits, code) in enumerate(zip(found.logits, found.code, strict=True)):
+        pairs = match_queries(logits, code, truth, weights)
+        classes = torch.full(logits.shape[:2], logits.shape[2], device=logits.device)
+        classes[pairs.clips, pairs.queries] = pairs.classes
+        count = max(1, len(pairs.clips))
+        prefix = "" if index == last else f"layer{index}."
+        losses[f"{prefix}class"] = weights.classes * focal_sum(logits, classes) / count
+        overlap = None if found.overlap is None else found.overlap[index]
+        losses |= _box_losses(code, overlap, pairs, weights, prefix)
+    return losses
+
+
+def noisy_losses(found: QueryOutput, pairs: Pairs, weights: QueryWeights) -> dict[str, Tensor]:
+    """The same of queries at noisy true boxes, which know their box; names begin with `noisy_`."""
+    losses: dict[str, Tensor] = {}
+    last = len(found.logits) - 1
+    # The share of a cube that lies within the ball of those that count as their box.
+    inside = math.pi / 6 * NOISE_LIMIT**3
+    for index, (logits, code) in enumerate(zip(found.logits, found.code, strict=True)):
+        prefix = f"{'' if index == last else f'layer{index}.'}noisy_"
+        total = focal_sum(logits[pairs.clips, pairs.queries], pairs.classes)
+        count = max(1.0, len(pairs.clips) * inside)
+        losses[f"{prefix}class"] = weights.classes * total / count
+        overlap = None if found.overlap is None else found.overlap[index]
+        losses |= _box_losses(code, overlap, pairs, weights, prefix)
+    return losses
+
+
+NOISE_LIMIT = 0.75
+"""Further from its box than this share of half its size, a noisy query is no box any more."""
+
+
+def _box_losses(
+    code: Float[Tensor, "b q 10"],
+    overlap: Float[Tensor, "b q"] | None,
+    pairs: Pairs,
+    weights: QueryWeights,
+    prefix: str,
+) -> dict[str, Tensor]:
+    count = max(1, len(pairs.clips))
+    ours = code[pairs.clips, pairs.queries]
+    known = pairs.code.isfinite()
+    off = (ours - pairs.code.where(known, ours.detach())).abs() * code.new_tensor(weights.code)
+    losses = {f"{prefix}box": weights.boxes * off.sum() / count}
+    if overlap is not None:
+        iou = paired_iou(decode_boxes(ours.detach()), decode_boxes(pairs.code))
+        meet = iou > 0
+        away = (overlap[pairs.clips, pairs.queries] - (2 * iou - 1)).abs() * meet
+        losses[f"{prefix}overlap"] = weights.overlap * away.sum() / meet.sum().clamp(min=1)
+    return losses
+
+
+def paired_iou(a: Float[Tensor, "p 9"], b: Float[Tensor, "p 9"]) -> Float[Tensor, " p"]:
+    """Volume of what two boxes share over that of both together, pair by pair; no gradient."""
+    shared = torch.from_numpy(_shared_area(a, b)).to(a)
+    top = torch.minimum(a[:, 2] + a[:, 5] / 2, b[:, 2] + b[:, 5] / 2)
+    bottom = torch.maximum(a[:, 2] - a[:, 5] / 2, b[:, 2] - b[:, 5] / 2)
+    common = shared * (top - bottom).clamp(min=0)
+    volumes = a[:, 3:6].prod(dim=1) + b[:, 3:6].prod(dim=1)
+    return common / (volumes - common).clamp(min=1e-9)
+
+
+def _shared_area(a: Tensor, b: Tensor) -> np.ndarray:
+    first, second = (
+        shapely.polygons(footprint_corners(boxes.detach().cpu().double()).numpy())
+        for boxes in (a, b)
+    )
+    area: np.ndarray = shapely.area(shapely.intersection(first, second))
+    return area

@@ -1,0 +1,119 @@
+"""Both query heads against the authors': values, losses, gradients, decoded boxes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from mim4d.tasks.detection.box_code import decode_boxes
+from mim4d.tasks.detection.denoising import Denoising, denoise, num_groups
+from mim4d.tasks.detection.detections import best_of_classes
+from mim4d.tasks.detection.query_decoder import QueryOutput
+from mim4d.tasks.detection.query_losses import matched_losses, noisy_losses
+from tests.parity import GoldenFile
+from tests.tasks.detection.golden_head import (
+    AS_STORED,
+    golden_head,
+    golden_truth,
+    golden_weights,
+    official_gradients,
+    stored_boxes,
+)
+
+Golden = Callable[[str], GoldenFile]
+GRADIENTS = 1e-4
+_NAMES = {"class": "cls", "box": "bbox", "overlap": "iou"}
+
+
+def _check_output(file: GoldenFile, found: QueryOutput, prefix: str) -> None:
+    file.check(f"{prefix}all_cls_scores", found.logits[..., AS_STORED])
+    file.check(f"{prefix}all_bbox_preds", found.code)
+    if found.overlap is not None:
+        file.check(f"{prefix}all_iou_preds", found.overlap.unsqueeze(-1))
+
+
+def _check_losses(file: GoldenFile, losses: dict[str, Tensor]) -> None:
+    for name, value in losses.items():
+        layer, _, kind = name.rpartition(".")
+        noisy, _, kind = kind.rpartition("_")
+        prefix = f"{layer.replace('layer', 'd')}." if layer else ""
+        key = f"out.loss.{prefix}{'dn_' if noisy else ''}loss_{_NAMES[kind]}"
+        file.check(key, value, like=torch.squeeze)
+    stored = [n for n in file.tensors if n.startswith("out.loss.") and not n.endswith("total")]
+    assert len(losses) == len(stored)
+
+
+def _check_gradients(file: GoldenFile, head: torch.nn.Module, volume: Tensor) -> None:
+    assert volume.grad is not None
+    stored = file.part("out.grad.weights")
+    floor = 1e-4 * max(gradient.abs().max().item() for gradient in stored.values())
+    file.check("out.grad.in.volume", volume.grad.unsqueeze(1), GRADIENTS, floor=floor)
+    gradients = official_gradients(head)
+    assert gradients.keys() == stored.keys() - {"code_weights"}
+    for name, value in gradients.items():
+        file.check(f"out.grad.weights.{name}", value, GRADIENTS, floor=floor)
+
+
+@pytest.mark.parametrize("name", ["uvtr_head", "uvtr_dn_head"])
+def test_values_and_decoded_boxes(golden: Golden, name: str) -> None:
+    file = golden(name)
+    head = golden_head(file).eval()
+    with torch.no_grad():
+        found = head.find(file.tensors["in.volume"][:, 0]).matched
+    _check_output(file, found, "out.eval.")
+    for b in range(found.logits.shape[1]):
+        scores, query, classes = best_of_classes(found.logits[-1, b], 30)
+        file.check(f"out.decoded.{b}.scores", scores)
+        stored = torch.tensor(AS_STORED)[file.tensors[f"out.decoded.{b}.labels"]]
+        file.check(f"out.decoded.{b}.labels", classes, like=lambda _, s=stored: s)
+        boxes = stored_boxes(decode_boxes(found.code[-1, b, query]))
+        file.check(f"out.decoded.{b}.boxes", boxes)
+
+
+def test_losses_and_gradients_of_learned_queries(golden: Golden) -> None:
+    file = golden("uvtr_head")
+    head = golden_head(file).train()
+    volume = file.tensors["in.volume"][:, 0].clone().requires_grad_()
+    losses = matched_losses(head.find(volume).matched, golden_truth(file), golden_weights(file))
+    _check_losses(file, losses)
+    total = torch.stack(list(losses.values())).sum()
+    file.check("out.loss.total", total, like=torch.squeeze)
+    total.backward()
+    _check_gradients(file, head, volume)
+
+
+def _golden_denoising(file: GoldenFile) -> Denoising:
+    truth, head = golden_truth(file), golden_head(file)
+    groups = num_groups(truth, file.config["num_query"], file.config["scalar"])
+    return denoise(
+        truth,
+        groups,
+        2 * file.tensors["in.dn_noise_uniform"] - 1,
+        num_queries=file.config["num_query"],
+        num_classes=len(AS_STORED),
+        lower_m=head.decoder.lower_m,
+        span_m=head.decoder.span_m,
+    )
+
+
+def test_losses_and_gradients_of_placed_queries_with_denoising(golden: Golden) -> None:
+    file = golden("uvtr_dn_head")
+    head, weights = golden_head(file).train(), golden_weights(file)
+    volume = file.tensors["in.volume"][:, 0].clone().requires_grad_()
+    noisy = _golden_denoising(file)
+    labels = torch.tensor([*AS_STORED, len(AS_STORED)])[file.tensors["out.train.dn_known_labels"]]
+    file.check("out.train.dn_known_labels", noisy.pairs.classes, like=lambda _: labels)
+    file.check("out.train.dn_batch_index", noisy.pairs.clips)
+    file.check("out.train.dn_query_index", noisy.pairs.queries)
+    found = head.find(volume, noisy.queries)
+    assert found.noisy is not None
+    _check_output(file, found.matched, "out.train.")
+    _check_output(file, found.noisy, "out.train.dn_")
+    losses = matched_losses(found.matched, golden_truth(file), weights)
+    losses |= noisy_losses(found.noisy, noisy.pairs, weights)
+    _check_losses(file, losses)
+    total = torch.stack(list(losses.values())).sum()
+    file.check("out.loss.total", total, like=torch.squeeze)
+    total.backward()
+    _check_gradients(file, head, volume)
