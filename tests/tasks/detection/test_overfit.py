@@ -18,9 +18,7 @@ CLIPS = (
     (Box(6.0, -6.0, 0.8, 0.7, 0.0, 1), Box(-15.0, 2.0, 4.4, 2.0, 2.5)),
     (Box(20.0, 1.0, 4.0, 2.0, 3.0), Box(3.0, 7.0, 0.9, 0.8, 0.0, 1)),
 )
-QUERIES = QueryHeadConfig(
-    queries="placed", num_queries=24, layers=2, heads=2, hidden=32, dropout=0.0
-)
+QUERIES = QueryHeadConfig(queries="placed", num_queries=24, layers=2, heads=2, hidden=32, dropout=0.0)
 
 
 @pytest.mark.slow
