@@ -110,15 +110,15 @@ def test_streammapnet_by_hand() -> None:
 
 
 def test_streammapnet_simplifies_the_truth() -> None:
-    """A truth that zigzags by 0.15 m is as good as straight; MapTR sees the zigzag."""
-    zigzag = np.array([[x, 0.15 * (-1) ** x] for x in range(10)], dtype=np.float64)
+    """A truth that zigzags by 0.05 m is as good as straight; MapTR sees the zigzag."""
+    zigzag = np.array([[x, 0.05 * (-1) ** x] for x in range(10)], dtype=np.float64)
     straight = zigzag[[0, -1]]
     (by_streammapnet,), (by_maptr,) = (
         pair_distances([straight], [zigzag], rule)[0]
         for rule in (streammapnet((60.0, 30.0)), MAPTR)
     )
     assert by_streammapnet == pytest.approx(0, abs=1e-9)
-    assert by_maptr > 0.05
+    assert by_maptr > 0.01
 
 
 def test_points_lie_evenly_along_a_bent_line() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mim4d.build.tasks import build_task
+from mim4d.build.trunk import build_grid, build_video_encoder
 from mim4d.config.head import HdMapHeadConfig
 from mim4d.config.presets import task_preset
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -132,13 +132,16 @@ def test_full_size_goes_through_under_fake_cuda_tensors(monkeypatch: pytest.Monk
 def test_the_published_size_is_built_on_the_meta_device() -> None:
     """MapTRv2's 50 lines of 20 points and 300 further ones, 24 epochs of 32 clips."""
     config = task_preset("maptr_r50", "hd_map")
+    assert isinstance(config.head, HdMapHeadConfig)
+    task = HdMap(config.head, build_grid(config.grid))
     with torch.device("meta"):
-        task, model = build_task(config)
-    assert isinstance(task, HdMap)
-    assert model.head.line_queries.shape == (350, 256)
-    assert model.head.point_queries.shape == (20, 256)
-    assert len(model.head.layers) == 6
-    assert all(parameter.device.type == "meta" for parameter in model.parameters())
+        encoder = build_video_encoder(config)
+        head = task.build_head(config.lift.volume_channels)
+    assert sum(p.numel() for p in encoder.image_encoder.parameters()) > 23_000_000
+    assert head.line_queries.shape == (350, 256)
+    assert head.point_queries.shape == (20, 256)
+    assert len(head.layers) == 6
+    assert all(parameter.device.type == "meta" for parameter in head.parameters())
     assert config.optim.steps == 21097
 
 

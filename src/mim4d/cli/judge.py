@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Evaluate:
     """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    With --predictions in place of a run: score a file of detections in nuScenes' form, or of maps
-    in MapTR's or StreamMapNet's.
+    With --predictions in place of a run: score the detections in a file of nuScenes' form, or the
+    maps in one of MapTR's or StreamMapNet's form.
     """
 
     data: Path
@@ -27,8 +27,8 @@ class Evaluate:
     run: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder."""
     predictions: Path | None = None
-    """File of any detector, scored by class, distance and visibility; or of predicted maps, scored
-    by both published habits."""
+    """Submission file of any detector, to be scored by class, distance and visibility; or maps that
+    any method predicted, to be scored by both published habits."""
     class_table: Path | None = None
     """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
     {"REGULAR_VEHICLE": "car", "SIGN": null}."""
@@ -62,20 +62,20 @@ def evaluate(options: Evaluate) -> None:
         raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
     if options.predictions is not None:
         _evaluate_predictions(options, options.predictions)
-    else:
+    elif options.run is not None:
         _evaluate_run(options, options.run)
 
 
 def _evaluate_predictions(options: Evaluate, file: Path) -> None:
-    from mim4d.evaluation.map_predictions import holds_maps
+    from mim4d.evaluation.map_predictions import is_map_predictions
 
-    if holds_maps(file):
-        _evaluate_maps(options, file)
+    if is_map_predictions(file):
+        _evaluate_map_predictions(options, file)
     else:
         _evaluate_detections(options, file)
 
 
-def _evaluate_maps(options: Evaluate, file: Path) -> None:
+def _evaluate_map_predictions(options: Evaluate, file: Path) -> None:
     from mim4d.evaluation.map_predictions import evaluate_map_predictions
 
     evaluation = evaluate_map_predictions(

@@ -52,15 +52,6 @@ class MapPredictions:
     by_token: dict[str, MapLines]
 
 
-def holds_maps(file: Path) -> bool:
-    """Whether a file of predictions is one of maps, by its beginning; files can be large."""
-    try:
-        with file.open(encoding="utf-8", errors="replace") as opened:
-            return '"vectors"' in opened.read(2**20)
-    except OSError:
-        return False  # who reads it says what is wrong
-
-
 def evaluate_map_predictions(
     file: Path,
     data: Path,
@@ -154,7 +145,7 @@ def _streammapnet(path: Path, results: dict[str, Any]) -> Iterator[tuple[str, Ma
     for token, sample in results.items():
         where = f"{path}, sample {token}"
         fields = ("vectors", "labels", "scores")
-        found = [sample.get(f) if isinstance(sample, dict) else None for f in fields]
+        found: list[Any] = [sample.get(f) if isinstance(sample, dict) else None for f in fields]
         if not all(isinstance(values, list) for values in found):
             raise DataError(f"{where}: expected lists {', '.join(fields)}")
         if len({len(values) for values in found}) > 1:

@@ -38,8 +38,6 @@ class TaskEvaluation:
         held_out: Whether none of the scenes was trained on.
         tables: What the metric shows apart, and the rows by condition, by their titles.
         remarks: What else is to be known of the numbers.
-        overlap: Share of the evaluated scenes' samples that lie within 5 m of one of a training
-            scene; None where it is not known what was trained on.
     """
 
     task: str
@@ -49,7 +47,6 @@ class TaskEvaluation:
     held_out: bool
     tables: dict[str, Scores] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
-    overlap: float | None = None
 
     def table(self) -> str:
         """The table for a person."""
@@ -65,16 +62,7 @@ class TaskEvaluation:
         where = "held-out" if self.held_out else "TRAINING"
         scenes = count_of(len(self.scenes), f"{where} scene")
         clips = f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
-        return " ".join([clips, *self._overlap(), *self.remarks])
-
-    def _overlap(self) -> list[str]:
-        """How far the scenes lie where was trained."""
-        if self.overlap is None:
-            return []
-        return [
-            f"{100 * self.overlap:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a "
-            "training sample; `mim4d split --geo` makes splits without such overlap."
-        ]
+        return " ".join([clips, *self.remarks])
 
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -156,8 +144,7 @@ def evaluate_task(
         len(indices),
         held_out,
         _tables(whole, parts),
-        _remarks(run, dataset.tables, names, rows),
-        overlap_with_training(run, data, dataset.tables, names),
+        (*_remarks(run, dataset.tables, names, rows), *_overlap(run, data, dataset.tables, names)),
     )
     if save:
         evaluation.save(run / "evaluation.json")
@@ -197,3 +184,14 @@ def _remarks(run: Path, tables: NuscenesTables, names: list[str], rows: Scores) 
     if missing:
         remarks.append(f"Nothing in these scenes is: {'; '.join(missing)}.")
     return tuple(remarks)
+
+
+def _overlap(run: Path, data: Path, tables: NuscenesTables, names: list[str]) -> tuple[str, ...]:
+    """How much of what is evaluated lies where the run's training scenes were driven."""
+    share = overlap_with_training(run, data, tables, names)
+    if share is None:
+        return ()
+    return (
+        f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a training "
+        "sample (mim4d split --geo makes splits without).",
+    )
