@@ -6,16 +6,21 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null \
 	&& echo $$p && break; done)
 
+# What Python compiles is kept in one place, whatever the surroundings say: it is half of a test run.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
+
 # One process for each processor, one thread each; a file's tests stay together, for what they share.
 PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo demo-tasks test quick parity lint format hooks flags devkit-check clean
+.PHONY: help demo demo-tasks test nightly quick parity lint format hooks flags devkit-check clean
 
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
 	@echo "make demo-tasks  after the demo: BEV segmentation on its pre-training and on random weights"
 	@echo "make test    run the tests, in parallel"
 	@echo "make quick   run those one wants while editing: all but the slow ones"
+	@echo "make nightly fuzzing (2,000 cases), and every preset on a GPU that is not there"
 	@echo "make parity  compare with the golden files, write docs/parity.md"
 	@echo "make lint    ruff, ruff format, mypy and the import contracts, as CI runs them"
 	@echo "make format  let ruff format and fix"
@@ -33,6 +38,9 @@ demo-tasks: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL)
+
+nightly: $(VENV)/.dev
+	MIM4D_FUZZ=400 $(BIN)/python -m pytest $(PARALLEL) tests/test_fuzz.py tests/training/test_fake_cuda.py
 
 quick: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"

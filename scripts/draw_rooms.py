@@ -32,12 +32,14 @@ SAYS = {
     "models": "images to volumes",
     "metrics": "answers to numbers",
     "data": "files to Clip",
+    "importing": "drives of any rig to files",
     "geometry": "frames, cameras, grids",
     "tensors": "records, pixels",
 }
 BESIDE = {
     "config": "options and presets; no\ntorch. Read from build\nup, and by the losses",
     "world": "the embedded world:\nknows none of them;\nmade by cli",
+    "writing": "the layout of data sets:\nshared by world and\nimporting",
 }
 FILL, EDGE, ROOM_H, GAP = "#e8eef7", "#33507a", 0.74, 0.26
 
@@ -79,6 +81,7 @@ def main(out: str) -> None:
             )
     box(axes, 0.0, height, 2.1, 1.5, "config")
     box(axes, 11.7, height, 2.1, 1.5, "world")
+    box(axes, 11.7, height - 2.0, 2.1, 1.5, "writing")
     axes.set(xlim=(-0.1, 13.9), ylim=(0.1, height + 0.1))
     axes.axis("off")
     figure.savefig(out, dpi=110, bbox_inches="tight")

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import mim4d
 from mim4d.build.data import build_dataset
 from mim4d.cli import main
 from mim4d.config import FlowConfig, GridConfig, OptimConfig
 from mim4d.config.as_json import config_to_json
+from mim4d.evaluation import exact_volume
 from mim4d.study.bench import step as bench
 from tests.toy import toy_config
 
@@ -91,12 +93,24 @@ def test_evaluate_prints_and_saves_every_row(
         "flat_ground",
         "untrained",
         "untrained_rebuilt",
+        "depth_head",
         "direct",
         "rebuilt",
         "copied",
         "averaged",
+        "exact_depth",
     }
     assert saved["held_out"]
+    assert set(saved["masked"]["rows"]) == {
+        "pixel_mean",
+        "pixel_median",
+        "untrained",
+        "depth_head",
+        "direct",
+    }
+    references = saved["colour_references"]
+    assert references["blocks_8"]["psnr_db"] > references["image_mean"]["psnr_db"]
+    assert [verdict["row"] for verdict in saved["headline"]] == ["direct", "direct", "rebuilt"]
     assert all(f"{row['abs_rel']:.3f}" in table for row in saved["rows"].values())
     assert len({row["num_pixels"] for row in saved["rows"].values()}) == 1
     assert saved["moving_by"] == "exact scene flow"
@@ -106,9 +120,46 @@ def test_evaluate_prints_and_saves_every_row(
             sum(e["num_pixels"] for e in row["metric"]["by_range"].values() if e)
             == (row["num_pixels"])
         )
-        seen_by_a_model = name not in ("pixel_mean", "pixel_median", "flat_ground")
+        without = ("pixel_mean", "pixel_median", "flat_ground", "depth_head")
+        seen_by_a_model = name not in without
         assert (row["psnr_db"] is not None) == seen_by_a_model
         assert (len(row["occupancy"]) == 2) == seen_by_a_model
+
+
+def test_ceilings_have_their_row(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact_volume, "FIT_STEPS", 3)
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    argv = ["evaluate", str(run), "--data", str(folder / "world"), "--stride", "16"]
+    assert main([*argv, "--clips", "1", "--ceilings"]) == 0
+    row = json.loads((run / "evaluation.json").read_text())["rows"]["exact_volume"]
+    assert row["num_pixels"] > 0
+    assert row["psnr_db"] > 0
+
+
+def test_the_yardstick_trains_what_is_missing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "yardstick"
+    argv = ["yardstick", str(folder / "run"), "--data", str(folder / "world"), "--out", str(out)]
+    argv += ["--arms", "pretrained", "depth_only", "--scenes", "2", "--steps", "1", "--seeds", "0"]
+    argv += ["--rates", "1e-3", "2e-3", "--device", "cpu"]
+    assert main(argv) == 0
+    table = capsys.readouterr().out
+    assert "this pre-training" in table
+    assert "depth cross-entropy alone" in table
+    content = json.loads((out / "yardstick.json").read_text())
+    assert set(content["rates"]) == set(content["by_seed"]) == {"pretrained", "depth_only"}
+    assert set(content["counts"]["pretrained"][0]) == {"scene-8000"}
+    config = json.loads((out / "depth_only" / "config.json").read_text())
+    assert config["loss"]["colour_weight"] == 0
+    heads = sorted(path.name for path in (out / "runs").iterdir())
+    assert len(heads) == 2 * (2 + 1)
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.safetensors")}
+    assert main(argv) == 0
+    assert capsys.readouterr().out == table
+    assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +199,13 @@ def test_render_draws_held_out_clips(folder: Path, tmp_path: Path) -> None:
     pictures = list((tmp_path / "pictures").iterdir())
     assert [picture.suffix for picture in pictures] == [".png"]
     assert "scene-8000" in pictures[0].name
+
+
+def test_a_short_video_is_made(folder: Path, tmp_path: Path) -> None:
+    argv = ["render", str(folder / "run"), "--data", str(folder / "world"), "--stride", "16"]
+    assert main([*argv, "--video", str(tmp_path / "film.webp")]) == 0
+    with Image.open(tmp_path / "film.webp") as film:
+        assert getattr(film, "n_frames", 1) == 2 * 20  # forth and back
 
 
 def test_scene_flow_is_drawn(folder: Path, flow_run: Path, tmp_path: Path) -> None:

@@ -20,6 +20,18 @@ class NonFiniteError(ValueError):
     """A training step gave a loss or a gradient that is not finite."""
 
 
+class NothingToLearnError(ValueError):
+    """A loss that was asked for has nothing to compare with."""
+
+
+class MachineError(OSError):
+    """Something of this machine, not of the data: memory, disk, permissions, ports."""
+
+
+class Terminated(Exception):
+    """The run was asked to end (SIGTERM), and has saved a checkpoint."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What a message adds about a word that is not known: the nearest one that is, if any is near.
 

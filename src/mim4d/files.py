@@ -49,3 +49,17 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_text(path: Path) -> str:
+    """A text file as UTF-8.
+
+    Raises:
+        ValueError: If its bytes are no text; the message names the file.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}: not a text ({error.reason}); it is damaged: restore it"
+        ) from error

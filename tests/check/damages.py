@@ -42,6 +42,12 @@ def paint(value: int) -> Damage:
     return lambda root: Image.new("RGB", (49, 33), (value,) * 3).save(root / IMAGE)
 
 
+def rotated(root: Path) -> None:
+    tags = Image.Exif()
+    tags[0x0112] = 6  # a camera that was held upright
+    Image.effect_noise((49, 33), 50).save(root / IMAGE, exif=tags.tobytes())
+
+
 def freeze(root: Path) -> None:
     """The camera shows its image 9 from there on; the car moves 0.2 m between two images."""
     content = (root / "sweeps/CAM_BACK/scene0-CAM_BACK-9.jpg").read_bytes()

@@ -29,7 +29,7 @@ FAULTS_OF_CARS: dict[str, Fault] = {
     ),
     "jump": (
         row("ego_pose", POSE, translation=[1000.0, 2031.4, 0.0]),
-        *("error", "pose-jump", "ego_pose", POSE, "CAM_BACK"),
+        *("warning", "pose-jump", "ego_pose", POSE, "CAM_BACK"),
     ),
     "hard braking": (
         row("ego_pose", POSE, translation=[1000.0, 2002.4, 0.0]),

@@ -18,6 +18,7 @@ from tests.check.damages import (
     paint,
     points,
     rewrite,
+    rotated,
     row,
     splits,
     write,
@@ -37,9 +38,9 @@ FAULTS_OF_FILES: dict[str, Fault] = {
         rewrite(IMAGE, lambda content: content[:-40]),
         *("error", "truncated-image", "sample_data", "scene0-CAM_BACK-10", IMAGE),
     ),
-    "JPEG without its end marker": (
-        rewrite(IMAGE, lambda content: content[:-2]),
-        *("error", "truncated-image", "sample_data", "scene0-CAM_BACK-10", IMAGE),
+    "JPEG that goes on behind its end": (
+        rewrite(IMAGE, lambda content: content + b"trailer"),
+        *("warning", "no-end-marker", "sample_data", "scene0-CAM_BACK-10", IMAGE),
     ),
     "no image": (
         write(IMAGE, b"no image"),
@@ -52,6 +53,18 @@ FAULTS_OF_FILES: dict[str, Fault] = {
     "LiDAR file cut": (
         rewrite(SWEEP, lambda content: content[:-7]),
         *("error", "lidar-file-size", "sample_data", "scene0-LIDAR_TOP-10", "113 bytes"),
+    ),
+    "points after a header": (
+        rewrite(SWEEP, lambda content: b"# .PCD v0.7 VERSION 0.7 FIELDS x y z int" + content),
+        *("error", "lidar-layout", "sample_data", "scene0-LIDAR_TOP-10", "a PCD file"),
+    ),
+    "pixels of 16 bits": (
+        lambda root: Image.fromarray(np.full((33, 49), 9000, np.uint16)).save(root / IMAGE, "PNG"),
+        *("error", "image-kind", "sample_data", "scene0-CAM_BACK-10", "I;16"),
+    ),
+    "rotated by EXIF": (
+        rotated,
+        *("warning", "exif-rotation", "sample_data", "scene0-CAM_BACK-10", IMAGE),
     ),
     "no finite point": (
         points([np.nan, 0, 0]),

@@ -92,19 +92,19 @@ FAULTS_OF_TABLES: dict[str, Fault] = {
     ),
     "wrong first sample": (
         row("scene", "scene0", first_sample_token="scene0-sample1"),
-        *("error", "wrong-chain-end", "scene", "scene0", "in time it is scene0-sample0"),
+        *("warning", "wrong-chain-end", "scene", "scene0", "in time it is scene0-sample0"),
     ),
     "wrong number of samples": (
         row("scene", "scene1", nbr_samples=6),
-        *("error", "wrong-count", "scene", "scene1", "nbr_samples is 6, there are 5"),
+        *("warning", "wrong-count", "scene", "scene1", "nbr_samples is 6, there are 5"),
     ),
     "wrong last annotation": (
         row("instance", "scene0-object0", last_annotation_token="scene0-object0-0"),
-        *("error", "wrong-chain-end", "instance", "scene0-object0", "scene0-object0-4"),
+        *("warning", "wrong-chain-end", "instance", "scene0-object0", "scene0-object0-4"),
     ),
     "wrong number of annotations": (
         row("instance", "scene0-object0", nbr_annotations=1),
-        *("error", "wrong-count", "instance", "scene0-object0", "there are 5"),
+        *("warning", "wrong-count", "instance", "scene0-object0", "there are 5"),
     ),
     "scene name twice": (
         row("scene", "scene1", name="tiny-0"),

@@ -28,6 +28,7 @@ def test_clip_without_depth_edges() -> None:
 
 
 @pytest.mark.parametrize(("yaw_deg", "pitch_deg"), [(0.0, 0.0), (0.6, 0.0), (0.0, -0.6)])
+@pytest.mark.slow
 def test_real_calibration_is_right_and_a_wrong_one_is_seen(
     real_data: Path, yaw_deg: float, pitch_deg: float
 ) -> None:

@@ -27,7 +27,7 @@ def test_whole_data(
     assert status == 0
     assert "2 scenes, 10 samples, one every 0.5 s, 4 s" in text
     assert "CAM_FRONT: 42 camera measurements, 10 key frames, 10 Hz, 65x41" in text
-    assert text.splitlines()[-1].startswith("passed: 0 errors, 0 warnings, 6 remarks")
+    assert text.splitlines()[-1].startswith("passed: 0 errors, 0 warnings, 7 remarks")
     report = json.loads(path.read_text())
     assert set(report) == {
         "report_version",
@@ -37,11 +37,13 @@ def test_whole_data(
         "exit_status",
         "counts",
         "summary",
+        "overlaps",
         "findings",
     }
     assert (report["report_version"], report["exit_status"]) == (1, 0)
     assert report["version"] == "v1.0-mini"
-    assert report["counts"] == {"error": 0, "warning": 0, "remark": 6}
+    assert "overlap of val with train: 100.0 % of its samples lie within 5 m" in text
+    assert report["counts"] == {"error": 0, "warning": 0, "remark": 7}
     assert report["summary"]["boxes"] == {"vehicle.car": 10, "movable_object.barrier": 2}
     for finding in report["findings"]:
         assert set(finding) == {

@@ -42,6 +42,7 @@ def linked_copy(source: Path, target: Path) -> Path:
 
 
 @pytest.mark.parametrize(("axis", "named"), [((0, 1, 0), "yaw"), ((1, 0, 0), "pitch")])
+@pytest.mark.slow
 def test_cameras_turned_by_a_degree_are_seen(
     real_data: Path, tmp_path: Path, axis: tuple[int, int, int], named: str
 ) -> None:

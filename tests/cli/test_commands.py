@@ -226,6 +226,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("case", BAD_DATA)
 @pytest.mark.parametrize("command", ["view", "pretrain"])
+@pytest.mark.slow
 def test_bad_data_is_one_error_and_leaves_nothing(
     command: str, case: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +268,7 @@ def test_a_wrong_version_folder(
     assert "v1.0-mini" in text
 
 
+@pytest.mark.slow
 def test_a_rig_without_the_usual_channels_is_used_by_naming_them(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,6 +291,7 @@ def _without_lidar(data: Path) -> None:
     edit_table(data, "sample_data", keep("calibrated_sensor_token", "calib-LIDAR_TOP"))
 
 
+@pytest.mark.slow
 def test_a_data_set_without_lidar_names_the_options_and_they_work(
     data: Path,
     tmp_path: Path,

@@ -108,6 +108,8 @@ def test_losses_of_a_lidar_want_a_lidar() -> None:
         ("lift", "volume_channels", 0, "at least 1"),
         ("loss", "colour_weight", -1.0, "0 or more"),
         ("loss", "smoothness_weight", float("nan"), "0 or more"),
+        ("loss", "termination_scale", 0.0, "a positive number"),
+        ("render", "lidar_share", 1.5, r"a share in \[0, 1\]"),
         ("encoder", "levels", (3, 1), "ascending stages among 0 to 3"),
         ("encoder", "levels", (2, 2), "ascending stages"),
         ("encoder", "levels", (), "ascending stages"),

@@ -90,6 +90,7 @@ def test_what_cannot_be_carried_or_is_our_own_fault_still_stops(
     assert str(error()) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_without_errors_nothing_changes() -> None:
     fine = _Fine(_bad_data)
     for workers in (0, 1):

@@ -69,6 +69,7 @@ def batches(root: Path, workers: int, first_step: int = 0) -> list[Clip]:
     return list(islice(build_loader(data, sampler, Loading(workers, False)), 7 - first_step))
 
 
+@pytest.mark.slow
 def test_batches_depend_neither_on_processes_nor_on_where_one_begins(tiny_original: Path) -> None:
     whole = batches(tiny_original, workers=0)
     assert len({clip.key_tokens for clip in whole}) > 3

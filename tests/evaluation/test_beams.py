@@ -46,6 +46,6 @@ def test_beams_start_at_the_sensor_and_are_asked_where_a_camera_looks() -> None:
     with torch.no_grad():
         last.weight[0], last.bias[0] = 0.0, 0.0
     # With the decoder silenced the SDF is height above the road: all of the beam is free.
-    counts = count_beams(model, volume, beams)
+    counts = count_beams(model.renderer, volume, beams)
     assert {t: c[:3].tolist() for t, c in counts.items()} == {0.4: [0, 0, 1], 0.8: [0, 0, 1]}
     assert torch.equal(counts[0.4][3], counts[0.4][4])

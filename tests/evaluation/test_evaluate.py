@@ -15,6 +15,7 @@ from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 
 
+@pytest.mark.slow
 def test_weights_to_start_from_are_wanted_by_the_untrained_rows_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

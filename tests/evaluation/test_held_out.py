@@ -1,5 +1,6 @@
-"""The frames that runs with different clips have in common."""
+"""The frames that runs with different clips have in common; where held-out samples lie."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,13 @@ import pytest
 from mim4d.build.data import build_dataset
 from mim4d.config import ClipConfig
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.evaluation.held_out import clips_of_targets, target_samples
+from mim4d.data.tables.tables import NuscenesTables
+from mim4d.evaluation.held_out import (
+    clips_of_targets,
+    overlap_with_training,
+    target_samples,
+)
+from mim4d.evaluation.task import TaskEvaluation
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.toy import toy_config
 
@@ -57,3 +64,22 @@ def test_clips_of_chosen_frames(data: Path) -> None:
 def test_a_frame_without_its_clip_is_named(data: Path) -> None:
     with pytest.raises(ValueError, match=r"1 of 2 samples .* \(scene0-sample0\)"):
         clips_of_targets(_dataset(data, 3, 1, None), 1, ["scene0-sample0", "scene0-sample1"])
+
+
+def test_overlap_with_what_a_run_was_trained_on(data: Path, tmp_path: Path) -> None:
+    """Both scenes of the tiny data set lie on one road."""
+    tables, run = NuscenesTables.open(data), tmp_path / "run"
+    first, second = tables.scene_names
+    run.mkdir()
+
+    def measured(**record: object) -> float | None:
+        facts = {"data": str(data), "training_scenes": [first], **record}
+        (run / "record.json").write_text(json.dumps(facts))
+        return overlap_with_training(run, data, tables, [second])
+
+    assert measured() == 1.0
+    assert measured(training_scenes=["scene-of-elsewhere"]) is None
+    assert measured(data="/elsewhere") is None
+    note = TaskEvaluation("hd_map", {}, [second], 3, True, overlap=0.25).note()
+    assert "25.0 % of the scenes' samples lie within 5 m of a training sample" in note
+    assert "within" not in TaskEvaluation("hd_map", {}, [second], 3, True).note()

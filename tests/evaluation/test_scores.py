@@ -17,8 +17,8 @@ def truth(distances: list[list[float]], moving: list[list[bool]]) -> FrameTruth:
     """Two cameras of one row of four pixels."""
     d = torch.tensor(distances).unsqueeze(1)
     shown = torch.ones(d.shape, dtype=torch.bool)
-    colours = torch.zeros(*d.shape, 3)
-    return FrameTruth(d, torch.tensor(moving).unsqueeze(1), colours, shown, None)
+    colours, on_road = torch.zeros(*d.shape, 3), d < 5.0
+    return FrameTruth(d, torch.tensor(moving).unsqueeze(1), on_road, colours, shown, None)
 
 
 def predicted(distances: list[list[float]]) -> Tensor:
@@ -82,6 +82,20 @@ def test_what_moves_and_ranges_are_parts_of_the_pixels(scores: RowScores) -> Non
     assert sum(each.num_pixels for each in ranges.values() if each is not None) == 6
 
 
+def test_road_and_obstacles_share_the_pixels(scores: RowScores) -> None:
+    """Below 5 m is road here: 2, 4 and 4 m, predicted 4, 8 and 5; the others are obstacles."""
+    row = scores.row()
+    assert row is not None
+    road, obstacles = row.metric.road, row.metric.obstacles
+    assert road is not None
+    assert obstacles is not None
+    assert (road.num_pixels, obstacles.num_pixels) == (3, 3)
+    assert road.abs_rel == pytest.approx((1 + 1 + 0.25) / 3)
+    assert road.log_bias == pytest.approx((2 * math.log(2) + math.log(1.25)) / 3)
+    assert obstacles.abs_rel == pytest.approx(0.5 / 3)
+    assert obstacles.log_bias == pytest.approx(math.log(1.5) / 3)
+
+
 def test_nothing_to_measure_gives_no_row() -> None:
     scores = RowScores()
     assert scores.row() is None
@@ -93,7 +107,7 @@ def test_colours_are_means_over_images_that_have_any() -> None:
     scores = RowScores()
     shown = torch.tensor([True, True, False]).view(3, 1, 1).expand(3, 12, 12)
     d, still = torch.full((3, 12, 12), 2.0), torch.zeros(3, 12, 12, dtype=torch.bool)
-    frame = FrameTruth(d, still, torch.zeros(3, 12, 12, 3), shown, None)
+    frame = FrameTruth(d, still, still, torch.zeros(3, 12, 12, 3), shown, None)
     drawn = torch.zeros(3, 12, 12, 3)
     drawn[0], drawn[1] = 0.1, 0.01  # 20 dB and 40 dB
     scores.add_colours(drawn, frame)

@@ -16,31 +16,27 @@ ROWS = {
 }
 
 
-def test_the_table_compares_with_the_best_row_that_needs_no_training() -> None:
+def _cells(line: str) -> list[str]:
+    return line[22:].replace("|", " ").split()
+
+
+def test_every_row_has_all_columns_over_all_parts() -> None:
     table = Evaluation(ROWS, "exact distance", ["a"], 3, held_out=True)
     assert table.baseline == pytest.approx(0.4)
-    lines = table.table().splitlines()
-    direct = next(line for line in lines if line.startswith("direct volume"))
-    assert direct.split()[2:] == [
-        "0.100",
-        "0.25",
-        "3.21",
-        "0.789",
-        "0.050",
-        "0.200",
-        "17.2",
-        "0.456",
-    ]
-    ground = next(line for line in lines if line.startswith("flat ground"))
-    assert ground.split()[-2:] == ["-", "-"]
-    beams = [line for line in lines if line.startswith("direct volume")][1]
-    assert beams.split()[2:] == ["0.875", "0.500", "0.200", "0.300", "0.500", "0.200", "0.300"]
+    direct = [each for each in table.table().splitlines() if each.startswith("direct volume")]
+    same = ["3.21", "0.300", "-0.07", "0.789"]
+    assert _cells(direct[0]) == ["0.100", *same, "0.050", *same, "1.00"]  # all pixels, road, worst
+    assert _cells(direct[1]) == ["0.150", *same, "0.200", *same, "0.050"]
+    colours, beams = ["17.2", "18.5", "15.5", "0.456"], ["0.88", "0.50", "0.20", "0.30", "0.50"]
+    assert _cells(direct[2]) == [*colours, *beams]
+    ground = [each for each in table.table().splitlines() if each.startswith("flat ground  ")]
+    assert len(ground) == 2  # it has no colour
 
 
 def test_no_line_is_longer_than_the_table_and_one_is_no_plural() -> None:
     table = Evaluation(ROWS, "exact distance", ["a"], 1, held_out=True).table()
     lines = table.splitlines()
-    assert max(map(len, lines)) == len(lines[0])
+    assert max(map(len, lines)) == len(lines[1]) <= 104
     assert "1 clip of 1 held-out scene, " in table
 
 
@@ -58,6 +54,13 @@ def test_everything_is_in_the_file(tmp_path: Path) -> None:
     assert direct["abs_rel"] == direct["metric"]["everywhere"]["over_pixels"]["abs_rel"] == 0.1
     assert direct["median_scaled"]["moving"]["abs_rel"] == pytest.approx(0.1)
     assert direct["psnr_db"] == 17.25
+    assert direct["psnr_sky_db"] == 15.5
+    assert direct["log_bias"] == -0.07
+    assert direct["metric"]["obstacles"]["abs_rel"] == pytest.approx(0.15)
+    assert saved["masked"] is None
+    (headline,) = saved["headline"]
+    assert (headline["row"], headline["ratio"], headline["met"]) == ("direct", 1.0, False)
+    assert headline["sentence"].startswith("Direct volume: ")
     assert direct["occupancy"][1]["tolerance_m"] == 0.8
     assert set(direct["metric"]["by_range"]) == {"1-5", "15-60"}
 
@@ -77,7 +80,7 @@ def test_training_scenes_are_called_by_their_name() -> None:
 def test_scene_flow_has_its_own_tables(tmp_path: Path) -> None:
     evaluation = Evaluation(ROWS, "exact distance", ["a"], 3, held_out=True, flow=flow())
     lines = evaluation.table().splitlines()
-    assert max(map(len, lines)) == len(lines[0])
+    assert max(map(len, lines)) == len(lines[1])
     found = [line.split()[2:] for line in lines if line.startswith(("scene flow  ", "zero flow  "))]
     assert found[1][:4] == ["1.000", "22.5", "33.3", "0.500"]
     assert found[2] == ["0.400", "22.5", "33.3", "0.200", "4.32", "0.125", "0.375", "0.062"]

@@ -6,6 +6,7 @@ import torch
 from mim4d.geometry.rigid import (
     compose,
     invert_rigid,
+    quaternion_from_rotation,
     rigid_from_rotation_translation,
     rotation_from_quaternion,
     rotation_from_yaw,
@@ -96,3 +97,13 @@ def test_yaw_there_and_back():
     torch.testing.assert_close(yaw_from_rotation(rotation_from_yaw(yaw)), yaw)
     left = rotation_from_yaw(torch.tensor(math.pi / 2)) @ torch.tensor([1.0, 0, 0])
     torch.testing.assert_close(left, torch.tensor([0.0, 1, 0]), atol=1e-6, rtol=0)
+
+
+def test_quaternions_come_back_from_rotations(seed: torch.Generator) -> None:
+    """Also half turns, whose first component is 0."""
+    turns = torch.cat([torch.randn(50, 4, generator=seed), torch.eye(4)]).double()
+    rotation = rotation_from_quaternion(turns)
+    back = quaternion_from_rotation(rotation)
+    torch.testing.assert_close(rotation_from_quaternion(back), rotation)
+    torch.testing.assert_close(back.norm(dim=-1), torch.ones(54).double())
+    assert (back[:, 0] >= 0).all()

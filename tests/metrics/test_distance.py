@@ -33,6 +33,7 @@ def test_hand_numbers() -> None:
     assert errors.abs_rel == pytest.approx((0.5 + 0.25 + 0.0) / 3)
     assert errors.sq_rel == pytest.approx((0.5 + 0.25 + 0.0) / 3)
     assert errors.rmse == pytest.approx(math.sqrt(2 / 3))
+    assert errors.log_bias == pytest.approx((math.log(0.5) + math.log(1.25)) / 3)
     # A ratio of exactly 1.25 does not pass: only the last pixel is within the first threshold.
     assert errors.delta_1 == pytest.approx(1 / 3)
     assert errors.delta_2 == pytest.approx(2 / 3)
@@ -110,4 +111,4 @@ def _assert_equal(errors: DistanceErrors | None, numbers: dict[str, float] | Non
 
 
 def test_without_any_pixel_there_is_no_aggregate() -> None:
-    assert aggregate(torch.zeros(3, 8, dtype=torch.float64), ["a", "b", "a"]) is None
+    assert aggregate(torch.zeros(3, 9, dtype=torch.float64), ["a", "b", "a"]) is None

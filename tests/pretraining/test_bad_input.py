@@ -103,6 +103,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("change", CASES)
+@pytest.mark.slow
 def test_loss_and_gradients_are_finite(change: Callable[[Clip], Clip]) -> None:
     _run(change(toy_clip(1)))
     _run(collate([toy_clip(2), change(toy_clip(1))]))

@@ -7,12 +7,15 @@ from mim4d.pretraining.losses import (
     colour_l1,
     depth_cross_entropy,
     distance_l1,
+    distance_log,
+    distances_to_surface,
     eikonal,
     free_space,
     inverse_depth_smoothness,
     masked_mean,
     near_surface_sdf,
     obstacle_weights,
+    termination,
 )
 
 VALID = torch.tensor([[True, False]])
@@ -68,6 +71,67 @@ def test_losses_along_the_ray_by_hand():
     # Only the sample at 5 m is free space: 2 − 0.5. Only that at 9 m is near: |0.25 − 1|.
     assert free_space(sdf, samples, target, VALID, 2.0).item() == 1.5
     assert near_surface_sdf(sdf, samples, target, VALID, 2.0).item() == 0.75
+
+
+def test_a_factor_too_near_costs_what_the_same_factor_too_far_costs():
+    target = torch.tensor([[8.0, 0.0]])
+    for distance in (4.0, 16.0):
+        loss = distance_log(torch.tensor([[distance, 5.0]]), target, VALID)
+        assert loss.item() == pytest.approx(math.log(2))
+
+
+def _termination(weights, at, target, valid=True):
+    """One ray that leaves the box at 30 m, scale 0.5."""
+    return termination(
+        torch.tensor([[weights]]),
+        torch.tensor([[at]]),
+        torch.tensor([[target]]),
+        torch.tensor([[30.0]]),
+        torch.tensor([[valid]]),
+        0.5,
+    ).item()
+
+
+def test_termination_by_hand():
+    assert _termination([0.0, 1.0], [5.0, 10.0], 10.0) == pytest.approx(0, abs=1e-6)
+    # Half of the light ends at half the distance, the other half where it was measured to end.
+    assert _termination([0.5, 0.5], [5.0, 10.0], 10.0) == pytest.approx(
+        -math.log(0.5 * 0.5**2 + 0.5), rel=1e-5
+    )
+    # Nothing stops the ray: right where nothing was met, off by ln 3 where something is at 10 m.
+    assert _termination([0.0, 0.0], [5.0, 10.0], 30.0) == pytest.approx(0, abs=1e-6)
+    assert _termination([0.0, 0.0], [5.0, 10.0], 10.0) == pytest.approx(2 * math.log(3), rel=1e-5)
+    assert _termination([0.5, 0.5], [5.0, 10.0], 10.0, valid=False) == 0
+
+
+def test_termination_pulls_the_light_to_the_return_and_away_from_clear_rays():
+    at, far = torch.tensor([[[5.0, 10.0, 20.0]] * 2]), torch.tensor([[30.0, 30.0]])
+    weights = torch.full((1, 2, 3), 0.3, requires_grad=True)
+    valid = torch.ones(1, 2, dtype=torch.bool)
+    termination(weights, at, torch.tensor([[10.0, 30.0]]), far, valid, 0.1).backward()
+    assert weights.grad is not None
+    hit, clear = weights.grad[0]
+    assert hit.argmin() == 1
+    assert hit[1] < 0
+    assert (clear > 0).all()
+
+
+def test_distances_to_a_plane_are_exact():
+    """A wall at x = 10 m met at an angle, the road from 1.5 m above, and a grazed wall."""
+    direction = torch.tensor([[[0.8, 0.6, 0.0], [0.6, 0.0, -0.8], [0.0, 1.0, 0.0]]])
+    samples = torch.tensor([1.0, 12.0, 14.0])
+    along = torch.tensor([12.5, 1.875, 12.5]).view(1, 3, 1) - samples
+    heights = 1.5 + direction[..., 2:] * samples
+    gradient = torch.tensor([-2.0, 0.0, 0.0]).expand(1, 3, 3, 3)
+    on_road = torch.tensor([[False, True, False]])
+    found = distances_to_surface(along, heights, on_road, direction, gradient)
+    torch.testing.assert_close(found[0, 0], 10 - 0.8 * samples)
+    torch.testing.assert_close(found[0, 1], 1.5 - 0.8 * samples)
+    torch.testing.assert_close(found[0, 2], 0.2 * along[0, 2])
+    sdf = found + 0.25
+    target, valid = torch.tensor([[12.5, 1.875, 12.5]]), torch.ones(1, 3, dtype=torch.bool)
+    loss = near_surface_sdf(sdf, samples.expand(1, 3, 3), target, valid, 2.0, found)
+    assert loss.item() == pytest.approx(0.25)
 
 
 def test_depth_cross_entropy_by_hand():

@@ -10,6 +10,7 @@ from mim4d.pretraining.ray_choice import (
     at_pixels,
     build_rays,
     choose_rays,
+    clear_of_points,
     hidden_points,
     random_free_pixels,
 )
@@ -51,6 +52,43 @@ def test_choice_keeps_to_the_picture(scene, seed):
     assert 0 < free.sum() < choice.exists.sum()
     assert (choice.pixels[..., 1] >= limit[..., 1] // 2)[free].all()
     assert (choice.distances[~choice.valid_distances] == 0).all()
+
+
+def test_a_share_of_the_rays_goes_through_random_pixels(scene, seed):
+    choice = choose(scene, seed, rays_per_camera=20, lidar_share=0.6)
+    measured = choice.valid_distances.unflatten(1, (3, 20))[PRESENT]
+    assert (measured.sum(dim=-1) == 12).all()
+
+
+def test_clear_pixels_lie_above_all_points_but_not_above_where_beams_reach():
+    """A wall at the left reaches up to row 20, the road at the right to row 60; cells of 8 px."""
+    u, v = torch.meshgrid(torch.arange(96), torch.arange(96), indexing="ij")
+    wall = (u < 30) & (v > 20)
+    points = torch.stack([u, v], dim=-1)[wall | (v > 60)].float()[None, None]
+    usable = torch.ones(1, 1, points.shape[2], dtype=torch.bool)
+    sizes = torch.tensor([[[96, 96]]])
+    #        on the wall,  above it, beside it,   right,        road,         too high
+    asked = [(10.0, 40.0), (10, 5), (36.0, 30.0), (80.0, 30.0), (80.0, 70.0), (80.0, 10.0)]
+    found = clear_of_points(torch.tensor([[asked]]), points, usable, sizes)
+    assert found[0, 0].tolist() == [False, False, False, True, False, False]
+    nothing = clear_of_points(torch.tensor([[asked]]), points, ~usable, sizes)
+    assert not nothing.any()
+
+
+def test_a_clear_pixel_is_measured_to_be_free_up_to_the_exit(scene, seed):
+    images, intrinsics, ego_from_camera, points, valid = scene
+    low = points.clone()
+    low[..., 2] = -1.0
+    low[:, ::40, 2] = 6.0
+    options = {"rays_per_camera": 60, "lidar_share": 0.1, "generator": seed, "clear_sky": True}
+    choice = choose_rays(SIZES, PRESENT, intrinsics, ego_from_camera, low, valid, **options)
+    clear = choice.distances.isinf()
+    assert clear.any()
+    assert (choice.valid_distances & choice.exists)[clear].all()
+    rays, targets = build_rays(choice, images, intrinsics, ego_from_camera, GRID, 0.5)
+    shown = clear & rays.valid
+    torch.testing.assert_close(targets.distances[shown], rays.far[shown])
+    assert targets.valid_distances[shown].all()
 
 
 def test_points_come_first_once_each_and_lie_on_their_rays(scene, seed):

@@ -29,6 +29,26 @@ def test_they_teach_the_field_through_both_renderings(name: str) -> None:
         assert any(g is not None and g.abs().sum() > 0 for g in gradients)
 
 
+@pytest.mark.parametrize("name", ["log_distance", "termination", "near_surface"])
+def test_what_lidar_says_of_a_ray_teaches_both_renderings_and_wants_a_lidar(name: str) -> None:
+    model, clip = toy_model(toy_config()), toy_clip(1)
+    choices, targets = toy_draw(model, clip)
+    loss = replace(NOTHING, **{f"{name}_weight": 2.0}, near_surface_along="normal")
+    losses = toy_objective(model, loss)(model(clip, choices), targets, clip)
+    torch.testing.assert_close(losses["loss"], 2 * (losses[name] + losses[f"predicted_{name}"]))
+    sharpness = model.renderer.field.sharpness_exponent
+    for value in (losses[name], losses[f"predicted_{name}"]):
+        voxels = torch.autograd.grad(
+            value,
+            [model.encoder.volume_conv.conv.weight, sharpness],
+            retain_graph=True,
+            allow_unused=True,
+        )[0]
+        assert voxels.abs().sum() > 0
+    with pytest.raises(ValueError, match=rf"clip\.lidar: .* loss\.{name}_weight want"):
+        PretrainConfig(preset="toy", clip=ClipConfig(lidar=None), loss=loss)
+
+
 def test_they_are_zero_for_the_true_sdf_and_left_out_by_default() -> None:
     model, clip = toy_model(toy_config()), toy_clip(2)
     choices, targets = toy_draw(model, clip)

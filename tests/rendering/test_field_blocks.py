@@ -149,6 +149,7 @@ def test_invalid_rays_of_nan_change_nothing(seed):
 
 
 @pytest.mark.parametrize("chunk_rays", [None, 1])
+@pytest.mark.slow
 def test_gradcheck(seed, chunk_rays):
     field = make_field(hidden=3, geometry_features=2, sdf_layers=3, colour_layers=2)
     grid = VoxelGrid((-2.0, -2.0, -1.0), (2.0, 2.0, 1.0), (2, 2, 2))
@@ -162,7 +163,7 @@ def test_gradcheck(seed, chunk_rays):
         parts = FoldedField.from_tensors(list(matrices), count)
         return field_in_blocks(parts, volume, points, directions, grid, chunk_rays)
 
-    assert torch.autograd.gradcheck(run, (volume, *folded), atol=1e-6)
+    assert torch.autograd.gradcheck(run, (volume, *folded), atol=1e-6, fast_mode=True)
 
 
 def test_no_gradient_of_the_volume_is_made_where_none_is_asked(seed):
@@ -228,6 +229,7 @@ print("the same")
 """
 
 
+@pytest.mark.slow
 def test_compiles_without_a_break_to_the_same():
     """Under the compiler everything is one block; the checker of shapes cannot be compiled."""
     done = subprocess.run(

@@ -6,11 +6,13 @@ from torch import nn
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.pretraining import losses
+from mim4d.rendering.background import Background
 from mim4d.rendering.compositing import render_distance_normalised
 from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.rays import Rays, make_rays
 from mim4d.rendering.renderer import NeusRenderer, render_chunked
 from mim4d.rendering.sdf_field import FieldSamples, SdfField
+from mim4d.study.bench.twins.render import render as plain_render
 from tests.rendering.golden_field import check_gradients, golden_field, grids
 
 GRID = VoxelGrid((-10.0, -10.0, -5.0), (10.0, 10.0, 5.0), (8, 8, 4))
@@ -53,6 +55,25 @@ def test_sphere_renders_its_distance():
     torch.testing.assert_close(out.opacity, torch.tensor([[1.0, 1.0, 0.0, 0.0]]), atol=1e-3, rtol=0)
     # Seen face on, the normal is −x.
     torch.testing.assert_close(out.colours[0, 0], torch.tensor([0.0, 0.5, 0.5]), atol=0.02, rtol=0)
+
+
+def test_the_background_shows_through_what_stops_nothing():
+    """Its colour where a ray misses, the sphere's where it hits; and it teaches the volume."""
+    torch.manual_seed(0)
+    field = SphereField(GRID, 4, sharpness_start_per_m=200.0)
+    renderer = NeusRenderer(field, num_samples=64, background=Background(GRID, 4))
+    directions = torch.tensor([[[1.0, 0, 0], [-1.0, 0, 0], [0, 0, 1.0]]])
+    rays = make_rays(torch.zeros(1, 3, 3), directions, torch.ones(1, 3).bool(), GRID, 0.5)
+    volume = torch.randn(1, 4, 4, 8, 8, requires_grad=True)
+    out = renderer(volume, rays)
+    assert renderer.background is not None
+    sky = renderer.background(volume, rays)
+    torch.testing.assert_close(out.colours[0, 1:], sky[0, 1:], atol=1e-3, rtol=0)
+    torch.testing.assert_close(out.colours[0, 0], torch.tensor([0.0, 0.5, 0.5]), atol=0.02, rtol=0)
+    assert (sky[0, 1] - sky[0, 2]).abs().max() > 1e-3
+    (gradient,) = torch.autograd.grad(out.colours[0, 1].sum(), volume)
+    assert (gradient != 0).all()  # through the mean; most at the exit, 10 m behind
+    assert gradient.abs().sum(dim=(1, 2))[0].argmax() % 8 == 0
 
 
 def test_ground_start_renders_the_road():
@@ -262,3 +283,23 @@ def test_chunks_keep_little_for_the_gradient(seed, renderer, volume):
     renderer.chunk_rays = 128
     # What the compositing keeps, some twenty numbers a sample, is left.
     assert kept_bytes() < 0.1 * whole
+
+
+def test_log_spacing_and_background_equal_their_plain_twin(volume, seed):
+    """Colour and distance, and their gradient in the volume, by autograd through plain torch."""
+    torch.manual_seed(1)
+    field = SdfField(GRID, 4, length_unit_m=10.0, sharpness_start_per_m=2.0)
+    renderer = NeusRenderer(
+        field, num_samples=12, num_importance=6, spacing="log", background=Background(GRID, 4)
+    )
+    rays = random_rays(seed)
+    jitter = renderer.draw_jitter(rays, seed)
+    found = []
+    for render in (renderer, lambda *inputs: plain_render(renderer, *inputs)):
+        given = volume.clone().requires_grad_()
+        out = render(given, rays, jitter)
+        weights = torch.linspace(0.5, 1.5, out.distances.numel()).view_as(out.distances)
+        total = (out.colours.sum(dim=-1) * weights).sum() + (out.distances * weights).sum()
+        found.append([out.colours, out.distances, torch.autograd.grad(total, given)[0]])
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=2e-3, atol=2e-4)

@@ -27,6 +27,15 @@ def test_uniform_edges_by_hand():
     torch.testing.assert_close(jittered, torch.tensor([[[1.25, 2.0, 3.0, 4.0, 4.75]]]))
 
 
+def test_log_edges_are_equal_factors_of_one_metre_more():
+    near, far = torch.tensor([[1.0]]), torch.tensor([[31.0]])
+    edges = uniform_edges(near, far, 4, None, "log")
+    torch.testing.assert_close(edges, torch.tensor([[[1.0, 3.0, 7.0, 15.0, 31.0]]]))
+    jittered = uniform_edges(near, far, 4, torch.tensor([[0.7]]), "log")
+    assert ((jittered >= 1) & (jittered <= 31)).all()
+    assert (jittered.diff() > 0).all()
+
+
 def test_sample_positions():
     edges = torch.tensor([[[1.0, 2.0, 4.0]]])
     assert sample_distances(edges, "start").tolist() == [[[1.0, 2.0]]]

@@ -1,4 +1,4 @@
-"""A clip with boxes where a test wants them, and a small map."""
+"""A clip with boxes where a test wants them, a small map, and walls."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -10,6 +10,7 @@ import torch
 from mim4d.data.clip import Clip
 from mim4d.data.maps.map_names import MAP_LAYERS
 from mim4d.data.maps.map_patch import MapPatch
+from mim4d.data.surface import Surface
 from tests.toy import toy_clip
 
 CLASSES = ("vehicle.car", "human.pedestrian.adult", "vehicle.emergency.police")
@@ -30,7 +31,7 @@ class Box(NamedTuple):
 
 def clip_with(*boxes: Box, seed: int = 0, frames: int = 1) -> Clip:
     """A toy clip whose key frame holds these boxes; other frames hold one far to the left."""
-    clip = replace(toy_clip(seed, frames), maps=(straight_road(),))
+    clip = replace(toy_clip(seed, frames), maps=(straight_road(),), surfaces=(two_walls(),))
     rows = torch.zeros(1, frames, len(boxes), 9)
     rows[..., 1] = 30.0
     rows[0, clip.key] = torch.tensor(
@@ -50,6 +51,20 @@ def clip_with(*boxes: Box, seed: int = 0, frames: int = 1) -> Clip:
         box_visibility=numbers([b.visibility for b in boxes]),
         category_names=CLASSES,
     )
+
+
+def two_walls() -> Surface:
+    """Points 8 m to the left and 12 m to the right of the car, seen from above it."""
+    x, y, z = torch.meshgrid(
+        torch.arange(-20.0, 20.0),
+        torch.tensor([8.0, -12.0]),
+        torch.tensor([0.5, 2.0]),
+        indexing="ij",
+    )
+    points = torch.stack([x, y, z], dim=-1).reshape(-1, 3)
+    every = torch.ones(len(points), dtype=torch.bool)
+    origins = torch.tensor([0.0, 0.0, 1.5]).expand_as(points)
+    return Surface(points, origins, every, torch.full((len(points),), -1))
 
 
 def straight_road() -> MapPatch:

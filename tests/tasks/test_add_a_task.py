@@ -50,6 +50,7 @@ def test_the_task_is_one_file_and_one_line(tmp_path: Path) -> None:
     assert task.losses(model(clip), truth)["loss"].requires_grad
 
 
+@pytest.mark.slow
 def test_the_commands_train_and_evaluate_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """The whole of a task can learn two clips by heart: nothing on the way is cut off."""
 
+import pytest
 import torch
 
 from mim4d.build.tasks import build_task
@@ -9,6 +10,7 @@ from mim4d.training.modules import TaskModule
 from tests.tasks.scene import Box, clip_with
 
 
+@pytest.mark.slow
 def test_two_clips_are_learned_by_heart() -> None:
     torch.manual_seed(0)
     config = task_preset("toy", "vehicles")

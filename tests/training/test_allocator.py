@@ -36,6 +36,7 @@ def _page_faults(how: str) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="settings of glibc's allocator")
+@pytest.mark.slow
 def test_large_blocks_are_not_given_back() -> None:
     kept, given_back = _page_faults("keep"), _page_faults("default")
     # Huge pages, where the kernel has them, make fewer faults of as many bytes.

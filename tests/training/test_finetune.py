@@ -101,6 +101,7 @@ class _Killed(Exception):
 
 
 @pytest.mark.parametrize("micro_steps", [1, 2])
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     data: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, micro_steps: int
 ) -> None:
@@ -236,6 +237,7 @@ def test_what_does_not_belong_together_is_one_line(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_from_the_command_line_to_an_iou(
     data: Path, pretrained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

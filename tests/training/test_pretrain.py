@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -23,9 +24,10 @@ from mim4d.config.augment import AugmentConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.runs.checkpoint import AtomicCheckpointIO, checkpoint_path, latest_checkpoint
 from mim4d.runs.loading import load_model
+from mim4d.runs.record import was_trained_on
 from mim4d.training import loop
 from mim4d.training.modules import PretrainingModule
-from tests.data.tiny_dataset import write_tiny_dataset
+from tests.data.tiny_dataset import edit_table, set_row, write_tiny_dataset
 from tests.toy import toy_config
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -192,10 +194,63 @@ def test_resuming_another_preset_is_refused(data: Path, unbroken: Path) -> None:
         _pretrain(mim4d.preset("demo"), data, unbroken, resume=True)
 
 
-def test_resuming_on_other_data_is_refused(unbroken: Path, tmp_path: Path) -> None:
-    other = write_tiny_dataset(tmp_path / "other")
-    with pytest.raises(ValueError, match="other"):
-        _pretrain(_config(), other, unbroken, resume=True)
+def test_data_are_known_wherever_they_lie(unbroken: Path, data: Path, tmp_path: Path) -> None:
+    """Moved data go on, and are known as trained on; other data at the same path are refused."""
+    run, moved = _copy(unbroken, tmp_path / "run"), tmp_path / "moved"
+    shutil.copytree(data, moved)
+    checkpoint_path(run, 6).unlink()
+    assert _pretrain(_config(), moved, run, resume=True) == _metrics(unbroken)
+    tables = NuscenesDataset(moved, frames=1, image_hw=(32, 64)).tables
+    assert was_trained_on(run, tables, ["tiny-1"])
+    for table, token, change, part in (
+        ("calibrated_sensor", "calib-CAM_BACK", {"translation": [1.5, 0.0, 1.6]}, "calibration"),
+        ("ego_pose", "pose-scene0-CAM_BACK-7", {"translation": [1000.0, 2001.0, 0.0]}, "poses"),
+    ):
+        edit_table(moved, table, set_row(token, **change))
+        with pytest.raises(ValueError, match=f"was started on other data.*{part}"):
+            _pretrain(_config(), moved, run, resume=True)
+    (moved / "v1.0-mini").rename(moved / "v1.1")
+    with pytest.raises(ValueError, match=r"version folder \(v1\.0-mini / v1\.1\)"):
+        _pretrain(_config(), moved, run, resume=True)
+
+
+def test_a_record_of_before_is_known_by_the_path(
+    unbroken: Path, data: Path, tmp_path: Path
+) -> None:
+    run, moved = _copy(unbroken, tmp_path / "run"), tmp_path / "moved"
+    record = json.loads((run / "record.json").read_text())
+    del record["data_set"]
+    (run / "record.json").write_text(json.dumps(record))
+    assert _pretrain(_config(), data, run, resume=True) == _metrics(unbroken)
+    shutil.copytree(data, moved)
+    with pytest.raises(ValueError, match=r"data \(.*moved\)"):
+        _pretrain(_config(), moved, run, resume=True)
+
+
+def test_sigterm_saves_and_a_resumed_run_ends_the_same(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unbroken: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    original: Callable[..., Any] = PretrainingModule.training_step
+
+    def training_step(self: Any, clip: Any, batch_idx: int) -> Any:
+        if self.global_step == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self, clip, batch_idx)
+
+    (tmp_path / "config.json").write_text(config_to_json(_config()))
+    run, before = tmp_path / "run", signal.getsignal(signal.SIGTERM)
+    argv = ["pretrain", str(tmp_path / "config.json"), "--data", str(data), "--out", str(run)]
+    with monkeypatch.context() as patch:
+        patch.setattr(PretrainingModule, "training_step", training_step)
+        assert main([*argv, "--workers", "0", "--device", "cpu"]) == 143
+    assert "after 5 steps of 6" in capsys.readouterr().err
+    assert latest_checkpoint(run) == checkpoint_path(run, 5)
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert _pretrain(_config(), data, run, resume=True) == _metrics(unbroken)
 
 
 def test_resuming_with_another_choice_of_clips_is_refused(data: Path, unbroken: Path) -> None:

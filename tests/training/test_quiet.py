@@ -46,12 +46,14 @@ def test_lightning_is_silent_inside_alone() -> None:
     assert len(seen) == 1
 
 
+@pytest.mark.slow
 def test_a_training_leaves_filters_and_levels_as_they_were(data: Path, tmp_path: Path) -> None:
     before = _state()
     loop.pretrain(toy_config(), data, tmp_path / "run", device="cpu", workers=0, progress=False)
     assert _state() == before
 
 
+@pytest.mark.slow
 def test_using_the_package_from_python_changes_none() -> None:
     program = """
 import logging, warnings

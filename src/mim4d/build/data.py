@@ -1,13 +1,14 @@
 """Config to the clips of a data set, as they are read and changed for training."""
 
+import logging
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mim4d.build.trunk import build_grid
 from mim4d.config import TaskConfig, TrunkConfig
 from mim4d.config.augment import AugmentConfig
-from mim4d.config.head import HeadConfig, SegmentationHeadConfig
+from mim4d.config.head import HeadConfig, OccupancyHeadConfig, SegmentationHeadConfig
 from mim4d.config.head.segmentation import OBJECT_LAYERS
 from mim4d.data.augment.clip_augmentation import (
     BevRanges,
@@ -15,9 +16,13 @@ from mim4d.data.augment.clip_augmentation import (
     ColourRanges,
     ImageRanges,
 )
+from mim4d.data.augment.rig_change import RigRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import MissingFileError
+
+logger = logging.getLogger(__name__)
 
 
 def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
@@ -37,6 +42,7 @@ def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
             config.bev_flip_x,
             config.bev_flip_y,
         ),
+        RigRanges(config.camera_drop, math.radians(config.camera_turn_deg)),
     )
 
 
@@ -47,6 +53,8 @@ def build_dataset(
     version: str | None = None,
     on_bad_clip: Literal["fail", "skip"] = "fail",
     incomplete: Literal["drop", "keep"] = "drop",
+    *,
+    lidar_may_lack: bool = False,
 ) -> NuscenesDataset:
     """Clips of a data set, as the config wants them.
 
@@ -57,13 +65,14 @@ def build_dataset(
             one: all its scenes.
         version: Version folder, where there are several.
         on_bad_clip: What to do with clips that cannot be read.
+        lidar_may_lack: Do without LiDAR where the data set, another rig's, has none.
         incomplete: What to do with clips that reach beyond their scene.
 
     Raises:
         ValueError: If the data are wrong, or no scene is left.
     """
     try:
-        return _open(config, data, scenes, version, on_bad_clip, incomplete)
+        return _open(config, data, scenes, version, on_bad_clip, incomplete, lidar_may_lack)
     except MissingFileError as error:
         head = _head_of(config)
         if not isinstance(head, SegmentationHeadConfig) or "map expansion" not in str(error):
@@ -80,8 +89,13 @@ def _open(
     version: str | None,
     on_bad_clip: Literal["fail", "skip"],
     incomplete: Literal["drop", "keep"],
+    lidar_may_lack: bool,
 ) -> NuscenesDataset:
     clip = config.clip
+    lidar = clip.lidar
+    if lidar is not None and lidar_may_lack and not _has_lidar(data, version):
+        logger.warning("%s: has no LiDAR, the run was trained with %s", data, lidar)
+        lidar = None
     return NuscenesDataset(
         data,
         version=version,
@@ -91,15 +105,26 @@ def _open(
         image_hw=(clip.image_height, clip.image_width),
         fit=clip.fit,
         cameras=clip.cameras,
-        lidar=clip.lidar,
+        lidar=lidar,
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         incomplete=incomplete,
         on_bad_clip=on_bad_clip,
-        body_masks=clip.body_masks,
+        body_masks=clip.body_masks or imported_masks(data),
         sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
         map_range_m=_map_range_m(config),
+        **_surfaces(config),
     )
+
+
+def imported_masks(data: Path) -> Path | None:
+    """The body masks that `mim4d import` wrote with the images; None where there are none."""
+    folder = data / "body_masks"
+    return folder if folder.is_dir() else None
+
+
+def _has_lidar(data: Path, version: str | None) -> bool:
+    return bool(NuscenesTables.open(data, version).channels("lidar"))
 
 
 def _head_of(config: TrunkConfig) -> HeadConfig | None:
@@ -114,3 +139,10 @@ def _map_range_m(config: TrunkConfig) -> tuple[float, float] | None:
     x, y, _ = build_grid(config.grid).centres_ego.flatten(0, 2).abs().amax(dim=0).tolist()
     size_x, size_y, _ = build_grid(config.grid).voxel_size_m
     return 2 * x + size_x + size_y, 2 * y + size_x + size_y
+
+
+def _surfaces(config: TrunkConfig) -> dict[str, Any]:
+    """What labels of occupancy are made from, where a task wants them."""
+    if not isinstance(config, TaskConfig) or not isinstance(config.head, OccupancyHeadConfig):
+        return {}
+    return {"surfaces": config.head.labels, "surface_sweeps": config.head.sweeps}

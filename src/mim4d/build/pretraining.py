@@ -11,6 +11,7 @@ from mim4d.models.encoder.masking import PatchMasking
 from mim4d.pretraining.dropping import Dropping
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import RaySampling
+from mim4d.rendering.background import Background
 from mim4d.rendering.imported import ImportedRenderer
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.rendering.sdf_field import SdfField
@@ -43,6 +44,8 @@ def build_ray_sampling(config: RenderConfig) -> RaySampling:
         config.sky_fraction,
         config.occlusion_cell_px,
         config.rays_on,
+        lidar_share=config.lidar_share,
+        clear_sky=config.clear_sky,
     )
 
 
@@ -90,6 +93,12 @@ def build_renderer(config: PretrainConfig, field: SdfField) -> NeusRenderer:
         num_importance=render.num_importance,
         importance_sharpness_per_m=conventions.importance_sharpness_per_m,
         chunk_rays=render.chunk_rays,
+        spacing=render.spacing,
+        background=(
+            Background(field.grid, config.lift.volume_channels)
+            if render.background == "sky"
+            else None
+        ),
     )
 
 

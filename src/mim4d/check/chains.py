@@ -32,10 +32,15 @@ PIECES = Rule(
     "broken-chain", "warning", "one unbroken chain", "link the records with prev and next"
 )
 WRONG_END = Rule(
-    "wrong-chain-end", "error", "the record at which the chain begins or ends", "correct the token"
+    "wrong-chain-end",
+    "warning",
+    "the record at which the chain begins or ends",
+    "correct the token",
 )
-WRONG_COUNT = Rule("wrong-count", "error", "the number of records there are", "correct the number")
-NO_SAMPLES = Rule("empty-scene", "error", "a scene of at least one sample", "remove the scene")
+WRONG_COUNT = Rule(
+    "wrong-count", "warning", "the number of records there are", "correct the number"
+)
+NO_SAMPLES = Rule("empty-scene", "warning", "a scene of at least one sample", "remove the scene")
 ONE_SAMPLE = Rule(
     "short-scene",
     "remark",

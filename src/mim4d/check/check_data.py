@@ -12,8 +12,10 @@ from mim4d.check.files import FilesToOpen, check_files, choose_files, list_files
 from mim4d.check.findings import Findings
 from mim4d.check.lenient_tables import read_table_set
 from mim4d.check.lidar_camera import check_lidar_against_cameras
+from mim4d.check.overlaps import SceneLists, check_overlaps
 from mim4d.check.places import check_places
 from mim4d.check.poses import check_poses
+from mim4d.check.registration import check_registration
 from mim4d.check.report import Report
 from mim4d.check.sensors import check_sensors
 from mim4d.check.summary import summarise
@@ -28,6 +30,7 @@ def check_data(
     files: FilesToOpen = "sample",
     max_findings: int = 5,
     strict: bool = False,
+    split: SceneLists | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Check a data set in the nuScenes format.
@@ -39,6 +42,8 @@ def check_data(
             none. All are looked up, unless none are opened.
         max_findings: So many places of each finding are named; all are counted.
         strict: Warnings count as errors.
+        split: Training and held-out scenes whose overlap is measured; by default those of the
+            splits that the data set lists.
         progress: Called with the number of files opened and of all to open.
 
     Raises:
@@ -64,7 +69,10 @@ def check_data(
         check_files(tables, listed, findings)
         opened = choose_files(tables, listed, files, findings)
         sweeps = check_contents(tables, listed, opened, findings, progress)
+        check_registration(tables, listed, findings)
     summary = summarise(tables, sweeps, len(opened))
     if findings.count("error") == 0 and files != "none":  # or the reader would refuse the data
         check_lidar_against_cameras(tables, findings)
-    return Report(root, version, summary, findings, time.monotonic() - started, strict)
+    overlaps = [] if findings.count("error") else check_overlaps(tables, split, findings)
+    seconds = time.monotonic() - started
+    return Report(root, version, summary, findings, seconds, strict, overlaps)

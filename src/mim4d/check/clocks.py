@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet, take
+from mim4d.data.tables.plausibility import KEYFRAME_INTERVAL_S
+from mim4d.data.timeline import GAP_INTERVALS
 
-DROPPED_AT = 1.7
+DROPPED_AT = GAP_INTERVALS
 """A gap of so many usual intervals means that something is missing."""
 MAX_SAMPLE_DELAY_S = 0.2
-KEYFRAME_INTERVAL_S = (0.02, 30.0)
 NUSCENES_KEYFRAME_HZ = 2.0
+NEXT_TO_NOTHING = 0.05
 FIRST_YEAR_US = 946_684_800_000_000
 """The year 2000."""
 
@@ -35,6 +37,12 @@ FAR_FROM_SAMPLE = Rule(
     f"key frames within {MAX_SAMPLE_DELAY_S:g} s of their sample (half an interval at most)",
     "check which sample they belong to, and the clocks of the sensors",
 )
+CLOCK = Rule(
+    "camera-clock",
+    "error",
+    "images within half an interval of the samples' times",
+    "correct the cameras' clocks: images so far from every frame belong to no clip",
+)
 WITHOUT_KEYFRAME = Rule(
     "sample-without-data",
     "warning",
@@ -46,6 +54,19 @@ TWO_KEYFRAMES = Rule(
     "error",
     "one key frame of a channel in a sample",
     "set is_key_frame to false in one of them",
+)
+NO_KEYFRAMES = Rule(
+    "no-key-frames",
+    "warning",
+    "key frames of every camera and LiDAR",
+    "set is_key_frame in the records of the samples, or make clips by time "
+    "(--clip.frame-interval-s)",
+)
+INVALID = Rule(
+    "invalid-measurements",
+    "remark",
+    "measurements that are valid",
+    "nothing: those whose is_valid is false are left out",
 )
 TIME_UNITS = Rule(
     "time-units", "error", "timestamps in microseconds", "convert the timestamps to microseconds"
@@ -88,6 +109,8 @@ def check_clocks(tables: TableSet, findings: Findings) -> None:
     if not findings.has(TIME_UNITS.code):
         _check_samples(tables, findings)
     _check_coverage(tables, findings)
+    invalid = np.flatnonzero(data["sound"] & ~data["is_valid"])
+    findings.add_rows(INVALID, "sample_data", data, invalid, lambda row: "is_valid is false")
     if tables.size("sample_data") and data["is_key_frame"].all():
         place = Place(f"all {tables.size('sample_data')} measurements are key frames")
         findings.add(NO_SWEEPS, "sample_data", place)
@@ -159,6 +182,11 @@ def _check_samples(tables: TableSet, findings: Findings) -> None:
     interval = keyframe_interval_s(tables)
     limit = np.nanmin([MAX_SAMPLE_DELAY_S, interval / 2])
     far = tables.is_sound_data & data["is_key_frame"] & (np.abs(delay) > limit)
+    own = tables.is_sound_data & data["is_key_frame"] & tables.is_modality("camera")
+    if own.any() and np.mean(np.abs(delay[own]) <= interval) <= NEXT_TO_NOTHING:
+        found = f"key frames of all cameras lie {np.median(delay[own]):+.3g} s from their samples"
+        findings.add(CLOCK, "sample_data", Place(found), count=int(own.sum()))
+        return
     findings.add_rows(
         FAR_FROM_SAMPLE,
         "sample_data",
@@ -178,6 +206,8 @@ def _check_coverage(tables: TableSet, findings: Findings) -> None:
     for number, name in enumerate(tables.channels):
         rows = key[tables.channel_of_data[key] == number]
         if len(rows) == 0:
+            if (tables.is_sound_data & (tables.channel_of_data == number)).any():
+                findings.add(NO_KEYFRAMES, "sample_data", Place("no key frame at all"), group=name)
             continue
         counts = np.bincount(data["sample"][rows], minlength=tables.size("sample"))
         missing = np.flatnonzero((counts == 0) & tables["sample"]["sound"])

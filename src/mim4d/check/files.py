@@ -4,17 +4,17 @@ Folders are listed once each, so that millions of files take seconds; opening is
 (see `choose_files`). What enters are the tables; what leaves are findings. Sizes are bytes.
 """
 
-import os
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet
-from mim4d.data.lidar import NUMBERS_PER_POINT
+from mim4d.data.file_sizes import file_sizes
+from mim4d.data.point_values import NUMBERS_PER_POINT
 
 FilesToOpen = Literal["all", "sample", "none"]
 
@@ -67,22 +67,7 @@ class FileList:
 def list_files(tables: TableSet) -> FileList:
     """Look up the file of every measurement."""
     names = [name.decode(errors="replace") for name in tables["sample_data"]["filename"].tolist()]
-    folders: dict[str, dict[str, int]] = {}
-    sizes = np.full(len(names), -1, np.int64)
-    for row, name in enumerate(names):
-        folder, _, base = name.rpartition("/")
-        if folder not in folders:
-            folders[folder] = _sizes_in(tables.root / folder)
-        sizes[row] = folders[folder].get(base, -1)
-    return FileList(names, sizes)
-
-
-def _sizes_in(folder: Path) -> dict[str, int]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-    except OSError:
-        return {}
+    return FileList(names, file_sizes(tables.root, names))
 
 
 def check_files(tables: TableSet, files: FileList, findings: Findings) -> None:

@@ -137,9 +137,9 @@ class TableSet:
 
     @cached_property
     def is_sound_data(self) -> NDArray[np.bool_]:
-        """Measurements whose record, sample, scene and channel are known."""
+        """Measurements whose record, sample, scene and channel are known, and that are valid."""
         data = self["sample_data"]
-        known = (self.channel_of_data >= 0) & (self.scene_of_data >= 0)
+        known = (self.channel_of_data >= 0) & (self.scene_of_data >= 0) & data["is_valid"]
         return known & data["sound"] & take(self["sample"]["sound"], data["sample"], False)
 
     @cached_property

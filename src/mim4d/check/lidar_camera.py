@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mim4d.check.alignment import alignment_offset
+from mim4d.check.alignment import alignment_offset, fit_of_images
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import TableSet
 from mim4d.data.clip import Clip, collate
@@ -23,6 +23,9 @@ MAX_FRAMES = 12
 """A LiDAR of 32 beams has a few hundred depth edges in view of the cameras at a time."""
 LARGEST_HW = (608, 968)
 MIN_PX_PER_DEG = 6.0
+MANY_EDGES = 8000
+"""So many edges of both axes agree at a right calibration in every trial."""
+MIN_SWAP_GAIN, MIN_SWAP_EDGES = 1.2, 300
 MIN_CONTRAST = 1.08
 """Score at the peak over the mean; real video with a right calibration has 1.15 to 1.3."""
 LEAST_UNCERTAINTY_DEG = 0.1
@@ -39,6 +42,18 @@ TURNED = Rule(
 FITS = Rule(
     "calibration-fits", "remark", "edges of LiDAR and images that agree", "nothing: they do"
 )
+NO_PEAK = Rule(
+    "calibration-no-peak",
+    "warning",
+    "a turn of the cameras, within 1.5 degrees, at which edges of LiDAR and images agree",
+    "check intrinsics, mounts and times: with a right calibration so many edges agree somewhere",
+)
+SWAPPED = Rule(
+    "cameras-swapped",
+    "warning",
+    "images that fit their own camera's calibration best",
+    "check which files and which calibration belong to which camera",
+)
 NO_VERDICT = Rule(
     "calibration-unknown",
     "remark",
@@ -49,11 +64,19 @@ NO_VERDICT = Rule(
 
 @dataclass(frozen=True)
 class Offset:
-    """A turn of the cameras against the LiDAR and how far it can be trusted, degrees."""
+    """A turn of the cameras against the LiDAR and how far it can be trusted, degrees.
+
+    Attributes:
+        degrees: The turn.
+        uncertainty_deg: Half the difference of the estimates.
+        contrast: Score at the peak over the mean.
+        edges: Depth edges that were used.
+    """
 
     degrees: float
     uncertainty_deg: float
     contrast: float
+    edges: int = 0
 
     @property
     def is_trustworthy(self) -> bool:
@@ -81,6 +104,11 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
     if lidar is None:
         findings.add(NO_VERDICT, "calibrated_sensor", Place("there is no LiDAR"))
         return
+    clips = _read(data)
+    if isinstance(clips, str):
+        findings.add(NO_VERDICT, "calibrated_sensor", Place(clips))
+        return
+    _judge_swaps(clips, findings)
     if resolution < MIN_PX_PER_DEG:
         found = (
             f"the images resolve {resolution:.1f} pixels a degree, "
@@ -88,7 +116,7 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
         )
         findings.add(NO_VERDICT, "calibrated_sensor", Place(found))
         return
-    measured = _measure(data)
+    measured = _measure(clips)
     if isinstance(measured, str):
         findings.add(NO_VERDICT, "calibrated_sensor", Place(measured))
     else:
@@ -117,7 +145,12 @@ def _open(tables: TableSet, lidar: str | None, image_hw: tuple[int, int]) -> Nus
 
 
 def judge_offsets(yaw: Offset, pitch: Offset, findings: Findings) -> None:
-    """A verdict for each axis whose offset can be trusted."""
+    """A verdict for each axis whose offset can be trusted; a warning if many edges give none."""
+    if not (yaw.is_trustworthy or pitch.is_trustworthy) and yaw.edges >= MANY_EDGES:
+        found = f"{yaw.edges} depth edges, no agreement: yaw {yaw}, contrast {yaw.contrast:.2f}; "
+        found += f"pitch {pitch}, contrast {pitch.contrast:.2f}"
+        findings.add(NO_PEAK, "calibrated_sensor", Place(found))
+        return
     for axis, way, offset in (("yaw", "to the right", yaw), ("pitch", "upwards", pitch)):
         place = Place(f"the cameras fit best turned {way} by {offset}")
         if not offset.is_trustworthy:
@@ -128,17 +161,25 @@ def judge_offsets(yaw: Offset, pitch: Offset, findings: Findings) -> None:
             findings.add(rule, "calibrated_sensor", place, group=axis)
 
 
-def _measure(data: NuscenesDataset) -> tuple[Offset, Offset] | str:
-    """Yaw and pitch offset; or why there are none."""
+def _read(data: NuscenesDataset) -> Clip | str:
+    """A few clips, spread evenly; or why they cannot be read."""
     chosen = np.unique(np.linspace(0, len(data) - 1, MAX_CLIPS).round().astype(int))
     try:
-        clips = collate([data[index] for index in chosen.tolist()])
+        return collate([data[index] for index in chosen.tolist()])
+    except DataError as error:
+        return str(error).split(";")[0]
+
+
+def _measure(clips: Clip) -> tuple[Offset, Offset] | str:
+    """Yaw and pitch offset; or why there are none."""
+    try:
         halves = [alignment_offset(_every_other_camera(clips, first)) for first in range(2)]
     except DataError as error:
         return str(error).split(";")[0]
+    edges = sum(half.num_edges for half in halves)
     return (
-        _join([half.yaw_deg for half in halves], [half.yaw_contrast for half in halves]),
-        _join([half.pitch_deg for half in halves], [half.pitch_contrast for half in halves]),
+        _join([half.yaw_deg for half in halves], [half.yaw_contrast for half in halves], edges),
+        _join([half.pitch_deg for half in halves], [half.pitch_contrast for half in halves], edges),
     )
 
 
@@ -156,13 +197,32 @@ def _image_size(tables: TableSet) -> tuple[tuple[int, int], float]:
     return (height, width), float(np.radians((focal * fits).min()))
 
 
+def _judge_swaps(clips: Clip, findings: Findings) -> None:
+    """Two cameras each of whose images fit the other's calibration better than their own."""
+    scores, edges = fit_of_images(clips)
+    for i in range(len(clips.camera_names)):
+        for j in range(i):
+            if min(edges[i], edges[j]) < MIN_SWAP_EDGES:
+                continue
+            gains = scores[i, j] / scores[i, i], scores[j, i] / scores[j, j]
+            if min(gains) > MIN_SWAP_GAIN:
+                found = (
+                    f"images of {clips.camera_names[i]} and {clips.camera_names[j]} fit each "
+                    f"other's calibration {min(gains) - 1:.0%} better than their own"
+                )
+                findings.add(SWAPPED, "calibrated_sensor", Place(found))
+
+
 def _every_other_camera(clip: Clip, first: int) -> Clip:
     keep = torch.arange(clip.image_present.shape[-1]) % 2 == first
     return replace(clip, image_present=clip.image_present & keep)
 
 
-def _join(degrees: list[float], contrasts: list[float]) -> Offset:
+def _join(degrees: list[float], contrasts: list[float], edges: int) -> Offset:
     spread = float(np.std(degrees, ddof=1) / np.sqrt(len(degrees)))
     return Offset(
-        float(np.mean(degrees)), max(spread, LEAST_UNCERTAINTY_DEG), float(np.median(contrasts))
+        float(np.mean(degrees)),
+        max(spread, LEAST_UNCERTAINTY_DEG),
+        float(np.median(contrasts)),
+        edges,
     )

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet, take
+from mim4d.data.tables.plausibility import MAX_TILT_DEG, UNITS_SPEED
+from mim4d.data.timeline import JUMP_SPEED
 
-MAX_SPEED = 80.0
+MAX_SPEED = JUMP_SPEED
 """m/s; 288 km/h."""
 MAX_ACCELERATION = 30.0
 """m/s²: three times what tyres allow."""
@@ -23,13 +25,15 @@ MIN_SPEED_CHANGE = 5.0
 MAX_TURN_RATE = 2.5
 """rad/s: a full turn in two and a half seconds."""
 MAX_SLOPE, HEIGHT_SLACK_M = 0.4, 0.5
-MAX_TILT_DEG = 45.0
 MAX_POSE_DELAY_S = 0.05
-UNITS_SPEED = 150.0
-"""m/s: who drives faster most of the time has other units than metres and microseconds."""
+MIN_SHARED_M, MIN_SHARED_SHARE = 0.1, 0.5
+"""Where the car drove less between the sensors of a sample, one pose will do."""
 
 JUMP = Rule(
-    "pose-jump", "error", f"at most {MAX_SPEED:g} m/s", "correct the poses or cut the scene there"
+    "pose-jump",
+    "warning",
+    f"at most {MAX_SPEED:g} m/s",
+    "correct the poses, or nothing: clips across the jump are left out",
 )
 ACCELERATION = Rule(
     "pose-acceleration",
@@ -69,6 +73,12 @@ POSE_TIME = Rule(
     "warning",
     f"a pose within {MAX_POSE_DELAY_S:g} s of its measurement",
     "give every measurement the pose of its own time",
+)
+SHARED_POSE = Rule(
+    "pose-of-another-time",
+    "warning",
+    "a pose of its own time for every measurement of a moving car",
+    "interpolate the poses at the time of each image and sweep: these share one",
 )
 AT_REST = Rule(
     "no-motion",
@@ -118,6 +128,41 @@ def check_poses(tables: TableSet, findings: Findings) -> None:
     high = (rise > HEIGHT_SLACK_M + MAX_SLOPE * along) & ~jump
     _add(tables, HEIGHT, steps, high, "height changes by {:.2f} m in {:g} s", findings, rise)
     _check_heading(tables, steps, findings)
+    _check_shared(tables, steps, findings)
+
+
+def _check_shared(tables: TableSet, steps: Steps, findings: Findings) -> None:
+    """Measurements of one sample at one place, though the car drove between their times."""
+    data = tables["sample_data"]
+    key = np.flatnonzero(tables.is_sound_data & data["is_key_frame"])
+    place = ego_columns(tables, key)[0]
+    speed = np.full(tables.size("sample_data"), np.nan)
+    speed[steps.row] = steps.speed
+    order = np.argsort(data["sample"][key], kind="stable")
+    key, place = key[order], place[order]
+    edges = np.flatnonzero(np.diff(data["sample"][key])) + 1
+    shared, groups = [], 0
+    for rows, places in zip(np.split(key, edges), np.split(place, edges), strict=True):
+        times = data["timestamp_us"][rows] * 1e-6
+        drove = float(np.nanmedian(speed[rows])) if np.isfinite(speed[rows]).any() else 0.0
+        if drove > MAX_SPEED or drove * np.ptp(times) < MIN_SHARED_M:
+            continue
+        groups += 1
+        if np.ptp(places, axis=0).max() < 0.01:
+            shared.append((int(rows[0]), drove, float(np.ptp(times))))
+    if len(shared) > MIN_SHARED_SHARE * groups:
+        findings.add_rows(
+            SHARED_POSE,
+            "sample_data",
+            data,
+            [row for row, _, _ in shared],
+            lambda row: next(
+                f"all measurements of its sample have one place; they were made within {span:.3f} "
+                f"s at {drove:.1f} m/s"
+                for own, drove, span in shared
+                if own == row
+            ),
+        )
 
 
 def ego_columns(tables: TableSet, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,13 +5,14 @@ The JSON's keys are stable; `report_version` changes when one of them does.
 
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from mim4d.check.findings import SEVERITIES, Finding, Findings, Severity
+from mim4d.check.overlaps import SplitOverlap
 from mim4d.check.summary import SensorSummary, Summary
 
 REPORT_VERSION = 1
@@ -28,6 +29,7 @@ class Report:
         findings: What was found.
         seconds: Time that it took.
         strict: Whether warnings count as errors.
+        overlaps: How far held-out scenes overlap with training ones.
     """
 
     root: Path
@@ -36,6 +38,7 @@ class Report:
     findings: Findings
     seconds: float
     strict: bool = False
+    overlaps: list[SplitOverlap] = field(default_factory=list)
 
     @property
     def exit_status(self) -> int:
@@ -53,7 +56,8 @@ class Report:
 
     def text(self) -> str:
         """The summary, the findings, the most severe first, and the verdict."""
-        lines = [f"{self.root} ({self.version})", *_summary_lines(self.summary), ""]
+        lines = [f"{self.root} ({self.version})", *_summary_lines(self.summary)]
+        lines += [*(f"  {overlap}" for overlap in self.overlaps), ""]
         for finding in self.findings:
             lines += _finding_lines(finding)
         return "\n".join([*lines, self.verdict])
@@ -68,6 +72,7 @@ class Report:
             "exit_status": self.exit_status,
             "counts": {severity: self.findings.count(severity) for severity in SEVERITIES},
             "summary": asdict(self.summary),
+            "overlaps": [asdict(overlap) for overlap in self.overlaps],
             "findings": [_as_dict(finding) for finding in self.findings],
         }
         return orjson.dumps(content, option=orjson.OPT_INDENT_2)

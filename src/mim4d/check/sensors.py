@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet, take
+from mim4d.data.tables.plausibility import MAX_MOUNT_M
 
 FIELD_OF_VIEW_DEG = (8.0, 150.0)
+MIN_SCALE, MAX_SCALE_RATIO = 0.1, 1.12
 MAX_ASPECT = 1.2
 """Largest ratio of the two focal lengths."""
-MAX_MOUNT_M = 15.0
 CAMERA_HEIGHT_M = (0.1, 4.5)
 OFFICIAL_WH = (1600, 900)
 SAME_MOUNT_M, SAME_MOUNT_DEG = 0.3, 3.0
@@ -44,6 +45,12 @@ CENTRE = Rule(
     "warning",
     "a principal point in the middle half of the image",
     "check that intrinsics and images have the same size",
+)
+SCALE = Rule(
+    "intrinsics-scale",
+    "warning",
+    "intrinsics of images of the stored size: cx near width / 2, cy near height / 2",
+    "scale camera_intrinsic to the stored images, or restore the images of its size",
 )
 FOCAL = Rule(
     "focal-length",
@@ -202,6 +209,7 @@ def _check_lens(tables: TableSet, cameras: Cameras, findings: Findings) -> None:
 
     _add(tables, PRINCIPAL_POINT, cameras, outside, where, findings)
     _add(tables, CENTRE, cameras, aside, where, findings)
+    _check_scale(2 * point[known & ~outside], findings)
     focal = matrix[:, [0, 1], [0, 1]]
     view = np.degrees(2 * np.arctan(size[:, 0] / 2 / focal[:, 0]))
     odd = known & ((view < FIELD_OF_VIEW_DEG[0]) | (view > FIELD_OF_VIEW_DEG[1]))
@@ -222,6 +230,25 @@ def _check_lens(tables: TableSet, cameras: Cameras, findings: Findings) -> None:
         lambda i: f"fx {focal[i, 0]:g}, fy {focal[i, 1]:g}",
         findings,
     )
+
+
+def _check_scale(factors: NDArray[np.float64], findings: Findings) -> None:
+    """One factor between calibration and image size, in both axes and most cameras.
+
+    Principal points lie a few hundredths of the size off the middle, and differently along the two
+    axes (images are often cropped): only a larger factor that both have in common is told.
+    """
+    if len(factors) == 0:
+        return
+    across, down = np.median(factors, axis=0)
+    low, high = min(across, down), max(across, down)
+    common = math.sqrt(across * down)
+    if (low > 1 + MIN_SCALE or high < 1 / (1 + MIN_SCALE)) and high < MAX_SCALE_RATIO * low:
+        found = (
+            f"cx is {across:.2f} times half the width, cy {down:.2f} times half the height: the "
+            f"intrinsics look like those of images {common:.2f} times as large"
+        )
+        findings.add(SCALE, "calibrated_sensor", Place(found), count=len(factors))
 
 
 def _check_mount(tables: TableSet, cameras: Cameras, findings: Findings) -> None:
@@ -273,13 +300,13 @@ def _check_same_mount(tables: TableSet, cameras: Cameras, findings: Findings) ->
 def _check_distortion(tables: TableSet, findings: Findings) -> None:
     columns = tables["calibrated_sensor"]
     distortion = [text.decode(errors="replace") for text in columns["distortion"].tolist()]
-    bad = [row for row, text in enumerate(distortion) if set(text) - set("[]0., ")]
+    bad = [row for row, text in enumerate(distortion) if text]
     findings.add_rows(
         DISTORTION,
         "calibrated_sensor",
         columns,
         bad,
-        lambda row: f"camera_distortion {distortion[row][:60]}",
+        lambda row: f"its lens is {distortion[row][:80]}",
     )
 
 

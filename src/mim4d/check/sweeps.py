@@ -11,14 +11,24 @@ from numpy.typing import NDArray
 
 from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Place, Rule
+from mim4d.check.ground import Ground, find_ground, judge_ground
 from mim4d.check.lenient_tables import Rows, TableSet
 from mim4d.check.poses import ego_columns
 from mim4d.check.sensors import rotations
-from mim4d.data.lidar import NUMBERS_PER_POINT
+from mim4d.data.point_values import (
+    FAR_M,
+    MIN_POINTS,
+    NUMBERS_PER_POINT,
+    at_sensor,
+    implausible_values,
+    other_format,
+)
 
 MAX_LOST_SHARE = 0.5
 FEW_SHARE = 0.1
-MAX_REACH_M = 1000.0
+MAX_OTHER_UNITS_M = 1e7
+"""Farther than kilometres in millimetres: not another unit, but another layout."""
+MAX_AT_SENSOR_SHARE = 0.9
 MIN_STATED = 5
 """Boxes with fewer points say nothing about the counts."""
 MAX_COUNT_ERROR = 0.5
@@ -40,8 +50,24 @@ FEW = Rule(
     f"{FEW_SHARE:.0%} of the usual number of points at least",
     "look at the sweep: the sensor may have been covered",
 )
-REACH = Rule(
-    "lidar-units", "error", f"points within {MAX_REACH_M:g} m", "convert the points to metres"
+REACH = Rule("lidar-units", "error", f"points within {FAR_M:g} m", "convert the points to metres")
+LAYOUT = Rule(
+    "lidar-layout",
+    "error",
+    "x, y, z (metres), intensity, ring as little-endian float32, and nothing before them",
+    "write the sweeps anew",
+)
+AT_SENSOR = Rule(
+    "returns-at-sensor",
+    "remark",
+    "returns from the surroundings",
+    "nothing: the reader leaves those at the sensor itself out",
+)
+ONLY_AT_SENSOR = Rule(
+    "mostly-at-sensor",
+    "warning",
+    f"at most {MAX_AT_SENSOR_SHARE:.0%} of the points at the sensor itself",
+    "look at the sweep: hardly anything was measured",
 )
 RING = Rule("ring-zero", "remark", "the ring of every point", "nothing: rings are not used")
 COUNTS = Rule(
@@ -69,6 +95,9 @@ class SweepFacts:
         has_ring: Whether any point's ring is not 0.
         stated: `num_lidar_pts` of those boxes of the sample that have several.
         counted: Points inside each of them.
+        at_sensor: How many lie at the sensor itself.
+        problem: Why these cannot be points; None if they may be.
+        ground: Its largest plane; None if no plane is large.
     """
 
     points: int
@@ -77,13 +106,20 @@ class SweepFacts:
     has_ring: bool
     stated: tuple[int, ...]
     counted: tuple[int, ...]
+    at_sensor: int = 0
+    problem: str | None = None
+    ground: Ground | None = None
 
 
 def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) -> SweepFacts:
     """Facts of one sweep; `boxes` are the annotations of its sample, none if it is no key frame."""
     whole = len(content) - len(content) % (4 * NUMBERS_PER_POINT)
     values = np.frombuffer(content[:whole], "<f4").reshape(-1, NUMBERS_PER_POINT)
+    problem = implausible_values(values)
+    if format_ := other_format(content):
+        problem = f"the file is {format_}"
     points = values[np.isfinite(values[:, :3]).all(axis=1), :3].astype(np.float64)
+    near = int(at_sensor(points.T.astype(np.float32)).sum())
     reach = np.percentile(np.linalg.norm(points, axis=1), 99) if len(points) else 0.0
     stated = tables["sample_annotation"]["num_lidar_points"][boxes]
     boxes, stated = boxes[stated >= MIN_STATED], stated[stated >= MIN_STATED]
@@ -95,15 +131,26 @@ def read_sweep_facts(content: bytes, tables: TableSet, row: int, boxes: Rows) ->
         has_ring=bool(np.any(values[:, 4] != 0)),
         stated=tuple(stated.tolist()),
         counted=tuple(counted.tolist()),
+        at_sensor=near,
+        problem=problem,
+        ground=None if problem else find_ground(points, _mount(tables, row)),
     )
 
 
-def _to_global(tables: TableSet, points: NDArray[np.float64], row: int) -> NDArray[np.float64]:
+def _mount(tables: TableSet, row: int) -> NDArray[np.float64]:
+    """`ego_from_lidar` of a measurement."""
     calibrated = tables["calibrated_sensor"]
     own = int(tables["sample_data"]["calibrated_sensor"][row])
-    mount = rotations(calibrated["rotation_wxyz"][own : own + 1])[0]
+    pose = np.eye(4)
+    pose[:3, :3] = rotations(calibrated["rotation_wxyz"][own : own + 1])[0]
+    pose[:3, 3] = calibrated["translation_m"][own]
+    return pose
+
+
+def _to_global(tables: TableSet, points: NDArray[np.float64], row: int) -> NDArray[np.float64]:
+    mount = _mount(tables, row)
     place, rotation = ego_columns(tables, np.array([row]))
-    points_ego = points @ mount.T + calibrated["translation_m"][own]
+    points_ego = points @ mount[:3, :3].T + mount[:3, 3]
     return points_ego @ rotations(rotation)[0].T + place[0]
 
 
@@ -135,12 +182,17 @@ def judge_sweeps(
         for rule, found in _problems(fact, float(usual[tables.channel(row)])):
             add_files(findings, rule, tables, files, [row], found)
     for channel in sorted(usual):
+        own = [fact.ground for row, fact in facts.items() if tables.channel(row) == channel]
+        judge_ground(channel, [ground for ground in own if ground is not None], findings)
         if not any(f.has_ring for row, f in facts.items() if tables.channel(row) == channel):
             findings.add(RING, "sample_data", Place(f"{channel}: ring is 0 in every point"))
 
 
 def _problems(fact: SweepFacts, usual: float) -> list[tuple[Rule, str]]:
     lost = fact.points - fact.finite
+    if fact.problem is not None:
+        units = FAR_M < fact.reach_m < MAX_OTHER_UNITS_M
+        return [(REACH, f"points to {fact.reach_m:.0f} m")] if units else [(LAYOUT, fact.problem)]
     if fact.finite == 0:
         return [(NO_POINT, f"none of {fact.points} points is finite")]
     problems = []
@@ -149,8 +201,12 @@ def _problems(fact: SweepFacts, usual: float) -> list[tuple[Rule, str]]:
         problems.append((rule, f"{lost} of {fact.points} points are not finite"))
     if fact.finite < FEW_SHARE * usual:
         problems.append((FEW, f"{fact.finite} points, usually {usual:.0f}"))
-    if fact.reach_m > MAX_REACH_M:
-        problems.append((REACH, f"points to {fact.reach_m:.0f} m"))
+    if fact.at_sensor:
+        share = fact.at_sensor / fact.finite
+        mostly = share > MAX_AT_SENSOR_SHARE and fact.points >= MIN_POINTS
+        rule = ONLY_AT_SENSOR if mostly else AT_SENSOR
+        found = f"{fact.at_sensor} of {fact.finite} points lie at the sensor itself"
+        problems.append((rule, found))
     return [*problems, *_count_problems(fact)]
 
 

@@ -8,10 +8,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mim4d.cli.data import Check, Gallery, View, check, gallery, view
+from mim4d.cli.data import (
+    Check,
+    Doctor,
+    Gallery,
+    Split,
+    View,
+    check,
+    doctor,
+    gallery,
+    split,
+    view,
+)
 from mim4d.cli.demo import Demo, DemoTasks, demo, demo_tasks
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
+from mim4d.cli.import_data import (
+    ImportAv2,
+    ImportRig,
+    ImportVideo,
+    import_av2,
+    import_rig,
+    import_video,
+)
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
@@ -28,6 +47,7 @@ from mim4d.cli.study import (
     bench_step,
 )
 from mim4d.cli.world import World, world
+from mim4d.cli.yardstick import Yardstick, yardstick
 
 
 @dataclass(frozen=True)
@@ -53,10 +73,16 @@ COMMANDS: dict[str, Command] = {
     "finetune": Command(Finetune, finetune, takes_preset=True, takes_task=True),
     "render": Command(Render, render),
     "predict": Command(Predict, predict),
+    "import rig": Command(ImportRig, import_rig),
+    "import video": Command(ImportVideo, import_video),
+    "import av2": Command(ImportAv2, import_av2),
     "import-official": Command(ImportOfficial, import_official),
     "check": Command(Check, check),
+    "doctor": Command(Doctor, doctor),
+    "split": Command(Split, split),
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
+    "yardstick": Command(Yardstick, yardstick),
     "export": Command(Export, export),
     "bench parts": Command(BenchParts, bench_parts),
     "bench report": Command(BenchReport, bench_report),

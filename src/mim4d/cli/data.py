@@ -1,4 +1,4 @@
-"""Commands that look at a data set: check, view, gallery."""
+"""Commands that look at a data set, or the machine: check, doctor, split, view, gallery."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,11 @@ class Check:
     """How many places of each finding to name; all are counted."""
     strict: bool = False
     """Treat warnings as errors (exit status 2)."""
+    training_scenes: tuple[str, ...] = ()
+    """Measure how far the split of --training-scenes and --held-out-scenes overlaps; names, or .txt
+    files with one name a line. By default the splits that the data set lists."""
+    held_out_scenes: tuple[str, ...] = ()
+    """Scenes held out from training, see --training-scenes."""
 
 
 def check(options: Check) -> int:
@@ -41,12 +46,79 @@ def check(options: Check) -> int:
             files=options.files,
             max_findings=options.max_findings,
             strict=options.strict,
+            split=_split(options),
             progress=counter.update,
         )
     print(report.text())
     if options.json is not None:
         report.save_json(options.json)
     return report.exit_status
+
+
+def _split(options: Check) -> "tuple[tuple[str, ...], tuple[str, ...]] | None":
+    """The split that the options name."""
+    from mim4d.data.splits import scene_names
+
+    lists = scene_names(options.training_scenes), scene_names(options.held_out_scenes)
+    if any(lists) and not all(lists):
+        raise ValueError("--training-scenes and --held-out-scenes are a split: give both, or none")
+    return lists if all(lists) else None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Divide scenes into parts for training and testing, and say how far they overlap."""
+
+    data: PathArgument
+    """Data set in the nuScenes format."""
+    out: Path = Path("split")
+    """Folder for train.txt, val.txt (and test.txt), which --scenes of other commands takes."""
+    geo: bool = False
+    """Divide by place: no held-out sample lies within --gap-m of a training one. Otherwise scenes
+    are drawn whatever lies beside them."""
+    gap_m: float = 50.0
+    """Metres between the parts, with --geo."""
+    val: float = 0.15
+    """Share of the scenes in val."""
+    test: float = 0.0
+    """Share of the scenes in test; 0 makes no such part."""
+    seed: int = 0
+    """Seed of the draw."""
+    version: str | None = None
+    """Version folder, where there are several."""
+
+
+def split(options: Split) -> None:
+    """`mim4d split`."""
+    from mim4d.check.make_split import make_split
+
+    shares = {"val": options.val, **({"test": options.test} if options.test else {})}
+    made = make_split(
+        options.data,
+        options.out,
+        shares,
+        gap_m=options.gap_m if options.geo else None,
+        seed=options.seed,
+        version=options.version,
+    )
+    print(made)
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Look at this machine: devices, memory, disks, cache, bf16, codecs.
+
+    Exit status: 0 nothing worse than remarks, 1 warnings, 2 errors.
+    """
+
+
+def doctor(options: Doctor) -> int:
+    """`mim4d doctor`."""
+    from mim4d.check.machine import examine_machine, page, status_of
+
+    facts = examine_machine()
+    print(page(facts))
+    return status_of(facts)
 
 
 @dataclass(frozen=True)

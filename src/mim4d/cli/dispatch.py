@@ -19,7 +19,8 @@ from mim4d.cli.commands import COMMANDS, Command
 from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
-from mim4d.errors import did_you_mean
+from mim4d.errors import Terminated, did_you_mean
+from mim4d.files import read_text
 from mim4d.tasks import TASKS
 
 
@@ -37,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output (`| head`) has left; there is nobody to tell.
         sys.stdout = None
         return 0
+    except Terminated as stop:
+        print(f"mim4d: {stop}", file=sys.stderr)
+        return 143
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
@@ -55,8 +59,8 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"mim4d {mim4d.__version__}")
         return 0
     name = arguments.pop(0)
-    if name == "bench":
-        name = f"bench {arguments.pop(0)}" if arguments and arguments[0][:1] != "-" else "bench"
+    if name in ("bench", "import") and arguments and arguments[0][:1] != "-":
+        name = f"{name} {arguments.pop(0)}"
     if name not in COMMANDS:
         raise ValueError(
             f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see `mim4d --help`)"
@@ -122,8 +126,8 @@ def _config(name: str, task: str | None = None) -> RunConfig:
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such configuration file")
         if task is None:
-            return config_from_json(path.read_text(), str(path))
-        config = config_from_json(path.read_text(), str(path), TaskConfig)
+            return config_from_json(read_text(path), str(path))
+        config = config_from_json(read_text(path), str(path), TaskConfig)
         if config.task != task:
             raise ValueError(f"{path}: configures the task {config.task!r}, not {task!r}")
         return config

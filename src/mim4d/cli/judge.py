@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Evaluate:
     """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    With --predictions in place of a run: score the detections in a file of nuScenes' form.
+    With --predictions in place of a run: score a file of detections in nuScenes' form, or of maps
+    in MapTR's or StreamMapNet's.
     """
 
     data: Path
@@ -26,7 +27,8 @@ class Evaluate:
     run: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder."""
     predictions: Path | None = None
-    """Submission file of any detector, to be scored by class, distance and visibility."""
+    """File of any detector, scored by class, distance and visibility; or of predicted maps, scored
+    by both published habits."""
     class_table: Path | None = None
     """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
     {"REGULAR_VEHICLE": "car", "SIGN": null}."""
@@ -41,6 +43,9 @@ class Evaluate:
     """Split to take scenes from; by default the held-out one."""
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
+    ceilings: bool = False
+    """Also fit a renderer to exact volumes, and measure what grid and renderer allow: one or two
+    minutes more; only where distances are known exactly."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"
@@ -62,6 +67,29 @@ def evaluate(options: Evaluate) -> None:
 
 
 def _evaluate_predictions(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.map_predictions import holds_maps
+
+    if holds_maps(file):
+        _evaluate_maps(options, file)
+    else:
+        _evaluate_detections(options, file)
+
+
+def _evaluate_maps(options: Evaluate, file: Path) -> None:
+    from mim4d.evaluation.map_predictions import evaluate_map_predictions
+
+    evaluation = evaluate_map_predictions(
+        file,
+        options.data,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+    )
+    print(evaluation.table())
+    if options.json is not None:
+        evaluation.save(options.json)
+
+
+def _evaluate_detections(options: Evaluate, file: Path) -> None:
     from mim4d.evaluation.detection.evaluation import evaluate_predictions
     from mim4d.evaluation.detection.submission import read_class_table
     from mim4d.viz.detection_curves import draw_detection_curves
@@ -136,12 +164,16 @@ def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,
+        ceilings=options.ceilings,
     )
 
 
 @dataclass(frozen=True)
 class Render:
-    """Draw what a run sees: input, rendered colour and distance, truth, error, scene flow."""
+    """Draw what a pre-training sees: input, rendered colour and distance, truth, error, scene flow.
+
+    What a task's run says is drawn by `mim4d predict`.
+    """
 
     run: PathArgument
     """Run folder."""
@@ -149,6 +181,9 @@ class Render:
     """Data set; its held-out scenes are drawn."""
     out: Path | None = None
     """Folder for the pictures; by default RUN/renders."""
+    video: Path | None = None
+    """Instead of pictures write one short video to this file (.webp, .gif or .mp4): a held-out
+    clip's volume seen along the clip's own path, and from 1 m to the left of it."""
     clips: int = 2
     """How many clips, spread over the scenes."""
     stride: int = 2
@@ -165,6 +200,25 @@ class Render:
 
 def render(options: Render) -> None:
     """`mim4d render`."""
+    from mim4d.runs.record import run_kind
+
+    if run_kind(options.run) == "task":
+        raise ValueError(f"{options.run}: a task's run; `mim4d predict` draws what it says")
+    scenes = scene_choice(options.split, options.scenes)
+    if options.video is not None:
+        from mim4d.viz.video import render_video
+
+        written = render_video(
+            options.run,
+            options.data,
+            options.video,
+            stride=options.stride,
+            scenes=scenes,
+            version=options.version,
+            device=options.device,
+        )
+        print(written)
+        return
     from mim4d.viz.rendering import render_run
 
     for path in render_run(
@@ -173,7 +227,7 @@ def render(options: Render) -> None:
         options.out or options.run / "renders",
         clips=options.clips,
         stride=options.stride,
-        scenes=scene_choice(options.split, options.scenes),
+        scenes=scenes,
         version=options.version,
         device=options.device,
     ):

@@ -1,10 +1,12 @@
-"""`mim4d predict`: what a task's run says of scenes, as files for others and as pictures."""
+"""`mim4d predict`: what a run says of images, as pictures and as files for other programs."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.cli.predict_folder import predict_folder
 from mim4d.config import Device
 
 if TYPE_CHECKING:
@@ -13,48 +15,80 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """What a task's run says of scenes: a detector's submission file; pictures and arrays."""
+    """Predict what is there: distances and what is solid, boxes, lines, layers of the ground.
+
+    A pre-training predicts for a folder of images with cameras.yaml; a task's run for a data set.
+    """
 
     run: PathArgument
-    """Run folder of a task: detection or bev_segmentation."""
-    data: Path
-    """Data set."""
-    submission: Path | None = None
-    """File to write all samples' boxes to, in the official form; of detection alone."""
-    pictures: Path | None = None
-    """Folder for pictures of some clips, what is predicted beside what is true; of
-    bev_segmentation with arrays (.npz), and RUN/predictions by default."""
+    """Run folder of a pre-training, or of a task."""
+    data: PathArgument
+    """For a pre-training: images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with
+    cameras.yaml; with poses.csv a drive, whose clips have all frames. For a task: a data set."""
+    out: Path | None = None
+    """Folder for pictures, arrays and points; by default RUN/predictions."""
     clips: int = 4
-    """How many clips are drawn, spread over the scenes."""
+    """At most so many clips are drawn, spread over the scenes or the folder."""
+    device: Device = "auto"
+    """Where to compute."""
+    stride: int = 2
+    """Image pixels per rendered pixel. Of a pre-training alone."""
+    submission: Path | None = None
+    """File to write all samples' boxes to, in the official form (then pictures are made only
+    where --out is given). Of detection alone."""
     min_score: float = 0.3
     """Boxes of a lower score are not drawn; the file has them all. Of detection alone."""
     split: str = "val"
-    """Split to take scenes from; by default the held-out one."""
+    """Split to take scenes from; by default the held-out one. Of a task alone."""
     scenes: tuple[str, ...] = ()
-    """Scenes by name instead of a split; a .txt file holds one name a line."""
+    """Scenes by name instead of a split; a .txt file holds one name a line. Of a task alone."""
     version: str | None = None
-    """Version folder, where there are several."""
-    device: Device = "auto"
-    """Where to compute."""
+    """Version folder, where there are several. Of a task alone."""
+
+    @property
+    def folder(self) -> Path:
+        """Where pictures go."""
+        return self.out or self.run / "predictions"
 
 
 def predict(options: Predict) -> None:
     """`mim4d predict`."""
-    from mim4d.runs.record import read_task_config
+    from mim4d.runs.record import read_task_config, run_kind
 
-    if read_task_config(options.run).task == "bev_segmentation":
-        _paint(options)
-    else:
-        _detect(options)
+    if run_kind(options.run) == "pretraining":
+        _without_a_data_set(options)
+        return
+    task = read_task_config(options.run).task
+    if task != "detection" and options.submission is not None:
+        raise ValueError("--submission: there is one of the task detection alone")
+    draws = {
+        "bev_segmentation": _paint,
+        "detection": _detect,
+        "hd_map": _draw_lines,
+        "occupancy": _draw_slices,
+    }
+    if task not in draws:
+        raise ValueError(
+            f"{options.run}: nothing draws the task {task}; `mim4d predict` knows "
+            f"{', '.join(draws)}"
+        )
+    draws[task](options)
+
+
+def _without_a_data_set(options: Predict) -> None:
+    if options.submission is not None:
+        raise ValueError("--submission: there is one of the task detection alone")
+    paths = predict_folder(
+        options.run, options.data, options.folder, options.clips, options.stride, options.device
+    )
+    for path in paths:
+        print(path)
 
 
 def _paint(options: Predict) -> None:
     from mim4d.evaluation.painted_clips import paint_clips
     from mim4d.viz.bev_picture import draw_painted
 
-    if options.submission is not None:
-        raise ValueError("--submission: there is one of the task detection alone")
-    folder = options.pictures or options.run / "predictions"
     for painted in paint_clips(
         options.run,
         options.data,
@@ -63,16 +97,39 @@ def _paint(options: Predict) -> None:
         version=options.version,
         device=options.device,
     ):
-        print(draw_painted(painted, folder))
-        print(painted.save_arrays(folder))
+        print(draw_painted(painted, options.folder))
+        print(painted.save_arrays(options.folder))
+
+
+def _draw_lines(options: Predict) -> None:
+    from mim4d.viz.map_lines import render_maps
+
+    _draw_scenes(options, render_maps)
+
+
+def _draw_slices(options: Predict) -> None:
+    from mim4d.viz.occupancy_slices import render_occupancy
+
+    _draw_scenes(options, render_occupancy)
+
+
+def _draw_scenes(options: Predict, draw: Callable[..., Iterable[Path]]) -> None:
+    for path in draw(
+        options.run,
+        options.data,
+        options.folder,
+        clips=options.clips,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    ):
+        print(path)
 
 
 def _detect(options: Predict) -> None:
     from mim4d.evaluation.detection.predict import Detector
     from mim4d.evaluation.detection.write_submission import write_submission
 
-    if options.submission is None and options.pictures is None:
-        raise ValueError("`mim4d predict` wants --submission FILE, --pictures FOLDER, or both")
     detector = Detector(
         options.run,
         options.data,
@@ -83,14 +140,14 @@ def _detect(options: Predict) -> None:
     if options.submission is not None:
         found = ((one.clip.key_tokens[0], one.boxes) for one in detector.look_at_all())
         print(write_submission(options.submission, detector.tokens, found))
-    if options.pictures is not None:
-        _draw(options, options.pictures, detector)
+    if options.submission is None or options.out is not None:
+        _draw(options, detector)
 
 
-def _draw(options: Predict, folder: Path, detector: "Detector") -> None:
+def _draw(options: Predict, detector: "Detector") -> None:
     from mim4d.evaluation import spread
     from mim4d.viz.detection_picture import draw_detected
 
     for index in spread(len(detector.dataset), options.clips):
-        out = folder / f"clip-{index:05d}.png"
+        out = options.folder / f"clip-{index:05d}.png"
         print(draw_detected(detector.look(index), options.min_score, out))

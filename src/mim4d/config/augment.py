@@ -21,6 +21,11 @@ class AugmentConfig:
     place. Drawn per camera, the same for all frames."""
     image_flip: float = 0.0
     """Probability that a camera's images are mirrored left to right."""
+    camera_drop: float = 0.0
+    """Probability that a camera is absent from a clip; one always stays."""
+    camera_turn_deg: float = 0.0
+    """Largest turn of each camera about each of its axes, degrees: images are warped and poses
+    turned with them, as if the rig had been built a little differently."""
     brightness: float = 0.0
     """Largest change of brightness: 0.2 draws a factor from 0.8 to 1.2."""
     contrast: float = 0.0
@@ -49,12 +54,14 @@ class AugmentConfig:
                 (low, high),
                 "two positive factors, the smaller first",
             )
-        for name in ("image_flip", "bev_flip_x", "bev_flip_y"):
+        for name in ("image_flip", "bev_flip_x", "bev_flip_y", "camera_drop"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"augment.{name}", value, "a probability")
         for name in ("brightness", "contrast", "saturation"):
             value = getattr(self, name)
             require(0 <= value < 1, f"augment.{name}", value, "a number in [0, 1)")
+        turn = self.camera_turn_deg
+        require(0 <= turn <= 30, "augment.camera_turn_deg", turn, "an angle from 0 to 30")
         for name in ("hue_deg", "bev_rotation_deg"):
             value = getattr(self, name)
             require(0 <= value <= 180, f"augment.{name}", value, "an angle from 0 to 180")

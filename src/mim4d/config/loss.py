@@ -2,12 +2,15 @@
 
 import math
 from dataclasses import dataclass, fields
+from typing import Literal
 
 from mim4d.config.checks import require
 
 _MEASURING = (
     "distance_weight",
     "relative_distance_weight",
+    "log_distance_weight",
+    "termination_weight",
     "free_space_weight",
     "near_surface_weight",
     "depth_weight",
@@ -32,6 +35,14 @@ class LossConfig:
     """Mean absolute distance error, per metre."""
     relative_distance_weight: float = 0.0
     """Mean relative distance error, |d̂ − d| / d: for what is near."""
+    log_distance_weight: float = 0.0
+    """Mean |ln d̂ − ln d|: the same factor too near and too far costs the same, where the relative
+    error costs less the shorter one guesses."""
+    termination_weight: float = 0.0
+    """How unlikely the weights along a ray make the distance that the LiDAR measured on it: pulls
+    light to end there, not before and not beyond."""
+    termination_scale: float = 0.1
+    """How far off, as ln(d̂ / d), a measured distance is taken to be there."""
     eikonal_weight: float = 0.0
     """Mean squared deviation of the SDF gradient's length from 1."""
     free_space_weight: float = 0.0
@@ -39,9 +50,13 @@ class LossConfig:
     free_space_truncation_m: float = 0.5
     """Free space ends so far in front of the measured surface, metres."""
     near_surface_weight: float = 0.0
-    """Error of the SDF around what the LiDAR hit, against the distance to it along the ray."""
+    """Error of the SDF around what the LiDAR hit, against the distance to it."""
     near_surface_truncation_m: float = 1.5
     """How far before and behind the measured surface its samples are compared, metres."""
+    near_surface_along: Literal["ray", "normal"] = "ray"
+    """How that distance is taken: `ray` as it is along the ray, right for what is seen face on;
+    `normal` shortened by the angle at which the SDF of the moment is met, and on the road as the
+    height above it."""
     depth_weight: float = 0.0
     """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
     depth is learned through rendering alone."""
@@ -75,10 +90,14 @@ class LossConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, str):
+                continue
             require(0 <= value < math.inf, f"loss.{field.name}", value, "a number, 0 or more")
         for name in ("free_space_truncation_m", "near_surface_truncation_m"):
             value = getattr(self, name)
             require(value > 0, f"loss.{name}", value, "a positive number of metres")
+        scale = self.termination_scale
+        require(scale > 0, "loss.termination_scale", scale, "a positive number")
 
     @property
     def lidar_weights(self) -> list[str]:

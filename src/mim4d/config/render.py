@@ -18,12 +18,21 @@ class RenderConfig:
     """Take rays through LiDAR returns first, and supervise their distance."""
     lidar_points: int = 8192
     """LiDAR points of each frame that a step looks at, drawn at random."""
+    lidar_share: float = 1.0
+    """Largest share of an image's rays that go through LiDAR returns; the others go through random
+    pixels, which also shows the renderer what no beam meets: the sky."""
+    clear_sky: bool = False
+    """Take random pixels above everything that LiDAR met in their part of the image, but no higher
+    than it met anything elsewhere in the image, for measured to be free all the way."""
     sky_fraction: float = 0.0
     """Share of rows at the top of the image where no pixel-only ray starts."""
     occlusion_cell_px: int | None = 8
     """Cell size of the test that drops LiDAR points the camera cannot see; None keeps all."""
     num_samples: int = 32
-    """Evenly spread samples per ray."""
+    """Samples per ray that are spread from end to end, before those by importance."""
+    spacing: Literal["even", "log"] = "even"
+    """How they are spread: `even`, or `log`, in equal steps of ln(1 m + d), which are shorter near
+    the camera."""
     num_importance: int = 16
     """Further samples per ray, drawn where the surface seems to be."""
     chunk_rays: int | None = None
@@ -34,6 +43,9 @@ class RenderConfig:
     teach; `dropped`, the published choice, costs less."""
     near_m: float = 1.0
     """Nearest sample, metres along the ray."""
+    background: Literal["black", "sky"] = "black"
+    """What shows where nothing stops a ray: nothing, or a colour learned from the ray's direction
+    and from the volume, as a whole and where the ray leaves it."""
     hidden: int = 32
     """Width of the SDF and colour networks."""
     sdf_layers: int = 6
@@ -65,6 +77,8 @@ class RenderConfig:
             self.sky_fraction,
             "a share in [0, 1)",
         )
+        share = self.lidar_share
+        require(0 <= share <= 1, "render.lidar_share", share, "a share in [0, 1]")
         for name in ("near_m", "sharpness_start_per_m"):
             value = getattr(self, name)
             require(value > 0, f"render.{name}", value, "a positive number")

@@ -15,9 +15,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mim4d.data.maps.map_patch import MapPatch
+from mim4d.data.surface import Surface
 from mim4d.tensors.records import by_field, map_tensors, take
 
-_OF_CLIPS = ("scene_names", "key_tokens", "maps")
+_OF_CLIPS = ("scene_names", "key_tokens", "maps", "surfaces")
 """Fields that are no tensors and have an entry per clip."""
 _OF_BOXES = (
     "boxes_ref",
@@ -30,7 +31,7 @@ _OF_BOXES = (
 )
 _FILLS = {"box_classes": -1, "box_lidar_points": -1, "box_attributes": -1}
 """What padding is filled with where that is not 0."""
-_NOT_BY_FRAME = ("on_body", "maps")
+_NOT_BY_FRAME = ("on_body", "maps", "surfaces")
 """Fields without an axis of frames."""
 
 
@@ -74,6 +75,8 @@ class Clip:
         box_attributes: Index into `attribute_names`; -1 for none, and where padded. None if nobody
             asked the data for them.
         attribute_names: The data set's attributes of boxes, such as vehicle.parked.
+        surfaces: What was seen around the car at each clip's key frame, for labels of occupancy;
+            None if it was not asked for.
     """
 
     images: UInt8[Tensor, "b t n 3 h w"]
@@ -103,6 +106,7 @@ class Clip:
     in_sky: Bool[Tensor, "b t n h w"] | None = None
     box_attributes: Int[Tensor, "b t k"] | None = None
     attribute_names: tuple[str, ...] = ()
+    surfaces: tuple[Surface, ...] | None = None
 
     @property
     def batch_size(self) -> int:

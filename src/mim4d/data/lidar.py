@@ -2,7 +2,8 @@
 
 A nuScenes `.pcd.bin` file is little-endian float32 with five numbers a point: x, y, z (metres, in
 the sensor's axes), intensity, ring. What enters is a file; what leaves are its finite points beyond
-the car's own returns.
+the car's own returns and those at the sensor itself, which some drivers write where nothing came
+back. Numbers that cannot be points are refused (`point_values`).
 """
 
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int64
 from torch import Tensor
 
+from mim4d.data.point_values import (
+    NUMBERS_PER_POINT,
+    at_sensor,
+    implausible_values,
+    other_format,
+)
 from mim4d.errors import DataError, MissingFileError
-
-NUMBERS_PER_POINT = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,12 @@ class EgoBody:
         return np.asarray(inside)
 
 
+_EXPECTED = (
+    "expected x, y, z (metres, in the sensor's axes), intensity, ring as little-endian float32 and "
+    "nothing before them: write the sweeps anew"
+)
+
+
 def read_sweep(
     path: Path,
     ego_from_lidar: Float64[Tensor, "4 4"],
@@ -59,11 +70,14 @@ def read_sweep(
         where: What to call the record in an error message.
 
     Raises:
-        DataError: If the file is missing, empty, cut short, or without a single finite point.
+        DataError: If the file is missing, empty, cut short, of another layout, or without a single
+            finite point.
     """
     if not path.is_file():
         raise MissingFileError(f"{where}LiDAR file {path} not found; was its archive extracted?")
     content = path.read_bytes()
+    if format_ := other_format(content):
+        raise DataError(f"{where}LiDAR file {path} is {format_}; {_EXPECTED}")
     if len(content) == 0 or len(content) % (4 * NUMBERS_PER_POINT):
         raise DataError(
             f"{where}LiDAR file {path} has {len(content)} bytes; expected a positive multiple of "
@@ -71,6 +85,8 @@ def read_sweep(
             "cut short or of another format; restore it"
         )
     rows = np.frombuffer(content, np.float32).reshape(-1, NUMBERS_PER_POINT)
+    if problem := implausible_values(rows):
+        raise DataError(f"{where}LiDAR file {path}: {problem}; {_EXPECTED}")
     # Each coordinate in one piece of memory: what follows is several times as fast.
     columns = np.ascontiguousarray(rows[:, :3].T)
     kept = _kept(columns, ego_from_lidar, body)
@@ -84,12 +100,14 @@ def read_sweep(
 def _kept(
     columns: Float32[np.ndarray, "3 p"], ego_from_lidar: Float64[Tensor, "4 4"], body: EgoBody
 ) -> Int64[np.ndarray, " k"] | None:
-    """Which points are finite and none of the car; None if not one is finite."""
+    """Which points are finite and none of the car or the sensor; None if not one is finite."""
     mount = ego_from_lidar.float()  # precise enough for what is dropped
     points_ego = torch.addmm(mount[:3, 3:], mount[:3, :3], torch.from_numpy(columns)).numpy()
     # A product with a coordinate that is not finite is not finite either.
     finite = np.isfinite(points_ego[0])
-    return np.flatnonzero(finite & ~body.contains(points_ego)) if finite.any() else None
+    if not finite.any():
+        return None
+    return np.flatnonzero(finite & ~body.contains(points_ego) & ~at_sensor(columns))
 
 
 def _transform(

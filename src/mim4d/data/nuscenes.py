@@ -6,7 +6,7 @@ leave in float32. What is wrong on disk is a `DataError` that names the file and
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from mim4d.data.augment.clip_augmentation import ClipAugmentation, ClipChange, ClipRequest
 from mim4d.data.clip import Clip
+from mim4d.data.file_sizes import file_sizes
 from mim4d.data.images.body_mask import BodyMasks
 from mim4d.data.images.image_fit import Fit
 from mim4d.data.images.placement import ImagePlacement, Size
@@ -34,7 +35,8 @@ from mim4d.data.selection import (
     refuse_distortion,
 )
 from mim4d.data.splits import SceneChoice
-from mim4d.data.tables.tables import NuscenesTables
+from mim4d.data.surface_reader import Source, SurfaceReader
+from mim4d.data.tables.tables import NuscenesTables, Rows
 from mim4d.data.timeline import ClipIndex, assign_nearest, index_clips
 from mim4d.errors import DataError
 
@@ -62,14 +64,18 @@ class NuscenesDataset(Dataset[Clip]):
         scenes: Names of the scenes to use, or a choice (a split, a fraction); None: all.
         incomplete: What to do with clips that reach beyond their scene or a gap in it: drop them,
             or keep them with `frame_present` False.
-        on_bad_clip: What to do when a clip cannot be read: fail, or log it, count it in
-            `num_skipped` and go on to the next index.
+        on_bad_clip: What to do with clips that cannot be read: fail, or leave those whose files are
+            missing or empty out of the index, and where another turns out bad when it is read, log
+            it, count it in `num_skipped` and read one drawn evenly from all others in its place.
         body: LiDAR points inside are returns of the car itself.
         body_masks: Folder of `<CHANNEL>.png`, non-zero where a camera sees the car itself.
         sky_masks: Folder of masks by image file, non-zero on the sky (see `SkyMasks`).
         augmentation: What clips that are asked for by a `ClipRequest` undergo.
         map_range_m: Length along x and width along y of the vector map around the car at the key
             frame, metres; None: read no map.
+        surfaces: Where surfaces around the car are read from, for labels of occupancy: exact truth,
+            LiDAR, or the first of these that there is (`auto`); None: read none.
+        surface_sweeps: Key frames before and after whose LiDAR tells of surfaces.
         cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
 
     Raises:
@@ -98,6 +104,8 @@ class NuscenesDataset(Dataset[Clip]):
         sky_masks: Path | None = None,
         augmentation: ClipAugmentation = _NO_AUGMENTATION,
         map_range_m: tuple[float, float] | None = None,
+        surfaces: Source | None = None,
+        surface_sweeps: int = 2,
         cache_dir: Path | None = None,
     ) -> None:
         self._spacing = frame_spacing(frames, key, frame_interval_s)
@@ -122,7 +130,14 @@ class NuscenesDataset(Dataset[Clip]):
             if map_range_m is None
             else SceneMaps.open(self.tables, chosen, map_range_m, cache_dir)
         )
+        self._surfaces = (
+            None
+            if surfaces is None
+            else SurfaceReader(self.tables, surfaces, self.lidar, surface_sweeps)
+        )
         self._clips = self._index(chosen, incomplete)
+        if on_bad_clip == "skip":
+            self._clips = self._with_files(self._clips)
         # Shared, so that loader processes report what they skip to this one.
         self._skipped = torch.zeros(len(self._clips), dtype=torch.bool).share_memory_()
 
@@ -144,6 +159,40 @@ class NuscenesDataset(Dataset[Clip]):
             raise no_clip(self.tables, scenes, self._spacing)
         return clips
 
+    def _with_files(self, clips: ClipIndex) -> ClipIndex:
+        """The clips all of whose files are there; how many those are is said once."""
+        filenames = self.tables.column("sample_data", "filename")
+        names = [name.decode(errors="replace") for name in filenames.tolist()]
+        lost = file_sizes(self.tables.root, names) <= 0
+        if not lost.any():
+            return clips
+        whole = np.array([not lost[self._files(i, clips)].any() for i in range(len(clips))])
+        if not whole.any():
+            raise DataError(
+                f"{self.tables.root}: none of its {len(clips)} clips has all of its files; "
+                "were the archives of images and LiDAR extracted?"
+            )
+        if not whole.all():
+            _LOGGER.warning(
+                "%d of %d clips are left out because files of theirs are missing or empty; %d "
+                "remain",
+                np.sum(~whole),
+                len(clips),
+                np.sum(whole),
+            )
+        return clips.select(whole)
+
+    def _files(self, index: int, clips: ClipIndex) -> Rows:
+        """Rows of `sample_data` whose files a clip reads."""
+        plan = self._plan(index, clips)
+        anchors = plan.anchors[plan.anchors >= 0]
+        if self.lidar is not None:
+            rows = self.tables.data_of_scene(plan.scene, self.lidar)
+            anchors = anchors[np.isin(anchors, rows)]
+        else:
+            anchors = anchors[:0]
+        return np.concatenate([anchors, plan.images[plan.images >= 0]])
+
     def __len__(self) -> int:
         """Number of clips."""
         return len(self._clips)
@@ -155,21 +204,30 @@ class NuscenesDataset(Dataset[Clip]):
             IndexError: If there is no such clip.
             DataError: If it cannot be read and bad clips are not to be skipped, or all are bad.
         """
-        change = None
+        change, seed = None, 0
         if isinstance(request, ClipRequest):
-            change = self._augmentation.draw(request.seed, len(self.cameras))
+            seed = request.seed
+            change = self._augmentation.draw(seed, len(self.cameras))
             request = request.index
         index = self._position(request)
         if self._on_bad_clip == "fail":
             return self._read(index, change)
-        for step in range(len(self)):
-            candidate = (index + step) % len(self)
+        for candidate in self._candidates(index, seed):
+            if self._skipped[candidate]:
+                continue
             try:
                 return self._read(candidate, change)
             except DataError as error:
-                self._skipped[candidate] = True
-                _LOGGER.warning("clip %d skipped: %s", candidate, error)
+                if not self._skipped[candidate]:
+                    self._skipped[candidate] = True
+                    _LOGGER.warning("clip %d skipped: %s", candidate, error)
         raise DataError(f"{self.tables.root}: none of its {len(self)} clips can be read")
+
+    def _candidates(self, index: int, seed: int) -> Iterator[int]:
+        """A clip, and where it is bad the others, evenly: not always the one after it."""
+        yield index
+        generator = torch.Generator().manual_seed(seed ^ index)
+        yield from torch.randperm(len(self), generator=generator).tolist()
 
     def _read(self, index: int, change: ClipChange | None) -> Clip:
         plan = self._plan(index)
@@ -178,6 +236,8 @@ class NuscenesDataset(Dataset[Clip]):
             global_from_ref = self.tables.global_from_ego(plan.anchors[plan.key :][:1])[0]
             reach = 1.0 if change is None else change.bev.map_reach
             clip = replace(clip, maps=(self._maps.patch(plan.scene, global_from_ref, reach),))
+        if self._surfaces is not None:
+            clip = replace(clip, surfaces=(self._surfaces.read(plan),))
         return clip if change is None else change.apply(clip)
 
     @property
@@ -219,8 +279,8 @@ class NuscenesDataset(Dataset[Clip]):
             raise IndexError(f"clip {index} of {len(self)}")
         return index % len(self)
 
-    def _plan(self, index: int) -> ClipPlan:
-        clips = self._clips
+    def _plan(self, index: int, clips: ClipIndex | None = None) -> ClipPlan:
+        clips = self._clips if clips is None else clips
         scene, times = int(clips.scene[index]), clips.times_us[index]
         anchors = clips.anchors[index]
         wanted = np.where(anchors >= 0, times, np.nan)

@@ -35,6 +35,15 @@ def frame_spacing(frames: int, key: int, frame_interval_s: float | None) -> Fram
 def choose_cameras(tables: NuscenesTables, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """The cameras wanted; None: all, the front camera first and the others sorted."""
     found = tables.channels("camera")
+    if not found:
+        found = tables.mounted("camera")
+        if not found:
+            names = {name.decode() for name in tables.column("sensor", "modality").tolist()}
+            raise DataError(
+                f"{tables.root / tables.version}: no sensor that measured anything has the "
+                f"modality 'camera' in sensor.json (there: {', '.join(sorted(names)) or 'none'})"
+            )
+        _LOGGER.warning("%s: no camera has images", tables.root / tables.version)
     if wanted is None:
         wanted = sorted(found, key=lambda name: (name != FRONT_CAMERA, name))
     unknown = [name for name in wanted if name not in found]
@@ -83,12 +92,13 @@ def refuse_distortion(tables: NuscenesTables, cameras: tuple[str, ...]) -> None:
         sensor = tables.column("calibrated_sensor", "sensor")[row]
         channel = tables.column("sensor", "channel")[sensor].decode()
         distortion = tables.column("calibrated_sensor", "distortion")[row].decode()
-        if channel in cameras and set(distortion) - set("[]0., "):
+        if channel in cameras:
             token = tables.column("calibrated_sensor", "token")[row].decode()
             raise DataError(
                 f"{tables.root}, calibrated_sensor token {token} ({channel}): "
-                f"camera_distortion is {distortion}, expected zeros; images must be undistorted "
-                "before they are read: undistort them and remove the field, or leave the camera out"
+                f"its lens is {distortion[:120]}, expected a pinhole camera; images must be "
+                "undistorted before they are read: undistort them and remove the field (or set it "
+                "to zeros), or leave the camera out"
             )
 
 

@@ -18,6 +18,7 @@ import orjson
 
 from mim4d.data.tables.dataset_folder import read_split
 from mim4d.errors import DataError
+from mim4d.files import write_text
 
 _ORIGINAL_VERSIONS = ("v1.0-trainval", "v1.0-mini", "v1.0-test")
 _MINI_NAMES = {"train": "mini_train", "val": "mini_val"}
@@ -160,6 +161,12 @@ def fraction_of(scenes: Sequence[str], fraction: float, seed: int) -> list[str]:
     wanted = max(1, round(fraction * len(scenes)))
     chosen = set(sorted(scenes, key=lambda name: rank[name])[:wanted])
     return [name for name in scenes if name in chosen]
+
+
+def write_scene_list(path: Path, names: Sequence[str], about: Sequence[str]) -> None:
+    """Write a list of scenes that `scene_names` reads: one name a line, after lines about it."""
+    lines = [*(f"# {line}" for line in about), *names]
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def scene_names(entries: Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 from mim4d.data.tables.tables import NuscenesTables, Rows
 
+GAP_INTERVALS = 1.7
+"""Consecutive keyframes so many usual intervals apart have a hole between them."""
+JUMP_SPEED = 80.0
+"""m/s (288 km/h): poses of consecutive keyframes that differ by more belong to two drives."""
+
 
 @dataclass(frozen=True)
 class FrameSpacing:
@@ -101,11 +106,17 @@ def _index_scene(
         interval = float(np.median(np.diff(key_times))) if len(keys) > 1 else np.inf
         position = np.arange(len(keys))[:, None] + spacing.offsets
         inside = (position >= 0) & (position < len(keys))
-        anchors = np.where(inside, keys[np.clip(position, 0, max(len(keys) - 1, 0))], -1)
+        position = np.clip(position, 0, max(len(keys) - 1, 0))
+        drive = _unbroken_drives(tables, keys, key_times)
+        inside &= drive[position] == drive[:, None]
+        anchors = np.where(inside, keys[position], -1)
     else:
         interval = spacing.interval_us
         anchors = _anchors_at_interval(tables, scene, key_times, spacing, channels)
         anchors[:, spacing.key] = keys
+        drive = _unbroken_drives(tables, keys, key_times, jumps_only=True)
+        nearest = np.searchsorted(key_times, times[np.maximum(anchors, 0)], side="right") - 1
+        anchors[drive[np.clip(nearest, 0, None)] != drive[:, None]] = -1
     step = 0.0 if np.isinf(interval) else interval
     intended = key_times[:, None] + np.rint(spacing.offsets * step).astype(np.int64)
     frame_times = np.where(anchors >= 0, times[np.maximum(anchors, 0)], intended)
@@ -116,6 +127,21 @@ def _index_scene(
         times_us=frame_times,
         interval_us=np.full(len(keys), interval, np.float64),
     )
+
+
+def _unbroken_drives(
+    tables: NuscenesTables, keys: Rows, key_times: NDArray[np.int64], jumps_only: bool = False
+) -> NDArray[np.int64]:
+    """A number for each keyframe of a scene, equal for those with neither hole nor jump between."""
+    if len(keys) < 2:
+        return np.zeros(len(keys), np.int64)
+    gaps = np.diff(key_times)
+    places = tables.global_from_ego(keys)[:, :3, 3].numpy()
+    moved_m = np.linalg.norm(np.diff(places, axis=0), axis=1)
+    broken = moved_m > JUMP_SPEED * np.maximum(gaps, 1) * 1e-6
+    if not jumps_only:
+        broken |= gaps > GAP_INTERVALS * np.median(gaps)
+    return np.concatenate([[0], np.cumsum(broken)])
 
 
 def _key_anchors(tables: NuscenesTables, scene: int, samples: Rows, channels: list[str]) -> Rows:

@@ -1,8 +1,10 @@
 """How well a run measures distance, renders colour and knows free space on held-out clips.
 
 `evaluate` does it, `view` says what is looked at, `truth` what is true of it, `predict` what the
-model says, `baselines` what needs no learning; `scores` and `table` make numbers and text of both;
-`flow` does the same for scene flow.
+model says, `baselines` what needs no learning; `masked` asks about hidden patches; `depth_probs`
+and `exact_volume` put exact depths and volumes in the place of learned ones. `scoring` feeds all
+rows; `scores`, `colour`, `headline` and `table` make numbers and text of them; `flow` does the same
+for scene flow, and `flight` moves a camera.
 Definitions: docs/evaluation.md.
 """
 
@@ -18,15 +20,24 @@ from mim4d.evaluation.predict import (
     render_frame,
 )
 from mim4d.evaluation.scores import Row
-from mim4d.evaluation.table import BEAMS, COLUMNS, ROW_NAMES, Evaluation
+from mim4d.evaluation.table import (
+    BEAM_COLUMNS,
+    COLOUR_COLUMNS,
+    COLUMNS,
+    REFERENCE_NAMES,
+    ROW_NAMES,
+    Evaluation,
+)
 from mim4d.evaluation.truth import FrameTruth, TruthReader
 from mim4d.evaluation.view import MAX_M, MIN_M, EvaluatedView, spread
 
 __all__ = [
-    "BEAMS",
+    "BEAM_COLUMNS",
+    "COLOUR_COLUMNS",
     "COLUMNS",
     "MAX_M",
     "MIN_M",
+    "REFERENCE_NAMES",
     "ROW_NAMES",
     "EvaluatedView",
     "Evaluation",

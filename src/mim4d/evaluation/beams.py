@@ -18,7 +18,7 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.metrics.occupancy import TOLERANCES_M, Beams, beam_counts, walk_beams
 from mim4d.models.video_encoder import ego_from_camera
-from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.rendering.renderer import NeusRenderer
 
 MOST_BEAMS = 256
 """LiDAR beams of a clip that are walked, evenly chosen."""
@@ -49,9 +49,9 @@ def looked_at(
 
 @torch.no_grad()
 def count_beams(
-    model: MaskedVideoModel, volume: Float[Tensor, "1 c z y x"], beams: Beams
+    renderer: NeusRenderer, volume: Float[Tensor, "1 c z y x"], beams: Beams
 ) -> dict[float, Int64[Tensor, " 5"]]:
     """What `beam_counts` says of a volume of the same frame at each tolerance."""
     points = beams.points.unsqueeze(0).to(volume.device)
-    sdf = model.renderer.field.sdf(volume, points)[0].cpu()
+    sdf = renderer.field.sdf(volume, points)[0].cpu()
     return {tolerance: beam_counts(sdf, beams, tolerance) for tolerance in TOLERANCES_M}

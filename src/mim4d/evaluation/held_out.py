@@ -1,12 +1,16 @@
-"""Which held-out frames are measured, by the key sample they belong to.
+"""Which held-out frames are measured, by the key sample they belong to; where they lie.
 
 Runs whose clips differ (more frames, other spacing) have clips of their own, but may evaluate the
 same frames: a frame is named by the token of its sample.
 """
 
 from collections.abc import Collection
+from pathlib import Path
 
+from mim4d.data.driven_places import overlap, places_of, scene_places
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.tables.tables import NuscenesTables
+from mim4d.runs.record import read_record
 
 
 def target_samples(dataset: NuscenesDataset, frame: int) -> list[str | None]:
@@ -41,3 +45,18 @@ def clips_of_targets(dataset: NuscenesDataset, frame: int, targets: Collection[s
             "frames around them"
         )
     return sorted(found.values())
+
+
+def overlap_with_training(
+    run: Path, data: Path, tables: NuscenesTables, scenes: Collection[str]
+) -> float | None:
+    """Share of the samples of some scenes that lie where a run's training scenes were driven.
+
+    None where the run was trained on other data, or nothing is known of it.
+    """
+    record = read_record(run)
+    known = set(record["training_scenes"]) & set(tables.scene_names)
+    if record["data"] not in (None, str(data.resolve())) or not known:
+        return None
+    places = scene_places(tables)
+    return overlap(places_of(places, known), places_of(places, scenes))

@@ -110,7 +110,7 @@ def paint_clips(
         yield PaintedClip(
             clip=clip,
             index=index,
-            trained_on=was_trained_on(run, data, [dataset.scene_name(index)]),
+            trained_on=was_trained_on(run, dataset.tables, [dataset.scene_name(index)]),
             layers=tuple(task.options.layers),
             cells=task.cells,
             probabilities=probabilities,

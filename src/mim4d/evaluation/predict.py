@@ -14,8 +14,9 @@ from mim4d.data.clip import Clip
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.models.encoder.masking import hide_padding
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.rendering.renderer import render_chunked
+from mim4d.rendering.renderer import NeusRenderer, render_chunked
 from mim4d.temporal.baselines import MeanFrame, NearestFrame
+from mim4d.tensors.records import take
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class FrameVolumes:
 
     Attributes:
         direct: Of its own images.
+        depth_probs: Of its own images, from which the volume was lifted.
         rebuilt: Made of the other frames; None in a clip of one frame.
         scene_flow: Velocities found in the other frames, m/s; None without a flow.
         copied: The nearest of the other frames, ego motion removed; None like `rebuilt`.
@@ -57,6 +59,7 @@ class FrameVolumes:
     """
 
     direct: Float[Tensor, "1 c z y x"]
+    depth_probs: Float[Tensor, "n d hf wf"]
     rebuilt: Float[Tensor, "1 c z y x"] | None
     scene_flow: Float[Tensor, "1 3 z y x"] | None = None
     copied: Float[Tensor, "1 c z y x"] | None = None
@@ -85,27 +88,45 @@ def frame_volumes(
     encoded = model.encoder.encode(
         clip, hide_padding(visible, clip.image_sizes, model.masking.patch_px)
     )
-    own = encoded.volumes[:, frame]
+    own, probs = encoded.volumes[:, frame], encoded.depth_probs[0, frame]
     if model.decoder is None or clip.num_frames == 1:
-        return FrameVolumes(own, None)
+        return FrameVolumes(own, probs, None)
     dropped = torch.tensor([[frame]], device=own.device)
     rebuilt = model.rebuild(encoded, clip, dropped)
     seen = model.sources(encoded.volumes, clip, dropped)
     copied, averaged = NearestFrame()(seen), MeanFrame()(seen)
-    return FrameVolumes(own, rebuilt.volume, rebuilt.scene_flow, copied, averaged)
+    return FrameVolumes(own, probs, rebuilt.volume, rebuilt.scene_flow, copied, averaged)
 
 
 def render_frame(
-    model: MaskedVideoModel,
+    renderer: NeusRenderer,
     volume: Float[Tensor, "1 c z y x"],
     clip: Clip,
     view: EvaluatedView,
+    only: Bool[Tensor, "n h w"] | None = None,
 ) -> RenderedFrame:
-    """Render the lattice of rays through a volume of the view's frame; leaves on the CPU."""
-    rendering = render_chunked(model.renderer, volume, view.rays(clip))
-    return RenderedFrame(
-        view.images(rendering.colours[0].cpu()), view.images(rendering.distances[0].cpu())
-    )
+    """Render the lattice of rays through a volume of the view's frame; leaves on the CPU.
+
+    Args:
+        renderer: In evaluation mode.
+        volume: Of the view's frame.
+        clip: On the renderer's device.
+        view: The frame and the rays.
+        only: Render these rays alone; the others are left zero. None renders all.
+    """
+    rays = view.rays(clip)
+    if only is None:
+        rendering = render_chunked(renderer, volume, rays)
+        colours, distances = rendering.colours[0].cpu(), rendering.distances[0].cpu()
+    else:
+        colours, distances = torch.zeros(only.numel(), 3), torch.zeros(only.numel())
+        index = only.flatten().nonzero().squeeze(1)
+        if len(index):
+            chosen = take(rays, (slice(None), index.to(rays.near.device)))
+            rendering = render_chunked(renderer, volume, chosen)
+            colours[index] = rendering.colours[0].cpu()
+            distances[index] = rendering.distances[0].cpu()
+    return RenderedFrame(view.images(colours), view.images(distances))
 
 
 def predict_frame(
@@ -123,7 +144,7 @@ def predict_frame(
         visible: Patches the encoder may see; None shows all.
     """
     volumes = frame_volumes(model, clip, view.frame, visible)
-    direct = render_frame(model, volumes.direct, clip, view)
+    direct = render_frame(model.renderer, volumes.direct, clip, view)
     if volumes.rebuilt is None:
         return FramePrediction(direct, None)
-    return FramePrediction(direct, render_frame(model, volumes.rebuilt, clip, view))
+    return FramePrediction(direct, render_frame(model.renderer, volumes.rebuilt, clip, view))

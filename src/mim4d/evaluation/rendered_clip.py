@@ -4,7 +4,7 @@ A clip of a data set and a model enter; what leaves is on the CPU and ready to b
 are metres along the rays.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -76,10 +76,53 @@ def render_clip(
         frame=view.frame,
         visible=visible,
         prediction=predict_frame(model, moved, view),
-        masked=render_frame(model, masked, moved, view),
+        masked=render_frame(model.renderer, masked, moved, view),
         truth=truth,
         truth_name=reader.name,
         valid=view.rays(clip).valid[0].unflatten(0, truth.shape),
+    )
+
+
+@dataclass(frozen=True)
+class SeenFrame:
+    """One frame through its own volume, nothing hidden.
+
+    Attributes:
+        clip: A clip of that frame alone (b t = 1).
+        rendered: What the model sees.
+        truth: True distance along the rays, metres; NaN where unknown or outside the grid.
+        truth_name: What served as truth.
+        valid: Rays that exist and cross the grid.
+    """
+
+    clip: Clip
+    rendered: RenderedFrame
+    truth: Float[Tensor, "n h w"]
+    truth_name: str
+    valid: Bool[Tensor, "n h w"]
+
+
+@torch.no_grad()
+def see_frame(
+    model: MaskedVideoModel,
+    dataset: NuscenesDataset,
+    index: int,
+    view: EvaluatedView,
+    accelerator: str,
+) -> SeenFrame:
+    """Render the view's frame of a clip of the data set through its own volume alone."""
+    clip = dataset[index]
+    reader = TruthReader(dataset, view)
+    truth = reader.distances(index, clip)
+    frame, alone = replace(clip, key=view.frame).key_frame(), replace(view, frame=0)
+    moved = frame.to(accelerator)
+    volume = frame_volumes(model, moved, 0).direct
+    return SeenFrame(
+        clip=frame,
+        rendered=render_frame(model.renderer, volume, moved, alone),
+        truth=truth,
+        truth_name=reader.name,
+        valid=alone.rays(frame).valid[0].unflatten(0, truth.shape),
     )
 
 

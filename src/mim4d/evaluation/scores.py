@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from mim4d.evaluation.colour import NO_COLOUR, ColourCollector, ColourScores
 from mim4d.evaluation.truth import FrameTruth
 from mim4d.evaluation.view import MAX_M, MIN_M
 from mim4d.metrics.distance import (
@@ -21,13 +22,13 @@ from mim4d.metrics.distance import (
     errors_of_sums,
     pixel_errors,
 )
-from mim4d.metrics.image import psnr, ssim
 from mim4d.metrics.occupancy import TOLERANCES_M, OccupancyAgreement, agreement
 
 Key = TypeVar("Key")
 
 RANGES_M = ((1.0, 5.0), (5.0, 15.0), (15.0, 60.0))
-MOVING = "moving"
+PARTS = ("road", "obstacles", "moving")
+"""Parts of the pixels that have their own columns."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,15 @@ class DistanceScores:
 
     Attributes:
         everywhere: All pixels that count.
+        road: Over all pixels that show the flat ground; None if there is none.
+        obstacles: Over all other pixels that count; None if there is none.
         moving: Over all pixels that show something that moves; None if there is none.
         by_range: Over all pixels whose true distance lies in a range, such as "5-15" metres.
     """
 
     everywhere: DistanceAggregates
+    road: DistanceErrors | None
+    obstacles: DistanceErrors | None
     moving: DistanceErrors | None
     by_range: dict[str, DistanceErrors | None]
 
@@ -53,15 +58,13 @@ class Row:
         metric: Distance errors as they are.
         median_scaled: After every image was scaled by its own median(truth) / median(prediction);
             parts of an image are scaled like the whole.
-        psnr_db: Mean over images; None where no colour is predicted.
-        ssim: Mean over the images that hold a whole window; None if there is none.
+        colour: Empty where no colour is predicted.
         occupancy: One at each tolerance; empty without a model or LiDAR.
     """
 
     metric: DistanceScores
     median_scaled: DistanceScores
-    psnr_db: float | None = None
-    ssim: float | None = None
+    colour: ColourScores = NO_COLOUR
     occupancy: tuple[OccupancyAgreement, ...] = ()
 
     @property
@@ -74,9 +77,20 @@ class Row:
         """AbsRel of the headline."""
         return self.errors.abs_rel
 
+    @property
+    def psnr_db(self) -> float | None:
+        """Mean over images; None where no colour is predicted."""
+        return self.colour.psnr_db
+
+    @property
+    def ssim(self) -> float | None:
+        """Mean over the images that hold a whole window; None if there is none."""
+        return self.colour.ssim
+
     def to_json(self) -> dict[str, Any]:
-        """The headline's errors by name, and beside them everything."""
-        return {**asdict(self.errors), **asdict(self)}
+        """The headline's errors and the colours by name, and beside them everything else."""
+        everything = asdict(self)
+        return {**asdict(self.errors), **everything.pop("colour"), **everything}
 
 
 class RowScores:
@@ -86,8 +100,7 @@ class RowScores:
         self._cameras: list[str] = []
         self._images: dict[bool, list[Tensor]] = {False: [], True: []}
         self._parts: dict[tuple[bool, str], Tensor] = {}
-        self._psnr: list[Tensor] = []
-        self._ssim: list[Tensor] = []
+        self._colours: ColourCollector | None = None
         self._beams: dict[float, Tensor] = {}
 
     def add_distances(
@@ -105,8 +118,8 @@ class RowScores:
 
     def add_colours(self, predicted: Float[Tensor, "n h w 3"], truth: FrameTruth) -> None:
         """Colours of one clip's images."""
-        self._psnr.append(psnr(predicted, truth.colours, truth.shown))
-        self._ssim.append(ssim(predicted, truth.colours, truth.shown))
+        self._colours = self._colours or ColourCollector()
+        self._colours.add(predicted, truth)
 
     def add_beams(self, counts: dict[float, Int64[Tensor, " 5"]]) -> None:
         """What `beam_counts` says of one clip, by tolerance."""
@@ -120,7 +133,8 @@ class RowScores:
             return None
         found = (agreement(self._beams[t], t) for t in TOLERANCES_M if t in self._beams)
         occupancy = tuple(each for each in found if each is not None)
-        return Row(metric, scaled, _mean(self._psnr), _mean(self._ssim), occupancy)
+        colour = NO_COLOUR if self._colours is None else self._colours.scores()
+        return Row(metric, scaled, colour, occupancy)
 
     def _distances(self, scaled: bool) -> DistanceScores | None:
         if not self._cameras:
@@ -129,13 +143,15 @@ class RowScores:
         if everywhere is None:
             return None
         parts = {name: errors_of_sums(s) for (k, name), s in self._parts.items() if k == scaled}
-        moving = parts.pop(MOVING)
-        return DistanceScores(everywhere, moving, parts)
+        own_columns = {name: parts.pop(name) for name in PARTS}
+        return DistanceScores(everywhere, **own_columns, by_range=parts)
 
 
 def _parts(truth: FrameTruth) -> Iterator[tuple[str, Bool[Tensor, "n h w"]]]:
     """Parts of the pixels that are measured on their own, by name."""
-    yield MOVING, truth.moving
+    yield "road", truth.road
+    yield "obstacles", ~truth.road
+    yield "moving", truth.moving
     for low, high in RANGES_M:
         distance = truth.distances_m
         yield f"{low:g}-{high:g}", (distance >= low) & (distance < high)
@@ -143,9 +159,3 @@ def _parts(truth: FrameTruth) -> Iterator[tuple[str, Bool[Tensor, "n h w"]]]:
 
 def _add(totals: dict[Key, Tensor], key: Key, value: Tensor) -> None:
     totals[key] = totals[key] + value if key in totals else value
-
-
-def _mean(values: list[Tensor]) -> float | None:
-    """Mean of all that are not NaN."""
-    mean = torch.cat(values).nanmean().item() if values else float("nan")
-    return mean if mean == mean else None

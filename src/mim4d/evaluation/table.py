@@ -1,30 +1,46 @@
-"""The result of an evaluation: rows of numbers, the table for a person, and the JSON file."""
+"""The result of an evaluation: rows of numbers, the tables for a person, and the JSON file."""
 
 import json
 import textwrap
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mim4d.evaluation.colour import ColourScores
 from mim4d.evaluation.flow.rows import FlowEvaluation
-from mim4d.evaluation.formatting import count_of, line, number
+from mim4d.evaluation.formatting import count_of, number
+from mim4d.evaluation.headline import BASELINES, Verdict, judge
+from mim4d.evaluation.masked import MaskedEvaluation
 from mim4d.evaluation.scores import Row
 from mim4d.files import write_text
+from mim4d.metrics.distance import DistanceErrors
 
 ROW_NAMES = {
-    "pixel_mean": "mean of training scenes",
-    "pixel_median": "median of training scenes",
+    "pixel_mean": "mean of training",
+    "pixel_median": "median of training",
     "flat_ground": "flat ground",
     "untrained": "untrained, direct",
-    "untrained_rebuilt": "untrained, rebuilt frame",
+    "untrained_rebuilt": "untrained, rebuilt",
+    "depth_head": "its own depth head",
     "direct": "direct volume",
     "rebuilt": "rebuilt dropped frame",
-    "copied": "... nearest frame instead",
-    "averaged": "... mean of frames instead",
+    "copied": "... nearest frame",
+    "averaged": "... mean of frames",
+    "exact_depth": "given exact depth",
+    "exact_volume": "ceiling: exact volume",
 }
-BASELINES = ("pixel_mean", "pixel_median", "flat_ground", "untrained")
-COLUMNS = ("AbsRel", "/ best", "RMSE m", "d<1.25", "scaled", "moving", "PSNR dB", "SSIM")
-BEAMS = "LiDAR beams, ± metres"
+REFERENCE_NAMES = {
+    "image_mean": "mean of the image",
+    "row_means": "means of pixel rows",
+    "blocks_32": "image in 32 px blocks",
+    "blocks_16": "image in 16 px blocks",
+    "blocks_8": "image in 8 px blocks",
+}
+COLUMNS = ("AbsRel", "RMSE", "log", "bias", "δ<1.25")
+COLOUR_COLUMNS = ("all", "known", "sky", "SSIM")
+BEAM_COLUMNS = ("free", "hit", "early", "late", "hit .8")
+_NAME, _CELL, _BREAK = 22, 6, " |"
 
 
 @dataclass(frozen=True)
@@ -32,13 +48,16 @@ class Evaluation:
     """Errors by row of the table, and what they were measured on.
 
     Attributes:
-        rows: By name; the run's own rows are `direct` and, unless clips have one frame, `rebuilt`.
+        rows: By name; the run's own rows are `depth_head`, `direct` and, unless clips have one
+            frame, `rebuilt`.
         truth: What served as truth.
         scenes: Scenes that were evaluated.
         num_clips: Clips that were evaluated.
         held_out: Whether none of the scenes was trained on.
         moving_by: What said which pixels show something that moves.
         flow: Scene flow; None for a run without one, and where no velocity is known.
+        colour_references: Colour of the images themselves, averaged, by name.
+        masked: Hidden patches alone; None where training hides none.
     """
 
     rows: dict[str, Row]
@@ -48,6 +67,8 @@ class Evaluation:
     held_out: bool
     moving_by: str = "exact scene flow"
     flow: FlowEvaluation | None = None
+    colour_references: dict[str, ColourScores] = field(default_factory=dict)
+    masked: MaskedEvaluation | None = None
 
     @property
     def baseline(self) -> float:
@@ -55,73 +76,130 @@ class Evaluation:
         rows = [self.rows[name].abs_rel for name in BASELINES if name in self.rows]
         return min(rows, default=float("nan"))
 
-    def cells(self, name: str) -> tuple[str, ...]:
-        """One row of the table, in the order of `COLUMNS`."""
-        row = self.rows[name]
-        errors, scaled = row.errors, row.median_scaled.everywhere.over_pixels
-        moving = row.metric.moving
-        return (
-            f"{errors.abs_rel:.3f}",
-            number(errors.abs_rel / self.baseline, 2),
-            f"{errors.rmse:.2f}",
-            f"{errors.delta_1:.3f}",
-            f"{scaled.abs_rel:.3f}",
-            number(None if moving is None else moving.abs_rel, 3),
-            number(row.psnr_db, 1),
-            number(row.ssim, 3),
-        )
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The headlines: what is judged by its worst column, the most important first."""
+        judged = [
+            judge(self.rows, "direct"),
+            judge(self.rows, "direct", ("depth_head",)) if self.baseline == self.baseline else None,
+            judge(self.rows, "rebuilt"),
+        ]
+        return [verdict for verdict in judged if verdict is not None]
+
+    def worst(self, name: str) -> float | None:
+        """A row's worst column as a share of the best baseline's."""
+        verdict = judge(self.rows, name)
+        return None if verdict is None else verdict.ratio
+
+    def parts(self, name: str) -> dict[str, DistanceErrors | None]:
+        """Errors of one row by the part of the pixels, in the order of the table."""
+        scores = self.rows[name].metric
+        return {
+            "all pixels": scores.everywhere.over_pixels,
+            "road": scores.road,
+            "obstacles": scores.obstacles,
+            "what moves": scores.moving,
+        }
 
     def table(self) -> str:
-        """The table for a person."""
-        lines = [line("distance error", COLUMNS)]
-        lines.append("-" * len(lines[0]))
-        lines += [line(ROW_NAMES[name], self.cells(name)) for name in self.rows]
-        if self.beam_rows:
-            lines += ["", line(BEAMS, self.beam_columns, 9)]
-            lines.append("-" * len(lines[-1]))
-            lines += [line(ROW_NAMES[name], self.beam_cells(name), 9) for name in self.beam_rows]
-        width = len(lines[1])
+        """The tables for a person, the headline last, where a terminal stops."""
+        lines = [*self._distance_lines(), "", *self._colour_lines()]
+        if self.masked is not None:
+            lines += ["", *_masked_lines(self.masked)]
+        width = max(map(len, lines))
         lines += ["", *textwrap.wrap(self.note(), width)]
         if self.flow is not None:
             lines += ["", *self.flow.lines(), "", *textwrap.wrap(self.flow.note(), width)]
+        for verdict in self.verdicts:
+            lines += ["", *textwrap.wrap(verdict.sentence, width)]
         return "\n".join(lines)
 
-    @property
-    def beam_rows(self) -> list[str]:
-        """Rows whose SDF was compared with LiDAR beams."""
-        return [name for name, row in self.rows.items() if row.occupancy]
+    def _distance_lines(self) -> Iterator[str]:
+        """Two halves, each with two parts of the pixels beside each other."""
+        halves = ((("all pixels", "road"), "worst"), (("obstacles", "what moves"), "scaled"))
+        for half, (names, last) in enumerate(halves):
+            if half:
+                yield ""
+            width = len(COLUMNS) * (_CELL + 1)
+            yield f"{'distance error':<{_NAME}}" + _BREAK.join(f"{n:^{width}}" for n in names)
+            head = _BREAK.join([_cells(COLUMNS)] * 2) + _BREAK + _cells((last,))
+            yield f"{'':<{_NAME}}{head}"
+            yield "-" * (_NAME + len(head))
+            for name in self.rows:
+                parts = self.parts(name)
+                blocks = [_cells(error_cells(parts[part])) for part in names]
+                scaled = self.rows[name].median_scaled.everywhere.over_pixels.abs_rel
+                extra = number(scaled, 3) if half else number(self.worst(name), 2)
+                yield f"{ROW_NAMES[name]:<{_NAME}}{_BREAK.join([*blocks, _cells((extra,))])}"
+
+    def _colour_lines(self) -> Iterator[str]:
+        """Colour, and beside it what the SDF says along LiDAR beams."""
+        head = _cells(COLOUR_COLUMNS) + _BREAK + _cells(BEAM_COLUMNS)
+        titles = _BREAK.join(
+            f"{title:^{len(columns) * (_CELL + 1)}}"
+            for title, columns in (
+                ("colour, PSNR in dB", COLOUR_COLUMNS),
+                ("LiDAR beams, ± 0.4 m (± 0.8 m)", BEAM_COLUMNS),
+            )
+        )
+        yield f"{'':<{_NAME}}{titles}"
+        yield f"{'':<{_NAME}}{head}"
+        yield "-" * (_NAME + len(head))
+        for key, scores in self.colour_references.items():
+            yield f"{REFERENCE_NAMES[key]:<{_NAME}}{_cells(colour_cells(scores))}{_BREAK}"
+        for key in self.colour_rows:
+            colours = _cells(colour_cells(self.rows[key].colour))
+            yield f"{ROW_NAMES[key]:<{_NAME}}{colours}{_BREAK}{_cells(self.beam_cells(key))}"
 
     @property
-    def beam_columns(self) -> tuple[str, ...]:
-        """Names of what `beam_cells` gives."""
-        tolerances = [each.tolerance_m for each in self.rows[self.beam_rows[0]].occupancy]
-        kinds = ("hit", "early", "late")
-        return "free", *(f"{kind} {t:g}" for t in tolerances for kind in kinds)
+    def colour_rows(self) -> list[str]:
+        """Rows that have a volume."""
+        return [name for name, row in self.rows.items() if row.psnr_db is not None]
 
     def beam_cells(self, name: str) -> tuple[str, ...]:
-        """Agreement of one row with LiDAR beams, in the order of `beam_columns`."""
-        found = self.rows[name].occupancy
-        shares = [f"{share:.3f}" for a in found for share in (a.hit, a.early, a.late)]
-        return number(found[0].free, 3), *shares
+        """Agreement of one row with LiDAR beams, in the order of `BEAM_COLUMNS`."""
+        if not self.rows[name].occupancy:
+            return ("-",) * len(BEAM_COLUMNS)
+        narrow, wide = self.rows[name].occupancy
+        shares = (narrow.hit, narrow.early, narrow.late, wide.hit)
+        return number(narrow.free, 2), *(f"{share:.2f}" for share in shares)
 
     def note(self) -> str:
         """What the numbers are, in words."""
         where = "held-out" if self.held_out else "TRAINING"
         row = next(iter(self.rows.values()))
-        moving = 0 if row.metric.moving is None else row.metric.moving.num_pixels
+        parts = {
+            name: 0 if part is None else part.num_pixels
+            for name, part in self.parts(next(iter(self.rows))).items()
+        }
         scenes = count_of(len(self.scenes), f"{where} scene")
-        return (
+        text = (
             f"{count_of(self.num_clips, 'clip')} of {scenes}, "
             f"{row.errors.num_pixels} pixels, truth: {self.truth}; all pixels weigh the same. "
-            "'/ best': share of the best row that needs no training. 'scaled': AbsRel after "
-            "scaling each image by its medians. 'moving': AbsRel of the "
-            f"{moving} pixels that show what moves ({self.moving_by})."
+            "AbsRel: mean of |d̂ − d| / d. RMSE in metres. log: root of the mean square of "
+            "ln(d̂/d). bias: its mean, below zero where distances come out short. δ<1.25: share of "
+            f"pixels within a factor of 1.25. Road: the {parts['road']} pixels within 5 % of flat "
+            f"ground's distance; obstacles: all others. What moves: {parts['what moves']} pixels "
+            f"({self.moving_by}). 'worst': the worst of AbsRel, RMSE, log and 1 − δ as a share of "
+            "the best row that needs no training. 'scaled': AbsRel after scaling each image by its "
+            "medians. Colour: 'known' are pixels with a distance inside the grid, 'sky' all others."
         )
+        if self.masked is not None:
+            text += (
+                f" Hidden patches: {self.masked.ratio:.0%} of each image is hidden from the model, "
+                "and only those pixels count."
+            )
+        return text
 
     def content(self) -> dict[str, Any]:
         """Everything, for JSON."""
         content = {**asdict(self), "rows": {n: r.to_json() for n, r in self.rows.items()}}
         content["flow"] = None if self.flow is None else self.flow.to_json()
+        content["masked"] = None if self.masked is None else self.masked.to_json()
+        content["headline"] = [
+            {**asdict(verdict), "met": verdict.met, "sentence": verdict.sentence}
+            for verdict in self.verdicts
+        ]
         baseline = self.baseline
         content["baseline"] = baseline if baseline == baseline else None
         return content
@@ -129,3 +207,39 @@ class Evaluation:
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
         write_text(path, json.dumps(self.content(), indent=2, allow_nan=False) + "\n")
+
+
+def error_cells(errors: DistanceErrors | None) -> tuple[str, ...]:
+    """Errors of one row over one part of the pixels, in the order of `COLUMNS`."""
+    if errors is None:
+        return ("-",) * len(COLUMNS)
+    return (
+        f"{errors.abs_rel:.3f}",
+        f"{errors.rmse:.2f}",
+        f"{errors.rmse_log:.3f}",
+        f"{errors.log_bias:+.2f}",
+        f"{errors.delta_1:.3f}",
+    )
+
+
+def colour_cells(colour: ColourScores) -> tuple[str, ...]:
+    """Colours of one row, in the order of `COLOUR_COLUMNS`."""
+    values = (colour.psnr_db, colour.psnr_known_db, colour.psnr_sky_db)
+    return *(number(value, 1) for value in values), number(colour.ssim, 3)
+
+
+def _masked_lines(masked: MaskedEvaluation) -> Iterator[str]:
+    """Hidden patches alone."""
+    head = _cells(COLUMNS) + _BREAK + _cells(("PSNR",))
+    yield f"{'hidden patches alone':<{_NAME}}{head}"
+    yield "-" * (_NAME + len(head))
+    for name, row in masked.rows.items():
+        psnr = _cells((number(row.psnr_db, 1),))
+        yield f"{ROW_NAMES[name]:<{_NAME}}{_cells(error_cells(row.errors))}{_BREAK}{psnr}"
+    mean = _cells((number(masked.visible_mean.psnr_db, 1),))
+    empty = _cells(("-",) * len(COLUMNS))
+    yield f"{'mean of what is seen':<{_NAME}}{empty}{_BREAK}{mean}"
+
+
+def _cells(cells: tuple[str, ...]) -> str:
+    return "".join(f" {cell:>{_CELL}}" for cell in cells)

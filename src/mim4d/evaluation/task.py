@@ -10,9 +10,12 @@ from torchmetrics import Metric
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
+from mim4d.data.driven_places import OVERLAP_M
 from mim4d.data.splits import SceneChoice
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation.conditions import conditions_of_scenes
 from mim4d.evaluation.formatting import count_of, line
+from mim4d.evaluation.held_out import overlap_with_training
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
@@ -35,6 +38,8 @@ class TaskEvaluation:
         held_out: Whether none of the scenes was trained on.
         tables: What the metric shows apart, and the rows by condition, by their titles.
         remarks: What else is to be known of the numbers.
+        overlap: Share of the evaluated scenes' samples that lie within 5 m of one of a training
+            scene; None where it is not known what was trained on.
     """
 
     task: str
@@ -44,6 +49,7 @@ class TaskEvaluation:
     held_out: bool
     tables: dict[str, Scores] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    overlap: float | None = None
 
     def table(self) -> str:
         """The table for a person."""
@@ -59,7 +65,16 @@ class TaskEvaluation:
         where = "held-out" if self.held_out else "TRAINING"
         scenes = count_of(len(self.scenes), f"{where} scene")
         clips = f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
-        return " ".join([clips, *self.remarks])
+        return " ".join([clips, *self._overlap(), *self.remarks])
+
+    def _overlap(self) -> list[str]:
+        """How far the scenes lie where was trained."""
+        if self.overlap is None:
+            return []
+        return [
+            f"{100 * self.overlap:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a "
+            "training sample; `mim4d split --geo` makes splits without such overlap."
+        ]
 
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
@@ -118,9 +133,9 @@ def evaluate_task(
     dataset = build_dataset(config, data, scenes, version)
     indices = spread(len(dataset), max_clips)
     names = sorted({dataset.scene_name(i) for i in indices})
-    held_out = not was_trained_on(run, data, names)
+    held_out = not was_trained_on(run, dataset.tables, names)
     if not held_out and not allow_training_scenes:
-        raise ValueError(_trained_on(run, data, names))
+        raise ValueError(_trained_on(run, dataset.tables, names))
     model.to(accelerator)
     conditions = conditions_of_scenes(dataset.tables)
     whole = task.build_metric().to(accelerator)
@@ -141,16 +156,17 @@ def evaluate_task(
         len(indices),
         held_out,
         _tables(whole, parts),
-        _remarks(run, data, names, rows),
+        _remarks(run, dataset.tables, names, rows),
+        overlap_with_training(run, data, dataset.tables, names),
     )
     if save:
         evaluation.save(run / "evaluation.json")
     return evaluation
 
 
-def _trained_on(run: Path, data: Path, names: list[str]) -> str:
+def _trained_on(run: Path, tables: NuscenesTables, names: list[str]) -> str:
     """Why these scenes are refused."""
-    seen = [name for name in names if was_trained_on(run, data, [name])]
+    seen = [name for name in names if was_trained_on(run, tables, [name])]
     return (
         f"{run}: its head was trained on the labels of {len(seen)} of the {len(names)} scenes to "
         f"evaluate ({', '.join(seen[:3])}); choose others by --split or --scenes, or say "
@@ -166,12 +182,12 @@ def _tables(whole: Metric, parts: dict[str, Metric]) -> dict[str, Scores]:
     return tables | {condition: parts[condition].compute() for condition in sorted(parts)}
 
 
-def _remarks(run: Path, data: Path, names: list[str], rows: Scores) -> tuple[str, ...]:
+def _remarks(run: Path, tables: NuscenesTables, names: list[str], rows: Scores) -> tuple[str, ...]:
     """What else is to be known: pre-training on the same scenes, things that never occur."""
     remarks = []
     init = read_record(run).get("init")
     if init is not None and (Path(init) / "record.json").is_file():
-        seen = [name for name in names if was_trained_on(Path(init), data, [name])]
+        seen = [name for name in names if was_trained_on(Path(init), tables, [name])]
         if seen:
             remarks.append(
                 f"{len(seen)} of the scenes were in the pre-training that it started from, "
@@ -179,5 +195,5 @@ def _remarks(run: Path, data: Path, names: list[str], rows: Scores) -> tuple[str
             )
     missing = [name for name, row in rows.items() if row.get("true cells") == 0]
     if missing:
-        remarks.append(f"Of {'; '.join(missing)} nothing occurs.")
+        remarks.append(f"Nothing in these scenes is: {'; '.join(missing)}.")
     return tuple(remarks)

@@ -1,11 +1,11 @@
-"""What is true of the evaluated frame: distances, what moves, colours, LiDAR beams.
+"""What is true of the evaluated frame: distances, road, what moves, colours, LiDAR beams.
 
 Distances are the data set's exact ones where it has them (the embedded world), else those of the
 nearest LiDAR return in each cell of the lattice. LiDAR is read for evaluation even if the run was
 trained without; frames keep the times and poses of training. Metres, in images of the lattice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,8 +25,14 @@ from mim4d.evaluation.flow.truth import (
     read_seen_motion,
 )
 from mim4d.evaluation.view import MAX_M, MIN_M, EvaluatedView
+from mim4d.geometry.camera import unproject
 from mim4d.geometry.depth_map import nearest_points
+from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.rendering.rays import distance_to_ground
+
+ROAD_SHARE = 0.05
+"""What lies nearer to the flat ground than this share of its distance is road."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class FrameTruth:
     Attributes:
         distances_m: Along each ray; NaN where it is unknown or does not count.
         moving: Where something is seen that moves faster than `MOVING_M_S`; False if unknown.
+        road: Where the flat ground is seen, see `on_road`; all else is an obstacle.
         colours: RGB in [0, 1].
         shown: Rays that exist, cross the grid and do not end on the own car.
         sweep: The frame's LiDAR sweep; None if there is none.
@@ -44,10 +51,16 @@ class FrameTruth:
 
     distances_m: Float[Tensor, "n h w"]
     moving: Bool[Tensor, "n h w"]
+    road: Bool[Tensor, "n h w"]
     colours: Float[Tensor, "n h w 3"]
     shown: Bool[Tensor, "n h w"]
     sweep: FrameSweep | None
     flow: FlowTruth | None = None
+
+    def only(self, pixels: Bool[Tensor, "n h w"]) -> "FrameTruth":
+        """The same of some pixels alone: nothing is known or shown elsewhere."""
+        distances = torch.where(pixels, self.distances_m, torch.nan)
+        return replace(self, distances_m=distances, shown=self.shown & pixels)
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,7 @@ class TruthReader:
         return FrameTruth(
             distances,
             self._moving(clip, sweep, seen),
+            on_road(distances, clip, self.view),
             self.view.colours(clip),
             self.view.shown(clip),
             sweep,
@@ -146,6 +160,31 @@ class TruthReader:
         counts &= (distance > MIN_M) & (distance < MAX_M)
         return torch.where(counts, distance, torch.nan)
 
+    def depths(self, index: int, clip: Clip) -> Float[Tensor, "n h w"] | None:
+        """Exact depth of every pixel of the frame's padded images, metres; 0 where there is none.
+
+        None without exact distances.
+
+        Args:
+            index: Of the clip.
+            clip: The clip.
+        """
+        root, frame = self.dataset.tables.root, self.view.frame
+        if not has_truth(root):
+            return None
+        depths = torch.zeros(clip.num_cameras, *clip.images.shape[-2:])
+        for n, file in enumerate(self.dataset.image_files(index)[frame]):
+            if file is None:
+                continue
+            height, width = clip.image_sizes[0, frame, n].tolist()
+            lattice = (height, width)
+            distance = read_distance(root, Path(file), lattice, self.dataset.shown_box)
+            pixels = cell_centres(lattice).flatten(0, 1)
+            intrinsics = clip.intrinsics[0, frame, n]
+            rays = unproject(intrinsics, pixels, torch.ones(len(pixels))).norm(dim=-1)
+            depths[n, :height, :width] = distance / rays.unflatten(0, lattice)
+        return depths
+
     def _exact_distances(self, index: int) -> Float[Tensor, "n h w"]:
         root, lattice = self.dataset.tables.root, self.view.lattice
         files = self.dataset.image_files(index)[self.view.frame]
@@ -163,6 +202,14 @@ class TruthReader:
         if has_truth(self.dataset.tables.root):
             return torch.zeros(clip.num_cameras, *self.view.lattice, dtype=torch.bool)
         return moving_returns(sweep, clip, self.view)
+
+
+def on_road(
+    distances_m: Float[Tensor, "n h w"], clip: Clip, view: EvaluatedView
+) -> Bool[Tensor, "n h w"]:
+    """Where |d − d_ground| / d is below `ROAD_SHARE`, d_ground being the flat ground's distance."""
+    ground = view.images(distance_to_ground(view.rays(clip))[0])
+    return (distances_m - ground).abs() < ROAD_SHARE * distances_m
 
 
 def lidar_distance(

@@ -9,6 +9,7 @@ import functools
 import importlib
 import importlib.util
 import itertools
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -48,10 +49,20 @@ class Kernel:
             self.compiled(0, num_parts, *arguments)
             return
         ends = [num_parts * k // threads for k in range(threads + 1)]
-        with ThreadPoolExecutor(threads) as pool:
-            done = [
-                pool.submit(self.compiled, first, end, *arguments)
-                for first, end in itertools.pairwise(ends)
-            ]
-            for part in done:
-                part.result()
+        own, *others = itertools.pairwise(ends)
+        running = [
+            _helpers(threads - 1).submit(self.compiled, *part, *arguments) for part in others
+        ]
+        self.compiled(*own, *arguments)
+        for part in running:
+            part.result()
+
+
+@functools.cache
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """Threads that wait for work; to start them for each call would cost more than a short call."""
+    return ThreadPoolExecutor(count, thread_name_prefix="mim4d-kernel")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not outlive a fork
+    os.register_at_fork(after_in_child=_helpers.cache_clear)

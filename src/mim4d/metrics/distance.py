@@ -4,7 +4,8 @@ Truth d and prediction p in metres. A pixel counts where it is valid and d is fi
 strictly between the limits. Median-scaled, p is first multiplied by median(d) / median(p) over the
 counted pixels of its image; then, in either case, p is clamped to the limits. Over counted pixels:
 abs_rel = mean |d − p| / d; sq_rel = mean (d − p)² / d; rmse = √ mean (d − p)²;
-rmse_log = √ mean (ln d − ln p)²; δ_k = share with max(d / p, p / d) strictly below 1.25^k.
+rmse_log = √ mean (ln d − ln p)²; log_bias = mean (ln p − ln d), below zero where predictions are
+short; δ_k = share with max(d / p, p / d) strictly below 1.25^k.
 The definitions are those that monocular depth papers share (Eigen et al., arXiv 1406.2283).
 Sums are kept per image, so that a data set is measured exactly in one pass.
 """
@@ -18,7 +19,7 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-MEASURES = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta_1", "delta_2", "delta_3")
+MEASURES = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log_bias", "delta_1", "delta_2", "delta_3")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class DistanceErrors:
     sq_rel: float
     rmse: float
     rmse_log: float
+    log_bias: float
     delta_1: float
     delta_2: float
     delta_3: float
@@ -40,17 +42,17 @@ class PixelErrors:
     """What each pixel of `m` images adds to the sums.
 
     Attributes:
-        terms: |d − p| / d, (d − p)² / d, (d − p)², (ln d − ln p)², and 0 or 1 for each δ; 0 where
-            the pixel does not count.
+        terms: |d − p| / d, (d − p)² / d, (d − p)², (ln p − ln d)², ln p − ln d, and 0 or 1 for each
+            δ; 0 where the pixel does not count.
         counted: Whether it counts.
         scales: What the prediction of each image was multiplied by; NaN where no pixel counts.
     """
 
-    terms: Float64[Tensor, "m p 7"]
+    terms: Float64[Tensor, "m p 8"]
     counted: Bool[Tensor, "m p"]
     scales: Float64[Tensor, " m"]
 
-    def sums(self, subset: Bool[Tensor, "m ..."] | None = None) -> Float64[Tensor, "m 8"]:
+    def sums(self, subset: Bool[Tensor, "m ..."] | None = None) -> Float64[Tensor, "m 9"]:
         """Per image: the sum of each term over counted pixels (of a subset), and their number."""
         chosen = self.counted if subset is None else self.counted & subset.flatten(1)
         weights = chosen.double()
@@ -84,11 +86,13 @@ def pixel_errors(
     scaled = (p * scales.unsqueeze(1)).clamp(min_m, max_m)
     p = torch.where(counted, scaled, 1.0)
     difference, ratio = d - p, torch.maximum(d / p, p / d)
+    log_ratio = (p / d).log()
     terms = [
         difference.abs() / d,
         difference.square() / d,
         difference.square(),
-        (d.log() - p.log()).square(),
+        log_ratio.square(),
+        log_ratio,
         *((ratio < 1.25**k).double() for k in (1, 2, 3)),
     ]
     return PixelErrors(torch.stack(terms, dim=-1) * counted.unsqueeze(-1), counted, scales)
@@ -148,7 +152,7 @@ class DistanceAggregates:
     mean_over_cameras: DistanceErrors
 
 
-def aggregate(sums: Float64[Tensor, "m 8"], cameras: Sequence[str]) -> DistanceAggregates | None:
+def aggregate(sums: Float64[Tensor, "m 9"], cameras: Sequence[str]) -> DistanceAggregates | None:
     """Errors over images; None if no pixel of any image counts.
 
     Args:

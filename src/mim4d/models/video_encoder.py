@@ -21,7 +21,7 @@ from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.neck import FeaturePyramid
-from mim4d.tensors.pixels import unit_colours
+from mim4d.tensors.pixels import checked_colours, unit_colours
 
 
 def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:
@@ -82,17 +82,31 @@ class VideoEncoder(nn.Module):
 
     def encode_images(
         self,
-        images: Float[Tensor, "m 3 h w"],
+        images: Tensor,
         visible: Bool[Tensor, "m hp wp"] | None = None,
         max_cells: int | None = None,
     ) -> list[Float[Tensor, "m c hf wf"]]:
         """Neck features of single images, finest level first.
 
         Args:
-            images: RGB in [0, 1], sizes a multiple of 32.
+            images: RGB, `m 3 h w`, sizes a multiple of 32: colours in [0, 1], or uint8 levels 0 to
+                255, which are divided by 255. Not normalised by mean and deviation: the encoder
+                does what it needs.
             visible: Patches the encoder may see; None shows everything.
             max_cells: What no image's visible patches exceed; see the image encoder.
+
+        Raises:
+            ValueError: If the images are of another shape, kind or range.
         """
+        return self._encode_images(checked_colours(images), visible, max_cells)
+
+    def _encode_images(
+        self,
+        images: Float[Tensor, "m 3 h w"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+        max_cells: int | None,
+    ) -> list[Float[Tensor, "m c hf wf"]]:
+        """The same of colours that need no look: a look would wait for the device."""
         return self.neck(self.image_encoder(images, visible, max_cells))
 
     def forward(
@@ -118,7 +132,7 @@ class VideoEncoder(nn.Module):
         if visible is not None:
             visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
         with record_function("encode"), self._autocast(images):
-            levels = self.encode_images(images, visible, max_cells)
+            levels = self._encode_images(images, visible, max_cells)
             features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
         with record_function("lift"):
             lifted = self._lift(clip, features, depth_probs)

@@ -103,6 +103,8 @@ def _draw_rays(
         frame_points_ego(clip),
         valid_points if sampling.use_lidar else torch.zeros_like(valid_points),
         rays_per_camera=sampling.per_camera,
+        lidar_share=sampling.lidar_share,
+        clear_sky=sampling.clear_sky,
         generator=generator,
         min_distance_m=sampling.near_m,
         sky_fraction=sampling.sky_fraction,

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+_STEEPEST_SLANT = 0.2
 _BEFORE_THE_ROAD, _OBSTACLES_WITHIN_M = 0.9, 25.0
 
 
@@ -78,6 +79,53 @@ def distance_relative(
     return masked_mean(error, valid, weights)
 
 
+def distance_log(
+    distances: Float[Tensor, " b *r"],
+    target_distances: Float[Tensor, " b *r"],
+    valid: Bool[Tensor, " b *r"],
+    weights: Float[Tensor, " b *r"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean over rays with a measurement of |ln d̂ − ln d|.
+
+    Half the distance costs what twice the distance costs; the relative error takes half as much
+    for the former as for the latter, and so is least for guesses that are too short.
+    """
+    error = (distances.clamp(min=0.1).log() - target_distances.clamp(min=0.1).log()).abs()
+    return masked_mean(error, valid, weights)
+
+
+def termination(
+    weights: Float[Tensor, "b *r s"],
+    sample_distances: Float[Tensor, "b *r s"],
+    target_distances: Float[Tensor, " b *r"],
+    far: Float[Tensor, " b *r"],
+    valid: Bool[Tensor, " b *r"],
+    scale: float,
+    ray_weights: Float[Tensor, " b *r"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean of −ln Σ w_i exp(−|ln d_i − ln d| / scale): where the light ends, against LiDAR.
+
+    Each sample stops the share w_i of the light, and what none stops leaves the box at `far`; a
+    measurement is off by a Laplace-distributed logarithm. So a return pulls the light to end where
+    it is, and a distance cut off at `far` pulls it to end nowhere before.
+
+    Args:
+        weights: Share of the light that each sample stops.
+        sample_distances: Metres along the ray.
+        target_distances: Measured distances, metres.
+        far: Where each ray leaves the box, metres.
+        valid: Rays with a measurement.
+        scale: Of the Laplace distribution.
+        ray_weights: How much each ray counts; None: all alike.
+    """
+    measured = target_distances.clamp(min=0.1).log()
+    off = (sample_distances.clamp(min=0.1).log() - measured.unsqueeze(-1)).abs()
+    off_at_exit = (far.clamp(min=0.1).log() - measured).abs()
+    passing = (1 - weights.sum(dim=-1)).clamp(min=0)
+    likely = (weights * (-off / scale).exp()).sum(dim=-1) + passing * (-off_at_exit / scale).exp()
+    return masked_mean(-likely.clamp(min=1e-6).log(), valid, ray_weights)
+
+
 def eikonal(
     sdf_gradient: Float[Tensor, "b *r s 3"], valid: Bool[Tensor, " b *r"]
 ) -> Float[Tensor, ""]:
@@ -113,15 +161,49 @@ def near_surface_sdf(
     target_distances: Float[Tensor, " b *r"],
     valid: Bool[Tensor, " b *r"],
     truncation_m: float,
+    surface_distances: Float[Tensor, "b *r s"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean of |d_sample + sdf − d| over the samples within τ of the measured surface, metres.
+    """Mean error of the SDF over the samples within τ of the measured surface, metres.
 
-    Along the ray the SDF is taken to fall by one metre per metre, which holds for a surface seen
-    face on and overestimates otherwise.
+    Args:
+        sdf: Metres.
+        sample_distances: Metres along the ray.
+        target_distances: Measured distances, metres.
+        valid: Rays with a measurement.
+        truncation_m: τ, along the ray.
+        surface_distances: What the SDF should be, from `distances_to_surface`; None takes the
+            distance along the ray, which holds for a surface seen face on and is too large
+            otherwise.
     """
-    offset = target_distances.unsqueeze(-1) - sample_distances
-    near = (offset.abs() <= truncation_m) & valid.unsqueeze(-1)
-    return masked_mean((sdf - offset).abs(), near)
+    along = target_distances.unsqueeze(-1) - sample_distances
+    near = (along.abs() <= truncation_m) & valid.unsqueeze(-1)
+    expected = along if surface_distances is None else surface_distances
+    return masked_mean((sdf - expected).abs(), near)
+
+
+@torch.no_grad()
+def distances_to_surface(
+    along_m: Float[Tensor, "b *r s"],
+    heights_m: Float[Tensor, "b *r s"],
+    on_road: Bool[Tensor, " b *r"],
+    directions: Float[Tensor, "b *r 3"],
+    sdf_gradient: Float[Tensor, "b *r s 3"],
+) -> Float[Tensor, "b *r s"]:
+    """Signed distance of samples to the plane of the surface that their ray was measured to hit.
+
+    On the road it is the height above it. Elsewhere the surface's normal is taken from the SDF of
+    the moment, as a constant, and no ray is taken to graze more than one fifth.
+
+    Args:
+        along_m: From each sample to the measured surface along the ray; negative behind it.
+        heights_m: Of each sample above the road.
+        on_road: Rays that were measured to hit the road.
+        directions: Unit vectors.
+        sdf_gradient: Not normalised.
+    """
+    normals = F.normalize(sdf_gradient, dim=-1)
+    slant = (normals * directions.unsqueeze(-2)).sum(dim=-1).abs().clamp(_STEEPEST_SLANT, 1)
+    return torch.where(on_road.unsqueeze(-1), heights_m, along_m * slant)
 
 
 def depth_cross_entropy(

@@ -29,11 +29,14 @@ from mim4d.pretraining.losses import (
     colour_l1,
     depth_cross_entropy,
     distance_l1,
+    distance_log,
     distance_relative,
+    distances_to_surface,
     eikonal,
     free_space,
     near_surface_sdf,
     obstacle_weights,
+    termination,
 )
 from mim4d.pretraining.photometric.patch_cost import Patch
 from mim4d.pretraining.photometric.terms import (
@@ -49,9 +52,12 @@ from mim4d.pretraining.photometric.terms import (
 from mim4d.pretraining.photometric.views import clip_views
 from mim4d.pretraining.records import Reconstruction
 from mim4d.pretraining.targets import CellTargets, StepTargets
-from mim4d.rendering.rays import Rays, RayTargets, distance_to_ground
+from mim4d.rendering.rays import Rays, RayTargets, distance_to_ground, sample_heights
 from mim4d.rendering.renderer import Rendering
 from mim4d.tensors.records import take
+
+_ROAD_WITHIN = 0.05
+"""What lies within this share of the flat road's distance is road."""
 
 Terms = dict[str, tuple[float, Tensor]]
 """Losses by name: the weight of each, and its value without it."""
@@ -162,7 +168,8 @@ class Objective:
         valid = by_clip(rays.valid)
         measured = valid & by_clip(targets.valid_distances)
         distances, measured_m = by_clip(rendering.distances), by_clip(targets.distances)
-        counts = self._obstacle_weights(measured_m, by_clip(distance_to_ground(rays)))
+        ground_m = by_clip(distance_to_ground(rays))
+        counts = self._obstacle_weights(measured_m, ground_m)
         colour = colour_l1(by_clip(rendering.colours), by_clip(targets.colours), valid)
         distance = distance_l1(distances, measured_m, measured, counts)
         relative = distance_relative(distances, measured_m, measured, counts)
@@ -175,6 +182,14 @@ class Objective:
             value = eikonal(by_clip(rendering.sdf_gradient), valid)
             terms["eikonal"] = (loss.eikonal_weight, value)
         sdf, samples_m = by_clip(rendering.sdf), by_clip(rendering.sample_distances)
+        far_m = by_clip(rays.far)
+        if loss.log_distance_weight > 0:
+            value = distance_log(distances, measured_m, measured, counts)
+            terms["log_distance"] = (loss.log_distance_weight, value)
+        if loss.termination_weight > 0:
+            weights, scale = by_clip(rendering.weights), loss.termination_scale
+            value = termination(weights, samples_m, measured_m, far_m, measured, scale, counts)
+            terms["termination"] = (loss.termination_weight, value)
         if loss.free_space_weight > 0:
             limit_m = loss.free_space_truncation_m
             value = free_space(sdf, samples_m, measured_m, measured, limit_m)
@@ -182,8 +197,18 @@ class Objective:
         if loss.near_surface_weight > 0:
             limit_m = loss.near_surface_truncation_m
             # Where a distance was cut off at the exit of the box there is no surface.
-            inside = measured & (measured_m < by_clip(rays.far))
-            value = near_surface_sdf(sdf, samples_m, measured_m, inside, limit_m)
+            inside = measured & (measured_m < far_m)
+            expected = None
+            if loss.near_surface_along == "normal":
+                heights_m = by_clip(sample_heights(rays, rendering.sample_distances))
+                expected = distances_to_surface(
+                    measured_m.unsqueeze(-1) - samples_m,
+                    heights_m,
+                    (measured_m - ground_m).abs() < _ROAD_WITHIN * measured_m,
+                    by_clip(rays.directions),
+                    by_clip(rendering.sdf_gradient),
+                )
+            value = near_surface_sdf(sdf, samples_m, measured_m, inside, limit_m, expected)
             terms["near_surface"] = (loss.near_surface_weight, value)
         if evidence is not None and loss.photometric_weight > 0:
             value = rendered_cost(rendering, evidence, num_clips)

@@ -34,8 +34,10 @@ class RaySampling:
         near_m: Nearest sample of a ray, and nearest LiDAR point that is used, metres.
         use_lidar: Take rays through LiDAR returns first, and supervise their distance.
         lidar_points: Points of each sweep that a step looks at, drawn at random.
+        lidar_share: Largest share of an image's rays that go through LiDAR returns.
         sky_fraction: Share of rows at the top where no pixel-only ray starts.
         occlusion_cell_px: Cell size of the test that drops LiDAR points the camera cannot see.
+        clear_sky: Whether pixels above all LiDAR points count as measured; see `clear_of_points`.
         on: Whether rays go through any pixel, or through hidden patches only.
     """
 
@@ -46,6 +48,8 @@ class RaySampling:
     sky_fraction: float = 0.0
     occlusion_cell_px: int | None = None
     on: RaysOn = "everywhere"
+    clear_sky: bool = False
+    lidar_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class RayChoice:
     Attributes:
         camera_index: Camera of each ray.
         pixels: (u, v) the ray goes through.
-        distances: Measured distance from the camera centre, metres; 0 where there is none.
-        valid_distances: Rays that go through a LiDAR point.
+        distances: Measured distance from the camera centre, metres; 0 where there is none, infinite
+            where LiDAR met nothing.
+        valid_distances: Rays that go through a LiDAR point, or are known to meet nothing.
         exists: False where the image is absent.
     """
 
@@ -77,6 +82,8 @@ def choose_rays(
     *,
     rays_per_camera: int,
     generator: torch.Generator,
+    lidar_share: float = 1.0,
+    clear_sky: bool = False,
     min_distance_m: float = 2.5,
     sky_fraction: float = 0.0,
     occlusion_cell_px: int | None = None,
@@ -92,6 +99,8 @@ def choose_rays(
         points_ego: LiDAR points of the target frame; may be none (`p` = 0).
         valid_points: Which points are real.
         rays_per_camera: How many rays each camera gives.
+        lidar_share: Largest share of them that goes through LiDAR points.
+        clear_sky: Say of random pixels that are `clear_of_points` that nothing is met there.
         generator: On the CPU; the choice is then the same on any device.
         min_distance_m: Points nearer to the camera (the car itself) are not used.
         sky_fraction: Share of the picture's rows, from the top, that random pixels avoid.
@@ -114,7 +123,7 @@ def choose_rays(
         usable &= ~at_pixels(excluded, projected)
 
     keys = torch.rand(usable.shape, generator=generator).to(points_ego.device)
-    count = min(rays_per_camera, points_ego.shape[1])
+    count = min(round(rays_per_camera * lidar_share), points_ego.shape[1])
     top = torch.where(usable, keys, -1.0).topk(count, dim=-1)
     from_point = F.pad(top.values >= 0, (0, rays_per_camera - count))
     order = F.pad(top.indices, (0, rays_per_camera - count))
@@ -130,6 +139,10 @@ def choose_rays(
         through = projected.gather(2, order.unsqueeze(-1).expand(-1, -1, -1, 2))
         pixels = torch.where(from_point.unsqueeze(-1), through, pixels)
         chosen = torch.where(from_point, distances.gather(2, order), chosen)
+    measured = from_point
+    if clear_sky:
+        clear = clear_of_points(pixels, projected, usable, image_sizes) & ~from_point & exists
+        chosen, measured = chosen.masked_fill(clear, torch.inf), from_point | clear
     b, n = image_present.shape
     camera_index = repeat(
         torch.arange(n, device=pixels.device), "n -> b (n r)", b=b, r=rays_per_camera
@@ -138,7 +151,7 @@ def choose_rays(
         camera_index,
         pixels.flatten(1, 2),
         chosen.flatten(1, 2),
-        from_point.flatten(1, 2),
+        measured.flatten(1, 2),
         exists.flatten(1, 2),
     )
 
@@ -218,6 +231,42 @@ def hidden_points(
     below = F.pad(around, (0, 0, 0, 1), value=torch.inf)[:, :, 1:]
     cover = torch.maximum(above, below).flatten(2).gather(2, index)
     return usable & (distances > 1.15 * cover + 1.0)
+
+
+def clear_of_points(
+    pixels: Float[Tensor, "b n k 2"],
+    points: Float[Tensor, "b n p 2"],
+    usable: Bool[Tensor, "b n p"],
+    image_sizes: Int[Tensor, "b n 2"],
+    cell_px: int = 8,
+) -> Bool[Tensor, "b n k"]:
+    """Pixels where the LiDAR looked and met nothing.
+
+    No point lies in the pixel's cell, in those beside and below, or anywhere above these; but some
+    point of the image lies as high as the pixel, so that beams do reach there. Images in which all
+    points are low say nothing.
+
+    Args:
+        pixels: (u, v) that are asked about.
+        points: (u, v) of the LiDAR points.
+        usable: Points that lie in the picture.
+        image_sizes: Rows and columns of picture.
+        cell_px: Side of a cell; large enough that every surface has points in each.
+    """
+    if points.shape[2] == 0:
+        return torch.zeros_like(pixels[..., 0], dtype=torch.bool)
+    rows, columns = (int(size) // cell_px + 1 for size in image_sizes.flatten(0, 1).amax(dim=0))
+
+    def cell_of(places: Tensor) -> Tensor:
+        u, v = (places / cell_px).floor().clamp(0, 1e4).long().unbind(-1)
+        return v.clamp(max=rows - 1) * columns + u.clamp(max=columns - 1)
+
+    met = torch.zeros(*usable.shape[:2], rows * columns, device=points.device)
+    met = met.scatter_reduce(2, cell_of(points), usable.to(met.dtype), "amax")
+    around = F.max_pool2d(met.unflatten(2, (rows, columns)), 3, stride=1, padding=1)
+    met_above = around.cummax(dim=2).values.flatten(2).gather(2, cell_of(pixels)) > 0
+    highest = torch.where(usable, points[..., 1], torch.inf).amin(dim=2, keepdim=True)
+    return ~met_above & (pixels[..., 1] >= highest)
 
 
 def build_rays(

@@ -159,6 +159,11 @@ def image_rays(
     return make_rays(origins, directions, exists, bounds, near_min_m), pixels
 
 
+def sample_heights(rays: Rays, distances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r s"]:
+    """Height of places along the rays above the plane z = 0 of the ego frame, metres."""
+    return rays.origins[..., 2:] + rays.directions[..., 2:] * distances
+
+
 def distance_to_ground(rays: Rays) -> Float[Tensor, "b r"]:
     """Metres along each ray to the plane z = 0 of the ego frame; infinite if it never meets it."""
     return reach_of_ground(rays.origins, rays.directions)

@@ -12,11 +12,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from mim4d.rendering.background import Background
 from mim4d.rendering.compositing import render_colour, render_distance, render_weights
 from mim4d.rendering.neus import alpha_from_sdf
 from mim4d.rendering.rays import Rays
 from mim4d.rendering.sampling import (
     SampleAt,
+    Spacing,
     importance_edges,
     sample_distances,
     section_weights,
@@ -62,6 +64,9 @@ class NeusRenderer(nn.Module):
         num_importance: Sections added by importance, over all steps.
         importance_steps: In how many steps; the sharpness doubles from one to the next.
         importance_sharpness_per_m: Sharpness of the first step (released: 64 / 51.2).
+        spacing: How the uniform sections are spaced; see `uniform_edges`.
+        background: Volume and rays to the colour that shows where nothing stops a ray; None is
+            black.
         chunk_rays: Ask the field about at most so many rays at once, over all volumes of a batch,
             and compute again for the gradient what lies between: the same values for less memory
             and more time. None, and more than there are rays, keeps it.
@@ -82,6 +87,8 @@ class NeusRenderer(nn.Module):
         num_importance: int = 24,
         importance_steps: int = 1,
         importance_sharpness_per_m: float = 1.25,
+        spacing: Spacing = "even",
+        background: Background | None = None,
         chunk_rays: int | None = None,
     ) -> None:
         super().__init__()
@@ -95,6 +102,8 @@ class NeusRenderer(nn.Module):
         self.num_importance = num_importance if importance_steps else 0
         self.importance_steps = importance_steps if num_importance else 0
         self.importance_sharpness_per_m = importance_sharpness_per_m
+        self.spacing = spacing
+        self.background = background
         self.chunk_rays = chunk_rays
 
     def draw_jitter(self, rays: Rays, generator: torch.Generator) -> list[Float[Tensor, "b r"]]:
@@ -141,8 +150,9 @@ class NeusRenderer(nn.Module):
             epsilon=self.alpha_epsilon,
         )
         weights = render_weights(alpha)
+        background = None if self.background is None else self.background(volume, rays)
         rendering = Rendering(
-            colours=render_colour(weights, samples.colours),
+            colours=render_colour(weights, samples.colours, background),
             distances=render_distance(weights, distances, rays.far),
             opacity=weights.sum(dim=-1),
             weights=weights,
@@ -163,7 +173,7 @@ class NeusRenderer(nn.Module):
         """Fence posts of all sections, without gradient."""
         draws: Sequence[Tensor | None] = jitter or [None] * (1 + self.importance_steps)
         with torch.autocast(device_type=volume.device.type, enabled=False):
-            edges = uniform_edges(rays.near, rays.far, self.num_samples, draws[0])
+            edges = uniform_edges(rays.near, rays.far, self.num_samples, draws[0], self.spacing)
             for step in range(self.importance_steps):
                 weights = self.importance_weights(volume, rays, edges, step)
                 count = self.num_importance // self.importance_steps

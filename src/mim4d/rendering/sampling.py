@@ -15,6 +15,7 @@ from mim4d.rendering.compositing import render_weights
 from mim4d.rendering.neus import alpha_between
 
 SampleAt = Literal["start", "middle"]
+Spacing = Literal["even", "log"]
 
 _SMALL = 1e-5
 
@@ -24,9 +25,11 @@ def uniform_edges(
     far: Float[Tensor, "b r"],
     num_samples: int,
     jitter: Float[Tensor, "b r"] | None,
+    spacing: Spacing = "even",
 ) -> Float[Tensor, "b r {num_samples}+1"]:
-    """Equal sections from near to far; `jitter` moves every post of a ray by the same share.
+    """Sections from near to far: equal ones, or (`log`) equal steps of ln(1 m + d).
 
+    `jitter` moves every post of a ray by the same share of its sections.
     A post moves between the middles of the sections beside it (the first and the last: between
     themselves and the middle inwards), so that sections keep their order and roughly their length.
     """
@@ -37,7 +40,10 @@ def uniform_edges(
         lower = torch.cat([posts[:1], middles])
         upper = torch.cat([middles, posts[-1:]])
         share = lower + (upper - lower) * jitter.unsqueeze(-1)
-    return near.unsqueeze(-1) + (far - near).unsqueeze(-1) * share
+    near, far = near.unsqueeze(-1), far.unsqueeze(-1)
+    if spacing == "log":
+        return near + (1 + near) * torch.expm1(torch.log1p((far - near) / (1 + near)) * share)
+    return near + (far - near) * share
 
 
 def sample_distances(edges: Float[Tensor, "b r e"], at: SampleAt) -> Float[Tensor, "b r e-1"]:

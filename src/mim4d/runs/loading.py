@@ -42,7 +42,18 @@ def load_encoder(source: str | Path) -> VideoEncoder:
         ValueError: If the folder is no finished run, the file is not of this project, or the
             weights do not fit their configuration.
     """
+    if not isinstance(source, str | Path):
+        raise ValueError(
+            f"load_encoder takes a run folder or a file as path, not a {type(source).__name__}"
+        )
     path = Path(source)
+    if not path.exists():
+        raise ValueError(f"{path}: there is no such run folder or file")
+    if path.suffix in (".ckpt", ".pt", ".pth"):
+        raise ValueError(
+            f"{path}: a checkpoint alone; give its run folder, or a file that `mim4d export "
+            "RUN --to safetensors` wrote"
+        )
     config: RunConfig
     if path.is_file():
         config, told_by = embedded_config(path), "the configuration in its own head"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mim4d.files import write_text
+from mim4d.files import read_text, write_text
 
 _NAME = "metrics.jsonl"
 
@@ -26,10 +26,11 @@ def read_metrics(run: Path) -> dict[str, NDArray[np.float64]]:
     """
     path = run / _NAME
     rows: list[dict[str, float]] = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    for line in read_text(path).splitlines() if path.is_file() else []:
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            row = json.loads(line)
+            rows.append({name: float(value) for name, value in row.items()})
+        except (json.JSONDecodeError, AttributeError, TypeError, ValueError):
             # The line that is being written at this moment, or was when the run was killed.
             continue
     if not rows:
@@ -43,13 +44,13 @@ def truncate_metrics(run: Path, num_steps: int) -> None:
     path = run / _NAME
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines() if _step_of(line) < num_steps]
+    kept = [line for line in read_text(path).splitlines() if _step_of(line) < num_steps]
     write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _step_of(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
-    except (json.JSONDecodeError, KeyError):
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
         # The run was killed while it wrote its last line.
         return float("inf")

@@ -17,7 +17,9 @@ from typing import Any, Literal
 import mim4d
 from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
-from mim4d.files import write_text
+from mim4d.data.fingerprint import scene_fingerprints
+from mim4d.data.tables.tables import NuscenesTables
+from mim4d.files import read_text, write_text
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
 
@@ -94,18 +96,43 @@ def write_record(run: Path, config: RunConfig, facts: dict[str, Any]) -> None:
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """What `create_run` recorded of an existing run."""
-    record: dict[str, Any] = json.loads((run / "record.json").read_text())
+    """What `create_run` recorded of an existing run.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    path = run / "record.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: not found, though the folder holds a run; bring it back, or start a new --out"
+        )
+    try:
+        record = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}: not valid JSON ({error}); it is damaged or cut: restore it from a copy, or "
+            "start a new --out"
+        ) from error
+    if not isinstance(record, dict):
+        raise ValueError(f"{path}: no record of a run; restore it from a copy")
+    missing = [name for name in ("data", "training_scenes") if name not in record]
+    if missing:
+        raise ValueError(f"{path}: does not say {' and '.join(missing)}; restore it from a copy")
     return record
 
 
-def was_trained_on(run: Path, data: Path, scenes: list[str]) -> bool:
-    """Whether any of these scenes of a data set was trained on.
+def was_trained_on(run: Path, tables: NuscenesTables, scenes: list[str]) -> bool:
+    """Whether any of these scenes of a data set was trained on, wherever it lies now.
 
-    An imported model was trained on scenes of nuScenes: their names tell them, wherever they lie.
+    Scenes are known by their samples. Of runs whose record does not tell these, the path of the
+    data set decides. An imported model was trained on scenes of nuScenes, known by their names.
     """
     record = read_record(run)
-    same = record["data"] in (None, str(data.resolve()))
+    trained = record.get("data_set", {}).get("scenes")
+    if trained is not None:
+        here = scene_fingerprints(tables, scenes)
+        return not set(here.values()).isdisjoint(trained.values())
+    same = record["data"] in (None, str(tables.root.resolve()))
     return same and not set(scenes).isdisjoint(record["training_scenes"])
 
 
@@ -136,7 +163,7 @@ def read_run_config(run: Path) -> RunConfig:
     """
     path = run / "config.json"
     kind = CONFIGS[run_kind(run)]
-    return config_from_json(path.read_text(), str(path), kind)
+    return config_from_json(read_text(path), str(path), kind)
 
 
 def read_config(run: Path) -> PretrainConfig:

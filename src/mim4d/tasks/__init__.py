@@ -14,6 +14,8 @@ TASKS = {
     "bev_segmentation": "mim4d.tasks.bev_segmentation:BevSegmentation",
     "vehicles": "mim4d.tasks.vehicles:Vehicles",
     "detection": "mim4d.tasks.detection.task:Detection",
+    "hd_map": "mim4d.tasks.hd_map:HdMap",
+    "occupancy": "mim4d.tasks.occupancy:Occupancy",
 }
 """Name of each task, and module and class that it is."""
 

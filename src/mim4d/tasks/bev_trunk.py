@@ -47,10 +47,10 @@ def cells_around(
         return replace(grid, shape_xyz=(*cells_xy, 1))
     half_x, half_y = range_xy_m[0] / 2, range_xy_m[1] / 2
     middle = sum(grid.layer_heights_m) / len(grid.layer_heights_m)
-    corners = torch.tensor(
-        [[x, y, middle] for x in (-half_x, half_x) for y in (-half_y, half_y)], dtype=torch.float32
-    )
-    if float(grid.to_unit(corners)[:, :2].abs().max()) > 1 + _TOLERANCE:
+    corners = [[x, y, middle] for x in (-half_x, half_x) for y in (-half_y, half_y)]
+    with torch.device("cpu"):  # models are built on devices without values, too
+        reach = float(grid.to_unit(torch.tensor(corners))[:, :2].abs().max())
+    if reach > 1 + _TOLERANCE:
         lower, upper = grid.lower_m, grid.upper_m
         raise ValueError(
             f"head.range_xy_m: {range_xy_m[0]:g} m × {range_xy_m[1]:g} m around the car reach "

@@ -58,6 +58,14 @@ class HasFurtherTables(Protocol):
         """Tables that stand apart, by their titles."""
 
 
+@runtime_checkable
+class ScheduledTask(Protocol):
+    """A task whose losses change over a run as well, as a function of the step alone."""
+
+    def losses_at_step(self, output: Any, targets: Any, step: int) -> dict[str, Tensor]:
+        """As `Task.losses`, at an optimiser step."""
+
+
 class TaskType(Protocol):
     """The class of a task."""
 

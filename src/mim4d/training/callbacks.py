@@ -132,4 +132,8 @@ class SkippedClips(pl.Callback):
         skipped = torch.tensor(float(self.dataset.num_skipped), device=pl_module.device)
         number = int(trainer.strategy.reduce(skipped, reduce_op="sum"))
         if number and trainer.is_global_zero:
-            logger.warning("%d clips could not be read and were skipped", number)
+            logger.warning(
+                "%d clips could not be read and were skipped; %d remained",
+                number,
+                max(len(self.dataset) - number, 0),
+            )

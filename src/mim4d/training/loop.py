@@ -18,9 +18,11 @@ from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import Device, PretrainConfig, RunConfig, TaskConfig
 from mim4d.data.clip import Clip
+from mim4d.data.fingerprint import fingerprint
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
+from mim4d.errors import MachineError
 from mim4d.files import replacing
 from mim4d.runs.checkpoint import (
     ENCODER_FILE,
@@ -34,19 +36,29 @@ from mim4d.runs.record import create_run, refuse_existing
 from mim4d.training.allocator import keep_freed_memory
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
+from mim4d.training.census import judge, take_census
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
+from mim4d.training.meeting import environment_of, meet
 from mim4d.training.memory_advice import describe_savings
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
 from mim4d.training.quiet import at_least, lightning_turned_down
-from mim4d.training.resume import check_resumable, check_same_scenes, check_start
+from mim4d.training.resume import (
+    check_resumable,
+    check_same_data,
+    check_same_scenes,
+    check_start,
+)
 from mim4d.training.sampling import StepSampler
 from mim4d.training.step_module import StepModule
+from mim4d.training.termination import StopOnSigterm
 
 logger = logging.getLogger(__name__)
 _TRAINING = SceneChoice("train")
 _OTHER_PROCESS_GONE = ("Connection closed by peer", "Connection reset by peer")
+_PORT_TAKEN = ("EADDRINUSE", "address already in use", "Address already in use")
+_LOADER_GONE = ("DataLoader worker", "shared memory", "Bus error")
 
 
 class RunOptions(TypedDict, total=False):
@@ -164,6 +176,7 @@ def train(
     if accelerator == "cpu":
         keep_freed_memory()
     processes = Processes.here(devices, accelerator)
+    meet(processes, accelerator)
     said_by_the_first = () if processes.is_first else ("mim4d",)
     with lightning_turned_down(), at_least(logging.WARNING, *said_by_the_first):
         _train(
@@ -213,13 +226,19 @@ def _train(
     checkpoint, first_step = None, 0
     if resume:
         check_same_scenes(run, names)
+        check_same_data(run, config, fingerprint(dataset.tables, names))
         checkpoint = latest_checkpoint(run)
         first_step = int(load_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
     torch.manual_seed(config.seed)
     module = job.make(processes.world_size, checkpoint is not None)
+    if not resume:
+        for warning in judge(take_census(module, dataset, num_clips), str(data)):
+            if processes.is_first:
+                logger.warning("%s", warning)
     if processes.is_first and not resume:
         loading = _begin(module, dataset, num_clips, accelerator, processes, workers)
-        create_run(run, config, data, names, facts)
+        held = fingerprint(dataset.tables, names)
+        create_run(run, config, data, names, {**facts, "data_set": held})
     else:
         cost = load_cost(dataset, config.optim.batch_size)[0]
         machine = Machine.here(processes.devices)
@@ -298,8 +317,20 @@ def _fit(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
     except RuntimeError as error:
-        if trainer.world_size > 1 and any(sign in str(error) for sign in _OTHER_PROCESS_GONE):
+        text = str(error)
+        if trainer.world_size > 1 and any(sign in text for sign in _OTHER_PROCESS_GONE):
             raise ValueError("another process of this run has stopped; it says why") from error
+        if any(sign in text for sign in _PORT_TAKEN):
+            raise MachineError(
+                f"the processes of this run cannot meet: {text.splitlines()[0][:200]}; another "
+                "run may use the port: start again, or set MASTER_PORT to a free one"
+            ) from error
+        if any(sign in text for sign in _LOADER_GONE):
+            raise MachineError(
+                f"a loader process has died ({text.splitlines()[0][:160]}): shared memory or "
+                "memory may be short. Give fewer --workers (0 needs no shared memory), or a "
+                "container more of it (docker run --shm-size=8g)"
+            ) from error
         raise
 
 
@@ -318,7 +349,7 @@ def _callbacks(
     if processes.is_first:
         callbacks.append(MetricsFile(run))
         callbacks += [Progress(f"{job.command} {config.preset}")] * progress
-    return [*callbacks, Checkpoints(run, config.checkpoint_every)]
+    return [*callbacks, Checkpoints(run, config.checkpoint_every), StopOnSigterm(run)]
 
 
 def _trainer(
@@ -343,7 +374,7 @@ def _trainer(
         logger=TensorBoardLogger(run, name="", version="tensorboard", purge_step=first_step),
         log_every_n_steps=1,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), environment_of(processes)],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

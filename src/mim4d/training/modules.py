@@ -12,7 +12,7 @@ from mim4d.pretraining.draw import draw_step
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import Objective
 from mim4d.tasks.model import TaskModel
-from mim4d.tasks.task import Task
+from mim4d.tasks.task import ScheduledTask, Task
 from mim4d.training.sampling import step_generators
 from mim4d.training.step_module import StepModule
 from mim4d.training.volume_cache import VolumeCache
@@ -38,6 +38,38 @@ class PretrainingModule(StepModule):
         self.objective = Objective(
             config.loss, config.photometric, encoder.depth_head.bins, encoder.grid
         )
+
+    def census(self, clip: Clip) -> dict[str, float]:
+        """Shares of rays that teach, of rays with a measured distance, and of visible patches."""
+        choices, targets = draw_step(
+            self.model, clip, step_generators(self.config.seed, 0, range(1))
+        )
+        valid, loss = choices.rays.valid, self.config.loss
+        found = {
+            "rays": valid.float().mean().item(),
+            "visible": choices.visible[clip.image_present].float().mean().item(),
+        }
+        if loss.lidar_weights and self.model.sampling.use_lidar:
+            measured = targets.rays.valid_distances & valid
+            found["measured_rays"] = (measured.sum() / valid.sum().clamp(min=1)).item()
+        return found
+
+    @property
+    def measured_terms(self) -> tuple[str, ...]:
+        """Colours, and the losses of LiDAR and of other images whose weights are above 0."""
+        loss = self.config.loss
+        weights = {
+            "colour": loss.colour_weight,
+            "distance": loss.distance_weight,
+            "relative_distance": loss.relative_distance_weight,
+            "near_surface": loss.near_surface_weight,
+            "depth": loss.depth_weight,
+            "photometric": loss.photometric_weight,
+            "sweep": loss.sweep_weight,
+            "sweep_distance": loss.sweep_distance_weight,
+            "depth_sweep": loss.depth_sweep_weight,
+        }
+        return ("loss", *(name for name, weight in weights.items() if weight > 0))
 
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
         """Draw what is random, rebuild, compare; `loss` is the losses' weighted sum."""
@@ -101,4 +133,6 @@ class TaskModule(StepModule):
         else:
             output = self.model.head(self.cache.volumes(self.model, clip))
         with record_function("losses"):
+            if isinstance(self.task, ScheduledTask):
+                return self.task.losses_at_step(output, targets, step)
             return self.task.losses(output, targets)

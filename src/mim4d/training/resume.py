@@ -5,6 +5,7 @@ from typing import Any
 
 from mim4d.config import RunConfig
 from mim4d.config.checks import require
+from mim4d.data.fingerprint import Fingerprint
 from mim4d.runs.record import config_differences, kind_of, read_record, read_run_config, run_kind
 
 _NOT_ALWAYS_RECORDED = {"processes": 1, "start_from": None, "init": None}
@@ -68,13 +69,41 @@ def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str,
         )
     differences = config_differences(recorded, config)
     for name, here in given.items():
-        there = record[name]
+        if name == "data" and "data_set" in record:
+            continue  # known by what it holds, not by where it lies: see `check_same_data`
+        there = record.get(name, here)
         if there != here:
             differences.append(f"{name} ({there} / {here})")
     if differences:
         raise ValueError(
             f"{run}: was started with other options (there / here): {', '.join(differences)}; "
             "resume with the same options or start a new --out"
+        )
+
+
+def check_same_data(run: Path, config: RunConfig, here: Fingerprint) -> None:
+    """Refuse to continue a run on data that hold something else than it was started with.
+
+    Where the data lie does not matter; neither do labels to a pre-training.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    there = read_record(run).get("data_set")
+    if there is None:  # the record of an earlier version: the path was compared
+        return
+    parts = {"measurements": "scenes, samples or measurements", "poses": "poses of the car"}
+    parts |= {"calibration": "calibration"}
+    if kind_of(config) == "task":
+        parts["labels"] = "labels"
+    other = [what for part, what in parts.items() if there.get(part) != here[part]]  # type: ignore[literal-required]
+    if there.get("version") != here["version"]:
+        other.insert(0, f"version folder ({there.get('version')} / {here['version']})")
+    if other:
+        raise ValueError(
+            f"{run}: was started on other data; different (there / here): {', '.join(other)}. "
+            "Resume with the data that it was started on (they may lie elsewhere by now), or start "
+            "a new --out, with --start-from this run if it should go on from its weights"
         )
 
 

@@ -18,6 +18,7 @@ from mim4d.data.clip import Clip
 from mim4d.training.nonfinite import GRADIENT_NORM, StepBatches, check_finite
 from mim4d.training.optim import build_optimizer
 from mim4d.training.sampling import StepShape, step_seed
+from mim4d.training.zero_losses import ZeroLosses
 
 
 class StepModule(pl.LightningModule, ABC):
@@ -41,6 +42,7 @@ class StepModule(pl.LightningModule, ABC):
         self.outcome: dict[str, float] = {}
         self._clips: list[Clip] = []
         self._losses: list[dict[str, Tensor]] = []
+        self._zeros = ZeroLosses(config.optim.steps)
 
     @abstractmethod
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
@@ -51,6 +53,15 @@ class StepModule(pl.LightningModule, ABC):
             step: Optimiser step.
             places: Of the batch's clips among all of the step; None where they are all.
         """
+
+    def census(self, clip: Clip) -> dict[str, float]:
+        """Shares, by name, of what a step would find in a clip; see `training.census`."""
+        return {}
+
+    @property
+    def measured_terms(self) -> tuple[str, ...]:
+        """Losses asked for that compare with what was measured, and so never stay exactly zero."""
+        return ("loss",)
 
     def training_step(self, clip: Clip, batch_idx: int) -> Tensor:
         """The loss of one micro-step."""
@@ -84,6 +95,7 @@ class StepModule(pl.LightningModule, ABC):
         )
         run = Path(self.trainer.default_root_dir)
         check_finite(self.outcome, batches, run, self._gather_texts)
+        self._zeros.add(self.outcome, self.global_step, self.measured_terms)
         self._clips = []
 
     def _gather_texts(self, text: str) -> list[str]:

@@ -40,7 +40,8 @@ class _Layout:
 
     @classmethod
     def of(cls, clip: Clip) -> "_Layout":
-        height, width = (int(size) for size in clip.image_sizes.amax(dim=(0, 1, 2)))
+        # A clip without any image has panels nevertheless.
+        height, width = (int(size) or 64 for size in clip.image_sizes.amax(dim=(0, 1, 2)))
         columns = clip.num_cameras
         # Few or small cameras are enlarged until the picture has a readable width.
         scale = min(max(1.0, 1500 / (columns * max(width, 1))), 8.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG or JPEG and what to look at in it."""
+    """A PNG, JPEG, GIF or WebP and what to look at in it."""
 
     path: Path
     caption: str
@@ -28,7 +28,7 @@ def page(title: str, sections: Sequence[str]) -> str:
 
 def figure(picture: Picture) -> str:
     """A picture with its caption, the file's bytes in the text."""
-    kind = "jpeg" if picture.path.suffix in (".jpg", ".jpeg") else "png"
+    kind = picture.path.suffix.lstrip(".").replace("jpg", "jpeg")
     data = base64.b64encode(picture.path.read_bytes()).decode("ascii")
     caption = escape(picture.caption)
     return (
@@ -53,6 +53,8 @@ STYLE = """
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 1180px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+@media (max-width: 560px) { main { padding: 1.5rem .8rem 3rem; }
+  .scroll { font-size: .85rem; } }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .8rem; }
 p { max-width: 46rem; }
@@ -65,6 +67,12 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .38rem .9rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child { text-align: left; font-weight: 500; padding-left: .4rem; }
 tr:first-child th { font-weight: 600; }
+.scroll { overflow-x: auto; max-width: 100%; }
+.scroll th, .scroll td { padding: .3rem .5rem; white-space: nowrap; }
+.scroll th:first-child { position: sticky; left: 0; background: var(--paper); }
+.scroll .own th:first-child { background: var(--tint); }
+.scroll .groups th { text-align: center; }
+.scroll .start { border-left: 2px solid var(--line); }
 .own { background: var(--tint); }
 .own th:first-child { font-weight: 700; }
 .facts td { text-align: left; overflow-wrap: anywhere; }

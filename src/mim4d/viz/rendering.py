@@ -5,24 +5,16 @@ One picture per clip, one column per camera. The frame is rendered twice: from i
 """
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation import (
-    MAX_M,
-    EvaluatedView,
-    RenderedFrame,
-    spread,
-)
+from mim4d.evaluation import EvaluatedView, RenderedFrame, spread
 from mim4d.evaluation.flow.from_above import flow_clip
 from mim4d.evaluation.rendered_clip import RenderedClip, abs_rel, render_clip
 from mim4d.models.encoder.masking import enlarge_mask
@@ -30,22 +22,9 @@ from mim4d.runs.loading import load_model
 from mim4d.runs.record import was_trained_on
 from mim4d.tensors.pixels import unit_colours
 from mim4d.training.devices import choose_accelerator
-from mim4d.viz.canvas import (
-    FAINT,
-    Canvas,
-    Length,
-    PanelGrid,
-    colour_map,
-    points,
-    show_colours,
-    show_nothing,
-    show_values,
-)
+from mim4d.viz.canvas import FAINT, Canvas, PanelGrid
 from mim4d.viz.flow_picture import draw_flow
-from mim4d.viz.wireframe import left_to_right
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from mim4d.viz.panels import ColourRow, Row, ValueRow, distance_scale, draw_rows, error_scale
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +32,6 @@ _HELD_OUT = SceneChoice("val")
 FLOW_STRIDE = 2
 """Pixels per point of the true flow: it is drawn from above, where few of them are a metre."""
 _LEFT, _RIGHT, _TOP = 178, 96, 108
-_DENSE = 0.25
-"""Share of known pixels from which a truth counts as an image, not as separate measurements."""
 
 
 def render_run(
@@ -91,9 +68,9 @@ def render_run(
         raise ValueError(f"clips is {clips} and stride is {stride}; expected at least 1 each")
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, scenes, version)
+    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
     indices = spread(len(dataset), clips)
-    trained = [was_trained_on(run, data, [dataset.scene_name(i)]) for i in indices]
+    trained = [was_trained_on(run, dataset.tables, [dataset.scene_name(i)]) for i in indices]
     if any(trained):
         logger.warning("%s: scenes that the run was trained on are drawn", data)
     view, flow_view = (EvaluatedView.of(config, s) for s in (stride, min(stride, FLOW_STRIDE)))
@@ -121,77 +98,12 @@ def draw_rendering(rendered: RenderedClip, title: str, mask_ratio: float) -> Can
     grid = PanelGrid(_LEFT, _TOP, panel_width, panel_height, len(rows), clip.num_cameras, gap=3)
     canvas = Canvas(_LEFT + grid.width + _RIGHT, _TOP + grid.height + 56)
     _draw_words(canvas, grid, rendered, title)
-    for row, (label, drawn) in enumerate(rows):
-        middle = grid.row_top(row) + panel_height / 2
-        canvas.text(grid.left - 12, middle, label, size_px=13.5, va="center", ha="right")
-        for column, n in enumerate(left_to_right(clip)):
-            if row == 0:
-                left = grid.column_left(column)
-                canvas.text(left + 2, grid.top - 21, clip.camera_names[n], size_px=14)
-            if not clip.image_present[0, t, n]:
-                show_nothing(grid.axes(canvas, row, column, (1, 1)), "no image")
-                continue
-            rows_px, columns_px = clip.image_sizes[0, t, n].tolist()
-            drawn.draw(grid.axes(canvas, row, column, (rows_px, columns_px)), n)
-    _draw_bars(canvas, grid, rows)
+    draw_rows(canvas, grid, clip, t, rows)
     return canvas
 
 
-@dataclass(frozen=True)
-class _Colours:
-    """A row of colour images, full or sub-sampled."""
-
-    images: Float[Tensor, "n h w 3"]
-    sizes: Tensor
-    """Rows and columns of each that are picture, `n 2`."""
-
-    def draw(self, axes: "Axes", n: int) -> None:
-        height, width = self.sizes[n].tolist()
-        show_colours(axes, self.images[n, :height, :width])
-
-
-@dataclass(frozen=True)
-class _Values:
-    """A row of numbers shown by colour; NaN is grey. Few known pixels are drawn as large dots."""
-
-    values: Float[Tensor, "n h w"]
-    scale: "_Scale"
-
-    def draw(self, axes: "Axes", n: int) -> None:
-        values, scale = self.values[n], self.scale
-        known = ~values.isnan()
-        if known.float().mean() >= _DENSE:
-            show_values(axes, values, scale.norm, scale.colours)
-            return
-        show_values(axes, torch.full_like(values, torch.nan), scale.norm, scale.colours)
-        v, u = known.nonzero().T
-        rows, columns = values.shape
-        (_, width), (height, _) = axes.get_xlim(), axes.get_ylim()
-        axes.scatter(
-            ((u + 0.5) / columns * width).numpy(),
-            ((v + 0.5) / rows * height).numpy(),
-            c=values[known].numpy(),
-            s=points(3.2) ** 2,
-            linewidths=0,
-            norm=scale.norm,
-            cmap=scale.colours,
-        )
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """How numbers become colours."""
-
-    norm: Any
-    colours: Any
-    label: str
-    ticks: tuple[Length, ...]
-
-
-def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours | _Values]]:
+def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, Row]]:
     """Label and content of every row, from top to bottom."""
-    from matplotlib.colors import LogNorm, Normalize
-
     t, full = rendered.frame, rendered.prediction
     images = rearrange(unit_colours(rendered.clip.images[0, t]), "n c h w -> n h w c")
     sizes = rendered.clip.image_sizes[0, t]
@@ -199,34 +111,26 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
     shown = enlarge_mask(rendered.visible[0, t], patch_px).unsqueeze(-1)
     hidden = torch.where(shown, images, 0.78 + 0.0 * images)
     lattice = torch.tensor(rendered.truth.shape[-2:]).expand(len(images), 2)
-    distance = _Scale(
-        LogNorm(2.0, MAX_M), colour_map("viridis_r"), "distance (m)", (2, 5, 10, 20, 40, 60)
-    )
-    relative = _Scale(
-        Normalize(0.0, 1.0),
-        colour_map("inferno"),
-        r"$|\hat{d} - d|\;/\;d$",
-        (0, 0.25, 0.5, 0.75, 1),
-    )
+    distance, relative = distance_scale(), error_scale()
     truth, valid = rendered.truth, rendered.valid
 
-    def seen(distances: Tensor) -> _Values:
-        return _Values(torch.where(valid, distances.float(), torch.nan), distance)
+    def seen(distances: Tensor) -> ValueRow:
+        return ValueRow(torch.where(valid, distances.float(), torch.nan), distance)
 
-    def error(distances: Tensor) -> _Values:
-        return _Values((distances.float() - truth).abs() / truth, relative)
+    def error(distances: Tensor) -> ValueRow:
+        return ValueRow((distances.float() - truth).abs() / truth, relative)
 
-    def colour(seen_through: RenderedFrame) -> _Colours:
-        return _Colours(seen_through.colours, lattice)
+    def colour(seen_through: RenderedFrame) -> ColourRow:
+        return ColourRow(seen_through.colours, lattice)
 
     seen_by = {"direct volume": full.direct}
     if full.rebuilt is not None:
         seen_by["rebuilt frame"] = full.rebuilt
     masked = rendered.masked.distances_m
     return [
-        ("input", _Colours(images, sizes)),
+        ("input", ColourRow(images, sizes)),
         *((f"{name}:\ncolour", colour(each)) for name, each in seen_by.items()),
-        (f"truth:\n{rendered.truth_name}", _Values(truth, distance)),
+        (f"truth:\n{rendered.truth_name}", ValueRow(truth, distance)),
         *((f"{name}:\ndistance", seen(each.distances_m)) for name, each in seen_by.items()),
         *(
             (
@@ -235,7 +139,7 @@ def _rows(rendered: RenderedClip, mask_ratio: float) -> list[tuple[str, _Colours
             )
             for name, each in seen_by.items()
         ),
-        (f"masked input,\n{mask_ratio:.0%} hidden", _Colours(hidden, sizes)),
+        (f"masked input,\n{mask_ratio:.0%} hidden", ColourRow(hidden, sizes)),
         ("from masked input,\ndirect: colour", colour(rendered.masked)),
         (
             f"from masked input,\ndirect: distance\nAbsRel {abs_rel(masked, truth):.3f}",
@@ -268,21 +172,3 @@ def _draw_words(canvas: Canvas, grid: PanelGrid, rendered: RenderedClip, title: 
         size_px=13,
         color=FAINT,
     )
-
-
-def _draw_bars(canvas: Canvas, grid: PanelGrid, rows: list[tuple[str, _Colours | _Values]]) -> None:
-    """One colour bar beside each block of rows with the same scale."""
-    from matplotlib.cm import ScalarMappable
-
-    scales = [row.scale if isinstance(row, _Values) else None for _, row in rows]
-    starts = [
-        i for i, s in enumerate(scales) if s is not None and (i == 0 or scales[i - 1] is not s)
-    ]
-    for start in starts:
-        scale = scales[start]
-        assert scale is not None, "starts holds rows with a scale"
-        stop = next((i for i in range(start, len(rows)) if scales[i] is not scale), len(rows))
-        top, bottom = grid.row_top(start), grid.row_top(stop) - grid.gap
-        bar = (grid.left + grid.width + 12, top + 4, 13, bottom - top - 8)
-        mapping = ScalarMappable(scale.norm, scale.colours)
-        canvas.colour_bar(bar, mapping, scale.label, scale.ticks)

@@ -4,41 +4,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from mim4d.evaluation import BEAMS, COLUMNS, ROW_NAMES, Evaluation, FlowEvaluation
-from mim4d.evaluation.flow.rows import (
-    CLASS_COLUMNS,
-    CLASSES,
-    FLOW_COLUMNS,
-    FLOW_ROW_NAMES,
-)
+from mim4d.evaluation import Evaluation, FlowEvaluation
 from mim4d.files import write_text
 from mim4d.viz.curves import draw_curves
 from mim4d.viz.page import Picture, facts_table, figure, page
-
-DIRECT_BAR, REBUILT_BAR = 0.75, 1.0
-"""AbsRel as a share of the best row without training: at most, and below."""
-
-
-def verdict(evaluation: Evaluation) -> list[tuple[bool, str]]:
-    """Whether each bar is met, in a sentence; no sentence about a row that was not measured."""
-    judged = (
-        ("direct", "direct volume", f"at most {DIRECT_BAR:g}"),
-        ("rebuilt", "rebuilt dropped frame", f"below {REBUILT_BAR:g}"),
-    )
-    sentences = []
-    for row, name, bar in judged:
-        if row not in evaluation.rows:
-            continue
-        ratio = evaluation.rows[row].abs_rel / evaluation.baseline
-        met = ratio <= DIRECT_BAR if row == "direct" else ratio < REBUILT_BAR
-        sentences.append(
-            (
-                met,
-                f"The {name}'s AbsRel is {ratio:.2f} of the best row without training; the bar is "
-                f"{bar}: {'met' if met else 'NOT met'}.",
-            )
-        )
-    return sentences
+from mim4d.viz.run_tables import (
+    beams_table,
+    colour_table,
+    flow_tables,
+    ladder_table,
+    masked_table,
+)
 
 
 def write_report(
@@ -66,15 +42,19 @@ def write_report(
     curves = draw_curves(run, run / "curves.png")
     sections = [
         _summary(evaluation, facts),
-        "<h2>Distance and colour</h2>",
-        _table(evaluation),
+        "<h2>What the model sees</h2>",
+        *map(figure, pictures),
+        "<h2>Distance</h2>",
+        ladder_table(evaluation),
         _explanation(evaluation),
+        *_masked(evaluation),
+        "<h2>Colour</h2>",
+        colour_table(evaluation),
+        COLOUR_NOTE,
         *_beams(evaluation),
         *_flow(evaluation.flow),
         "<h2>Training</h2>",
         figure(Picture(curves, CURVES_CAPTION)),
-        "<h2>What the model sees</h2>",
-        *map(figure, pictures),
         "<h2>The run</h2>",
         facts_table(facts),
         _commands(commands),
@@ -90,8 +70,8 @@ def _summary(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
         else "scenes, some of which it was TRAINED on"
     )
     sentences = "".join(
-        f'<li class="{"met" if met else "missed"}">{escape(sentence)}</li>'
-        for met, sentence in verdict(evaluation)
+        f'<li class="{"met" if verdict.met else "missed"}">{escape(verdict.sentence)}</li>'
+        for verdict in evaluation.verdicts
     )
     trained = f" Training: {escape(facts['training'])}." if "training" in facts else ""
     return (
@@ -104,25 +84,40 @@ def _summary(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
     )
 
 
-def _table(evaluation: Evaluation) -> str:
-    rows = [_row(name, ROW_NAMES[name], evaluation.cells(name)) for name in evaluation.rows]
-    return _html_table("", COLUMNS, rows)
+def _explanation(evaluation: Evaluation) -> str:
+    return (
+        f"<p class=note>{escape(evaluation.note())} Truth counts between 1 and 60 m and inside "
+        "the voxel grid; inputs unmasked. The upper rows, the baselines, need no training: the "
+        "mean and median distance of the training scenes at each pixel of each camera, the "
+        "distance to flat ground, and the model before its first step. The depth head is what the "
+        "volume is lifted with: rendering should lose nothing of what it knows. The last rows "
+        "give the model exact depths for its own: what the rest of it makes of them.</p>"
+    )
+
+
+def _masked(evaluation: Evaluation) -> list[str]:
+    """Hidden patches alone, with their heading; nothing where training hides none."""
+    if evaluation.masked is None:
+        return []
+    note = (
+        f"<p class=note>{evaluation.masked.ratio:.0%} of the patches of each image are hidden "
+        "from the model, as in training, and only their pixels count: everything here is guessed "
+        "from what surrounds them, and from other cameras.</p>"
+    )
+    return ["<h2>Behind the mask</h2>", masked_table(evaluation.masked), note]
 
 
 def _beams(evaluation: Evaluation) -> list[str]:
     """The SDF along LiDAR beams, with its heading; nothing where it was not measured."""
-    if not evaluation.beam_rows:
+    if not any(row.occupancy for row in evaluation.rows.values()):
         return []
-    rows = [
-        _row(name, ROW_NAMES[name], evaluation.beam_cells(name)) for name in evaluation.beam_rows
-    ]
     return [
         "<h2>Free space and surfaces</h2>",
-        _html_table(BEAMS, evaluation.beam_columns, rows),
+        beams_table(evaluation),
         "<p class=note>Along the frame's LiDAR beams, where a camera looks, the first surface of "
-        "the signed distance lies at the measured distance (hit), before it (early) or beyond "
-        "(late), within so many metres; free is the share of places before the return that the "
-        "model leaves free.</p>",
+        "the signed distance lies within 0.4 m of the measured distance (hit), before it (early) "
+        "or beyond (late); hit .8: within 0.8 m; free is the share of places before the return "
+        "that the model leaves free.</p>",
     ]
 
 
@@ -130,39 +125,8 @@ def _flow(flow: FlowEvaluation | None) -> list[str]:
     """Scene flow, with its heading; nothing for a run without one."""
     if flow is None:
         return []
-    rows, class_rows = (
-        [_row(name, FLOW_ROW_NAMES[name], cells(name)) for name in flow.rows]
-        for cells in (flow.cells, flow.class_cells)
-    )
-    return [
-        "<h2>Scene flow</h2>",
-        _html_table("", FLOW_COLUMNS, rows),
-        _html_table(CLASSES, CLASS_COLUMNS, class_rows),
-        f"<p class=note>{escape(flow.note())}</p>",
-    ]
-
-
-def _html_table(corner: str, columns: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    lines = [f"<tr><th>{escape(corner)}</th>{head}</tr>", *rows]
-    return "<table>\n" + "\n".join(lines) + "\n</table>"
-
-
-def _row(name: str, label: str, cells: Sequence[str]) -> str:
-    own = " class=own" if name in ("direct", "rebuilt", "flow") else ""
-    numbers = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f"<tr{own}><th>{escape(label)}</th>{numbers}</tr>"
-
-
-def _explanation(evaluation: Evaluation) -> str:
-    return (
-        f"<p class=note>{escape(evaluation.note())} Truth counts between 1 and 60 m and inside "
-        "the voxel grid; inputs unmasked. AbsRel is the mean of |d̂ − d| / d; d&lt;1.25 the share "
-        "of pixels within a factor of 1.25. The upper rows, the baselines, need no training: the "
-        "mean and median distance of the training scenes at each pixel of each camera, the "
-        "distance to flat ground, and the model before its first step. PSNR and SSIM compare the "
-        "rendered colours with the image on the same lattice of rays.</p>"
-    )
+    note = f"<p class=note>{escape(flow.note())}</p>"
+    return ["<h2>Scene flow</h2>", flow_tables(flow), note]
 
 
 def _commands(commands: Sequence[tuple[str, str]]) -> str:
@@ -175,6 +139,11 @@ def _commands(commands: Sequence[tuple[str, str]]) -> str:
     return f"<h2>How to go on</h2>\n<dl>{lines}</dl>"
 
 
+COLOUR_NOTE = (
+    "<p class=note>PSNR, dB, mean over images, and SSIM on the same lattice of rays. Known: pixels "
+    "with a distance inside the grid; sky: all others. The upper rows use the very image that is "
+    "to be met, averaged over the whole, over rows of pixels, over squares.</p>"
+)
 CURVES_CAPTION = (
     "Faint: every step. Strong: mean over a twentieth of the run. Errors of training steps, inputs "
     "masked; the rebuilt frame is rendered without any image of its own."

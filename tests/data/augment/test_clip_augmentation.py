@@ -133,6 +133,7 @@ def test_padding_stays_black(tiny_original: Path) -> None:
             assert not clip.images[0, t, n, :, :, width:].any()
 
 
+@pytest.mark.slow
 def test_loader_processes_change_nothing(tiny_original: Path) -> None:
     data = open_tiny(tiny_original, augmentation=EVERYTHING)
     batches = [
@@ -180,6 +181,7 @@ def write_position_images(root: Path, channel: str, size_hw: tuple[int, int]) ->
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
 def test_points_are_where_the_augmented_picture_shows_them(tiny: Path, seed: int) -> None:
     """Each visible point's colour is that of its place in the stored image."""
     write_position_images(tiny, "CAM_FRONT", (200, 400))
@@ -280,6 +282,7 @@ def real_clip(real: NuscenesDataset) -> Clip:
 
 
 @pytest.mark.parametrize("seed", [1, 4])
+@pytest.mark.slow
 def test_real_points_and_boxes_keep_their_place_in_the_picture(
     real: NuscenesDataset, real_clip: Clip, seed: int
 ) -> None:
@@ -318,6 +321,7 @@ def colours_at(clip: Clip, t: int, n: int, pixels: Tensor) -> Tensor:
     return torch.nn.functional.grid_sample(image, unit, align_corners=False)[0, :, 0].T
 
 
+@pytest.mark.slow
 def test_real_lidar_fits_the_augmented_pictures(real_data: Path) -> None:
     folder = real_data / "real_video"
     ranges = replace(GEOMETRY, images=ImageRanges((0.9, 1.2), 0.5))

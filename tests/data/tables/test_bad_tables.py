@@ -12,10 +12,12 @@ from mim4d.data.tables.schema import (
     OPTIONAL_TABLES,
     REQUIRED_TABLES,
     SCHEMA,
+    Lens,
     Link,
     Links,
     Number,
     Text,
+    Word,
 )
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
@@ -32,21 +34,28 @@ LINKS = [(table, field) for table, field in FIELDS if isinstance(field, Link | L
 NUMBERS = [
     (table, field)
     for table, field in FIELDS
-    if isinstance(field, Number) and field.field != "is_key_frame"
+    if isinstance(field, Number) and field.field not in ("is_key_frame", "is_valid")
 ]
 NEEDED = [
     (table, field)
     for table, field in FIELDS
-    if not isinstance(field, Links)
+    if not isinstance(field, Links | Lens)
     and getattr(field, "missing", None) is None
     and not getattr(field, "may_be_absent", False)
 ]
 # A text that may be absent is kept whatever it is (distortion is a list of numbers, say).
-TYPED = [(t, f) for t, f in FIELDS if not (isinstance(f, Text) and f.missing is not None)]
+# What is said of a lens may have any form; every number that is not zero counts.
+TYPED = [
+    (t, f)
+    for t, f in FIELDS
+    if not (isinstance(f, Lens) or (isinstance(f, Text) and f.missing is not None))
+]
 
 
 def names(value: object) -> str:
-    return value.field if isinstance(value, Text | Number | Link | Links) else str(value)
+    return (
+        value.field if isinstance(value, Text | Word | Lens | Number | Link | Links) else str(value)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +138,7 @@ def test_missing_field(root: Path, table: str, field: Text | Number | Link) -> N
 def test_wrong_type(
     root: Path, table: str, field: Text | Number | Link | Links, value: object
 ) -> None:
-    right: dict[type, tuple[type, ...]] = {Text: (str,), Link: (str,), Links: ()}
+    right: dict[type, tuple[type, ...]] = {Text: (str,), Word: (str,), Link: (str,), Links: ()}
     if isinstance(value, right.get(type(field), ())):
         value = None
     elif isinstance(field, Number) and field.shape == () and isinstance(value, float):
@@ -241,7 +250,7 @@ def test_empty_table(root: Path, table: str) -> None:
 def test_all_tables_empty(root: Path) -> None:
     for path in root.glob("v1.0-mini/*.json"):
         path.write_text("[]")
-    with pytest.raises(DataError, match="expected different ones out of: none"):
+    with pytest.raises(DataError, match="measured anything has the modality 'camera'"):
         NuscenesDataset(root, frames=1, image_hw=(32, 64))
 
 

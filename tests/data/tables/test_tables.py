@@ -1,6 +1,7 @@
 import multiprocessing
 import pickle
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
+from mim4d.data.tables.column_cache import default_cache_dir
 from mim4d.data.tables.dataset_folder import read_split
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
@@ -142,10 +144,26 @@ def test_processes_may_build_the_cache_at_once(tiny: Path, table_cache: Path) ->
     assert len(list((table_cache / "nuscenes").iterdir())) == 1
 
 
-def test_cache_that_cannot_be_written(tiny: Path, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_told_and_done_without(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="set MIM4D_CACHE"):
-        NuscenesTables.open(tiny, cache_dir=tmp_path / "file")
+    assert len(NuscenesTables.open(tiny, cache_dir=tmp_path / "file")) == 10
+    assert "set MIM4D_CACHE" in caplog.text
+
+
+def test_a_user_without_a_home_has_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MIM4D_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    temporary = Path(tempfile.gettempdir())
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert default_cache_dir().parent == temporary
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert default_cache_dir().parent == temporary
 
 
 def test_pickling_reopens_instead_of_copying(tiny: Path) -> None:

@@ -65,6 +65,7 @@ def test_the_last_norm_is_that_of_timms_head(name: str) -> None:
         ("tf_efficientnet_b0", {}),
     ],
 )
+@pytest.mark.slow
 def test_lines_of_the_card_load_it(
     name: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def stage_maps(model: nn.Module, images: Tensor) -> tuple[list[Tensor], Tensor]:
         ("resnext50_32x4d", {"widths": TORCHVISION_WIDTHS, "depths": (1, 1, 1, 1)}),
     ],
 )
+@pytest.mark.slow
 def test_lines_of_the_card_load_strictly_and_give_the_same_features(
     name: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import torch
 
 from mim4d.build.pretraining import build_field_grid
 from mim4d.build.trunk import build_grid, build_lifted_grid
-from mim4d.config import PretrainConfig, TaskConfig
+from mim4d.config import TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.config.head import QueryHeadConfig
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
@@ -61,6 +61,7 @@ def layout_of(state: State) -> OfficialLayout:
 
 
 @pytest.mark.parametrize("name", list(COUNTS))
+@pytest.mark.slow
 def test_published_models_fit_and_have_their_size(published: dict[str, State], name: str) -> None:
     """Every weight of our model comes from the file; every number of the file is accounted for."""
     state = published[name]

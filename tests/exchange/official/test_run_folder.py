@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from mim4d.cli import main
 from mim4d.config.head import QueryHeadConfig
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation import evaluate_run
 from mim4d.exchange.official.checkpoint_layout import read_layout, square_side
 from mim4d.exchange.official.run_folder import import_official, read_official_state
@@ -100,8 +102,9 @@ def test_the_folder_tells_where_it_comes_from(run: Path, checkpoint: Path, state
     record = json.loads((run / "record.json").read_text())
     assert record["imported"]["file"] == str(checkpoint)
     assert record["imported"]["weights"] == "raw"
-    assert was_trained_on(run, Path("anywhere"), ["scene-0061"])  # of nuScenes' training split
-    assert not was_trained_on(run, Path("anywhere"), ["scene-0003"])
+    anywhere = NuscenesTables(Path("anywhere"), "v1.0", {"index": {"channel": np.array([], "S1")}})
+    assert was_trained_on(run, anywhere, ["scene-0061"])  # of nuScenes' training split
+    assert not was_trained_on(run, anywhere, ["scene-0003"])
     lines = (run / "import.txt").read_text().splitlines()
     assert len(lines) == len(state)
     neck = "img_neck.lateral_convs.0.conv.bias"

@@ -80,6 +80,7 @@ def test_hidden_cells_are_zero_and_their_pixels_change_nothing(
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", [*ALL, "resnet50"])
+@pytest.mark.slow
 def test_dense_and_fully_visible_equal_timm(
     name: str, training: bool, seed: torch.Generator
 ) -> None:
@@ -248,6 +249,7 @@ def bytes_of_stages(encoder: MaskedEncoder, images: Tensor, visible: Tensor | No
 
 @pytest.mark.parametrize("is_masked", [True, False])
 @pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.slow
 def test_checkpointing_changes_memory_alone(
     name: str, is_masked: bool, seed: torch.Generator
 ) -> None:

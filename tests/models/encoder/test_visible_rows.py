@@ -128,6 +128,7 @@ def test_without_values_a_known_number_decides() -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.slow
 def test_encoders_run_without_values(name: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
     encoder = perturbed(name)

@@ -9,6 +9,7 @@ import pytest
 
 from mim4d.study.ablation.measure import (
     MEASURED_FILE,
+    MEASURES,
     Measuring,
     numbers_of,
     read_measured,
@@ -20,17 +21,29 @@ HOW = Measuring(Path("world"), ("sample1", "sample2"), stride=8)
 
 def _row(abs_rel: float, moving: float | None) -> dict[str, Any]:
     part = None if moving is None else {"abs_rel": moving}
-    return {"metric": {"everywhere": {"over_pixels": {"abs_rel": abs_rel}}, "moving": part}}
+    parts = {"moving": part, "road": {"abs_rel": 0.05}, "obstacles": {"delta_1": 0.4}}
+    errors = {"abs_rel": abs_rel, "rmse": 4.0, "rmse_log": 0.3, "log_bias": -0.1, "delta_1": 0.7}
+    return {**errors, "psnr_db": 15.0, "metric": parts}
 
 
 def test_all_numbers_of_a_run_with_flow() -> None:
-    rows = {"direct": _row(0.3, 0.9), "rebuilt": _row(0.2, 0.8)}
+    rows = {"direct": _row(0.3, 0.9), "rebuilt": _row(0.2, 0.8), "depth_head": {"delta_1": 0.75}}
     flow = {"normalised_epe": 0.7, "median_angle_deg": 20.0, "mean_angle_deg": 35.0}
-    content = {"evaluation": {"rows": rows, "flow": flow}, "seconds_per_step": 0.4}
-    assert numbers_of(content) == {
+    masked = {"rows": {"direct": {"delta_1": 0.6}}}
+    evaluation = {"rows": rows, "flow": flow, "masked": masked}
+    assert numbers_of({"evaluation": evaluation, "seconds_per_step": 0.4}) == {
         "rebuilt": 0.2,
         "rebuilt_moving": 0.8,
         "direct": 0.3,
+        "direct_rmse": 4.0,
+        "direct_rmse_log": 0.3,
+        "direct_bias": 0.1,
+        "direct_delta": 0.7,
+        "depth_head_delta": 0.75,
+        "direct_road": 0.05,
+        "direct_obstacles_delta": 0.4,
+        "direct_psnr": 15.0,
+        "hidden_delta": 0.6,
         "flow_epe": 0.7,
         "flow_angle": 20.0,
         "seconds_per_step": 0.4,
@@ -40,11 +53,11 @@ def test_all_numbers_of_a_run_with_flow() -> None:
 def test_what_a_run_does_not_have_is_none() -> None:
     """No frame is rebuilt, nothing moves, no flow is looked for."""
     content = {
-        "evaluation": {"rows": {"direct": _row(0.3, None)}, "flow": None},
+        "evaluation": {"rows": {"direct": _row(0.3, None)}, "flow": None, "masked": None},
         "seconds_per_step": 0.4,
     }
     known = {name for name, value in numbers_of(content).items() if value is not None}
-    assert known == {"direct", "seconds_per_step"}
+    assert known == {"seconds_per_step"} | {m.name for m in MEASURES if "direct" in m.name}
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [([9, 9, 1, 2, 3], 2.0), ([4, 6], 5.0)])

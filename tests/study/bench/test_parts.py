@@ -21,6 +21,7 @@ CHECKOUT = Path(__file__).parents[3]
 @pytest.mark.parametrize(
     ("part", "most"), [("lift_lookup", 0.5), ("render", 1.5), ("warp", 3.0), ("encoder", 3.0)]
 )
+@pytest.mark.slow
 def test_parts_stay_near_their_twins(part: str, most: float, build_case) -> None:
     """Ratios, never times, with generous margins: tiny shapes on a busy machine."""
     parameters = Parameters(part, "small", rays=1024)
@@ -37,6 +38,7 @@ def test_parts_stay_near_their_twins(part: str, most: float, build_case) -> None
     assert 0 < min(ratios) < most, ratios
 
 
+@pytest.mark.slow
 def test_a_checkout_against_itself_is_measured_and_becomes_a_page(tmp_path: Path, capsys) -> None:
     file, page = tmp_path / "found.json", tmp_path / "page.md"
     command = ["bench", "parts", "small", "--parts", "volume_conv", "--rounds", "2", "--no-scaling"]

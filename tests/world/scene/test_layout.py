@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from mim4d.world.objects.site import rectangle
 from mim4d.world.scene.layout import View, sample_layout
@@ -66,6 +67,7 @@ def test_view_keeps_what_is_ahead_and_close():
     assert not view.concerns(10.0, 60.0)
 
 
+@pytest.mark.slow
 def test_layout_depends_on_its_seed_only():
     first, second = (sample_layout(np.random.SeedSequence((1, 3, 0)), 0.5) for _ in range(2))
     np.testing.assert_array_equal(

@@ -8,9 +8,9 @@ from mim4d.world.sensing.rig import (
     make_cameras,
     make_lidar,
     quaternion_about_z,
-    quaternion_wxyz,
     rotation_about_z,
 )
+from mim4d.writing.rows import quaternion_wxyz
 from tests.world.conftest import Row, pose_matrix
 
 YAWS = {

@@ -8,6 +8,7 @@ from mim4d.config.presets.demo import demo, demo_no_lidar, toy
 from mim4d.config.presets.detection import DETECTION_PRESETS
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
 from mim4d.config.presets.tasks import demo as demo_task
+from mim4d.config.presets.tasks import maptr_r50
 from mim4d.config.presets.tasks import toy as toy_task
 from mim4d.config.pretrain import PretrainConfig
 from mim4d.config.task import TaskConfig
@@ -18,6 +19,7 @@ __all__ = [
     "TASK_PRESETS",
     "demo",
     "demo_no_lidar",
+    "maptr_r50",
     "nuscenes_s_060",
     "nuscenes_s_080",
     "preset",
@@ -38,6 +40,7 @@ TASK_PRESETS: dict[str, Callable[[str], TaskConfig]] = {
     "toy": toy_task,
     **SEGMENTATION_PRESETS,
     **DETECTION_PRESETS,
+    "maptr_r50": maptr_r50,
 }
 """Presets that take the name of a task."""
 

@@ -2,16 +2,30 @@
 
 from dataclasses import fields, replace
 
-from mim4d.config import ClipConfig, OptimConfig, PretrainConfig, TaskConfig, TrunkConfig
+from mim4d.config import (
+    ClipConfig,
+    EncoderConfig,
+    GridConfig,
+    LiftConfig,
+    OptimConfig,
+    PretrainConfig,
+    TaskConfig,
+    TrunkConfig,
+)
 from mim4d.config.head import (
     BevTrunkConfig,
     CellsHeadConfig,
     CentreHeadConfig,
+    HdMapHeadConfig,
     HeadConfig,
+    OccupancyHeadConfig,
     SegmentationHeadConfig,
 )
 from mim4d.config.presets.demo import demo as demo_pretraining
 from mim4d.config.presets.demo import toy as toy_pretraining
+
+_TRAINING_KEYFRAMES, _EPOCHS, _CLIPS = 28_130, 24, 32
+"""Of nuScenes, and of MapTR's longer schedule; clips of one optimiser step."""
 
 _HEADS: dict[str, HeadConfig] = {
     "bev_segmentation": SegmentationHeadConfig(
@@ -22,6 +36,8 @@ _HEADS: dict[str, HeadConfig] = {
         line_width_m=1.0,
     ),
     "detection": CentreHeadConfig(cells_xy=(96, 96)),
+    "hd_map": HdMapHeadConfig(),
+    "occupancy": OccupancyHeadConfig(),
 }
 _TOY_HEADS: dict[str, HeadConfig] = {
     "bev_segmentation": SegmentationHeadConfig(
@@ -31,6 +47,15 @@ _TOY_HEADS: dict[str, HeadConfig] = {
         line_width_m=2.0,
     ),
     "detection": CentreHeadConfig(cells_xy=(64, 64), trunk=BevTrunkConfig(width=16), hidden=16),
+    "hd_map": HdMapHeadConfig(
+        cells_xy=(40, 20),
+        lines=12,
+        points=6,
+        layers=2,
+        warmup_steps=2,
+        trunk=BevTrunkConfig(width=16, scales=1),
+    ),
+    "occupancy": OccupancyHeadConfig(hidden=8),
 }
 """Heads by task, for `demo` and for `toy`; a task that is not named marks cells."""
 
@@ -53,6 +78,41 @@ def toy(task: str) -> TaskConfig:
         _TOY_HEADS.get(task, CellsHeadConfig(cells_xy=(32, 32), hidden=16)),
         OptimConfig(steps=20, warmup_steps=2, clip_norm=5.0),
         checkpoint_every=5,
+    )
+
+
+def maptr_r50(task: str) -> TaskConfig:
+    """MapTR's setting on nuScenes: ResNet-50, 50 lines of 20 points, 24 epochs of 32 clips."""
+    head: HeadConfig = HdMapHeadConfig(
+        cells_xy=(200, 100),
+        lines=50,
+        points=20,
+        layers=6,
+        heads=8,
+        boundary="road_boundary",
+        warmup_steps=2000,
+        one_to_many=300,
+        trunk=BevTrunkConfig(width=256, scales=3),
+    )
+    return TaskConfig(
+        preset="maptr_r50",
+        task=task,
+        clip=ClipConfig(frames=1, key=0, frame_interval_s=None, image_height=480, image_width=800),
+        grid=GridConfig(
+            lower_m=(-33.6, -19.2, -3.2), upper_m=(33.6, 19.2, 4.8), shape_xyz=(112, 64, 8)
+        ),
+        encoder=EncoderConfig(name="resnet50", norm_eval=True, neck_channels=128),
+        lift=LiftConfig(num_bins=68, last_bin_m=68.0, volume_channels=64),
+        head=head if task == "hd_map" else _HEADS.get(task, CellsHeadConfig()),
+        optim=OptimConfig(
+            steps=_EPOCHS * _TRAINING_KEYFRAMES // _CLIPS,
+            batch_size=4,
+            lr=6e-4,
+            lr_clips=_CLIPS,
+            backbone_lr_factor=0.1,
+            warmup_steps=500,
+        ),
+        checkpoint_every=1000,
     )
 
 

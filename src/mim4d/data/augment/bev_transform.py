@@ -90,6 +90,9 @@ class BevTransform:
         }
         if clip.maps is not None:
             changed["maps"] = tuple(patch.transformed(self.new_from_ref) for patch in clip.maps)
+        if clip.surfaces is not None:
+            moved = (surface.transformed(self.new_from_ref) for surface in clip.surfaces)
+            changed["surfaces"] = tuple(moved)
         return replace(clip, **changed)
 
     def _move(self, vectors: Float[Tensor, "b t p 3"]) -> Float[Tensor, "b t p 3"]:

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from mim4d.data.augment.bev_transform import BevTransform
 from mim4d.data.augment.colour_jitter import ColourJitter
+from mim4d.data.augment.rig_change import RigChange, RigRanges
 from mim4d.data.clip import Clip
 from mim4d.data.images.image_draw import ImageDraw
 
 Range = tuple[float, float]
+_SAME_RIG, _UNCHANGED = RigChange(), RigRanges()
 
 
 @dataclass(frozen=True)
@@ -91,15 +93,17 @@ class ClipChange:
         images: One draw per camera.
         colours: One per camera.
         bev: Of the world.
+        rig: Which cameras there are, and how they are turned.
     """
 
     images: tuple[ImageDraw, ...]
     colours: tuple[ColourJitter, ...]
     bev: BevTransform
+    rig: RigChange = _SAME_RIG
 
     def apply(self, clip: Clip) -> Clip:
         """Change a clip (b = 1) whose images were placed by `images`."""
-        clip = self.bev.apply(clip)
+        clip = self.bev.apply(self.rig.apply(clip))
         if all(colour.changes_nothing for colour in self.colours):
             return clip
         images = clip.images.clone()
@@ -117,6 +121,7 @@ class ClipAugmentation:
     images: ImageRanges = ImageRanges()
     colours: ColourRanges = ColourRanges()
     bev: BevRanges = BevRanges()
+    rig: RigRanges = _UNCHANGED
 
     @property
     def changes_nothing(self) -> bool:
@@ -132,11 +137,14 @@ class ClipAugmentation:
         generator = torch.Generator().manual_seed(seed)
         bev = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
         rows = torch.rand(num_cameras, 8, generator=generator, dtype=torch.float64)
+        # After all others, so that these stay what they were before there were any.
+        rig = torch.rand(num_cameras, 4, generator=generator, dtype=torch.float64)
         shared = rows[:1].expand_as(rows) if self.colours.shared_by == "clip" else rows
         return ClipChange(
             images=tuple(self._draw_image(row) for row in rows[:, :4]),
             colours=tuple(self._draw_colour(row) for row in shared[:, 4:]),
             bev=self._draw_bev(bev),
+            rig=self.rig.draw(rig),
         )
 
     def _draw_image(self, shares: Tensor) -> ImageDraw:

@@ -6,6 +6,7 @@ its pictures is resized: what the decoder needs then stays in the processor's ca
 twentieth. Not all files of the clip: so much memory would go back to the system each time.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from mim4d.data.images.image_fit import Fit
 from mim4d.data.images.placement import ImagePlacement, Size
 from mim4d.data.images.sky_mask import SkyMasks
 from mim4d.data.tables.tables import NuscenesTables, Rows
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class ImageReader:
         self._fit: Fit = fit
         self._bodies = bodies
         self._skies = skies
+        self._sizes: dict[int, Size] = {}
+        self._told: set[int] = set()
 
     def read(self, rows: Rows, draws: Sequence[ImageDraw]) -> ClipImages:
         """Every image of a clip, each camera's placed by its draw.
@@ -126,10 +131,25 @@ class ImageReader:
             usual = ImagePlacement.fitted(stored_hw, self._image_hw, self._fit)
             return draw.placement(usual, stored_hw, self._image_hw)
 
-        return decode_image(
+        image = decode_image(
             self._tables.root / record.filename,
             self._image_hw,
             place,
             (record.height_px, record.width_px),
             where=f"sample_data {record.token}: ",
         )
+        self._compare_size(row, image.stored_hw)
+        return image
+
+    def _compare_size(self, row: int, stored_hw: Size) -> None:
+        """Warn, once a calibration, of images of several sizes: it can be right for one only."""
+        calibration = int(self._tables.column("sample_data", "calibrated_sensor")[row])
+        usual = self._sizes.setdefault(calibration, stored_hw)
+        if usual != stored_hw and calibration not in self._told:
+            self._told.add(calibration)
+            _LOGGER.warning(
+                "%s has %dx%d pixels, others of its calibration %dx%d; it fits one of them only",
+                self._tables.sample_data(row).filename,
+                *reversed(stored_hw),
+                *reversed(usual),
+            )

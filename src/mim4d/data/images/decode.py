@@ -29,13 +29,21 @@ from mim4d.errors import DataError, MissingFileError
 Placer = Callable[[Size], ImagePlacement]
 """Chooses the placement of an image from the rows and columns stored."""
 
-# Grey becomes three equal channels, a palette its colours, transparency is left out. What else
-# Pillow reads (CMYK, 16 or 32 bits of one channel, YCbCr TIFF) is no picture of a camera, and how
-# its levels should be mapped to RGB is not known.
-_MODES = ("RGB", "L", "P", "RGBA")
+# Grey and black-and-white become three equal channels, a palette its colours, transparency is left
+# out. What else Pillow reads (CMYK, 16 or 32 bits of one channel, YCbCr TIFF) is no picture of a
+# camera, and how its levels should be mapped to RGB is not known.
+_MODES = ("RGB", "L", "P", "RGBA", "LA", "PA", "1")
 
 # No public name: where a Pillow has it no more, the public way takes three times as long.
 _GET_ENCODER: Callable[..., Any] | None = getattr(Image, "_getencoder", None)
+
+
+READABLE = "RGB or grey with 8 bits a channel"
+
+
+def is_readable(mode: str) -> bool:
+    """Whether pixels of a kind (Pillow's mode) are those of a camera's picture."""
+    return mode in _MODES
 
 
 @dataclass(frozen=True)
@@ -121,10 +129,10 @@ def _check(path: Path, image: Image.Image, expected_hw: Size, where: str) -> Non
             f"{where}image file {path} has {image.width}x{image.height} pixels, its table says "
             f"{width}x{height}; the calibration would not fit: restore the file or the table"
         )
-    if image.mode not in _MODES:
+    if not is_readable(image.mode):
         raise DataError(
-            f"{where}image file {path} has pixels of kind {image.mode!r}; expected RGB or grey "
-            "with 8 bits a channel: convert the file"
+            f"{where}image file {path} has pixels of kind {image.mode!r}; expected {READABLE}: "
+            "convert the file"
         )
 
 

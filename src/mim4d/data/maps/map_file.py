@@ -46,12 +46,11 @@ class MapFile:
     remarks: tuple[str, ...]
 
 
-def read_map_file(path: Path) -> MapFile:
-    """Read the lines and polygons of a location.
+def read_json(path: Path) -> Any:
+    """The content of a map file.
 
     Raises:
-        DataError: If the file is missing, no JSON or of another version, a table is missing, a
-            token occurs twice or leads nowhere, or a record cannot be a line or polygon.
+        DataError: If the file is missing or no JSON.
     """
     if not path.is_file():
         raise MissingFileError(
@@ -59,11 +58,25 @@ def read_map_file(path: Path) -> MapFile:
             f"into {path.parents[1]}"
         )
     try:
-        content = loads(path.read_bytes())
+        return loads(path.read_bytes())
     except ValueError as error:
         raise DataError(
             f"{path}: not valid JSON ({error}); the file is damaged or cut short: restore it"
         ) from error
+
+
+def read_map_file(path: Path, content: Any = None) -> MapFile:
+    """Read the lines and polygons of a location.
+
+    Args:
+        path: The file.
+        content: What it holds, if that has been read already.
+
+    Raises:
+        DataError: If the file is missing, no JSON or of another version, a table is missing, a
+            token occurs twice or leads nowhere, or a record cannot be a line or polygon.
+    """
+    content = read_json(path) if content is None else content
     version = content.get("version") if isinstance(content, dict) else None
     if version != VERSION:
         raise DataError(

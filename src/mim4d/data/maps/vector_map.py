@@ -1,6 +1,7 @@
 """The vector map of a location: opened once, looked up around a pose.
 
-`VectorMap.open(root, location)` reads `maps/expansion/<location>.json`, and keeps the geometries as
+`VectorMap.open(root, location)` reads `maps/expansion/<location>.json` (of the nuScenes map
+expansion, or the map archive of an Argoverse 2 log under that name), and keeps the geometries as
 memory-mapped arrays in the cache that the tables use, so that later openings and worker processes
 never parse the large file again. A layer's geometries and their search tree are built when it is
 first asked for. Coordinates are `global`, metres; patches leave in `ref`.
@@ -8,6 +9,7 @@ first asked for. Coordinates are `global`, metres; patches leave in `ref`.
 
 import logging
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import shapely
 from jaxtyping import Float64
 from torch import Tensor
 
+from mim4d.data.maps.argoverse_map import argoverse_map, is_argoverse_map
 from mim4d.data.maps.map_file import (
     CENTRES,
     LINE_TABLES,
@@ -23,6 +26,7 @@ from mim4d.data.maps.map_file import (
     MapFile,
     geometry_array,
     polygon_parts,
+    read_json,
     read_map_file,
 )
 from mim4d.data.maps.map_names import LINE_LAYERS, POLYGON_LAYERS
@@ -34,6 +38,7 @@ from mim4d.data.tables.column_cache import (
     save_columns,
 )
 from mim4d.data.tables.schema import Columns
+from mim4d.errors import MachineError
 
 REACH = 1.5
 """A patch is read this much further than the corners of its rectangle are away: room to be turned,
@@ -93,8 +98,9 @@ class VectorMap:
         cache = (cache_dir or default_cache_dir()) / _FORMAT / key
         columns = load_columns(cache)
         if columns is None:
-            columns = _to_columns(read_map_file(path))
-            save_columns(cache, columns)
+            columns = _to_columns(_read(path))
+            with suppress(MachineError):  # no fault of the map, and memory serves as well
+                save_columns(cache, columns)
         for remark in columns["remarks"]["text"].tolist():
             _LOGGER.warning("%s", remark.decode())
         return cls(path, columns, cache_dir)
@@ -180,6 +186,14 @@ class VectorMap:
         if layer in _JOINED:
             found = [shapely.union_all(found)]
         return geometry_array([part for geometry in found for part in polygon_parts(geometry)])
+
+
+def _read(path: Path) -> MapFile:
+    """A file of the map expansion, or the map of an Argoverse 2 log in its place."""
+    content = read_json(path)
+    if is_argoverse_map(content):
+        return argoverse_map(path, content)
+    return read_map_file(path, content)
 
 
 def _to_columns(content: MapFile) -> dict[str, Columns]:

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from mim4d.data.tables.schema import Columns
-from mim4d.errors import DataError
+from mim4d.errors import MachineError
 
 FORMAT_VERSION = 3
 """Raise it whenever the columns change: caches of other versions are then left alone."""
@@ -29,10 +29,22 @@ _ALIGNMENT = 64
 
 
 def default_cache_dir() -> Path:
-    """`$MIM4D_CACHE`, else `$XDG_CACHE_HOME/mim4d`, else `~/.cache/mim4d`."""
+    """`$MIM4D_CACHE`, else `$XDG_CACHE_HOME/mim4d`, else `~/.cache/mim4d`.
+
+    A user without a home, as in many containers, has a folder among the machine's temporary ones.
+    """
     if chosen := os.environ.get("MIM4D_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mim4d"
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "mim4d"
+    try:
+        home = Path.home()
+    except RuntimeError:  # no account and no HOME
+        home = Path("/nonexistent")
+    if home.is_dir() and os.access(home, os.W_OK):
+        return home / ".cache" / "mim4d"
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"mim4d-{user}"
 
 
 def content_key(files: list[Path]) -> str:
@@ -65,7 +77,7 @@ def save_columns(folder: Path, tables: dict[str, Columns]) -> None:
     """Write the columns to `folder`, or leave the whole ones that another process put there.
 
     Raises:
-        DataError: If the folder cannot be written.
+        MachineError: If the folder cannot be written.
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +88,7 @@ def save_columns(folder: Path, tables: dict[str, Columns]) -> None:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise DataError(
+        raise MachineError(
             f"cannot write the table cache {folder}: {error}; "
             "set MIM4D_CACHE to a folder with free space that you may write to"
         ) from error

@@ -6,8 +6,7 @@ The root holds `samples/`, `sweeps/`, one folder of tables such as `v1.0-mini/`,
 
 from pathlib import Path
 
-import orjson
-
+from mim4d.data.tables.json_rows import loads
 from mim4d.errors import DataError, MissingFileError
 
 
@@ -44,20 +43,38 @@ def find_version(root: Path, version: str | None) -> str:
     raise DataError(f"{root} holds several folders of tables: {listed}; name one as the version")
 
 
+def read_splits(root: Path | str) -> dict[str, list[str]] | None:
+    """Scene names by split, from `root/splits.json` (lists by name); None without that file.
+
+    Raises:
+        DataError: If the file is not such a dictionary.
+    """
+    path = Path(root) / "splits.json"
+    if not path.is_file():
+        return None
+    try:
+        splits = loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{path}: not valid JSON ({error}); restore the file") from error
+    if not isinstance(splits, dict):
+        raise DataError(f"{path}: expected lists of scenes by name; restore the file")
+    return {
+        str(name): [str(scene) for scene in scenes]
+        for name, scenes in splits.items()
+        if isinstance(scenes, list)
+    }
+
+
 def read_split(root: Path | str, name: str) -> list[str] | None:
     """Scene names of a split, from `root/splits.json` (lists by name); None without that file.
 
     Raises:
         DataError: If the file is not such a dictionary or has no split of this name.
     """
-    path = Path(root) / "splits.json"
-    if not path.is_file():
+    splits = read_splits(root)
+    if splits is None:
         return None
-    try:
-        splits = orjson.loads(path.read_bytes())
-    except orjson.JSONDecodeError as error:
-        raise DataError(f"{path}: not valid JSON ({error}); restore the file") from error
-    if not isinstance(splits, dict) or not isinstance(splits.get(name), list):
-        names = ", ".join(map(str, splits)) if isinstance(splits, dict) else "none"
-        raise DataError(f"{path} has no list of scenes named {name!r}; it has: {names}")
-    return [str(scene) for scene in splits[name]]
+    if name not in splits:
+        path, names = Path(root) / "splits.json", ", ".join(splits)
+        raise DataError(f"{path} has no list of scenes named {name!r}; it has: {names or 'none'}")
+    return splits[name]

@@ -7,6 +7,7 @@ only look like that there (inside a string, say), the piece is read on until it 
 
 import json
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
@@ -47,7 +48,7 @@ def iter_rows(path: Path, piece_bytes: int = PIECE_BYTES) -> Iterator[list[dict[
         TableFormatError: If the file is not valid JSON or not a list of records.
     """
     with path.open("rb") as file:
-        text = file.read(piece_bytes)
+        text = file.read(piece_bytes).removeprefix(BOM_UTF8)
         first = True
         while True:
             cut = _last_boundary(text) if _has_more(file) else None
@@ -84,15 +85,21 @@ def _parse(path: Path, text: bytes) -> Any:
     try:
         return loads(text)
     except ValueError as error:
-        raise TableFormatError(path, f"not valid JSON ({error})") from error
+        found = f"not valid JSON ({error})"
+        if text.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            found = "UTF-16; write it as UTF-8"
+        raise TableFormatError(path, found) from error
 
 
 def loads(text: bytes) -> Any:
     """Parse JSON; also the NaN that Python's own writer makes (which is then reported as such).
 
+    A byte-order mark before it is left out.
+
     Raises:
         ValueError: If it is not JSON.
     """
+    text = text.removeprefix(BOM_UTF8)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -17,6 +17,7 @@ import orjson
 from numpy.typing import NDArray
 
 from mim4d.data.tables.json_rows import iter_rows
+from mim4d.data.tables.lenses import lens_of
 from mim4d.errors import DataError, MissingFileError
 
 Columns = dict[str, NDArray[Any]]
@@ -45,6 +46,20 @@ class Number:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A text whose case does not count; it becomes lower case."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a record says of a lens under any usual name, as JSON; empty for a pinhole camera."""
+
+    field: str
+
+
+@dataclass(frozen=True)
 class Link:
     """A token of table `target`. `may_be_empty`: the empty token is allowed and becomes -1.
 
@@ -65,7 +80,7 @@ class Links:
     target: str
 
 
-Field = Text | Number | Link | Links
+Field = Text | Word | Lens | Number | Link | Links
 """What a field of a record is."""
 
 BAD_VALUE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
@@ -95,14 +110,14 @@ SCHEMA: dict[str, dict[str, Field]] = {
     "sensor": {
         "token": Text("token"),
         "channel": Text("channel"),
-        "modality": Text("modality"),
+        "modality": Word("modality"),
     },
     "calibrated_sensor": {
         "token": Text("token"),
         "sensor": Link("sensor_token", "sensor"),
         **_POSE,
         "intrinsics": Number("camera_intrinsic", shape=(3, 3), missing=np.nan),
-        "distortion": Text("camera_distortion", missing=""),
+        "distortion": Lens("camera_distortion"),
     },
     "ego_pose": {"token": Text("token"), **_POSE},
     "sample_data": {
@@ -115,6 +130,7 @@ SCHEMA: dict[str, dict[str, Field]] = {
         "height_px": Number("height", np.int32, missing=0),
         "width_px": Number("width", np.int32, missing=0),
         "filename": Text("filename"),
+        "is_valid": Number("is_valid", np.bool_, missing=True),
         "prev": Link("prev", "sample_data", may_be_empty=True),
         "next": Link("next", "sample_data", may_be_empty=True),
     },
@@ -219,6 +235,10 @@ def convert(rows: Sequence[dict[str, Any]], field: Field) -> NDArray[Any]:
             return _as_bytes([row.get(name) or "" for row in rows])
         case Links():
             return _as_byte_lists([row.get(name) or [] for row in rows])
+        case Word():
+            return _as_bytes([row[name].lower() for row in rows])
+        case Lens():
+            return _as_bytes([lens_of(row) for row in rows])
         case Link() | Text(missing=None):
             return _as_bytes([row[name] for row in rows])
         case Text():
@@ -275,6 +295,8 @@ def expected_form(field: Field) -> str:
             return f"numbers of shape {field.shape}"
         case Links():
             return "a list of texts"
+        case Lens():
+            return "numbers"
     return "a text"
 
 

@@ -6,6 +6,7 @@ Records are views. Poses come out as float64 matrices, because a log's global co
 kilometres.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,17 @@ from mim4d.data.tables.column_cache import (
     save_columns,
 )
 from mim4d.data.tables.dataset_folder import find_version
+from mim4d.data.tables.plausibility import check_plausible
 from mim4d.data.tables.records import Annotation, Sample, SampleData, Scene
 from mim4d.data.tables.schema import SCHEMA, Bytes, Columns, find_rows, read_tables
 from mim4d.data.tables.validation import check_tables
+from mim4d.errors import MachineError
 from mim4d.geometry.rigid import rigid_from_rotation_translation, rotation_from_quaternion
 
 Rows = NDArray[Any]
 """Row numbers of one table."""
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class NuscenesTables:
@@ -74,8 +79,12 @@ class NuscenesTables:
         if columns is None:
             columns = read_tables(folder)
             check_tables(folder, columns)
+            check_plausible(folder, columns)
             columns["index"] = _index(columns)
-            save_columns(cache, columns)
+            try:
+                save_columns(cache, columns)
+            except MachineError as error:  # no fault of the data, and memory serves as well
+                _LOGGER.warning("%s; the tables are kept in memory and read anew next time", error)
             # Should the cache vanish at once (a full disk being cleaned), memory serves as well.
             columns = load_columns(cache) or columns
         return cls(root, version, columns, cache_dir)
@@ -87,6 +96,10 @@ class NuscenesTables:
     def column(self, table: str, name: str) -> NDArray[Any]:
         """One column of a table."""
         return self._columns[table][name]
+
+    def column_names(self, table: str) -> list[str]:
+        """Names of the columns of a table, sorted."""
+        return sorted(self._columns[table])
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -172,6 +185,11 @@ class NuscenesTables:
         of_modality = sensor["channel"][sensor["modality"] == modality.encode()]
         return tuple(sorted(used.intersection(_texts(of_modality))))
 
+    def mounted(self, modality: str) -> tuple[str, ...]:
+        """Sorted channels of one modality, whether they measured anything or not."""
+        sensor = self._columns["sensor"]
+        return tuple(sorted({*_texts(sensor["channel"][sensor["modality"] == modality.encode()])}))
+
     def samples_of_scene(self, scene: int) -> Rows:
         """Samples of a scene, oldest first."""
         return self._group("sample_by_scene", scene)
@@ -218,6 +236,8 @@ def _index(tables: dict[str, Columns]) -> Columns:
     channel_of_sensor = np.searchsorted(channel, tables["sensor"]["channel"])
     channel_of_data = channel_of_sensor[sensor_of_data].astype(np.int32)
     group = sample["scene"][data["sample"]].astype(np.int64) * len(channel) + channel_of_data
+    # What its own record calls invalid (a picture that stands for a lost one) belongs to no group.
+    group = np.where(data["is_valid"], group, -1)
     num_scenes = len(tables["scene"]["token"])
     return {
         "channel": channel,

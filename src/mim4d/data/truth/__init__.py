@@ -1,1 +1,1 @@
-"""Exact truth of the embedded world, for evaluation only; training never opens this."""
+"""Exact truth of the embedded world, for evaluation and labels of occupancy alone."""

@@ -1,4 +1,6 @@
-"""Exact truth of the embedded world, for evaluation only; training never opens this.
+"""Exact truth of the embedded world, for evaluation and labels of occupancy.
+
+Pre-training never opens this.
 
     truth/distance/<image>.png  metres along the ray through the pixel's centre × 256; 0 = none
     truth/instance/<image>.png  instance number of the object the pixel shows; 0 = none

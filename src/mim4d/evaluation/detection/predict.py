@@ -113,7 +113,7 @@ class Detector:
         rows = choose_scenes(tables, scenes)
         self.scenes = [tables.scene(row).name for row in rows]
         self.samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
-        self.trained_on = was_trained_on(run, data, self.scenes)
+        self.trained_on = was_trained_on(run, self.dataset.tables, self.scenes)
 
     @property
     def tokens(self) -> list[str]:
@@ -171,7 +171,5 @@ def evaluate_detector(
         )
     truth = read_truth(detector.dataset.tables, detector.samples)
     numbers = {token: number for number, token in enumerate(truth.tokens)}
-    tables = [
-        one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()
-    ]
+    tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
     return judge(truth, join_boxes(tables), source, detector.scenes)

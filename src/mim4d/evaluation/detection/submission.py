@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from mim4d.data.tables.json_rows import loads
 from mim4d.errors import DataError, did_you_mean
 from mim4d.evaluation.detection.submission_file import iter_samples
 from mim4d.geometry.rigid import rotation_from_quaternion, yaw_from_rotation

@@ -11,8 +11,8 @@ def markdown(summary: Summary) -> str:
     blocks = ["\n".join(_measured(summary.rows))]
     if any(row.differences for row in summary.rows):
         blocks.append(
-            "Difference to `full` with the same seed, below zero better; bold where its mean is "
-            "larger than its spread over the seeds:"
+            "Difference to `full` with the same seed, below zero better (above zero where an arrow "
+            "points up); bold where its mean is larger than its spread over the seeds:"
         )
         blocks.append("\n".join(_differences(summary.rows)))
     if summary.facts is not None:

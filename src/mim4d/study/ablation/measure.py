@@ -1,7 +1,7 @@
 """What is measured of one run, kept in its folder so that it is measured once.
 
-A finished run enters; what leaves are its numbers by measure: AbsRel (no unit), normalised EPE,
-degrees, seconds.
+A finished run enters; what leaves are its numbers by measure: errors of distance and colour (see
+docs/evaluation.md), normalised EPE, degrees, seconds.
 """
 
 import json
@@ -21,6 +21,7 @@ from mim4d.training.train_once import is_finished
 MEASURED_FILE = "ablation.json"
 _FIRST_STEPS = 2
 Content = dict[str, Any]
+Read = Callable[[Content], float | None]
 Numbers = Mapping[str, float | None]
 
 
@@ -33,12 +34,16 @@ class Measure:
         heading: In the table.
         digits: After the point.
         read: From what `measure_run` keeps; None where the run has no such number.
+        higher_is_better: Else lower is.
+        drawn: Whether the picture shows it.
     """
 
     name: str
     heading: str
     digits: int
-    read: Callable[[Content], float | None]
+    read: Read
+    higher_is_better: bool = False
+    drawn: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,19 +115,27 @@ def seconds_per_step(run: Path) -> float:
     return float(np.median(seconds[_FIRST_STEPS:] if len(seconds) > _FIRST_STEPS else seconds))
 
 
-def _abs_rel(row: str, *, moving: bool = False) -> Callable[[Content], float | None]:
+def _row(row: str, *path: str, of: tuple[str, ...] = ("rows",)) -> Read:
+    """A number of one row of the evaluation, or of a part of it, such as hidden patches."""
+
     def read(content: Content) -> float | None:
-        found = content["evaluation"]["rows"].get(row)
-        if found is None:
-            return None
-        metric = found["metric"]
-        part = metric["moving"] if moving else metric["everywhere"]["over_pixels"]
-        return None if part is None else float(part["abs_rel"])
+        found = content["evaluation"]
+        for key in (*of, row, *path):
+            found = None if found is None else found.get(key)
+        return None if found is None else float(found)
 
     return read
 
 
-def _flow(name: str) -> Callable[[Content], float | None]:
+def _absolute(read: Read) -> Read:
+    def size(content: Content) -> float | None:
+        value = read(content)
+        return None if value is None else abs(value)
+
+    return size
+
+
+def _flow(name: str) -> Read:
     def read(content: Content) -> float | None:
         found = content["evaluation"]["flow"]
         value = None if found is None else found[name]
@@ -132,14 +145,55 @@ def _flow(name: str) -> Callable[[Content], float | None]:
 
 
 MEASURES = (
-    Measure("rebuilt", "rebuilt AbsRel", 3, _abs_rel("rebuilt")),
-    Measure("rebuilt_moving", "rebuilt AbsRel, moving", 3, _abs_rel("rebuilt", moving=True)),
-    Measure("direct", "direct AbsRel", 3, _abs_rel("direct")),
+    Measure("rebuilt", "rebuilt AbsRel", 3, _row("rebuilt", "abs_rel")),
+    Measure(
+        "rebuilt_moving",
+        "rebuilt AbsRel, moving",
+        3,
+        _row("rebuilt", "metric", "moving", "abs_rel"),
+    ),
+    Measure("direct", "direct AbsRel", 3, _row("direct", "abs_rel")),
+    Measure("direct_rmse", "direct RMSE, m", 2, _row("direct", "rmse")),
+    Measure("direct_rmse_log", "direct log RMSE", 3, _row("direct", "rmse_log"), drawn=False),
+    Measure(
+        "direct_bias", "direct bias, size", 2, _absolute(_row("direct", "log_bias")), drawn=False
+    ),
+    Measure("direct_delta", "direct δ ↑", 3, _row("direct", "delta_1"), True),
+    Measure(
+        "depth_head_delta",
+        "its depth head δ ↑",
+        3,
+        _row("depth_head", "delta_1"),
+        True,
+        drawn=False,
+    ),
+    Measure(
+        "direct_road",
+        "direct AbsRel, road",
+        3,
+        _row("direct", "metric", "road", "abs_rel"),
+        drawn=False,
+    ),
+    Measure(
+        "direct_obstacles_delta",
+        "direct δ, obstacles ↑",
+        3,
+        _row("direct", "metric", "obstacles", "delta_1"),
+        True,
+    ),
+    Measure("direct_psnr", "direct PSNR, dB ↑", 1, _row("direct", "psnr_db"), True, drawn=False),
+    Measure(
+        "hidden_delta",
+        "hidden patches δ ↑",
+        3,
+        _row("direct", "delta_1", of=("masked", "rows")),
+        True,
+    ),
     Measure("flow_epe", "flow EPE, normalised", 2, _flow("normalised_epe")),
     Measure("flow_angle", "flow angle, °", 0, _flow("median_angle_deg")),
     Measure("seconds_per_step", "s a step", 2, lambda content: content["seconds_per_step"]),
 )
-"""In the order of the table; lower is better for all of them."""
+"""In the order of the table; lower is better, or higher where an arrow says so."""
 
 
 def numbers_of(content: Content) -> Numbers:

@@ -34,7 +34,7 @@ def draw_ablation(summary: Summary, out: Path) -> Path:
         ImportError: If matplotlib is not installed.
     """
     rows = [row for row in summary.rows if row.name != FULL]
-    shown = [m for m in MEASURES if any(row.differences[m.name] for row in rows)]
+    shown = [m for m in MEASURES if m.drawn and any(row.differences[m.name] for row in rows)]
     height = max(1, len(rows)) * _LINE
     canvas = Canvas(_NAMES + max(3, len(shown)) * (_PANEL + _GAP) + _GAP, _TOP + height + _BOTTOM)
     canvas.text(_GAP, 12, "Effect of one change at a time", size_px=19, weight="bold")
@@ -59,10 +59,12 @@ def _draw_panel(
     for i, row in enumerate(rows):
         spread = row.differences[measure.name]
         if spread is not None:
-            _draw_effect(axes, i, spread)
+            _draw_effect(axes, i, spread, measure.higher_is_better)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), labels=[])
     axes.margins(x=0.08)
+    if measure.higher_is_better:
+        axes.invert_xaxis()  # what is better stays on the left
     axes.grid(axis="y", color="#e5e7eb", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.locator_params(axis="x", nbins=4)
@@ -76,10 +78,10 @@ def _draw_panel(
         spine.set_color(UNKNOWN)
 
 
-def _draw_effect(axes: "Axes", y: int, spread: Spread) -> None:
+def _draw_effect(axes: "Axes", y: int, spread: Spread, higher_is_better: bool) -> None:
     colour = UNCLEAR
     if spread.exceeds_spread:
-        colour = BETTER if spread.mean < 0 else WORSE
+        colour = BETTER if (spread.mean > 0) == higher_is_better else WORSE
     if spread.deviation is not None:
         ends = (spread.mean - spread.deviation, spread.mean + spread.deviation)
         axes.plot(ends, (y, y), color=colour, linewidth=2, solid_capstyle="butt")

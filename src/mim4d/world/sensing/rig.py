@@ -133,25 +133,6 @@ def _camera_rotation(yaw: float, pitch: float) -> Float[np.ndarray, "3 3"]:
     return np.stack([right, np.cross(ahead, right), ahead], axis=-1)
 
 
-def quaternion_wxyz(rotation: Float[np.ndarray, "3 3"]) -> list[float]:
-    """Unit quaternion of a rotation matrix, in nuScenes' order w, x, y, z.
-
-    The eigenvector of largest eigenvalue of Bar-Itzhack's symmetric matrix: no special cases.
-    """
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation
-    symmetric = np.array(
-        [
-            [xx + yy + zz, zy - yz, xz - zx, yx - xy],
-            [zy - yz, xx - yy - zz, yx + xy, zx + xz],
-            [xz - zx, yx + xy, yy - xx - zz, zy + yz],
-            [yx - xy, zx + xz, zy + yz, zz - xx - yy],
-        ]
-    )
-    quaternion = np.linalg.eigh(symmetric)[1][:, -1]
-    sign = 1.0 if quaternion[np.argmax(np.abs(quaternion))] > 0 else -1.0
-    return [float(q) for q in sign * quaternion]
-
-
 def quaternion_about_z(yaw: float) -> list[float]:
     """Unit quaternion w, x, y, z of a rotation about z; its first non-zero number is positive."""
     half = math.remainder(yaw, 2 * math.pi) / 2

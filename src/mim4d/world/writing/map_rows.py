@@ -1,69 +1,21 @@
-"""Rows of the official vector map, collected: nodes, lines and polygons, and what refers to them.
+"""Rows of the official vector map, collected, with the centre lines of curved lanes.
 
-Shapes come in world axes and leave in `global`; nodes at the same place (to a millimetre) are one.
+Shapes come in world axes and leave in `global`.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from shapely import Polygon
 
 from mim4d.world.streets.curves import Curve
-from mim4d.world.writing.table_rows import token
+from mim4d.writing import map_rows
+from mim4d.writing.rows import Row
 
-# A straight line as an arc: so wide that the official decoder takes it for straight.
-STRAIGHT_RADIUS_M = 1e7
-Row = dict[str, Any]
+__all__ = ["MapRows", "Row"]
 
 
-class MapRows:
+class MapRows(map_rows.MapRows):
     """Tables of one scene's map, growing; tokens derive from the names of world and scene."""
-
-    def __init__(
-        self, names: tuple[str, str], global_offset: Float[np.ndarray, "2"], tables: Sequence[str]
-    ) -> None:
-        self.names = names
-        self.offset = global_offset
-        self.lists: dict[str, list[Row]] = {table: [] for table in tables}
-        self.arclines: dict[str, list[Row]] = {}
-        self.connectivity: dict[str, dict[str, list[str]]] = {}
-        self._nodes: dict[tuple[float, float], str] = {}
-
-    def add(self, table: str, **values: Any) -> str:
-        """Add a row; returns its token."""
-        own = token(*self.names, "map", table, len(self.lists[table]))
-        self.lists[table].append({"token": own, **values})
-        return own
-
-    def nodes(self, points: Float[np.ndarray, "p 2"]) -> list[str]:
-        """Tokens of the nodes at these points."""
-        tokens: list[str] = []
-        for x, y in np.round(points + self.offset, 3).tolist():
-            if (x, y) not in self._nodes:
-                self._nodes[x, y] = self.add("node", x=x, y=y)
-            if not tokens or tokens[-1] != self._nodes[x, y]:
-                tokens.append(self._nodes[x, y])
-        return tokens
-
-    def line(self, points: Float[np.ndarray, "p 2"]) -> str:
-        """A polyline."""
-        return self.add("line", node_tokens=self.nodes(points))
-
-    def polygon(self, shape: Polygon) -> str:
-        """A polygon; the first corner is not repeated at the end."""
-        rings = [np.array(ring.coords)[:-1] for ring in (shape.exterior, *shape.interiors)]
-        return self.add(
-            "polygon",
-            exterior_node_tokens=self.nodes(rings[0]),
-            holes=[{"node_tokens": self.nodes(ring)} for ring in rings[1:]],
-        )
-
-    def divider(self, points: Float[np.ndarray, "p 2"], kind: str) -> list[Row]:
-        """Nodes of a divider, each with the kind of the line that begins there."""
-        return [{"node_token": node, "segment_type": kind} for node in self.nodes(points)]
 
     def centre_line(self, lane: str, curve: Curve, low_m: float, high_m: float) -> None:
         """The centre line of a lane or connector between two stations, as arcs."""
@@ -73,22 +25,6 @@ class MapRows:
             ends = curve.poses(np.array([station, station + length]))
             ends[:, :2] += self.offset
             poses = [[x, y, math.remainder(yaw, 2 * math.pi)] for x, y, yaw in ends.tolist()]
-            arcs.append(
-                {
-                    "start_pose": poses[0],
-                    "end_pose": poses[1],
-                    "shape": "RSR" if curvature < 0 else "LSL",
-                    "radius": abs(1 / curvature) if curvature else STRAIGHT_RADIUS_M,
-                    # The official decoder may look up no point beyond the last of three parts.
-                    "segment_length": [length / 2, 0.0, length / 2]
-                    if curvature
-                    else [0.0, 0.75 * length, 0.25 * length],
-                }
-            )
+            arcs.append(map_rows.arc(poses[0], poses[1], length, curvature))
             station += length
         self.arclines[lane] = arcs
-
-    def connect(self, before: str, after: str) -> None:
-        """Note that one lane or connector leads into another."""
-        self.connectivity[before]["outgoing"].append(after)
-        self.connectivity[after]["incoming"].append(before)

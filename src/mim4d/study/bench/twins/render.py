@@ -33,8 +33,12 @@ def render(
     slope = (gradient * rays.directions[:, :, None]).sum(dim=-1)
     drop = F.relu(-slope) * edges.diff(dim=-1) / 2
     weights = _weights(_alpha(sdf + drop, sdf - drop, sharpness))
+    colour = (weights.unsqueeze(-1) * colours).sum(dim=2)
+    if renderer.background is not None:
+        passing = 1 - weights.sum(dim=-1, keepdim=True)
+        colour = colour + passing * _behind(renderer.background, volume, rays)
     seen = {
-        "colours": (weights.unsqueeze(-1) * colours).sum(dim=2),
+        "colours": colour,
         "distances": (weights * middles).sum(dim=-1) + (1 - weights.sum(dim=-1)) * rays.far,
         "opacity": weights.sum(dim=-1),
         "weights": weights,
@@ -65,6 +69,15 @@ def _field(
     conditions = torch.cat([per_sample, features, gradient, outputs[..., 1:]], dim=-1)
     colours = _mlp(field.colour_decoder, points / unit, conditions, F.relu)
     return sdf, gradient, torch.sigmoid(colours)
+
+
+def _behind(background: Any, volume: Tensor, rays: Any) -> Float[Tensor, "b r 3"]:
+    """What shows where nothing stops a ray."""
+    exits = rays.origins + rays.directions * rays.far.unsqueeze(-1)
+    local = _lookup(volume, exits, background.grid)
+    whole = volume.mean(dim=(2, 3, 4)).unsqueeze(1).expand(-1, local.shape[1], -1)
+    waves = [f(k * rays.directions) for k in (1.0, 2.0, 4.0) for f in (torch.sin, torch.cos)]
+    return torch.sigmoid(background.layers(torch.cat([rays.directions, *waves, whole, local], -1)))
 
 
 def _lookup(
@@ -121,7 +134,11 @@ def _edges(
         middles = (posts[1:] + posts[:-1]) / 2
         low, high = torch.cat([posts[:1], middles]), torch.cat([middles, posts[-1:]])
         share = low + (high - low) * draws[0].unsqueeze(-1)
-    edges = rays.near.unsqueeze(-1) + (rays.far - rays.near).unsqueeze(-1) * share
+    near, far = rays.near.unsqueeze(-1), rays.far.unsqueeze(-1)
+    if renderer.spacing == "log":
+        edges = (1 + near) * ((1 + far) / (1 + near)) ** share - 1
+    else:
+        edges = near + (far - near) * share
     for step in range(renderer.importance_steps):
         weights = _section_weights(renderer, volume, rays, edges, 2**step)
         count = renderer.num_importance // renderer.importance_steps

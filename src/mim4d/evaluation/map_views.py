@@ -1,0 +1,90 @@
+"""What a run of the task hd_map draws around the car in a few clips, with the truth, for pictures.
+
+Lines are metres in `ref`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mim4d.build.data import build_dataset
+from mim4d.config import Device
+from mim4d.data.clip import Clip
+from mim4d.data.splits import SceneChoice
+from mim4d.evaluation.view import spread
+from mim4d.metrics.map_ap import MapLines
+from mim4d.runs.loading import load_task
+from mim4d.tasks.hd_map import HdMap
+from mim4d.training.devices import choose_accelerator
+
+
+@dataclass(frozen=True)
+class SeenLine:
+    """One line of a map.
+
+    Attributes:
+        kind: Its class, by the order of `mim4d.tasks.map_targets.CLASSES`.
+        points: Along it, metres in `ref`.
+        score: How sure a prediction is; 1 for truth.
+    """
+
+    kind: int
+    points: Float[Tensor, "_ 2"]
+    score: float
+
+
+@dataclass(frozen=True)
+class MapView:
+    """One clip with its lines.
+
+    Attributes:
+        title: Scene and number of the clip.
+        clip: The clip, on the CPU.
+        true: Lines of the map.
+        drawn: What the run draws; None where only the truth is looked at.
+        range_xy_m: Length along x and width along y of what lines are cut to.
+    """
+
+    title: str
+    clip: Clip
+    true: tuple[SeenLine, ...]
+    drawn: tuple[SeenLine, ...] | None
+    range_xy_m: tuple[float, float]
+
+
+@torch.no_grad()
+def map_views(
+    run: Path,
+    data: Path,
+    clips: int,
+    scenes: SceneChoice,
+    version: str | None = None,
+    device: Device = "auto",
+) -> Iterator[MapView]:
+    """Clips spread over the scenes, as a run sees them.
+
+    Raises:
+        ValueError: For anything wrong with run or data, or if the run is of another task.
+    """
+    model, task, config = load_task(run)
+    if not isinstance(task, HdMap):
+        raise ValueError(f"{run}: is of the task {config.task}, of which no pictures are drawn")
+    accelerator = choose_accelerator(device)
+    model.to(accelerator)
+    dataset = build_dataset(config, data, scenes, version)
+    for index in spread(len(dataset), clips):
+        clip = dataset[index]
+        (answer,) = task.decode(model(clip.to(accelerator)))
+        (truth,) = task.targets(clip).lines
+        title = f"{dataset.scene_name(index)}, clip {index} of {len(dataset)}"
+        yield MapView(title, clip, seen_lines(truth), seen_lines(answer), task.options.range_xy_m)
+
+
+def seen_lines(lines: MapLines) -> tuple[SeenLine, ...]:
+    """Lines of a metric, on the CPU, for drawing."""
+    rows = zip(lines.classes.tolist(), lines.lines, lines.scores.tolist(), strict=True)
+    return tuple(SeenLine(kind, line.float().cpu(), score) for kind, line, score in rows)

@@ -1,0 +1,80 @@
+"""Occupancy as a sheet of slices: a column for each layer of voxels, truth above what a run says.
+
+From above: x (forward) points up and y (left) to the left, as in the other pictures from above.
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from mim4d.config import Device
+from mim4d.data.splits import SceneChoice
+from mim4d.evaluation.occupancy_views import OccupancyView, occupancy_views
+from mim4d.viz.canvas import FAINT, Canvas, show_colours
+
+UNKNOWN_COLOUR, FREE_COLOUR = "#c9ced6", "#ffffff"
+COLOURS = ("#3b4252", "#2f7bff", "#ff7a00", "#12a150")
+"""Of the classes, from class 1 on."""
+_WIDTH, _MARGIN, _TOP, _GAP = 1600, 20, 100, 40
+
+
+def render_occupancy(
+    run: Path,
+    data: Path,
+    out: Path,
+    *,
+    clips: int,
+    scenes: SceneChoice,
+    version: str | None = None,
+    device: Device = "auto",
+) -> list[Path]:
+    """Draw a run of the task occupancy beside the truth, a sheet for each clip.
+
+    Raises:
+        ValueError: For anything wrong with run or data.
+    """
+    views = occupancy_views(run, data, clips, scenes, version, device)
+    return [draw_slices(view).save(out / f"occupancy_{i:02d}.png") for i, view in enumerate(views)]
+
+
+def draw_slices(view: OccupancyView) -> Canvas:
+    """Truth, what is said of the voxels that are known, and of all."""
+    known = torch.where(view.true >= 0, view.drawn, -1)
+    rows = (("true", view.true), ("said, where known", known), ("said everywhere", view.drawn))
+    layers = view.grid.layer_heights_m
+    side = min((_WIDTH - 2 * _MARGIN) // len(layers) - 8, 420)
+    canvas = Canvas(_WIDTH, _TOP + len(rows) * (side + _GAP) + _MARGIN)
+    canvas.text(_MARGIN, 12, view.title, 20, weight="bold")
+    left = _MARGIN
+    for name, colour in zip(
+        ("not known", "free", *view.class_names),
+        (UNKNOWN_COLOUR, FREE_COLOUR, *COLOURS),
+        strict=False,
+    ):
+        canvas.text(left, 46, "■", 18, color=colour if name != "free" else FAINT)
+        canvas.text(left + 24, 48, name, 15)
+        left += 60 + 9 * len(name)
+    for row, (name, labels) in enumerate(rows):
+        top = _TOP + row * (side + _GAP)
+        for column, height_m in enumerate(layers):
+            place = _MARGIN + column * (side + 8)
+            title = f"{name}, z {height_m:.1f} m" if column == 0 else f"z {height_m:.1f} m"
+            canvas.text(place, top - 22, title, 14)
+            axes = canvas.axes(place, top, side, side)
+            image = colours_of(labels[column])
+            axes.set_xlim(0, image.shape[1])
+            axes.set_ylim(image.shape[0], 0)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            show_colours(axes, image)
+    return canvas
+
+
+def colours_of(labels: Int64[Tensor, "y x"]) -> Float[Tensor, "x y 3"]:
+    """A layer as a picture from above: x points up, y to the left."""
+    from matplotlib.colors import to_rgb
+
+    palette = torch.tensor([to_rgb(c) for c in (UNKNOWN_COLOUR, FREE_COLOUR, *COLOURS)])
+    return palette[labels + 1].transpose(0, 1).flip(0, 1)

@@ -1,0 +1,142 @@
+"""The dense head: targets and decoding undo each other, peaks and losses by hand."""
+
+from dataclasses import replace
+
+import torch
+
+from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
+from mim4d.metrics.detection.rules import ATTRIBUTES, CLASSES
+from mim4d.tasks.detection.box_code import decode_boxes, encode_boxes, move_boxes
+from mim4d.tasks.detection.centre_decoding import decode_centres, keep_apart
+from mim4d.tasks.detection.centre_head import REGRESSED, CentreOutput
+from mim4d.tasks.detection.centre_losses import (
+    CellBoxes,
+    boxes_on_cells,
+    centre_losses,
+    gaussian_focal,
+)
+from mim4d.tasks.detection.detections import TrueBoxes, attributes_by_speed
+from mim4d.tasks.detection.metric import DetectionMetric
+
+CELLS = VoxelGrid((-16.0, -16.0, -2.0), (16.0, 16.0, 4.0), (32, 32, 1))
+TURNED = replace(CELLS, ego_from_box=box_pose((0.9, 0.0, 1.8), (-2.0, 0.0, -90.0)))
+BOXES = torch.tensor(
+    [
+        [5.3, -2.7, 0.8, 4.5, 1.9, 1.6, 0.7, 3.0, 2.0],
+        [-9.1, 8.4, 0.9, 0.7, 0.6, 1.8, -2.0, 0.0, 0.1],
+        [0.4, 12.2, 1.5, 10.0, 2.8, 3.2, 3.0, -4.0, 0.0],
+    ]
+)
+KINDS = torch.tensor([CLASSES.index(n) for n in ("car", "pedestrian", "bus")])
+
+
+def truth(boxes=BOXES, kinds=KINDS, learned=None) -> TrueBoxes:
+    count = len(boxes)
+    points = torch.full((count,), 5)
+    known = torch.tensor([ATTRIBUTES.index("vehicle.moving"), 2, 5])[:count]
+    learned = torch.ones(count, dtype=torch.bool) if learned is None else learned
+    return TrueBoxes(boxes, kinds, known, points, torch.full((count,), 4), learned, "token")
+
+
+def perfect_output(on_cells: CellBoxes) -> CentreOutput:
+    """What a head would say that knows the truth."""
+    heat = on_cells.heat.clamp(1e-4, 1 - 1e-4)
+    row, column = on_cells.cells.unbind(1)
+    maps = {name: torch.zeros(1, size, *heat.shape[1:]) for name, size in REGRESSED.items()}
+    for name, values in on_cells.numbers.items():
+        maps[name][0, :, row, column] = values.T
+    attributes = torch.zeros(1, len(ATTRIBUTES), *heat.shape[1:])
+    attributes[0, on_cells.attributes, row, column] = 9.0
+    return CentreOutput(logits=heat.logit()[None], attributes=attributes, **maps)
+
+
+def test_targets_and_decoding_undo_each_other() -> None:
+    for cells in (CELLS, TURNED):
+        output = perfect_output(boxes_on_cells(truth(), cells))
+        found = decode_centres(output, 0, cells, 10, 0.5)
+        order = [found.classes.tolist().index(kind) for kind in KINDS.tolist()]
+        assert len(found.scores) == 3
+        turn = (found.boxes_ref[order] - BOXES)[:, 6]
+        assert (torch.remainder(turn + 1, 2 * torch.pi) - 1).abs().max() < 2e-3
+        # A heading or velocity in the turned cells' plane loses what points out of it.
+        others = [0, 1, 2, 3, 4, 5, 7, 8]
+        torch.testing.assert_close(
+            found.boxes_ref[order][:, others], BOXES[:, others], atol=5e-3, rtol=0
+        )
+        assert found.attributes[order].tolist() == truth().attributes.tolist()
+
+
+def test_a_perfect_head_has_next_to_no_loss() -> None:
+    on_cells = boxes_on_cells(truth(), CELLS)
+    losses = centre_losses(perfect_output(on_cells), [on_cells], {})
+    assert losses.pop("loss") < 0.2
+    assert losses.pop("heat") < 0.2
+    assert all(value < 0.01 for value in losses.values()), losses
+
+
+def test_unknown_velocities_and_unseen_boxes_teach_nothing() -> None:
+    boxes = BOXES.clone()
+    boxes[0, 7:] = float("nan")
+    learned = torch.tensor([True, True, False])
+    on_cells = boxes_on_cells(truth(boxes, learned=learned), CELLS)
+    assert len(on_cells.cells) == 2
+    bus = CLASSES.index("bus")
+    assert not on_cells.heat[bus].any()
+    assert not on_cells.counted[bus, 28, 16]  # where the bus is that nobody could see
+    losses = centre_losses(perfect_output(boxes_on_cells(truth(), CELLS)), [on_cells], {})
+    assert losses["velocity"].isfinite()
+    assert losses["velocity"] < 0.01
+    none = boxes_on_cells(truth(BOXES[:0], KINDS[:0]), CELLS)
+    zeros = {n: torch.zeros(1, s, 32, 32) for n, s in REGRESSED.items()}
+    empty = CentreOutput(torch.full((1, 10, 32, 32), -9.0), attributes=torch.zeros(1, 8, 32, 32), **zeros)
+    assert centre_losses(empty, [none], {})["loss"] < 1e-3
+
+
+def test_gaussian_focal_by_hand() -> None:
+    heat = torch.tensor([[[1.0, 0.5, 0.0]]])
+    p = torch.tensor([[[0.8, 0.5, 0.1]]])
+    counted = torch.tensor([[[True, True, False]]])
+    expected = -(0.2**2 * torch.tensor(0.8).log() + 0.5**4 * 0.5**2 * torch.tensor(0.5).log())
+    torch.testing.assert_close(gaussian_focal(p.logit(), heat, counted), expected)
+
+
+def test_boxes_of_one_class_are_kept_apart() -> None:
+    centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.9, 0.0], [0.5, 0.0]])
+    kinds = torch.tensor([0, 0, 0, 1])
+    assert keep_apart(centres, kinds, torch.full((4,), 1.5)).tolist() == [True, False, True, True]
+
+
+def test_codes_and_axes_come_back() -> None:
+    torch.testing.assert_close(decode_boxes(encode_boxes(BOXES)), BOXES)
+    turn = torch.tensor(box_pose((1.0, 2.0, 3.0), (0.0, 0.0, 30.0)))
+    moved = move_boxes(turn, BOXES)
+    turned = torch.remainder(moved[:, 6] - BOXES[:, 6], 2 * torch.pi)
+    torch.testing.assert_close(turned, torch.full((3,), torch.pi / 6))
+    torch.testing.assert_close(move_boxes(torch.linalg.inv(turn), moved), BOXES)
+
+
+def test_attributes_by_speed() -> None:
+    kinds = torch.tensor([CLASSES.index(n) for n in ("car", "car", "bus", "pedestrian", "barrier")])
+    speeds = torch.tensor([[0.1, 0.0], [0.3, 0.0], [0.0, 0.0], [0.0, 1.0], [5.0, 0.0]])
+    names = [ATTRIBUTES[a] if a >= 0 else "" for a in attributes_by_speed(kinds, speeds).tolist()]
+    assert names == ["vehicle.parked", "vehicle.moving", "vehicle.stopped", "pedestrian.moving", ""]
+
+
+def test_scores_do_not_depend_on_how_clips_are_dealt_out() -> None:
+    """One batch, and two processes with the clips in another order: the same to the last bit."""
+    generator = torch.Generator().manual_seed(0)
+    clips = []
+    for i in range(6):
+        boxes = BOXES + torch.randn(BOXES.shape, generator=generator) * 0.3
+        output = perfect_output(boxes_on_cells(truth(boxes), CELLS))
+        clips.append((decode_centres(output, 0, CELLS, 10, 0.5), replace(truth(), token=f"t{i}")))
+    whole, merged = DetectionMetric(), DetectionMetric()
+    whole.update([found for found, _ in clips], [true for _, true in clips])
+    halves = [DetectionMetric() for _ in range(2)]
+    for i in (5, 0, 3, 1, 4, 2):
+        halves[i % 2].update([clips[i][0]], [clips[i][1]])
+    for half in halves:
+        merged.merge_state(half)
+    assert whole.compute() == merged.compute()
+    assert 0.2 < whole.compute()["mean of true classes"]["AP"] < 1.0
+    assert DetectionMetric().compute()["mean"]["AP"] == 0.0

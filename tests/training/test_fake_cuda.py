@@ -1,0 +1,67 @@
+"""The steps of every preset on a GPU that is not there: torch's fake tensors tell of devices.
+
+A tensor left on the CPU, or an operator without a shape on `cuda`, fails here. Values are not
+computed, so nothing is said about numbers; what depends on data (which rays, which patches) is
+drawn on the CPU, as in training, and moved. The backward pass asks the driver, and is left out.
+All presets take minutes: `make nightly` has them, `make test` the smallest.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+from mim4d.build.pretraining import build_model
+from mim4d.config import PretrainConfig
+from mim4d.config.presets import PRESETS, preset
+from mim4d.pretraining.draw import draw_step
+from mim4d.tensors.records import map_tensors
+from mim4d.training.modules import PretrainingModule
+from mim4d.training.sampling import step_generators
+from tests.toy import toy_clip
+
+
+def small(config: PretrainConfig) -> PretrainConfig:
+    """The preset with images as small as they may be: devices do not depend on sizes."""
+    clip = replace(config.clip, image_height=64, image_width=96)
+    render = replace(config.render, rays_per_camera=16)
+    return replace(
+        config, clip=clip, render=render, encoder=replace(config.encoder, weights="random")
+    )
+
+
+def move(module: nn.Module, to: Callable[[Tensor], Tensor]) -> None:
+    """Put fake parameters and buffers in the place of a module's own."""
+    for part in module.modules():
+        for name, value in list(part.named_parameters(recurse=False)):
+            part.register_parameter(name, nn.Parameter(to(value.detach()), value.requires_grad))
+        for name, value in list(part.named_buffers(recurse=False)):
+            part._buffers[name] = to(value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRESETS if "MIM4D_FUZZ" in os.environ else ["toy"])
+def test_a_step_of_pretraining(name: str) -> None:
+    config = replace(small(preset(name)), precision="fp32")  # autocast asks the driver
+    torch.manual_seed(0)
+    model = build_model(config)
+    clip = toy_clip(0, frames=config.clip.frames)
+    module = PretrainingModule(model, config)
+    choices, targets = draw_step(model, clip, step_generators(0, 0, range(1)))
+    shapes = ShapeEnv(allow_dynamic_output_shape_ops=True, allow_scalar_outputs=True)
+    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=shapes) as mode:
+
+        def to(value: Tensor) -> Tensor:
+            return mode.from_tensor(value, static_shapes=True).to("cuda")
+
+        move(module, to)
+        records: list[Any] = [map_tensors(record, to) for record in (clip, choices, targets)]
+        losses = module.objective(module.model(records[0], records[1]), records[2], records[0])
+    assert {value.device.type for value in losses.values()} == {"cuda"}
+    assert losses["loss"].requires_grad
