@@ -158,6 +158,19 @@ def test_the_published_grids(range_xy_m: tuple[float, float], cells_xy: tuple[in
     assert task.cells.voxel_size_m[:2] == pytest.approx((step, step))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "millions"), [("cvt_setting2", 15), ("pointbev_like_448x800", 15)]
+)
+def test_published_shapes_build_on_the_meta_device(name: str) -> None:
+    config = task_preset(name, "bev_segmentation")
+    with torch.device("meta"):
+        _, model = build_task(config)
+        answer = model.head(torch.empty(1, 32, 8, *config.grid.shape_xyz[1::-1]))
+    assert answer.layers.shape == (1, 1, 200, 200)
+    assert sum(p.numel() for p in model.parameters()) > 15 * 10**6
+
+
 def _by_heart(config: TaskConfig, steps: int) -> dict[str, Any]:
     """IoU of four clips of which every layer occurs, after so many steps on them."""
     torch.manual_seed(0)

@@ -15,7 +15,7 @@ from mim4d.training.finetune import finetune
 
 def _config(seed: int = 0, **changes: Any) -> TaskConfig:
     config = replace(task_preset("toy", "vehicles"), seed=seed, **{"frozen": "trunk", **changes})
-    return replace(config, optim=OptimConfig(steps=12, warmup_steps=0))
+    return replace(config, optim=OptimConfig(steps=5, warmup_steps=0))
 
 
 def _losses(config: TaskConfig, data: Path, run: Path, cache: Path | None) -> list[float]:
@@ -25,6 +25,7 @@ def _losses(config: TaskConfig, data: Path, run: Path, cache: Path | None) -> li
     return read_metrics(run)["loss"].tolist()
 
 
+@pytest.mark.slow
 def test_volumes_are_computed_once_for_each_trunk(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -35,7 +36,7 @@ def test_volumes_are_computed_once_for_each_trunk(
         return encode(self, *arguments)
 
     monkeypatch.setattr(VideoEncoder, "encode", counted)
-    cache = tmp_path / "cache"
+    cache = tmp_path / "volumes"
     without = _losses(_config(), data, tmp_path / "a", None)
     encoded[0] = 0
     first = _losses(_config(), data, tmp_path / "b", cache)
@@ -59,5 +60,5 @@ def test_volumes_that_change_are_not_kept(
     changes: dict[str, Any], message: str, data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        _losses(_config(**changes), data, tmp_path / "run", tmp_path / "cache")
+        _losses(_config(**changes), data, tmp_path / "run", tmp_path / "volumes")
     assert [*tmp_path.iterdir()] == []
