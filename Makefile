@@ -9,10 +9,11 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 # One process for each processor, one thread each; a file's tests stay together, for what they share.
 PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test quick parity lint format hooks flags devkit-check clean
+.PHONY: help demo demo-tasks test quick parity lint format hooks flags devkit-check clean
 
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
+	@echo "make demo-tasks  after the demo: BEV segmentation on its pre-training and on random weights"
 	@echo "make test    run the tests, in parallel"
 	@echo "make quick   run those one wants while editing: all but the slow ones"
 	@echo "make parity  compare with the golden files, write docs/parity.md"
@@ -25,6 +26,10 @@ help:
 
 demo: $(VENV)/.demo
 	$(BIN)/mim4d demo demo
+
+demo-tasks: $(VENV)/.demo
+	$(BIN)/mim4d demo demo
+	$(BIN)/mim4d demo-tasks demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PARALLEL)

@@ -58,6 +58,7 @@ def test_the_commands_train_and_evaluate_it(
     name = "human.pedestrian.adult"
     edit_table(data, "category", lambda rows: rows[0].update(name=name))
     small = {"demo": "toy", "demo/run": "none", "demo/world": data, "runs/pedestrians": run}
+    (data / "splits.json").write_text('{"train": ["tiny-0"], "val": ["tiny-1"]}')
     train, evaluate = ([str(small.get(w, w)) for w in shlex.split(line)] for line in COMMANDS)
     quick = ["--optim.steps", "3", "--workers", "0", "--device", "cpu"]
     assert main([*train, *quick]) == 0

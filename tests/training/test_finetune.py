@@ -74,7 +74,9 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_learns_and_is_evaluated(finished: Path, data: Path) -> None:
     losses = [json.loads(line)["loss"] for line in (finished / "metrics.jsonl").open()]
     assert sum(losses[-3:]) < 0.95 * sum(losses[:3])
-    evaluation = evaluate_task(finished, data, scenes=_ONE_SCENE)
+    with pytest.raises(ValueError, match=r"labels of 1 of the 1 scenes .*tiny-0.*--allow-train"):
+        evaluate_task(finished, data, scenes=_ONE_SCENE)
+    evaluation = evaluate_task(finished, data, scenes=_ONE_SCENE, allow_training_scenes=True)
     assert not evaluation.held_out
     assert "5 clips of 1 TRAINING scene" in evaluation.table()
     stored = json.loads((finished / "evaluation.json").read_text())

@@ -7,6 +7,8 @@ from typing import Literal
 from mim4d.build.trunk import build_grid
 from mim4d.config import TaskConfig, TrunkConfig
 from mim4d.config.augment import AugmentConfig
+from mim4d.config.head import HeadConfig, SegmentationHeadConfig
+from mim4d.config.head.segmentation import OBJECT_LAYERS
 from mim4d.data.augment.clip_augmentation import (
     BevRanges,
     ClipAugmentation,
@@ -15,6 +17,7 @@ from mim4d.data.augment.clip_augmentation import (
 )
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
+from mim4d.errors import MissingFileError
 
 
 def build_augmentation(config: AugmentConfig) -> ClipAugmentation:
@@ -59,6 +62,25 @@ def build_dataset(
     Raises:
         ValueError: If the data are wrong, or no scene is left.
     """
+    try:
+        return _open(config, data, scenes, version, on_bad_clip, incomplete)
+    except MissingFileError as error:
+        head = _head_of(config)
+        if not isinstance(head, SegmentationHeadConfig) or "map expansion" not in str(error):
+            raise
+        road = ", ".join(layer for layer in head.layers if layer not in head.objects)
+        others = f"--head.layers {' '.join(head.objects or OBJECT_LAYERS)} needs none"
+        raise MissingFileError(f"the layers {road} need a map: {error} ({others})") from error
+
+
+def _open(
+    config: TrunkConfig,
+    data: Path,
+    scenes: str | SceneChoice,
+    version: str | None,
+    on_bad_clip: Literal["fail", "skip"],
+    incomplete: Literal["drop", "keep"],
+) -> NuscenesDataset:
     clip = config.clip
     return NuscenesDataset(
         data,
@@ -80,9 +102,14 @@ def build_dataset(
     )
 
 
+def _head_of(config: TrunkConfig) -> HeadConfig | None:
+    return config.head if isinstance(config, TaskConfig) else None
+
+
 def _map_range_m(config: TrunkConfig) -> tuple[float, float] | None:
     """How much of the map is read: as far as the volume reaches, where a task wants a map."""
-    if not isinstance(config, TaskConfig) or not config.head.needs_map:
+    head = _head_of(config)
+    if head is None or not head.needs_map:
         return None
     x, y, _ = build_grid(config.grid).centres_ego.flatten(0, 2).abs().amax(dim=0).tolist()
     size_x, size_y, _ = build_grid(config.grid).voxel_size_m

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mim4d.cli.data import Check, Gallery, View, check, gallery, view
-from mim4d.cli.demo import Demo, demo
+from mim4d.cli.demo import Demo, DemoTasks, demo, demo_tasks
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
@@ -45,6 +45,7 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
+    "demo-tasks": Command(DemoTasks, demo_tasks),
     "world": Command(World, world),
     "view": Command(View, view),
     "gallery": Command(Gallery, gallery),

@@ -27,3 +27,22 @@ def demo(options: Demo) -> None:
     from mim4d.cli.run_demo import run_demo
 
     run_demo(options.out, options.scenes, options.held_out, options.seed, options.steps)
+
+
+@dataclass(frozen=True)
+class DemoTasks:
+    """After a demo: train BEV segmentation on its pre-training and on random weights; compare."""
+
+    out: PathArgument = Path("demo")
+    """Folder of the finished demo; what is already there and whole is kept."""
+    steps: int | None = None
+    """Optimiser steps of each training; by default the preset's."""
+    seed: int = 0
+    """Seed of the trainings."""
+
+
+def demo_tasks(options: DemoTasks) -> None:
+    """`mim4d demo-tasks`."""
+    from mim4d.cli.run_demo_tasks import run_demo_tasks
+
+    run_demo_tasks(options.out, options.steps, options.seed)

@@ -15,6 +15,9 @@ class Finetune(Training):
     init: str
     """What the trunk starts from: a finished run folder, a file that `mim4d export --to
     safetensors` wrote, or none."""
+    volume_cache: Path | None = None
+    """Folder to keep the volumes of a frozen trunk in, by trunk and data: read instead of computed
+    when a clip comes again, in this run or another."""
     start_from: Path | None = None
     """Instead: another run of this task (an imported detector, say), whose whole model is taken;
     beside it, --init none."""
@@ -29,6 +32,7 @@ def finetune(options: Finetune) -> None:
         options.data,
         options.out,
         init=None if options.init == "none" else Path(options.init),
+        volume_cache=options.volume_cache,
         start_from=options.start_from,
         **options.run_options(),
     )

@@ -121,6 +121,7 @@ def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         device=options.device,
+        allow_training_scenes=options.allow_training_scenes,
     )
 
 

@@ -13,20 +13,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """Find the boxes of a detector's run: nuScenes' submission file, and pictures."""
+    """What a task's run says of scenes: a detector's submission file; pictures and arrays."""
 
     run: PathArgument
-    """Run folder of the task detection."""
+    """Run folder of a task: detection or bev_segmentation."""
     data: Path
     """Data set."""
     submission: Path | None = None
-    """File to write all samples' boxes to, in the official form."""
+    """File to write all samples' boxes to, in the official form; of detection alone."""
     pictures: Path | None = None
-    """Folder for pictures of some clips; predicted boxes beside the true ones."""
+    """Folder for pictures of some clips, what is predicted beside what is true; of
+    bev_segmentation with arrays (.npz), and RUN/predictions by default."""
     clips: int = 4
     """How many clips are drawn, spread over the scenes."""
     min_score: float = 0.3
-    """Boxes of a lower score are not drawn; the file has them all."""
+    """Boxes of a lower score are not drawn; the file has them all. Of detection alone."""
     split: str = "val"
     """Split to take scenes from; by default the held-out one."""
     scenes: tuple[str, ...] = ()
@@ -39,6 +40,34 @@ class Predict:
 
 def predict(options: Predict) -> None:
     """`mim4d predict`."""
+    from mim4d.runs.record import read_task_config
+
+    if read_task_config(options.run).task == "bev_segmentation":
+        _paint(options)
+    else:
+        _detect(options)
+
+
+def _paint(options: Predict) -> None:
+    from mim4d.evaluation.painted_clips import paint_clips
+    from mim4d.viz.bev_picture import draw_painted
+
+    if options.submission is not None:
+        raise ValueError("--submission: there is one of the task detection alone")
+    folder = options.pictures or options.run / "predictions"
+    for painted in paint_clips(
+        options.run,
+        options.data,
+        clips=options.clips,
+        scenes=scene_choice(options.split, options.scenes),
+        version=options.version,
+        device=options.device,
+    ):
+        print(draw_painted(painted, folder))
+        print(painted.save_arrays(folder))
+
+
+def _detect(options: Predict) -> None:
     from mim4d.evaluation.detection.predict import Detector
     from mim4d.evaluation.detection.write_submission import write_submission
 

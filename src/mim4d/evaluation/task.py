@@ -2,20 +2,22 @@
 
 import json
 import textwrap
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torchmetrics import Metric
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
+from mim4d.evaluation.conditions import conditions_of_scenes
 from mim4d.evaluation.formatting import count_of, line
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
-from mim4d.runs.record import was_trained_on
-from mim4d.tasks.task import Score, Scores
+from mim4d.runs.record import read_record, was_trained_on
+from mim4d.tasks.task import HasFurtherTables, Score, Scores
 from mim4d.training.devices import choose_accelerator
 
 _HELD_OUT = SceneChoice("val")
@@ -31,6 +33,8 @@ class TaskEvaluation:
         scenes: Scenes that were evaluated.
         num_clips: Clips that were evaluated.
         held_out: Whether none of the scenes was trained on.
+        tables: What the metric shows apart, and the rows by condition, by their titles.
+        remarks: What else is to be known of the numbers.
     """
 
     task: str
@@ -38,26 +42,40 @@ class TaskEvaluation:
     scenes: list[str]
     num_clips: int
     held_out: bool
+    tables: dict[str, Scores] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def table(self) -> str:
         """The table for a person."""
-        columns = tuple(next(iter(self.rows.values())))
-        width = max(8, *map(len, columns))
-        lines = [line(f"task {self.task}", columns, width)]
-        lines.append("-" * len(lines[0]))
-        for name, row in self.rows.items():
-            lines.append(line(name, tuple(_cell(row[column]) for column in columns), width))
-        return "\n".join([*lines, "", *textwrap.wrap(self.note(), max(80, len(lines[1])))])
+        lines = _lines(f"task {self.task}", self.rows)
+        wide = max(80, len(lines[1]))
+        lines += ["", *textwrap.wrap(self.note(), wide)]
+        for title, rows in self.tables.items():
+            lines += ["", *_lines(title, rows)]
+        return "\n".join(lines)
 
     def note(self) -> str:
         """What the numbers are of, in words."""
         where = "held-out" if self.held_out else "TRAINING"
         scenes = count_of(len(self.scenes), f"{where} scene")
-        return f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
+        clips = f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
+        return " ".join([clips, *self.remarks])
 
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
         write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
+
+
+def _lines(title: str, rows: Scores) -> list[str]:
+    """A table for a person, its title in the place of the rows' names."""
+    columns = tuple(next(iter(rows.values())))
+    width = max(8, *map(len, columns))
+    lines = [line(title, columns, width)]
+    lines.append("-" * len(lines[0]))
+    return lines + [
+        line(name, tuple(_cell(row[column]) for column in columns), width)
+        for name, row in rows.items()
+    ]
 
 
 def _cell(value: Score) -> str:
@@ -76,6 +94,7 @@ def evaluate_task(
     version: str | None = None,
     device: Device = "auto",
     save: bool = True,
+    allow_training_scenes: bool = False,
 ) -> TaskEvaluation:
     """Evaluate a task's run and write RUN/evaluation.json.
 
@@ -87,24 +106,78 @@ def evaluate_task(
         version: Version folder of the data set.
         device: Where to compute.
         save: Write the file.
+        allow_training_scenes: Also take scenes whose labels the run was trained on.
 
     Raises:
-        ValueError: For anything wrong with run or data.
+        ValueError: For anything wrong with run or data, or if a scene was trained on.
     """
     if max_clips is not None and max_clips < 1:
         raise ValueError(f"--clips {max_clips}: expected at least 1")
     accelerator = choose_accelerator(device)
     model, task, config = load_task(run)
     dataset = build_dataset(config, data, scenes, version)
-    model.to(accelerator)
-    metric = task.build_metric().to(accelerator)
     indices = spread(len(dataset), max_clips)
-    for index in indices:
-        clip = dataset[index].to(accelerator)
-        metric.update(task.decode(model(clip)), task.targets(clip))
     names = sorted({dataset.scene_name(i) for i in indices})
     held_out = not was_trained_on(run, data, names)
-    evaluation = TaskEvaluation(config.task, metric.compute(), names, len(indices), held_out)
+    if not held_out and not allow_training_scenes:
+        raise ValueError(_trained_on(run, data, names))
+    model.to(accelerator)
+    conditions = conditions_of_scenes(dataset.tables)
+    whole = task.build_metric().to(accelerator)
+    parts: dict[str, Metric] = {}
+    for index in indices:
+        clip = dataset[index].to(accelerator)
+        answer, targets = task.decode(model(clip)), task.targets(clip)
+        whole.update(answer, targets)
+        if conditions:
+            condition = conditions[clip.scene_names[0]]
+            part = parts.setdefault(condition, task.build_metric().to(accelerator))
+            part.update(answer, targets)
+    rows: Scores = whole.compute()
+    evaluation = TaskEvaluation(
+        config.task,
+        rows,
+        names,
+        len(indices),
+        held_out,
+        _tables(whole, parts),
+        _remarks(run, data, names, rows),
+    )
     if save:
         evaluation.save(run / "evaluation.json")
     return evaluation
+
+
+def _trained_on(run: Path, data: Path, names: list[str]) -> str:
+    """Why these scenes are refused."""
+    seen = [name for name in names if was_trained_on(run, data, [name])]
+    return (
+        f"{run}: its head was trained on the labels of {len(seen)} of the {len(names)} scenes to "
+        f"evaluate ({', '.join(seen[:3])}); choose others by --split or --scenes, or say "
+        "--allow-training-scenes"
+    )
+
+
+def _tables(whole: Metric, parts: dict[str, Metric]) -> dict[str, Scores]:
+    """What stands apart from the main table."""
+    tables: dict[str, Scores] = {}
+    if isinstance(whole, HasFurtherTables):
+        tables |= whole.further_tables()
+    return tables | {condition: parts[condition].compute() for condition in sorted(parts)}
+
+
+def _remarks(run: Path, data: Path, names: list[str], rows: Scores) -> tuple[str, ...]:
+    """What else is to be known: pre-training on the same scenes, things that never occur."""
+    remarks = []
+    init = read_record(run).get("init")
+    if init is not None and (Path(init) / "record.json").is_file():
+        seen = [name for name in names if was_trained_on(Path(init), data, [name])]
+        if seen:
+            remarks.append(
+                f"{len(seen)} of the scenes were in the pre-training that it started from, "
+                "without labels."
+            )
+    missing = [name for name, row in rows.items() if row.get("true cells") == 0]
+    if missing:
+        remarks.append(f"Of {'; '.join(missing)} nothing occurs.")
+    return tuple(remarks)

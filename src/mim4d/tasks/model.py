@@ -3,7 +3,8 @@
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from mim4d.data.clip import Clip
 from mim4d.models.video_encoder import VideoEncoder
@@ -55,8 +56,12 @@ class TaskModel(nn.Module):
             part.eval()
         return self
 
+    def volume(self, clip: Clip) -> Float[Tensor, "b c z y x"]:
+        """What the head reads of each clip of a batch."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "trunk"):
+            joined: Tensor = self.join(self.encoder, clip)
+        return joined
+
     def forward(self, clip: Clip) -> Any:
         """The head's output for each clip of a batch."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "trunk"):
-            volume = self.join(self.encoder, clip)
-        return self.head(volume)
+        return self.head(self.volume(clip))

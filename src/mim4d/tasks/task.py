@@ -50,6 +50,14 @@ class Task(Protocol):
         """
 
 
+@runtime_checkable
+class HasFurtherTables(Protocol):
+    """A metric that has more to show than its table."""
+
+    def further_tables(self) -> dict[str, Scores]:
+        """Tables that stand apart, by their titles."""
+
+
 class TaskType(Protocol):
     """The class of a task."""
 

@@ -13,6 +13,7 @@ from mim4d.training.loop import Job, RunOptions, train
 from mim4d.training.modules import TaskModule
 from mim4d.training.resume import check_start
 from mim4d.training.step_module import StepModule
+from mim4d.training.volume_cache import VolumeCache
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ def finetune(
     *,
     init: Path | None,
     start_from: Path | None = None,
+    volume_cache: Path | None = None,
     **options: Unpack[RunOptions],
 ) -> bool:
     """Train a task and leave a run folder.
@@ -34,6 +36,7 @@ def finetune(
         run: The run folder; must not hold a run unless it is resumed.
         init: Run folder or exported safetensors whose encoder the trunk starts from; None starts
             as the configuration says.
+        volume_cache: Folder to keep a frozen trunk's volumes in; None computes them every time.
         start_from: Another run of the task, whose whole model the new one starts from instead.
         **options: See `mim4d.training.loop.train`.
 
@@ -45,6 +48,9 @@ def finetune(
             or the run folder.
         NonFiniteError: If a step gives a loss or gradient that is not finite.
     """
+    cache = None
+    if volume_cache is not None:
+        cache = VolumeCache(volume_cache, config, data, options.get("version"))
 
     def make(world_size: int, restored: bool) -> StepModule:
         given = restored or init or start_from
@@ -56,7 +62,7 @@ def finetune(
             taken = done.taken
         if start_from is not None and not restored:
             start_task_at(model, start_from)
-        return TaskModule(model, task, config, world_size, taken)
+        return TaskModule(model, task, config, world_size, taken, cache)
 
     if init is not None and start_from is not None:
         raise ValueError(

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from mim4d.build.data import build_dataset
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
-from mim4d.config import Device, PretrainConfig, RunConfig
+from mim4d.config import Device, PretrainConfig, RunConfig, TaskConfig
 from mim4d.data.clip import Clip
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
@@ -36,6 +36,7 @@ from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
+from mim4d.training.memory_advice import describe_savings
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
 from mim4d.training.quiet import at_least, lightning_turned_down
@@ -247,12 +248,23 @@ def _begin(
 ) -> Loading:
     """Say what a new run will be and cost, and choose how to load for it."""
     config = module.config
-    estimate, clip = estimate_cost(module, dataset, accelerator)
+    try:
+        estimate, clip = estimate_cost(module, dataset, accelerator)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(_no_memory(config, dataset[0], error)) from error
     logger.info("%s", describe(config, clip, num_clips, processes.world_size))
     machine = Machine.here(processes.devices)
     loading = choose_loading(estimate.load, machine, accelerator == "cuda", workers)
     logger.info("%s", describe_cost(estimate, config.optim, accelerator, loading))
     return loading
+
+
+def _no_memory(config: RunConfig, clip: Clip, error: torch.OutOfMemoryError) -> str:
+    """That the first step did not fit, and what would help."""
+    reason = f"the first step does not fit into memory ({str(error).splitlines()[0]})"
+    if isinstance(config, TaskConfig):
+        return f"{reason}: {describe_savings(config, clip)}"
+    return f"{reason}: try --optim.batch-size 1, --precision bf16, --encoder.checkpoint-blocks"
 
 
 def _export_encoder(module: StepModule, callbacks: list[pl.Callback], run: Path) -> None:

@@ -15,6 +15,7 @@ from mim4d.tasks.model import TaskModel
 from mim4d.tasks.task import Task
 from mim4d.training.sampling import step_generators
 from mim4d.training.step_module import StepModule
+from mim4d.training.volume_cache import VolumeCache
 
 
 class PretrainingModule(StepModule):
@@ -58,6 +59,7 @@ class TaskModule(StepModule):
         config: Of the run.
         world_size: Processes that train together.
         taken: Names of the model's weights that came from another run.
+        cache: Where a frozen trunk's volumes are kept; None computes them every time.
     """
 
     model: TaskModel
@@ -70,9 +72,11 @@ class TaskModule(StepModule):
         config: TaskConfig,
         world_size: int = 1,
         taken: Collection[str] = (),
+        cache: VolumeCache | None = None,
     ) -> None:
         super().__init__(model, config, world_size)
         self.task = task
+        self.cache = cache
         self.taken = frozenset(taken)
 
     def transferred(self) -> tuple[list[nn.Parameter], float]:
@@ -92,6 +96,9 @@ class TaskModule(StepModule):
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
         """The task's losses; nothing but stochastic depth is random here."""
         targets = self.task.targets(clip)
-        output = self.model(clip)
+        if self.cache is None:
+            output = self.model(clip)
+        else:
+            output = self.model.head(self.cache.volumes(self.model, clip))
         with record_function("losses"):
             return self.task.losses(output, targets)

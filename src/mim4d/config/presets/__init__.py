@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from mim4d.config.presets.bev_segmentation import SEGMENTATION_PRESETS
 from mim4d.config.presets.demo import demo, demo_no_lidar, toy
 from mim4d.config.presets.detection import DETECTION_PRESETS
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
@@ -35,6 +36,7 @@ PRESETS: dict[str, Callable[[], PretrainConfig]] = {
 TASK_PRESETS: dict[str, Callable[[str], TaskConfig]] = {
     "demo": demo_task,
     "toy": toy_task,
+    **SEGMENTATION_PRESETS,
     **DETECTION_PRESETS,
 }
 """Presets that take the name of a task."""
