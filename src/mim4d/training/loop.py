@@ -41,6 +41,7 @@ from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
 from mim4d.training.quiet import at_least, lightning_turned_down
 from mim4d.training.resume import check_resumable, check_same_scenes, check_start
+from mim4d.training.class_balance import balance_classes
 from mim4d.training.sampling import StepSampler
 from mim4d.training.step_module import StepModule
 
@@ -227,8 +228,14 @@ def _train(
     if processes.is_first and resume:
         truncate_metrics(run, first_step)
         logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
+    order = None
+    if isinstance(config, TaskConfig) and config.class_balanced and not overfit:
+        balance = balance_classes(dataset, config.seed)
+        order = balance.clips
+        if processes.is_first:
+            logger.info("%s", balance)
     sampler = StepSampler(
-        num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank
+        num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank, order
     )
     loader = build_loader(dataset, sampler, loading)
     callbacks = _callbacks(job, run, dataset, processes, progress)
