@@ -1,21 +1,20 @@
-"""Which options of a task would save how much memory, told without running a step.
+"""Which options of a task would save how much memory.
 
-What a step keeps for its backward pass is counted on stand-ins that have shapes and no values, for
-the configuration as it is and with one option changed at a time.
+What a step keeps for its backward pass is counted in a forward pass of one clip on the CPU, for the
+configuration as it is and with one option changed at a time. It takes seconds each, so it is asked
+for only where a first step did not fit.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 
 from mim4d.build.tasks import build_task
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import TaskConfig
-from mim4d.data.clip import Clip, collate
-from mim4d.tensors.records import map_tensors
+from mim4d.data.clip import Clip
 
 _LEAST_SHARE = 0.02
 """What saves less than that is not worth a line."""
@@ -35,35 +34,34 @@ class Saving:
 
 
 def kept_bytes(config: TaskConfig, clip: Clip) -> int:
-    """What one forward pass keeps for its backward pass, weights left out.
+    """What a forward pass of a batch keeps for its backward pass, weights left out.
 
     Args:
         config: Of the task.
-        clip: One clip (b = 1) as the run reads them.
+        clip: One clip (b = 1) on the CPU; a batch keeps as many times as much.
     """
     found: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
         if not (tensor.is_leaf and tensor.requires_grad):
             storage = tensor.untyped_storage()
-            found[storage._cdata] = storage.nbytes()
-            alive.append(tensor)  # or another tensor might get the same storage
+            found[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    alive: list[Tensor] = []
-    batch = collate([clip] * config.optim.batch_size)
-    task, _ = build_task(without_weights_file(config))
-    targets = task.targets(batch)
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        _, model = build_task(without_weights_file(config))
-        stand_in, wanted = (map_tensors(part, mode.from_tensor) for part in (batch, targets))
-        with saved_tensors_hooks(count, lambda tensor: tensor):
-            task.losses(model(stand_in), wanted)
-    return sum(found.values())
+    task, model = build_task(without_weights_file(config))
+    targets = task.targets(clip)
+    # What is counted stays alive until the losses go, so that no two share an address.
+    with saved_tensors_hooks(count, lambda tensor: tensor):
+        losses = task.losses(model.train()(clip), targets)
+    del losses
+    return config.optim.batch_size * sum(found.values())
 
 
 def savings(config: TaskConfig, clip: Clip) -> tuple[int, list[Saving]]:
-    """What is kept now, and what would be with other options; the largest saving first."""
+    """What is kept now, and what would be with other options; the largest saving first.
+
+    Weights are random; where frames are left out, so are those of the clip.
+    """
     now = kept_bytes(config, clip)
     tried = [Saving(flags, kept_bytes(other, clip)) for flags, other in _others(config)]
     worth = [saving for saving in tried if saving.kept_bytes < (1 - _LEAST_SHARE) * now]
