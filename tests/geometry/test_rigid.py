@@ -6,8 +6,8 @@ import torch
 from mim4d.geometry.rigid import (
     compose,
     invert_rigid,
-    rigid_from_rotation_translation,
     quaternion_from_rotation,
+    rigid_from_rotation_translation,
     rotation_from_quaternion,
     rotation_from_yaw,
     transform_points,

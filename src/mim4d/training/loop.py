@@ -34,6 +34,7 @@ from mim4d.runs.record import create_run, refuse_existing
 from mim4d.training.allocator import keep_freed_memory
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
+from mim4d.training.class_balance import balance_classes
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
 from mim4d.training.memory_advice import describe_savings
@@ -41,7 +42,6 @@ from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
 from mim4d.training.quiet import at_least, lightning_turned_down
 from mim4d.training.resume import check_resumable, check_same_scenes, check_start
-from mim4d.training.class_balance import balance_classes
 from mim4d.training.sampling import StepSampler
 from mim4d.training.step_module import StepModule
 

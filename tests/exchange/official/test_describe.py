@@ -6,7 +6,7 @@ import torch
 
 from mim4d.build.pretraining import build_field_grid
 from mim4d.build.trunk import build_grid, build_lifted_grid
-from mim4d.config import PretrainConfig, TaskConfig
+from mim4d.config import TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.config.head import QueryHeadConfig
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
@@ -79,7 +79,9 @@ def test_published_models_fit_and_have_their_size(published: dict[str, State], n
     # The last row of the frame embeddings is dead; a detector's code weights are configuration.
     elsewhere = imported.config.temporal.width if imported.is_pretraining else 10
     assert ours == sum(counts.values()) - left - elsewhere
-    fates = {verdict.fate for verdict in imported.translation.verdicts if "ema_" not in verdict.name}
+    fates = {
+        verdict.fate for verdict in imported.translation.verdicts if "ema_" not in verdict.name
+    }
     assert fates <= {"mapped", "dead"}
 
 

@@ -171,7 +171,5 @@ def evaluate_detector(
         )
     truth = read_truth(detector.dataset.tables, detector.samples)
     numbers = {token: number for number, token in enumerate(truth.tokens)}
-    tables = [
-        one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()
-    ]
+    tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
     return judge(truth, join_boxes(tables), source, detector.scenes)

@@ -224,7 +224,9 @@ def read_class_table(path: Path | None) -> dict[str, str | None] | None:
         table = loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"--class-table {path}: {error}; expected {expected}") from error
-    if not isinstance(table, dict) or not all(v is None or isinstance(v, str) for v in table.values()):
+    if not isinstance(table, dict) or not all(
+        v is None or isinstance(v, str) for v in table.values()
+    ):
         raise DataError(f"--class-table {path}: expected {expected}")
     return table
 

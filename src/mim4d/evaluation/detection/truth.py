@@ -80,7 +80,9 @@ def _boxes(
         return tables.column("sample_annotation", name)[rows]
 
     velocity, known = velocities(tables, rows)
-    lidar, radar = (column(f"num_{sensor}_points").astype(np.int64) for sensor in ("lidar", "radar"))
+    lidar, radar = (
+        column(f"num_{sensor}_points").astype(np.int64) for sensor in ("lidar", "radar")
+    )
     return BoxTable(
         samples=numbers,
         classes=classes,

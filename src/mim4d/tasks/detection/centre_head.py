@@ -8,7 +8,6 @@ cells' axes (for our own grids: `ref`). Of the family of CenterPoint (arXiv 2006
 import math
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 

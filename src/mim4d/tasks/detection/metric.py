@@ -117,7 +117,9 @@ class DetectionMetric(Metric):
         ap: float | None, errors: np.ndarray, count: float | int | None, nds: float | None = None
     ) -> dict[str, float | int | None]:
         assert len(errors) == len(ERRORS)
-        found = {c: None if np.isnan(e) else float(e) for c, e in zip(_COLUMNS, errors, strict=True)}
+        found = {
+            c: None if np.isnan(e) else float(e) for c, e in zip(_COLUMNS, errors, strict=True)
+        }
         return {"NDS": nds, "AP": ap, **found, "true boxes": count}
 
 
