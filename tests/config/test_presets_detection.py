@@ -46,8 +46,12 @@ def test_one_step_without_memory(name: str) -> None:
     config = replace(config, encoder=replace(config.encoder, checkpoint_blocks=False))
     clip = clip_with(Box(5.0, 3.0))
     height, width = config.clip.image_height, config.clip.image_width
-    with FakeTensorMode(allow_non_fake_inputs=True):
+    with torch.device("meta"):
         _, model = build_task(config)
+    torch.__future__.set_overwrite_module_params_on_conversion(True)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        model.to_empty(device="cpu")
+        torch.__future__.set_overwrite_module_params_on_conversion(False)
         shape = (1, config.encoder.neck_channels, *model.encoder.grid.shape_zyx)
         model.encoder.lifting = lambda features, *_: features[0].mean() + torch.zeros(shape)
         images = torch.zeros(1, 1, 6, 3, height, width, dtype=torch.uint8)

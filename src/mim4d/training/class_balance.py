@@ -32,8 +32,8 @@ class ClassBalance:
         counts = ", ".join(f"{name} {count}" for name, count in self.of_class.items())
         factor = len(self.clips) / self.num_clips
         return (
-            f"class-balanced sampling: {len(self.clips)} draws an epoch from {self.num_clips} clips "
-            f"({factor:.1f} times); clips with a class: {counts}"
+            f"class-balanced sampling: {len(self.clips)} draws an epoch from {self.num_clips} "
+            f"clips ({factor:.1f} times); clips with a class: {counts}"
         )
 
 

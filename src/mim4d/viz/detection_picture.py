@@ -1,7 +1,7 @@
 """What a detector found in a clip: boxes over every camera's image, and all of it from above.
 
 Predicted boxes are coloured by class, true ones are white; from above, dotted lines are velocities
-(where a thing will be in a second), and a red line joins a true box and the prediction that took it.
+(where a thing will be in a second), and a red line joins a true box and what took it.
 """
 
 from dataclasses import dataclass

@@ -118,8 +118,8 @@ def _ego_positions(tables: NuscenesTables, samples: Sequence[int]) -> Float[np.n
     if (chosen < 0).any():
         sample = int(np.asarray(samples)[chosen < 0][0])
         raise DataError(
-            f"{tables.root / tables.version}: sample {tables.sample(sample).token} has no key frame "
-            "of a LiDAR or camera, so the car's place is not known"
+            f"{tables.root / tables.version}: sample {tables.sample(sample).token} has no key "
+            "frame of a LiDAR or camera, so the car's place is not known"
         )
     return tables.global_from_ego(chosen)[:, :2, 3].numpy()
 

@@ -1,8 +1,8 @@
 """Dense head: in which cell of the ground a box's centre lies, and what stands there.
 
-Enters: the key frame's volume. Leaves, for each cell: a logit per class, where in the cell the centre
-lies, its height, the logarithm of its size, its heading, its velocity and its attribute, in the
-cells' axes (for our own grids: `ref`). Of the family of CenterPoint (arXiv 2006.11275).
+Enters: the key frame's volume. Leaves, for each cell: a logit per class, where in the cell the
+centre lies, its height, the logarithm of its size, its heading, its velocity and its attribute, in
+the cells' axes (for our own grids: `ref`). Of the family of CenterPoint (arXiv 2006.11275).
 """
 
 import math

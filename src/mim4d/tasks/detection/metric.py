@@ -24,9 +24,8 @@ class DetectionMetric(Metric):
 
     All boxes are kept and sorted by their sample before anything is summed, so that neither batches
     nor processes change a bit. Boxes are judged in `ref`, where headings and distances are those of
-    `global` but for the car's tilt; true boxes count by their LiDAR points, since clips know nothing
-    of radar and bicycle racks. `mim4d evaluate` judges what `mim4d predict` writes by the official
-    path.
+    `global` but for the car's tilt; true boxes count by their LiDAR points, since clips know
+    nothing of radar and bicycle racks. `mim4d evaluate` judges by the official path.
     """
 
     full_state_update = False
