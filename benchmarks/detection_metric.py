@@ -2,10 +2,11 @@
 
     python benchmarks/detection_metric.py [--samples 6019] [--boxes 300] [--devkit PYTHON]
 
-Makes tables and a submission of random boxes (a third of them near true ones) in a temporary folder,
-scores them with `mim4d evaluate`'s own functions in a process of its own, and prints seconds, peak
-memory and NDS. `--devkit` names the interpreter of an environment with the official nuscenes-devkit,
-such as `make devkit-check` leaves in .venv-devkit; it scores the same files, and both NDS must agree.
+Makes tables and a submission of random boxes (a third of them near true ones) in a temporary
+folder, scores them with `mim4d evaluate`'s own functions in a process of its own, and prints
+seconds, peak memory and NDS. `--devkit` names the interpreter of an environment with the official
+nuscenes-devkit, such as `make devkit-check` leaves in .venv-devkit; it scores the same files, and
+both NDS must agree.
 """
 
 import argparse

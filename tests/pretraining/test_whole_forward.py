@@ -243,7 +243,9 @@ def test_a_detector(golden: Golden, name: str) -> None:
     file.check("out.all_bbox_preds", found.code, VALUES)
     if found.overlap is not None:
         file.check("out.all_iou_preds", found.overlap.unsqueeze(-1), VALUES)
-    scores, query, classes = best_of_classes(found.logits[-1, 0], len(file.part("out")["decoded.scores"]))
+    scores, query, classes = best_of_classes(
+        found.logits[-1, 0], len(file.part("out")["decoded.scores"])
+    )
     file.check("out.decoded.scores", scores, VALUES)
     labels = torch.tensor(AS_STORED)[file.tensors["out.decoded.labels"]]
     file.check("out.decoded.labels", classes, like=lambda _: labels)

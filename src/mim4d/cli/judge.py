@@ -58,12 +58,12 @@ class Evaluate:
 
 def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
-    if (options.run is None) == (options.predictions is None):
-        raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
-    if options.predictions is not None:
-        _evaluate_predictions(options, options.predictions)
-    elif options.run is not None:
+    if options.run is not None and options.predictions is None:
         _evaluate_run(options, options.run)
+    elif options.run is None and options.predictions is not None:
+        _evaluate_predictions(options, options.predictions)
+    else:
+        raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
 
 
 def _evaluate_predictions(options: Evaluate, file: Path) -> None:

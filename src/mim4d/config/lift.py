@@ -38,6 +38,11 @@ class LiftConfig:
             self.first_bin_m,
             f"between 0 and last_bin_m ({self.last_bin_m})",
         )
-        for name, least in (("num_bins", 2), ("volume_channels", 1), ("volume_layers", 1), ("aspp_channels", 1)):
+        for name, least in (
+            ("num_bins", 2),
+            ("volume_channels", 1),
+            ("volume_layers", 1),
+            ("aspp_channels", 1),
+        ):
             value = getattr(self, name)
             require(value >= least, f"lift.{name}", value, f"at least {least}")

@@ -32,6 +32,9 @@ class TaskConfig(RunConfig):
     """What a head sees of `clip.frames` frames. `key`: the key frame's volume alone. `concatenate`:
     the others' beside it, ego motion removed. `decoder`: beside it what the decoder of the
     pre-training rebuilds of it from the others."""
+    class_balanced: bool = False
+    """Draw clips so that each of the ten detection classes is drawn for equally often: rare ones
+    are repeated (CBGS, about 4.5 times the draws of an epoch on nuScenes)."""
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
 

@@ -259,6 +259,10 @@ class NuscenesDataset(Dataset[Clip]):
         """Name of a clip's scene, without reading the clip."""
         return self.tables.scene(int(self._clips.scene[self._position(index)])).name
 
+    def key_sample(self, index: int) -> int:
+        """Row of a clip's key sample, without reading the clip."""
+        return int(self._clips.sample[self._position(index)])
+
     def plan(self, index: int) -> ClipPlan:
         """The measurements of a clip, without reading any."""
         return self._plan(self._position(index))

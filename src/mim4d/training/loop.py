@@ -37,6 +37,7 @@ from mim4d.training.allocator import keep_freed_memory
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.census import judge, take_census
+from mim4d.training.class_balance import balance_classes
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
 from mim4d.training.meeting import environment_of, meet
@@ -246,8 +247,14 @@ def _train(
     if processes.is_first and resume:
         truncate_metrics(run, first_step)
         logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
+    order = None
+    if isinstance(config, TaskConfig) and config.class_balanced and not overfit:
+        balance = balance_classes(dataset, config.seed)
+        order = balance.clips
+        if processes.is_first:
+            logger.info("%s", balance)
     sampler = StepSampler(
-        num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank
+        num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank, order
     )
     loader = build_loader(dataset, sampler, loading)
     callbacks = _callbacks(job, run, dataset, processes, progress)

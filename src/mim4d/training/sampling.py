@@ -6,7 +6,7 @@ kept, a run that resumes at step k sees exactly what an unbroken run would have 
 number of loader workers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -74,6 +74,7 @@ def clip_index(position: int, num_clips: int, seed: int) -> int:
 class StepSampler(Sampler[list[ClipRequest]]):
     """Batches of clips for one process, for steps `first_step` to `num_steps` − 1.
 
+    An epoch is every one of `num_clips`, or of `order`, in which clips may come several times.
     Each clip comes with the seed of its augmentation.
     Its length is that of all `num_steps`, also where a resumed run draws only the rest: that is how
     the trainer counts.
@@ -87,8 +88,9 @@ class StepSampler(Sampler[list[ClipRequest]]):
         seed: int,
         first_step: int = 0,
         rank: int = 0,
+        order: Sequence[int] | None = None,
     ) -> None:
-        self.num_clips = num_clips
+        self.order = range(num_clips) if order is None else order
         self.shape = shape
         self.num_steps = num_steps
         self.seed = seed
@@ -107,6 +109,6 @@ class StepSampler(Sampler[list[ClipRequest]]):
     def _request(self, step: int, place: int) -> ClipRequest:
         position = step * self.shape.clips_per_step + place
         return ClipRequest(
-            clip_index(position, self.num_clips, self.seed),
+            self.order[clip_index(position, len(self.order), self.seed)],
             step_seed(step_seed(self.seed, step, place), 0, _AUGMENTATION_STREAM),
         )

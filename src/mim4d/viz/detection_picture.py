@@ -1,7 +1,7 @@
 """What a detector found in a clip: boxes over every camera's image, and all of it from above.
 
 Predicted boxes are coloured by class, true ones are white; from above, dotted lines are velocities
-(where a thing will be in a second), and a red line joins a true box and the prediction that took it.
+(where a thing will be in a second), and a red line joins a true box and what took it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from mim4d.data.clip import Clip
 from mim4d.evaluation.detection.pictures import compare
 from mim4d.evaluation.detection.predict import DetectedClip
 from mim4d.geometry.rigid import invert_rigid, transform_points
-from mim4d.viz.canvas import FAINT, Canvas, points, show_colours, show_nothing
+from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, points, show_colours, show_nothing
 from mim4d.viz.overlay import picture
 from mim4d.viz.top import ARROW_S, OUTLINE, draw_ego, place, prepare_axes
 from mim4d.viz.wireframe import box_corners, box_segments, front_and_rear, project_segments
@@ -37,7 +37,7 @@ CLASS_COLOURS = {
     "barrier": "#8f9bff",
 }
 _TRUE, _ERROR = "#f8fafc", "#dc2626"
-_PANEL, _GAP, _MARGIN, _ABOVE = 400, 6, 24, 760
+_PANEL, _MARGIN, _ABOVE = 400, 24, 760
 _STILL_M_S = 0.3
 
 
@@ -77,28 +77,33 @@ def draw_detected(
     title = f"{clip.scene_names[0]}, {clip.key_tokens[0][:8]}: {found}, {known}"
     rows = [row for row in front_and_rear(clip) if row]
     height, width = (int(size) for size in clip.image_sizes.amax(dim=(0, 1, 2)))
-    panel_height = round(_PANEL * height / max(width, 1))
-    columns = max(map(len, rows))
-    cameras_width = columns * (_PANEL + _GAP)
-    top = 64
-    total = max(top + len(rows) * (panel_height + _GAP), top + _ABOVE + 40) + _MARGIN
-    canvas = Canvas(_MARGIN * 3 + cameras_width + _ABOVE + 50, total + 30)
+    panels = PanelGrid(
+        left=_MARGIN,
+        top=64,
+        panel_width=_PANEL,
+        panel_height=round(_PANEL * height / max(width, 1)),
+        rows=len(rows),
+        columns=max(map(len, rows)),
+        gap=6,
+    )
+    total = max(panels.top + panels.height + 80, panels.top + _ABOVE + 40) + _MARGIN
+    canvas = Canvas(3 * _MARGIN + panels.width + _ABOVE + 60, total)
     canvas.text(_MARGIN, 20, title, size_px=17, weight="bold")
     for r, row in enumerate(rows):
         for c, n in enumerate(row):
-            left = _MARGIN + c * (_PANEL + _GAP)
-            axes = canvas.axes(left, top + r * (panel_height + _GAP), _PANEL, panel_height)
+            size = clip.image_sizes[0, clip.key, n].tolist()
+            axes = panels.axes(canvas, r, c, (size[0], size[1]))
             if not bool(clip.image_present[0, clip.key, n]):
                 show_nothing(axes, "no image")
                 continue
             show_colours(axes, picture(clip, clip.key, n))
             _draw_in_image(axes, clip, n, true, 1.0)
             _draw_in_image(axes, clip, n, predicted, 1.6)
-    above = canvas.axes(2 * _MARGIN + cameras_width + 50, top, _ABOVE, _ABOVE)
+    above = canvas.axes(2 * _MARGIN + panels.width + 50, panels.top, _ABOVE, _ABOVE)
     prepare_axes(above, range_m, 10.0, "ref")
     draw_ego(above, clip.ref_from_ego[0, clip.key], range_m, "#ffffff", True)
     _draw_from_above(above, (true, predicted), compared.pairs, range_m)
-    _draw_legend(canvas, top + len(rows) * (panel_height + _GAP) + 10, predicted)
+    _draw_legend(canvas, panels.top + panels.height + 10, predicted)
     return canvas.save(out)
 
 

@@ -80,7 +80,9 @@ def test_published_models_fit_and_have_their_size(published: dict[str, State], n
     # The last row of the frame embeddings is dead; a detector's code weights are configuration.
     elsewhere = imported.config.temporal.width if imported.is_pretraining else 10
     assert ours == sum(counts.values()) - left - elsewhere
-    fates = {verdict.fate for verdict in imported.translation.verdicts if "ema_" not in verdict.name}
+    fates = {
+        verdict.fate for verdict in imported.translation.verdicts if "ema_" not in verdict.name
+    }
     assert fates <= {"mapped", "dead"}
 
 

@@ -88,7 +88,9 @@ def test_unknown_velocities_and_unseen_boxes_teach_nothing() -> None:
     assert losses["velocity"] < 0.01
     none = boxes_on_cells(truth(BOXES[:0], KINDS[:0]), CELLS)
     zeros = {n: torch.zeros(1, s, 32, 32) for n, s in REGRESSED.items()}
-    empty = CentreOutput(torch.full((1, 10, 32, 32), -9.0), attributes=torch.zeros(1, 8, 32, 32), **zeros)
+    empty = CentreOutput(
+        torch.full((1, 10, 32, 32), -9.0), attributes=torch.zeros(1, 8, 32, 32), **zeros
+    )
     assert centre_losses(empty, [none], {})["loss"] < 1e-3
 
 

@@ -182,9 +182,7 @@ def evaluate_predictions(
     truth = read_truth(tables, samples, table)
     submission = read_submission(file, truth.tokens, table)
     _refuse_unknown(file, submission.tokens, tables)
-    return judge(
-        truth, submission.boxes, str(file), [tables.scene(row).name for row in rows]
-    )
+    return judge(truth, submission.boxes, str(file), [tables.scene(row).name for row in rows])
 
 
 def judge(

@@ -113,7 +113,7 @@ class _Reader:
         score = self._numbers(places, rows, "detection_score")
         velocity = self._numbers(places, rows, "velocity", 2, may_be_nan=True)
         none = np.zeros(len(rows), np.int64)
-        boxes = BoxTable(
+        table = BoxTable(
             samples=np.repeat([n for n, _, _ in batch], [len(boxes) for _, _, boxes in batch])
             if batch
             else none,
@@ -127,7 +127,7 @@ class _Reader:
             points=none - 1,
             visibilities=none,
         )
-        return boxes.take(boxes.classes != NO_CLASS)
+        return table.take(table.classes != NO_CLASS)
 
     def _numbers(
         self,
@@ -153,7 +153,7 @@ class _Reader:
         places: Sequence[tuple[str, int]],
         rows: list[dict[str, Any]],
         field: str,
-        wrong: NDArray[np.bool_],
+        wrong: NDArray[np.bool_] | np.bool_,
         expected: str,
     ) -> None:
         if wrong.any():
@@ -181,14 +181,14 @@ class _Reader:
         self, places: Sequence[tuple[str, int]], rows: list[dict[str, Any]]
     ) -> Int[np.ndarray, " k"]:
         for (token, i), row in zip(places, rows, strict=True):
-            name = row.get("detection_name")
+            name = str(row.get("detection_name"))
             if name not in self._classes:
                 try:
-                    self._classes[name] = class_row(str(name), self._table)
+                    self._classes[name] = class_row(name, self._table)
                 except KeyError as error:
                     expected = f"one of {', '.join(CLASSES)}, or a name in --class-table"
                     raise self._wrong(token, i, "detection_name", name, expected) from error
-        return np.array([self._classes[row["detection_name"]] for row in rows], np.int64)
+        return np.array([self._classes[str(row["detection_name"])] for row in rows], np.int64)
 
     def _attribute_column(
         self, places: Sequence[tuple[str, int]], rows: list[dict[str, Any]]
@@ -224,7 +224,9 @@ def read_class_table(path: Path | None) -> dict[str, str | None] | None:
         table = loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise DataError(f"--class-table {path}: {error}; expected {expected}") from error
-    if not isinstance(table, dict) or not all(v is None or isinstance(v, str) for v in table.values()):
+    if not isinstance(table, dict) or not all(
+        v is None or isinstance(v, str) for v in table.values()
+    ):
         raise DataError(f"--class-table {path}: expected {expected}")
     return table
 

@@ -80,7 +80,9 @@ def _boxes(
         return tables.column("sample_annotation", name)[rows]
 
     velocity, known = velocities(tables, rows)
-    lidar, radar = (column(f"num_{sensor}_points").astype(np.int64) for sensor in ("lidar", "radar"))
+    lidar, radar = (
+        column(f"num_{sensor}_points").astype(np.int64) for sensor in ("lidar", "radar")
+    )
     return BoxTable(
         samples=numbers,
         classes=classes,
@@ -116,8 +118,8 @@ def _ego_positions(tables: NuscenesTables, samples: Sequence[int]) -> Float[np.n
     if (chosen < 0).any():
         sample = int(np.asarray(samples)[chosen < 0][0])
         raise DataError(
-            f"{tables.root / tables.version}: sample {tables.sample(sample).token} has no key frame "
-            "of a LiDAR or camera, so the car's place is not known"
+            f"{tables.root / tables.version}: sample {tables.sample(sample).token} has no key "
+            "frame of a LiDAR or camera, so the car's place is not known"
         )
     return tables.global_from_ego(chosen)[:, :2, 3].numpy()
 

@@ -1,7 +1,8 @@
 """An official checkpoint to a run folder like those that training leaves, and back.
 
-`config.json`, `record.json`, `encoder.safetensors` and a checkpoint before the first step; beside them `import.txt` (what became of every key) and `leftovers.safetensors` (the
-official weights that ours have no place for). The folder is there whole or not at all.
+`config.json`, `record.json`, `encoder.safetensors` and a checkpoint before the first step; beside
+them `import.txt` (what became of every key) and `leftovers.safetensors` (the official weights that
+ours have no place for). The folder is there whole or not at all.
 """
 
 import hashlib

@@ -3,9 +3,7 @@
 Facts of `detection_cvpr_2019` (arXiv 1903.11027, section 4). Lengths are metres.
 """
 
-from typing import Literal, get_args
-
-DetectionClass = Literal[
+CLASSES: tuple[str, ...] = (
     "car",
     "truck",
     "bus",
@@ -16,8 +14,7 @@ DetectionClass = Literal[
     "bicycle",
     "traffic_cone",
     "barrier",
-]
-CLASSES: tuple[DetectionClass, ...] = get_args(DetectionClass)
+)
 CLASS_RANGES_M = (50.0, 50.0, 50.0, 50.0, 50.0, 40.0, 40.0, 40.0, 30.0, 30.0)
 """How far from the car boxes of each class count, on the ground plane."""
 

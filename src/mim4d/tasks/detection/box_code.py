@@ -1,8 +1,9 @@
 """Ten numbers a box, as UVTR regresses them, and boxes in the axes of a grid.
 
-The code is (cx, cy, log w, log l, cz, log h, sin θ, cos θ, vx, vy), metres and m/s in the grid's own
-axes. θ = −yaw − π/2 is the heading as mmdet3d before 1.0 has it, so that published weights mean what
-they meant. Boxes are rows of centre, length, width, height, yaw (counter-clockwise from +x), vx, vy.
+The code is (cx, cy, log w, log l, cz, log h, sin θ, cos θ, vx, vy), metres and m/s in the grid's
+own axes. θ = −yaw − π/2 is the heading as mmdet3d before 1.0 has it, so that published weights mean
+what they meant. Boxes are rows of centre, length, width, height, yaw (counter-clockwise from +x),
+vx, vy.
 """
 
 import torch

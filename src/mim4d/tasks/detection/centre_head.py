@@ -1,8 +1,8 @@
 """Dense head: in which cell of the ground a box's centre lies, and what stands there.
 
-Enters: the key frame's volume. Leaves, for each cell: a logit per class, where in the cell the centre
-lies, its height, the logarithm of its size, its heading, its velocity and its attribute, in the
-cells' axes (for our own grids: `ref`). Of the family of CenterPoint (arXiv 2006.11275).
+Enters: the key frame's volume. Leaves, for each cell: a logit per class, where in the cell the
+centre lies, its height, the logarithm of its size, its heading, its velocity and its attribute, in
+the cells' axes (for our own grids: `ref`). Of the family of CenterPoint (arXiv 2006.11275).
 """
 
 import math
@@ -57,10 +57,11 @@ class CentreHead(nn.Module):
         self.trunk = trunk
         outputs = {"logits": len(CLASSES), **REGRESSED, "attributes": len(ATTRIBUTES)}
         self.branches = nn.ModuleDict(
-            {name: _branch(trunk.out_channels, hidden, size) for name, size in outputs.items()}
+            {
+                name: _branch(trunk.out_channels, hidden, size, name == "logits")
+                for name, size in outputs.items()
+            }
         )
-        last = self.branches["logits"][-1]
-        nn.init.constant_(last.bias, _START_LOGIT)
 
     def forward(self, volume: Float[Tensor, "b c z y x"]) -> CentreOutput:
         """What is said of each cell."""
@@ -68,12 +69,16 @@ class CentreHead(nn.Module):
         return CentreOutput(**{name: branch(cells) for name, branch in self.branches.items()})
 
 
-def _branch(channels: int, hidden: int, outputs: int) -> nn.Sequential:
+def _branch(channels: int, hidden: int, outputs: int, is_logit: bool) -> nn.Sequential:
+    last = nn.Conv2d(hidden, outputs, 1)
+    if is_logit:
+        assert last.bias is not None
+        nn.init.constant_(last.bias, _START_LOGIT)
     return nn.Sequential(
         nn.Conv2d(channels, hidden, 3, padding=1, bias=False),
         nn.GroupNorm(hidden // 8, hidden),
         nn.ReLU(),
-        nn.Conv2d(hidden, outputs, 1),
+        last,
     )
 
 

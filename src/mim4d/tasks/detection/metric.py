@@ -24,9 +24,8 @@ class DetectionMetric(Metric):
 
     All boxes are kept and sorted by their sample before anything is summed, so that neither batches
     nor processes change a bit. Boxes are judged in `ref`, where headings and distances are those of
-    `global` but for the car's tilt; true boxes count by their LiDAR points, since clips know nothing
-    of radar and bicycle racks. `mim4d evaluate` judges what `mim4d predict` writes by the official
-    path.
+    `global` but for the car's tilt; true boxes count by their LiDAR points, since clips know
+    nothing of radar and bicycle racks. `mim4d evaluate` judges by the official path.
     """
 
     full_state_update = False
@@ -117,7 +116,9 @@ class DetectionMetric(Metric):
         ap: float | None, errors: np.ndarray, count: float | int | None, nds: float | None = None
     ) -> dict[str, float | int | None]:
         assert len(errors) == len(ERRORS)
-        found = {c: None if np.isnan(e) else float(e) for c, e in zip(_COLUMNS, errors, strict=True)}
+        found = {
+            c: None if np.isnan(e) else float(e) for c, e in zip(_COLUMNS, errors, strict=True)
+        }
         return {"NDS": nds, "AP": ap, **found, "true boxes": count}
 
 

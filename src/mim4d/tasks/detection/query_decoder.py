@@ -71,15 +71,10 @@ class QueryLayer(nn.Module):
         self.attention = nn.MultiheadAttention(channels, heads, dropout, batch_first=True)
         self.attention_dropout = nn.Dropout(dropout)
         self.look_up = VolumeLookUp(channels, dropout)
-        self.ffn = nn.Sequential(
-            nn.Linear(channels, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, channels),
-            nn.Dropout(dropout),
-        )
+        wide, narrow = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
+        self.ffn = nn.Sequential(wide, nn.ReLU(), nn.Dropout(dropout), narrow, nn.Dropout(dropout))
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(3))
-        for linear in (self.ffn[0], self.ffn[3], self.attention.out_proj):
+        for linear in (wide, narrow, self.attention.out_proj):
             nn.init.xavier_uniform_(linear.weight)
 
     def forward(

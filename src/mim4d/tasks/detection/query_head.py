@@ -107,9 +107,7 @@ class PlacedQueries(nn.Module):
         super().__init__()
         self.places = nn.Embedding(num_queries, 3)
         nn.init.uniform_(self.places.weight)
-        self.embed = nn.Sequential(
-            nn.Linear(3, channels), nn.ReLU(), nn.Linear(channels, channels)
-        )
+        self.embed = nn.Sequential(nn.Linear(3, channels), nn.ReLU(), nn.Linear(channels, channels))
         self.decoder = decoder
 
     def forward(self, volume: Float[Tensor, "b c z y x"]) -> Waiting:

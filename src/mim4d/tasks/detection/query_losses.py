@@ -84,7 +84,9 @@ def match_queries(
     of_code = code.new_tensor(weights.code if weights.code_in_matching else (1.0,) * 10)
     for b, boxes in enumerate(truth):
         cost = weights.classes * _focal_cost(logits[b].detach())[:, boxes.classes]
-        ours, theirs = ((each * of_code)[:, :_MATCHED_TERMS] for each in (code[b].detach(), boxes.code))
+        ours, theirs = (
+            (each * of_code)[:, :_MATCHED_TERMS] for each in (code[b].detach(), boxes.code)
+        )
         cost = cost + weights.boxes * torch.cdist(ours, theirs, p=1)
         query, box = linear_sum_assignment(np.nan_to_num(cost.cpu().double().numpy(), nan=1e6))
         query, box = (torch.from_numpy(each).to(logits.device) for each in (query, box))
@@ -179,7 +181,8 @@ def paired_iou(a: Float[Tensor, "p 9"], b: Float[Tensor, "p 9"]) -> Float[Tensor
 
 def _shared_area(a: Tensor, b: Tensor) -> np.ndarray:
     first, second = (
-        shapely.polygons(footprint_corners(boxes.detach().cpu().double()).numpy()) for boxes in (a, b)
+        shapely.polygons(footprint_corners(boxes.detach().cpu().double()).numpy())
+        for boxes in (a, b)
     )
     area: np.ndarray = shapely.area(shapely.intersection(first, second))
     return area

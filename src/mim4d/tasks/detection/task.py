@@ -61,9 +61,7 @@ class Detection:
             DataError: If the data have none of the classes.
         """
         options = self.options
-        return true_boxes(
-            clip, options.class_names, options.min_lidar_points, self._min_visibility
-        )
+        return true_boxes(clip, options.class_names, options.min_lidar_points, self._min_visibility)
 
     def losses(self, output: Any, targets: list[TrueBoxes]) -> dict[str, Tensor]:
         """Losses of the head; `loss` is minimised."""
