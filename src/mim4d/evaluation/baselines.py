@@ -14,7 +14,7 @@ from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.rendering.rays import distance_to_ground
 
-TRAINING_CLIPS = 256
+TRAINING_CLIPS = 512
 """Most training clips that the usual distances are taken from, evenly spread."""
 
 

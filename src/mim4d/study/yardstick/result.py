@@ -41,7 +41,7 @@ class Result:
             values = list(self.by_seed[arm].values())
             spread = f"{np.std(values, ddof=1):.1f}" if len(values) > 1 else "-"
             gain = self.above.get(arm)
-            cells = (f"{own.value:.1f}", spread, _between(own))
+            cells: tuple[str, ...] = (f"{own.value:.1f}", spread, _between(own))
             cells += ("", "") if gain is None else (f"{gain.value:+.1f}", _between(gain))
             lines.append(line(ARM_NAMES[arm], cells, 14))
         rates = ", ".join(f"{ARM_NAMES[arm]} {rate:g}" for arm, rate in self.rates.items())
