@@ -72,7 +72,8 @@ def test_every_stored_option_has_its_value(path: Path) -> None:
 
 def test_presets_are_what_they_were() -> None:
     """A preset that is to change is stored anew under another name: old runs carry the old one."""
-    for path in (STORED / "configs").glob("*.json"):
+    stored = (STORED / "configs").glob("*.json")
+    for path in (path for path in stored if path.stem in PRESETS):
         assert config_from_json(path.read_text(), str(path)) == PRESETS[path.stem](), path.stem
 
 

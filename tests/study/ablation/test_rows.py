@@ -60,6 +60,12 @@ def test_without_lidar_is_what_demo_no_lidar_is_to_demo() -> None:
         "flow.enabled",
         "optim.steps",
         "encoder.name",
+        "encoder.levels",
+        "render.rays_per_camera",
+        "render.lidar_share",
+        "render.clear_sky",
+        "render.spacing",
+        "render.background",
         "encoder.depths",
         "encoder.layer_scale_init",
     }
