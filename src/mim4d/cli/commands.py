@@ -17,11 +17,13 @@ from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import (
     Ablate,
     BenchLoad,
+    BenchMemory,
     BenchParts,
     BenchReport,
     BenchStep,
     ablate,
     bench_load,
+    bench_memory,
     bench_parts,
     bench_report,
     bench_step,
@@ -58,6 +60,7 @@ COMMANDS: dict[str, Command] = {
     "bench parts": Command(BenchParts, bench_parts),
     "bench report": Command(BenchReport, bench_report),
     "bench load": Command(BenchLoad, bench_load),
+    "bench memory": Command(BenchMemory, bench_memory, takes_preset=True),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True),
 }

@@ -114,6 +114,26 @@ def bench_step(options: BenchStep) -> None:
 
 
 @dataclass(frozen=True)
+class BenchMemory:
+    """Count what a training step holds by stage, without data, without a GPU, without computing."""
+
+    config: PresetConfig
+    place: Literal["cpu", "accelerator"] = "accelerator"
+    """Whose way through the code is counted."""
+    compare: bool = False
+    """Count again with each option that trades time for memory, and without."""
+
+
+def bench_memory(options: BenchMemory) -> None:
+    """`mim4d bench memory`."""
+    from mim4d.study.bench.counted_memory import compare_options, count_step
+
+    print(count_step(options.config, options.place))
+    if options.compare:
+        print(compare_options(options.config, options.place))
+
+
+@dataclass(frozen=True)
 class BenchLoad:
     """Time the reading of a clip, beside bare decoding and OpenCV's usual ways."""
 
