@@ -75,6 +75,7 @@ def choose_rays(
     points_ego: Float[Tensor, "b p 3"],
     valid_points: Bool[Tensor, "b p"],
     *,
+    padded_hw: tuple[int, int],
     rays_per_camera: int,
     generator: torch.Generator,
     min_distance_m: float = 2.5,
@@ -91,6 +92,7 @@ def choose_rays(
         ego_from_camera: Pose of each camera in the frame of the points.
         points_ego: LiDAR points of the target frame; may be none (`p` = 0).
         valid_points: Which points are real.
+        padded_hw: Rows and columns of the padded images.
         rays_per_camera: How many rays each camera gives.
         generator: On the CPU; the choice is then the same on any device.
         min_distance_m: Points nearer to the camera (the car itself) are not used.
@@ -109,7 +111,7 @@ def choose_rays(
     usable = ((projected >= 0) & (projected < columns_rows)).all(dim=-1) & (depth > 1e-5)
     usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)
     if occlusion_cell_px is not None:
-        usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px)
+        usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px, padded_hw)
     if excluded is not None:
         usable &= ~at_pixels(excluded, projected)
 
@@ -196,6 +198,7 @@ def hidden_points(
     distances: Float[Tensor, "b n p"],
     usable: Bool[Tensor, "b n p"],
     cell_px: int,
+    padded_hw: tuple[int, int],
 ) -> Bool[Tensor, "b n p"]:
     """Points behind something nearer that the LiDAR, mounted higher, could look over.
 
@@ -208,7 +211,8 @@ def hidden_points(
     cells = torch.where(usable.unsqueeze(-1), cells, torch.zeros_like(cells))
     if p == 0:
         return usable
-    columns, rows = (int(cells[..., axis].max()) + 1 for axis in (0, 1))
+    # From the image's size: that of the cells in use would be a wait for the device.
+    rows, columns = (-(-side // cell_px) for side in padded_hw)
     index = cells[..., 1] * columns + cells[..., 0]
     seen = torch.where(usable, distances, torch.inf)
     nearest = torch.full((b, n, rows * columns), torch.inf, device=seen.device, dtype=seen.dtype)

@@ -12,7 +12,7 @@ counted at more than it takes.
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from unittest.mock import patch
@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_leaves
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import PretrainConfig
-from mim4d.data.clip import Clip, collate
+from mim4d.data.clip import collate
 from mim4d.pretraining.draw import draw_step
 from mim4d.study.bench.parts.scene import made_up_clip
 from mim4d.tensors.records import map_tensors
@@ -64,12 +64,12 @@ class StepBytes:
         return self.standing + max(self.stages.values())
 
     def __str__(self) -> str:
-        lines = [self.what, f"{'standing':<10} {self.standing / 1e9:>7.2f} GB"]
-        lines += [f"{name:<10} {held / 1e9:>+7.2f} GB" for name, held in self.stages.items()]
+        lines = [self.what, f"{'standing':<10} {self.standing / 1e9:>8.3f} GB"]
+        lines += [f"{name:<10} {held / 1e9:>+8.3f} GB" for name, held in self.stages.items()]
         mark = MARKS_GB[self.place]
         share = self.peak / 1e9 / mark
         lines.append(
-            f"{'peak':<10} {self.peak / 1e9:>7.2f} GB, {share:.0%} of the mark of {mark:.1f} GB"
+            f"{'peak':<10} {self.peak / 1e9:>8.3f} GB, {share:.0%} of the mark of {mark:.1f} GB"
         )
         return "\n".join(lines)
 
@@ -128,12 +128,12 @@ def compare_options(config: PretrainConfig, place: Place) -> str:
         "--render.chunk-rays 512": replace(config, render=replace(render, chunk_rays=512)),
         "--render.chunk-rays None": replace(config, render=replace(render, chunk_rays=None)),
     }
-    lines = [f"{'option':<32} {'peak':>8}  largest in"]
+    lines = [f"{'option':<32} {'peak':>10}  largest in"]
     for name, variant in variants.items():
         if variant != config or variant is config:
             counted = count_step(variant, place)
             stage = max(counted.stages, key=lambda stage: counted.stages[stage])
-            lines.append(f"{name:<32} {counted.peak / 1e9:>5.2f} GB  {stage}")
+            lines.append(f"{name:<32} {counted.peak / 1e9:>7.3f} GB  {stage}")
     return "\n".join(lines)
 
 
@@ -200,7 +200,8 @@ def _stand_ins(place: Place) -> Iterator[Callable[[Tensor], Tensor]]:
                 yield mode.from_tensor
             else:
                 # Torch knows no autocast for stand-ins.
-                stack.enter_context(patch("torch.autocast", lambda *_, **__: nullcontext()))
+                none = torch.autocast("cpu", enabled=False)
+                stack.enter_context(patch("torch.autocast", lambda *_, **__: none))
                 stack.enter_context(patch("torch.is_autocast_enabled", lambda *_: False))
                 yield lambda tensor: tensor.to("meta")
     finally:
@@ -213,7 +214,6 @@ def _replace_weights(module: nn.Module, stand_in: Callable[[Tensor], Tensor]) ->
             setattr(part, name, nn.Parameter(stand_in(weight.detach()), weight.requires_grad))
         for name, buffer in list(part.named_buffers(recurse=False)):
             setattr(part, name, stand_in(buffer))
-
 
 
 def _name(place: Place) -> str:
