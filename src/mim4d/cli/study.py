@@ -134,6 +134,27 @@ def bench_memory(options: BenchMemory) -> None:
 
 
 @dataclass(frozen=True)
+class BenchCost:
+    """Calculate what a run costs, from operations counted and a rate that was measured."""
+
+    config: PresetConfig
+    rate_tflop_s: float
+    """What one device achieves in such steps: operations a step over measured seconds a step."""
+    devices: int = 8
+    """How many train together."""
+    efficiency: float = 1.0
+    """Share of their sum that is left when they work together, as `benchmarks/two_processes.py`
+    measures it."""
+
+
+def bench_cost(options: BenchCost) -> None:
+    """`mim4d bench cost`."""
+    from mim4d.study.bench.run_cost import run_cost
+
+    print(run_cost(options.config, options.devices, options.rate_tflop_s, options.efficiency))
+
+
+@dataclass(frozen=True)
 class BenchLoad:
     """Time the reading of a clip, beside bare decoding and OpenCV's usual ways."""
 

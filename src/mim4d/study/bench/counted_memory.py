@@ -11,7 +11,7 @@ counted at more than it takes.
 """
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import record_function
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
@@ -43,19 +44,23 @@ _MOMENTS = 2
 
 
 @dataclass(frozen=True)
-class StepBytes:
-    """Memory of one training step.
+class StepCount:
+    """Memory and operations of one training step.
 
     Attributes:
         place: Whose way through the code was counted.
         standing: Weights, buffers, the optimiser's moments and the batch.
         stages: The most that tensors take in each stage on top of it, gradients included.
+        parameters: Number of weights, and of those that are trained.
+        operations: Of matrix products and convolutions, as torch counts them.
         what: What was counted.
     """
 
     place: Place
     standing: int
     stages: dict[str, int]
+    parameters: tuple[int, int]
+    operations: int
     what: str
 
     @property
@@ -74,7 +79,7 @@ class StepBytes:
         return "\n".join(lines)
 
 
-def count_step(config: PretrainConfig, place: Place, cameras: int = 6) -> StepBytes:
+def count_step(config: PretrainConfig, place: Place, cameras: int = 6) -> StepCount:
     """Count one step of `config.optim.batch_size` made-up clips.
 
     Args:
@@ -93,22 +98,25 @@ def count_step(config: PretrainConfig, place: Place, cameras: int = 6) -> StepBy
     clip = collate(clips)
     generators = step_generators(config.seed, 0, range(size))
     choices, targets = draw_step(module.model, clip, generators)
-    weights = sum(t.nbytes for t in (*module.parameters(), *module.buffers()))
-    trained = sum(p.nbytes for p in module.parameters() if p.requires_grad)
+    parameters = list(module.parameters())
+    trained = [p for p in parameters if p.requires_grad]
+    standing = clip.num_bytes + _bytes([*parameters, *module.buffers()])
     with _stand_ins(place) as stand_in:
         _replace_weights(module, stand_in)
         clip, choices, targets = (map_tensors(r, stand_in) for r in (clip, choices, targets))
-        with _LiveBytes() as live:
+        with FlopCounterMode(display=False) as operations, _LiveBytes() as live:
             reconstruction = module.model(clip, choices)
             with record_function("losses"):
                 loss = module.objective(reconstruction, targets, clip)["loss"]
             del reconstruction
             with record_function("backward"):
                 loss.backward()
-    return StepBytes(
+    return StepCount(
         place,
-        weights + _MOMENTS * trained + clip.num_bytes,
+        standing + _MOMENTS * _bytes(trained),
         live.stages,
+        (_numbers(parameters), _numbers(trained)),
+        operations.get_total_flops(),
         f"{config.preset}: {size} clip(s) of {config.clip.frames} frames × {cameras} cameras at "
         f"{image_hw[0]}×{image_hw[1]}, counted as on {_name(place)}",
     )
@@ -214,6 +222,14 @@ def _replace_weights(module: nn.Module, stand_in: Callable[[Tensor], Tensor]) ->
             setattr(part, name, nn.Parameter(stand_in(weight.detach()), weight.requires_grad))
         for name, buffer in list(part.named_buffers(recurse=False)):
             setattr(part, name, stand_in(buffer))
+
+
+def _bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def _numbers(tensors: Sequence[Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors)
 
 
 def _name(place: Place) -> str:
