@@ -6,8 +6,8 @@ take a CPU's way through the code; tensors on torch's `meta` device take an acce
 accelerator's way asks for is known without looking at a value: were it not, counting would fail.
 
 Not counted: what an allocator keeps beside the tensors, scratch memory inside kernels, the process
-itself. On stand-ins every visible pair of voxel and camera may be one, so a CPU's lifting is
-counted at more than it takes.
+itself. Stand-ins do not say which camera sees which voxel, so that a CPU's lifting is counted with
+all pairs: more than it takes.
 """
 
 import weakref
@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import PretrainConfig
-from mim4d.data.clip import collate
+from mim4d.data.clip import Clip, collate
 from mim4d.pretraining.draw import draw_step
 from mim4d.study.bench.parts.scene import made_up_clip
 from mim4d.tensors.records import map_tensors
@@ -90,12 +90,9 @@ def count_step(config: PretrainConfig, place: Place, cameras: int = 6) -> StepCo
     module = PretrainingModule(build_model(without_weights_file(config)), config)
     size = config.optim.batch_size
     image_hw = (config.clip.image_height, config.clip.image_width)
-    clips = [
-        replace(made_up_clip(config.clip.frames, image_hw, cameras=cameras, seed=i),
-                key=config.clip.key % config.clip.frames)
-        for i in range(size)
-    ]  # fmt: skip
-    clip = collate(clips)
+    frames, key = config.clip.frames, config.clip.key % config.clip.frames
+    made_up = [made_up_clip(frames, image_hw, cameras=cameras, seed=i) for i in range(size)]
+    clip: Clip = replace(collate(made_up), key=key)
     generators = step_generators(config.seed, 0, range(size))
     choices, targets = draw_step(module.model, clip, generators)
     parameters = list(module.parameters())
@@ -103,7 +100,9 @@ def count_step(config: PretrainConfig, place: Place, cameras: int = 6) -> StepCo
     standing = clip.num_bytes + _bytes([*parameters, *module.buffers()])
     with _stand_ins(place) as stand_in:
         _replace_weights(module, stand_in)
-        clip, choices, targets = (map_tensors(r, stand_in) for r in (clip, choices, targets))
+        clip = map_tensors(clip, stand_in)
+        choices = map_tensors(choices, stand_in)
+        targets = map_tensors(targets, stand_in)
         with FlopCounterMode(display=False) as operations, _LiveBytes() as live:
             reconstruction = module.model(clip, choices)
             with record_function("losses"):
