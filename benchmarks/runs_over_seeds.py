@@ -10,7 +10,7 @@ from pathlib import Path
 from mim4d.config import PretrainConfig
 from mim4d.study.ablation.markdown import cell
 from mim4d.study.ablation.over_seeds import Spread
-from mim4d.training.train_once import finish_run, is_finished
+from mim4d.training.train_once import is_finished, train_unless_finished
 
 
 def parser(description: str, *, stride: int, clips: int | None) -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def finished(run: Path, config: PretrainConfig, data: Path, *, only_finished: bo
     if only_finished and not is_finished(run):
         print(f"{run}: not finished, left out", file=sys.stderr)
         return False
-    finish_run(config, data, run)
+    train_unless_finished(config, data, run)
     return True
 
 

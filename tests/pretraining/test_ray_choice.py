@@ -36,7 +36,7 @@ def scene(seed):
 
 def choose(scene, seed, **options):
     _, *rest = scene
-    defaults = {"rays_per_camera": 24, "generator": seed}
+    defaults = {"padded_hw": (48, 64), "rays_per_camera": 24, "generator": seed}
     return choose_rays(SIZES, PRESENT, *rest, **(defaults | options))
 
 
@@ -154,6 +154,7 @@ def test_what_is_excluded_still_hides_what_is_behind_it(seed):
         torch.eye(4)[None, None],
         points,
         torch.ones(1, 3, dtype=torch.bool),
+        padded_hw=(48, 64),
         rays_per_camera=5,
         generator=seed,
         occlusion_cell_px=16,
@@ -220,10 +221,10 @@ def test_hidden_points():
     rows = torch.tensor([[40.0, 8.0], [40.0, 24.0], [40.0, 40.0], [200.0, 24.0], [200.0, 40.0]])
     distances = torch.tensor([5.0, 30.0, 5.0, 30.0, 5.0])
     usable = torch.ones(1, 1, 5, dtype=torch.bool)
-    hidden = hidden_points(rows[None, None], distances[None, None], usable, 16)
+    hidden = hidden_points(rows[None, None], distances[None, None], usable, 16, (64, 256))
     assert hidden[0, 0].tolist() == [False, True, False, False, False]
     usable[..., 0] = False
-    assert not hidden_points(rows[None, None], distances[None, None], usable, 16).any()
+    assert not hidden_points(rows[None, None], distances[None, None], usable, 16, (64, 256)).any()
 
 
 def test_golden_rays(golden):

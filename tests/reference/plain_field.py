@@ -10,13 +10,13 @@ from torch import Tensor
 
 from mim4d.geometry.rigid import apply_linear, transform_points
 from mim4d.rendering.compositing import render_colour, render_distance, render_weights
-from mim4d.rendering.decoders import SdfDecoder
+from mim4d.rendering.decoders import ColourDecoder, SdfDecoder
 from mim4d.rendering.neus import alpha_from_sdf
 from mim4d.rendering.rays import Rays
 from mim4d.rendering.renderer import NeusRenderer, Rendering
 from mim4d.rendering.sampling import sample_distances
 from mim4d.rendering.sdf_field import FieldSamples, SdfField
-from mim4d.rendering.volume_lookup import lookup_with_derivative
+from tests.reference.volume_lookup import lookup_with_derivative
 
 
 def sdf_with_derivatives(
@@ -38,6 +38,15 @@ def sdf_with_derivatives(
         adjoints.append(adjoint)
     by_features = torch.cat(adjoints[::-1], dim=-1) @ decoder.from_features.weight
     return x, adjoint @ decoder.from_points.weight, by_features
+
+
+def colour_of(decoder: ColourDecoder, points: Tensor, features: Tensor) -> Tensor:
+    """RGB of each point under its conditioning features."""
+    x = decoder.from_points(points)
+    layers = decoder.linear_layers()
+    for i, (layer, condition) in enumerate(zip(layers, decoder.conditions(features), strict=True)):
+        x = layer((x if i == 0 else F.relu(x)) + condition)
+    return torch.sigmoid(x)
 
 
 def plain_field(
@@ -65,7 +74,7 @@ def plain_field(
         apply_linear(turn, gradient),
         outputs[:, 1:],
     ]
-    colours = field.colour_decoder(scaled, torch.cat(conditions, dim=-1))
+    colours = colour_of(field.colour_decoder, scaled, torch.cat(conditions, dim=-1))
     shape = points_ego.shape[:3]
     return FieldSamples(*(t.unflatten(0, shape) for t in (sdf, gradient, colours)))
 

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -33,6 +35,43 @@ def small_decoder(seed=None, **conventions):
         make = partial(ImportedDecoder, **(OURS | conventions))
     decoder = make(C, Z, width=16, long_width=8, short_ffn_width=24, long_ffn_width=12)
     return decoder if seed is None else perturbed(decoder, seed, scale=0.1)
+
+
+_COMPILED = """
+import torch
+from mim4d.temporal.decoder import TemporalDecoder
+from mim4d.temporal.sources import Sources
+
+torch.manual_seed(0)
+decoder = TemporalDecoder(4, 2, width=16, long_width=8, short_ffn_width=24, long_ffn_width=12)
+torch.nn.init.ones_(decoder.output_norm.weight)
+warped = torch.randn(2, 3, 4, 2, 5, 6, requires_grad=True)
+valid = torch.rand(2, 3, 2, 5, 6) > 0.3
+sources = Sources(warped, valid, torch.rand(2, 3) * 2 - 1, torch.ones(2, 3, dtype=torch.bool))
+
+def run(function):
+    loss = function(sources).square().sum()
+    wanted = [warped, *(p for p in decoder.parameters() if p.requires_grad)]
+    return [loss, *torch.autograd.grad(loss, wanted, allow_unused=True)]
+
+plain = run(decoder)
+names = list(decoder.state_dict())
+decoder.compile(backend="aot_eager", fullgraph=True)
+for actual, expected in zip(run(decoder), plain, strict=True):
+    if expected is not None:
+        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
+assert list(decoder.state_dict()) == names
+print("the same")
+"""
+
+
+@pytest.mark.slow
+def test_compiles_without_a_break_to_the_same():
+    """In a process of its own: the checker of shapes cannot be compiled."""
+    done = subprocess.run(
+        [sys.executable, "-c", _COMPILED], capture_output=True, text=True, check=False
+    )
+    assert "the same" in done.stdout, done.stderr[-2000:]
 
 
 def inputs(b, s, seed):

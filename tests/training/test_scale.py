@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.nonfinite import load_batch
-from tests.toy import toy_config
+from tests.toy import toy_clip, toy_config
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -188,6 +188,20 @@ def test_a_step_that_is_not_finite_stops_before_the_weights(
     assert list(run.rglob(".*")) == []
     _pretrain(config, data, run, resume=True)
     assert [line["step"] for line in _metrics(run)] == [0, 1, 2]
+
+
+def test_a_batch_saved_before_boxes_said_more_still_loads(tmp_path: Path) -> None:
+    clip = toy_clip(0)
+    newer = ("box_lidar_points", "box_visibility", "category_names", "on_body", "maps", "in_sky")
+    kept = {f.name: getattr(clip, f.name) for f in fields(clip) if f.name not in newer}
+    kept["box_classes"] = torch.tensor([[[0, 3], [-1, -1], [1, -1]]])
+    torch.save({"step": 7, "clip": kept}, tmp_path / "old.pt")
+    loaded, facts = load_batch(tmp_path / "old.pt")
+    assert facts == {"step": 7}
+    assert loaded.category_names == ("class 0", "class 1", "class 2", "class 3")
+    assert loaded.box_lidar_points.eq(-1).all()
+    assert loaded.box_visibility.eq(0).all()
+    assert torch.equal(loaded.images, clip.images)
 
 
 def test_another_file_is_no_saved_batch(tmp_path: Path) -> None:

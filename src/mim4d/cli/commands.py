@@ -36,12 +36,16 @@ from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
 from mim4d.cli.study import (
     Ablate,
+    BenchCost,
     BenchLoad,
+    BenchMemory,
     BenchParts,
     BenchReport,
     BenchStep,
     ablate,
+    bench_cost,
     bench_load,
+    bench_memory,
     bench_parts,
     bench_report,
     bench_step,
@@ -87,6 +91,8 @@ COMMANDS: dict[str, Command] = {
     "bench parts": Command(BenchParts, bench_parts),
     "bench report": Command(BenchReport, bench_report),
     "bench load": Command(BenchLoad, bench_load),
+    "bench cost": Command(BenchCost, bench_cost, takes_preset=True),
+    "bench memory": Command(BenchMemory, bench_memory, takes_preset=True),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True),
 }

@@ -22,7 +22,7 @@ from mim4d.files import write_text
 from mim4d.runs.metrics_file import read_metrics
 from mim4d.runs.record import read_record
 from mim4d.training.memory import peak_bytes
-from mim4d.training.train_once import finish_run, refuse_another_run
+from mim4d.training.train_once import refuse_another_run, train_unless_finished
 from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
 from mim4d.viz.run_report import write_report
@@ -158,7 +158,7 @@ def _train(config: PretrainConfig, world: Path, run: Path) -> None:
     there = (run / "config.json").is_file()
     if there and read_record(run)["training_scenes"] != sorted(read_split(world, "train") or []):
         raise ValueError(f"{run}: was trained on another world than {world}; remove {run}")
-    finish_run(config, world, run)
+    train_unless_finished(config, world, run)
 
 
 STRIP_CAPTION = (

@@ -114,6 +114,47 @@ def bench_step(options: BenchStep) -> None:
 
 
 @dataclass(frozen=True)
+class BenchMemory:
+    """Count what a training step holds by stage, without data, without a GPU, without computing."""
+
+    config: PresetConfig
+    place: Literal["cpu", "accelerator"] = "accelerator"
+    """Whose way through the code is counted."""
+    compare: bool = False
+    """Count again with each option that trades time for memory, and without."""
+
+
+def bench_memory(options: BenchMemory) -> None:
+    """`mim4d bench memory`."""
+    from mim4d.study.bench.counted_memory import compare_options, count_step
+
+    print(count_step(options.config, options.place))
+    if options.compare:
+        print(compare_options(options.config, options.place))
+
+
+@dataclass(frozen=True)
+class BenchCost:
+    """Calculate what a run costs, from operations counted and a rate that was measured."""
+
+    config: PresetConfig
+    rate_tflop_s: float
+    """What one device achieves in such steps: operations a step over measured seconds a step."""
+    devices: int = 8
+    """How many train together."""
+    efficiency: float = 1.0
+    """Share of their sum that is left when they work together, as `benchmarks/two_processes.py`
+    measures it."""
+
+
+def bench_cost(options: BenchCost) -> None:
+    """`mim4d bench cost`."""
+    from mim4d.study.bench.run_cost import run_cost
+
+    print(run_cost(options.config, options.devices, options.rate_tflop_s, options.efficiency))
+
+
+@dataclass(frozen=True)
 class BenchLoad:
     """Time the reading of a clip, beside bare decoding and OpenCV's usual ways."""
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mim4d.data.maps.map_patch import MapPatch
 from mim4d.data.surface import Surface
+from mim4d.geometry.rigid import compose, invert_rigid
 from mim4d.tensors.records import by_field, map_tensors, take
 
 _OF_CLIPS = ("scene_names", "key_tokens", "maps", "surfaces")
@@ -146,6 +147,11 @@ class Clip:
         """The clip of the key frame alone: views of this one."""
         now = slice(self.key, self.key + 1)
         return replace(take(self, (slice(None), now), shared=_NOT_BY_FRAME), key=0)
+
+
+def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:
+    """Pose of each camera at its own exposure in its frame's ego axes."""
+    return compose(invert_rigid(clip.ref_from_ego).unsqueeze(2), clip.ref_from_camera)
 
 
 def collate(clips: Sequence[Clip]) -> Clip:

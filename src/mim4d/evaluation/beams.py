@@ -11,13 +11,12 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.data.frame_sweep import FrameSweep
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.metrics.occupancy import TOLERANCES_M, Beams, beam_counts, walk_beams
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.rendering.renderer import NeusRenderer
 
 MOST_BEAMS = 256

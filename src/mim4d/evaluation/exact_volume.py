@@ -14,14 +14,13 @@ from torch import Tensor
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import PretrainConfig
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import spread
 from mim4d.geometry.camera import project, unproject
 from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.rendering.rays import Rays
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.tensors.pixels import unit_colours

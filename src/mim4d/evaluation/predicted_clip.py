@@ -13,11 +13,10 @@ from jaxtyping import Bool, Float, UInt8
 from safetensors.torch import save
 from torch import Tensor
 
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.evaluation.predict import RenderedFrame, frame_volumes, render_frame
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.files import write_bytes
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.model import MaskedVideoModel
 
 _OPEN_M = 0.5

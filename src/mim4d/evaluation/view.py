@@ -12,9 +12,8 @@ from torch import Tensor
 
 from mim4d.build.trunk import build_grid
 from mim4d.config import PretrainConfig
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.ray_choice import at_pixels
 from mim4d.rendering.rays import Rays, image_rays
 from mim4d.tensors.pixels import unit_colours

@@ -13,8 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.profiler import record_function
 
-from mim4d.data.clip import Clip
-from mim4d.geometry.rigid import compose, invert_rigid
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
@@ -22,11 +21,6 @@ from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.neck import FeaturePyramid
 from mim4d.tensors.pixels import checked_colours, unit_colours
-
-
-def ego_from_camera(clip: Clip) -> Float[Tensor, "b t n 4 4"]:
-    """Pose of each camera at its own exposure in its frame's ego axes."""
-    return compose(invert_rigid(clip.ref_from_ego).unsqueeze(2), clip.ref_from_camera)
 
 
 @dataclass(frozen=True)

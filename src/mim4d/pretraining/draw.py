@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from mim4d.data.clip import Clip, separate
+from mim4d.data.clip import Clip, ego_from_camera, separate
 from mim4d.models.encoder.masking import enlarge_mask, hide_padding
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.dropping import draw_dropped
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import RaySampling, build_rays, choose_rays
@@ -102,6 +101,7 @@ def _draw_rays(
         poses,
         frame_points_ego(clip),
         valid_points if sampling.use_lidar else torch.zeros_like(valid_points),
+        padded_hw=(clip.images.shape[-2], clip.images.shape[-1]),
         rays_per_camera=sampling.per_camera,
         lidar_share=sampling.lidar_share,
         clear_sky=sampling.clear_sky,

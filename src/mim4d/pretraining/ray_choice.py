@@ -80,6 +80,7 @@ def choose_rays(
     points_ego: Float[Tensor, "b p 3"],
     valid_points: Bool[Tensor, "b p"],
     *,
+    padded_hw: tuple[int, int],
     rays_per_camera: int,
     generator: torch.Generator,
     lidar_share: float = 1.0,
@@ -98,6 +99,7 @@ def choose_rays(
         ego_from_camera: Pose of each camera in the frame of the points.
         points_ego: LiDAR points of the target frame; may be none (`p` = 0).
         valid_points: Which points are real.
+        padded_hw: Rows and columns of the padded images.
         rays_per_camera: How many rays each camera gives.
         lidar_share: Largest share of them that goes through LiDAR points.
         clear_sky: Say of random pixels that are `clear_of_points` that nothing is met there.
@@ -118,7 +120,7 @@ def choose_rays(
     usable = ((projected >= 0) & (projected < columns_rows)).all(dim=-1) & (depth > 1e-5)
     usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)
     if occlusion_cell_px is not None:
-        usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px)
+        usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px, padded_hw)
     if excluded is not None:
         usable &= ~at_pixels(excluded, projected)
 
@@ -209,6 +211,7 @@ def hidden_points(
     distances: Float[Tensor, "b n p"],
     usable: Bool[Tensor, "b n p"],
     cell_px: int,
+    padded_hw: tuple[int, int],
 ) -> Bool[Tensor, "b n p"]:
     """Points behind something nearer that the LiDAR, mounted higher, could look over.
 
@@ -221,7 +224,8 @@ def hidden_points(
     cells = torch.where(usable.unsqueeze(-1), cells, torch.zeros_like(cells))
     if p == 0:
         return usable
-    columns, rows = (int(cells[..., axis].max()) + 1 for axis in (0, 1))
+    # From the image's size: that of the cells in use would be a wait for the device.
+    rows, columns = (-(-side // cell_px) for side in padded_hw)
     index = cells[..., 1] * columns + cells[..., 0]
     seen = torch.where(usable, distances, torch.inf)
     nearest = torch.full((b, n, rows * columns), torch.inf, device=seen.device, dtype=seen.dtype)

@@ -11,12 +11,11 @@ from einops import repeat
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.geometry.camera import project
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.models.camera_rays import cell_rays
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.ray_choice import at_pixels
 from mim4d.rendering.rays import RayTargets
 

@@ -1,8 +1,11 @@
 """The eight voxels around each sample of a block, their weights, and the weights' slopes.
 
 Enters: points in ego metres. Leaves: rows of the table of voxels, and weights, samples along the
-last axis, so that all arithmetic runs along the many samples. The same trilinear rule as
-`volume_lookup`: corners outside the volume weigh nothing.
+last axis, so that all arithmetic runs along the many samples. The rule is that of
+`geometry.trilinear` (corners outside weigh nothing), written out: it is the renderer's innermost
+loop, which here works in place, takes points to the grid in three passes, and leaves weights and
+slopes where the field reads them, `k 8 n`, without a transposed copy. `test_field_blocks` holds
+the two against each other.
 """
 
 from typing import NamedTuple

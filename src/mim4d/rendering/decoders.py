@@ -9,7 +9,6 @@ layers folded and block by block (`folded_field`, `field_blocks`).
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -44,18 +43,7 @@ class ConditionedMlp(nn.Module):
 
 
 class ColourDecoder(ConditionedMlp):
-    """ReLU layers and a sigmoid: RGB in [0, 1]."""
-
-    def forward(
-        self, points: Float[Tensor, "q 3"], features: Float[Tensor, "q c"]
-    ) -> Float[Tensor, "q 3"]:
-        """Colour of each point under its conditioning features."""
-        x = self.from_points(points)
-        for i, (layer, condition) in enumerate(
-            zip(self.linear_layers(), self.conditions(features), strict=True)
-        ):
-            x = layer(x + condition if i == 0 else F.relu(x) + condition)
-        return torch.sigmoid(x)
+    """ReLU layers and a sigmoid: RGB in [0, 1]. It runs folded only."""
 
 
 class SdfDecoder(ConditionedMlp):

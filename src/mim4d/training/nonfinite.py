@@ -66,10 +66,10 @@ def check_finite(
     where = "; ".join(text for text in gather(found) if text)
     raise NonFiniteError(
         f"step {batches.step}: not finite: {', '.join(bad)}. It comes from {where}. The weights "
-        "were not touched and the checkpoints are good. Look at the clips with mim4d.training."
-        "guard.load_batch(FILE): where poses, intrinsics or points are not finite, repair the data "
-        "and continue with --resume; if the data are sound, start anew with a lower --optim.lr or "
-        "with --precision fp32"
+        "were not touched and the checkpoints are good. Look at the clips with "
+        "mim4d.training.nonfinite.load_batch(FILE): where poses, intrinsics or points are not "
+        "finite, repair the data and continue with --resume; if the data are sound, start anew "
+        "with a lower --optim.lr or with --precision fp32"
     )
 
 
@@ -105,7 +105,18 @@ def load_batch(path: str | Path) -> tuple[Clip, dict[str, Any]]:
         raise ValueError(f"{path}: not a batch that was saved because a step was not finite")
     clip: dict[str, Any] = saved.pop("clip")
     clip = {name: tuple(v) if isinstance(v, list) else v for name, v in clip.items()}
-    return Clip(**clip), saved
+    return Clip(**_unknown_then(clip) | clip), saved
+
+
+def _unknown_then(clip: dict[str, Any]) -> dict[str, Any]:
+    """Fields that clips did not have in earlier versions, as if the annotation did not say."""
+    classes = clip["box_classes"]
+    number = 1 + int(classes.max()) if classes.numel() else 0
+    return {
+        "box_lidar_points": torch.full_like(classes, -1),
+        "box_visibility": torch.zeros_like(classes),
+        "category_names": tuple(f"class {index}" for index in range(number)),
+    }
 
 
 def _save(path: Path, batches: StepBatches, suspects: list[int]) -> None:

@@ -38,7 +38,7 @@ def refuse_another_run(config: PretrainConfig, run: Path) -> None:
         )
 
 
-def finish_run(
+def train_unless_finished(
     config: PretrainConfig,
     data: Path,
     run: Path,

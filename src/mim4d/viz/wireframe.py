@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.geometry.rigid import apply_linear, rotation_from_yaw
-from mim4d.models.video_encoder import ego_from_camera
 
 NEAR_M = 0.1
 

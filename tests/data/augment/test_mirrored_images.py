@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mim4d.check.alignment import depth_edges
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.data.frame_sweep import FrameSweep
 from mim4d.evaluation import EvaluatedView
 from mim4d.evaluation.truth import lidar_distance
@@ -19,7 +19,6 @@ from mim4d.models.camera_aware_head import CameraAwareDepthHead
 from mim4d.models.camera_rays import cell_rays
 from mim4d.models.depth_head import DepthBins
 from mim4d.models.lifting.lookup import lift, project_voxels
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.pretraining.ray_choice import choose_rays
 from mim4d.rendering.rays import image_rays, rays_through_pixels
 from mim4d.viz.wireframe import project_segments
@@ -84,6 +83,7 @@ def test_rays_through_lidar_points(clip: Clip, mirrored: Clip) -> None:
             ego_from_camera(c)[0],
             c.points_ref[0],
             c.valid_points[0],
+            padded_hw=(c.images.shape[-2], c.images.shape[-1]),
             rays_per_camera=20,
             generator=torch.Generator().manual_seed(1),
             occlusion_cell_px=8,

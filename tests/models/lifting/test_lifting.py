@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
+from mim4d.models.lifting import lookup, splat
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
 from mim4d.models.lifting.lookup import lift_by_lookup
 from mim4d.models.lifting.splat import lift_by_splat
@@ -61,6 +62,28 @@ def test_two_frames_are_two_times_one(lifting: Lifting, seed: torch.Generator) -
     for k in (slice(0, 1), slice(1, 2)):
         alone = lifting([features[k]], [probs[k]], pick(geometry, k), "mean")
         torch.testing.assert_close(together[k], alone)
+
+
+@both
+@pytest.mark.parametrize("normalise", ["sum", "mean"])
+def test_without_counting_all_pairs_are_worked_on_to_the_same_values(
+    lifting: Lifting,
+    normalise: Normalise,
+    seed: torch.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on an accelerator, where shapes must not follow from what a camera sees."""
+    geometry = rig(2, 5)
+    maps = [tensor.requires_grad_() for tensor in random_maps(geometry, seed)]
+    results = []
+    for counts in (True, False):
+        for room in (lookup, splat):
+            monkeypatch.setattr(room, "can_count", lambda _, counts=counts: counts)
+        volume = lifting([maps[0]], [maps[1]], geometry, normalise)
+        results.append((volume, *torch.autograd.grad(volume.square().sum(), maps)))
+    assert torch.equal(results[0][0], results[1][0])
+    for counted, uncounted in zip(*results, strict=True):
+        torch.testing.assert_close(uncounted, counted, rtol=1e-6, atol=1e-6)
 
 
 @both

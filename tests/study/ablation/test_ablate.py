@@ -176,14 +176,14 @@ def test_a_run_that_breaks_off_does_not_stop_the_others(
     out = Path(shutil.copytree(finished, tmp_path / "out"))
     for name in ("copy_s0", "no_drop_s0"):
         (out / "runs" / name / "ablation.json").unlink()
-    original = train_once.finish_run
+    original = train_once.train_unless_finished
 
-    def finish_run(config: Any, data: Path, run: Path, **options: Any) -> None:
+    def train_unless_finished(config: Any, data: Path, run: Path, **options: Any) -> None:
         if run.name == "copy_s0":
             raise NonFiniteError("step 1: not finite: loss")
         original(config, data, run, **options)
 
-    monkeypatch.setattr(ablation_run, "finish_run", finish_run)
+    monkeypatch.setattr(ablation_run, "train_unless_finished", train_unless_finished)
     with (
         caplog.at_level(logging.INFO, "mim4d"),
         pytest.raises(ValueError, match=r"1 of 2 runs broke off \(copy_s0\)"),

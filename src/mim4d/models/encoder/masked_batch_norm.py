@@ -16,7 +16,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mim4d.models.encoder.hide import hide, visible_positions
-from mim4d.models.encoder.visible_rows import can_count, map_rows, visible_rows
+from mim4d.models.encoder.visible_rows import map_rows, visible_rows
+from mim4d.tensors.counting import can_count
 
 
 def masked_batch_norm(

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from mim4d.models.encoder.visible_rows import VisibleRows, can_count, map_rows
+from mim4d.models.encoder.visible_rows import VisibleRows, map_rows
+from mim4d.tensors.counting import can_count
 
 # Rows at a time of each CPU thread: enough for full speed of products, few enough for the cache.
 _CPU_ROWS = 1024

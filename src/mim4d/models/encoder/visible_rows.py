@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mim4d.models.encoder.masking import enlarge_mask
+from mim4d.tensors.counting import can_count
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,6 @@ def visible_rows(
     if max_cells is None:
         return None
     return _fixed_number_of_rows(visible, factor, max_cells)
-
-
-def can_count(values: Tensor) -> bool:
-    """Whether what a tensor holds may decide on shapes: it costs no waiting for a device.
-
-    Stand-ins without values (meta and fake tensors) cannot be counted, and a compiled step wants
-    shapes that no mask changes.
-    """
-    is_here = values.device.type == "cpu" and type(values) is Tensor
-    return is_here and not torch.compiler.is_compiling()
 
 
 def map_rows(x: Float[Tensor, "m c hf wf"]) -> Float[Tensor, "r c"]:

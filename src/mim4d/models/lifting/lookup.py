@@ -10,15 +10,17 @@ Backward projection of MIM4D, arXiv 2403.08760, after UVTR, arXiv 2206.00630.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mim4d.geometry.rigid import invert_rigid
 from mim4d.geometry.trilinear import neighbours
 from mim4d.models.lifting.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
+from mim4d.tensors.counting import can_count
 
 MapsSpan = Literal["faces", "centres"]
 """What the padded image's borders and the ends of the depth range are to a map of cells and bins:
@@ -142,9 +144,10 @@ def lift(
 ) -> Float[Tensor, "m c v"]:
     """Fill voxels from the cameras that see them; zero where none does.
 
-    Only pairs of camera and voxel that see each other are worked on (about one in n), sorted by
-    voxel, so that one `embedding_bag` sums the corners of all cameras without a temporary.
-    Beyond the outermost cell centres of a map, values fade to zero.
+    On a CPU only pairs of camera and voxel that see each other are worked on (about one in n);
+    elsewhere counting them would wait for the device, and all pairs are, the others with weight 0.
+    They are sorted by voxel, so that one `embedding_bag` sums the corners of all cameras without a
+    temporary. Beyond the outermost cell centres of a map, values fade to zero.
 
     Args:
         features: Image features of `n` cameras in each of `m` frames.
@@ -156,15 +159,16 @@ def lift(
         Voxel features, at least float32, in the order of the lookup's points.
     """
     n, hf, wf = features.shape[1], *features.shape[-2:]
-    frame, voxel, camera = lookup.visible.transpose(1, 2).nonzero(as_tuple=True)
     counts = (wf, hf, depth_probs.shape[2])
-    unit = lookup.uvd_unit.float()[frame, camera, voxel].T
-    near = neighbours(_centred(unit, counts, lookup.maps_span), counts)
-    image = (frame * n + camera).int()
+    pairs = _pairs(lookup)
+    near = neighbours(_centred(pairs.uvd_unit, counts, lookup.maps_span), counts)
+    image = pairs.image
     (weight_u, weight_v, weight_d), (cell_u, cell_v, bin_d) = near.weight, near.index
     corner_weight = (weight_v.unsqueeze(1) * weight_u).flatten(0, 1).T.contiguous()  # k 4
     corner_cell = (cell_v.unsqueeze(1) * wf + cell_u).flatten(0, 1).T.contiguous()  # k 4
 
+    if pairs.counts is not None:
+        corner_weight = corner_weight * pairs.counts.unsqueeze(-1)
     probs = full_precision(depth_probs)
     bins = weight_d.T, bin_d.T
     prob = _interpolate_depth(probs, image, bins, corner_cell, corner_weight)
@@ -173,9 +177,34 @@ def lift(
         features,
         (image.unsqueeze(-1) * (hf * wf) + corner_cell).flatten(),
         (corner_weight * prob.unsqueeze(-1)).flatten(),
-        visits * 4,
+        4 * (visits if pairs.counts is None else torch.full_like(visits, n)),
     )
     return volume / visits.clamp(min=1).unsqueeze(1) if normalise == "mean" else volume
+
+
+class _Pairs(NamedTuple):
+    """Pairs of a voxel and a camera, sorted by frame and voxel.
+
+    Attributes:
+        image: The camera's image, counted through `m n`.
+        uvd_unit: Where it sees the voxel.
+        counts: 1 where it does, else 0; None if it does everywhere.
+    """
+
+    image: Int[Tensor, " k"]
+    uvd_unit: Float[Tensor, "3 k"]
+    counts: Float[Tensor, " k"] | None
+
+
+def _pairs(lookup: VoxelLookup) -> _Pairs:
+    visible, unit = lookup.visible.transpose(1, 2), lookup.uvd_unit.float()  # m v n, m n v 3
+    m, v, n = visible.shape
+    if can_count(visible):
+        frame, voxel, camera = visible.nonzero(as_tuple=True)
+        return _Pairs((frame * n + camera).int(), unit[frame, camera, voxel].T, None)
+    images = torch.arange(m * n, device=visible.device, dtype=torch.int32)
+    image = images.view(m, 1, n).expand(m, v, n).flatten()
+    return _Pairs(image, rearrange(unit, "m n v k -> k (m v n)"), visible.flatten().float())
 
 
 def _interpolate_depth(

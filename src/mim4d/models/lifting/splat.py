@@ -6,6 +6,7 @@ voxels' side and reaches every visible voxel, this asks from the images' side: n
 lost inside the grid, but far voxels may receive no point. Lift-splat, arXiv 2008.05711.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -16,6 +17,7 @@ from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import apply_linear
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.lifting import LiftGeometry, Normalise, full_precision, sum_into_voxels
+from mim4d.tensors.counting import can_count
 
 SampleAt = Literal["centre", "corner"]
 
@@ -114,15 +116,30 @@ def splat(
         normalise: See `lift_by_splat`.
     """
     m, n, d, hf, wf = voxels.shape
-    num_voxels = grid.shape_xyz[0] * grid.shape_xyz[1] * grid.shape_xyz[2]
-    point = (voxels >= 0).flatten().nonzero().squeeze(1)
-    target = voxels.flatten()[point] + point // (n * d * hf * wf) * num_voxels
-    target, order = target.sort(stable=True)
+    num_voxels = math.prod(grid.shape_xyz)
+    voxel, inside = voxels.flatten(), voxels.flatten() >= 0
+    if can_count(voxel):
+        point, counts = inside.nonzero().squeeze(1), None
+        voxel = voxel[point]
+    else:  # all points; those left out are dealt out evenly with weight 0, so that none gets many
+        point, counts = torch.arange(len(voxel), device=voxel.device), inside
+        voxel = torch.where(inside, voxel, point % num_voxels)
+    target, order = (voxel + point // (n * d * hf * wf) * num_voxels).sort(stable=True)
     point = point[order]
-    num_points = torch.bincount(target, minlength=m * num_voxels).view(m, num_voxels)
     cell = point // (d * hf * wf) * (hf * wf) + point % (hf * wf)
     weight = full_precision(depth_probs).flatten()[point]
-    volume = sum_into_voxels(features, cell, weight, num_points)
+    num_terms = num_points = _count(target, torch.ones_like(target), m * num_voxels)
+    if counts is not None:
+        weight = weight * counts[point]
+        num_points = _count(target, counts[point].long(), m * num_voxels)
+    volume = sum_into_voxels(features, cell, weight, num_terms.view(m, num_voxels))
     if normalise == "mean":
-        volume = volume / num_points.clamp(min=1).unsqueeze(1)
+        volume = volume / num_points.view(m, 1, num_voxels).clamp(min=1)
     return volume.unflatten(2, grid.shape_zyx)
+
+
+def _count(
+    target: Int[Tensor, " k"], terms: Int[Tensor, " k"], num_targets: int
+) -> Int[Tensor, " v"]:
+    """Sum of the terms of each target; `bincount` would look for the largest target."""
+    return terms.new_zeros(num_targets).index_add_(0, target, terms)

@@ -32,7 +32,7 @@ from mim4d.study.ablation.over_seeds import Summary, summarise_rows
 from mim4d.study.ablation.picture import draw_ablation
 from mim4d.study.ablation.plan import Plan, PlannedRun, make_plan
 from mim4d.study.ablation.request import Ablation
-from mim4d.training.train_once import finish_run, is_finished, refuse_another_run
+from mim4d.training.train_once import is_finished, refuse_another_run, train_unless_finished
 from mim4d.viz.canvas import Canvas
 
 logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _announce(asked: Ablation, plan: Plan, num_missing: int) -> None:
 
 def _finish(run: PlannedRun, asked: Ablation, how: Measuring, progress: bool) -> None:
     """Train what is missing of a run, and measure it."""
-    finish_run(
+    train_unless_finished(
         run.config,
         asked.data,
         run.folder,
