@@ -17,9 +17,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+Row = dict[str, Any]
 TRUE_BOXES = 30
 CLASSES = {
     "car": ("vehicle.car", "vehicle.moving"),
@@ -43,7 +45,7 @@ def make(folder: Path, samples: int, boxes: int) -> None:
     rng = np.random.default_rng(0)
     version = folder / "v1.0-trainval"
     version.mkdir(parents=True)
-    rows: dict[str, list[dict]] = {name: [] for name in ("sample", "sample_data", "ego_pose")}
+    rows: dict[str, list[Row]] = {name: [] for name in ("sample", "sample_data", "ego_pose")}
     annotations, instances, results = [], [], {}
     official = [f"scene-{number:04d}" for number in official_val()]
     scenes = -(-samples // PER_SCENE)
@@ -105,7 +107,7 @@ def official_val() -> list[int]:
     return sorted(int(name.removeprefix("scene-")) for name in official_splits()["val"])
 
 
-def _annotation(s: int, i: int, name: str, centre: np.ndarray, rng: np.random.Generator) -> dict:
+def _annotation(s: int, i: int, name: str, centre: np.ndarray, rng: np.random.Generator) -> Row:
     attribute = CLASSES[name][1]
     return {
         "token": f"a{s}_{i}",
@@ -123,7 +125,7 @@ def _annotation(s: int, i: int, name: str, centre: np.ndarray, rng: np.random.Ge
     }
 
 
-def _prediction(token: str, name: str, centre: np.ndarray, rng: np.random.Generator) -> dict:
+def _prediction(token: str, name: str, centre: np.ndarray, rng: np.random.Generator) -> Row:
     return {
         "sample_token": token,
         "translation": [*centre.tolist(), 1.0],
@@ -141,7 +143,7 @@ def _quaternion(rng: np.random.Generator) -> list[float]:
     return [float(np.cos(half)), 0.0, 0.0, float(np.sin(half))]
 
 
-def _fixed_tables(scenes: int, samples: int, names: list[str]) -> dict[str, list[dict]]:
+def _fixed_tables(scenes: int, samples: int, names: list[str]) -> dict[str, list[Row]]:
     sensors = {"LIDAR_TOP": "lidar", "CAM_FRONT": "camera"}
     level = {"1": "v0-40", "2": "v40-60", "3": "v60-80", "4": "v80-100"}
     map_row = {"token": "m", "log_tokens": ["l"], "category": "semantic_prior", "filename": ""}
@@ -226,9 +228,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder, options.samples, options.boxes)
-        runs = {"mim4d": [sys.executable, __file__, "--in-folder", folder]}
+        runs = {"mim4d": [sys.executable, __file__, "--in-folder", name]}
         if options.devkit:
-            runs["nuscenes-devkit"] = [options.devkit, "-c", OFFICIAL, folder]
+            runs["nuscenes-devkit"] = [options.devkit, "-c", OFFICIAL, name]
         for tool, command in runs.items():
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(done.stdout.splitlines()[-1])

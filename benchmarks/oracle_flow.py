@@ -24,7 +24,7 @@ from torch import Tensor
 
 from mim4d.build.trunk import build_grid
 from mim4d.config.presets import preset
-from mim4d.data.clip import Clip
+from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.data.truth.exact import read_distance, read_instances, read_motion, read_scene_flow
@@ -33,7 +33,6 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.moving_flow import MovingFlow
-from mim4d.models.video_encoder import ego_from_camera
 from mim4d.temporal.scene_flow import SceneFlow
 from mim4d.temporal.sources import Sources
 from mim4d.temporal.warp import warp_volume

@@ -189,8 +189,8 @@ def disagreement(theirs: NDArray[np.bool_], ours: NDArray[np.bool_]) -> int:
     """Cells of one mask farther than two cells from the other (its pixels round to either side)."""
     wide = np.ones((5, 5), np.uint8)
     first, second = theirs.astype(np.uint8), ours.astype(np.uint8)
-    beyond = first & ~cv2.dilate(second, wide) | second & ~cv2.dilate(first, wide)
-    return int((beyond & 1).sum())
+    near_first, near_second = (cv2.dilate(mask, wide).astype(np.bool_) for mask in (first, second))
+    return int((theirs & ~near_second | ours & ~near_first).sum())
 
 
 def main() -> int:

@@ -61,11 +61,10 @@ def _shares(
     task: BevSegmentation, dataset: NuscenesDataset, max_clips: int | None
 ) -> Float[Tensor, "1 l y x"]:
     """Among the clips in which a cell counts: in how many the layer covers it."""
-    occupied, counted = 0.0, 0.0
+    occupied = counted = torch.zeros(())
     for index in spread(len(dataset), max_clips):
         truth = task.targets(dataset[index])
         counts = ~truth.ignored
         occupied = occupied + (truth.occupied & counts).float()
         counted = counted + counts.float()
-    assert isinstance(occupied, Tensor), "a data set has at least one clip"
-    return occupied / torch.as_tensor(counted).clamp(min=1)
+    return occupied / counted.clamp(min=1)

@@ -152,7 +152,7 @@ class _LiveBytes(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.stages: dict[str, int] = {}
         self._spans: list[str] = []
         self._known: set[int] = set()

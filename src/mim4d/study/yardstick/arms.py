@@ -5,7 +5,7 @@ A pre-training's configuration enters; configurations of what is trained leave.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from mim4d.config import FlowConfig, PretrainConfig, TaskConfig, TrunkConfig
 from mim4d.config.presets import TASK_PRESETS
@@ -76,7 +76,7 @@ def depth_only(run: PretrainConfig, steps: int) -> PretrainConfig:
 
     Nothing is rendered that counts and no frame is rebuilt, so that a step is cheaper.
     """
-    weights = {
+    weights: dict[str, Any] = {
         field.name: 0.0
         for field in fields(run.loss)
         if field.name.endswith("_weight") and field.name not in _KEPT

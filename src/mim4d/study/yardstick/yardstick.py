@@ -28,7 +28,7 @@ from mim4d.study.yardstick.arms import (
 from mim4d.study.yardstick.counts import Counts, count_cells, intervals, total_iou
 from mim4d.study.yardstick.result import Result
 from mim4d.training.finetune import finetune
-from mim4d.training.train_once import finish_run, is_finished
+from mim4d.training.train_once import is_finished, train_unless_finished
 
 logger = logging.getLogger(__name__)
 _HELD_OUT = SceneChoice("val")
@@ -149,7 +149,7 @@ def _train_depth_only(asked: Yardstick, config: PretrainConfig) -> Path:
             *(1000 * own_s, 1000 * cheap_s, steps, config.optim.steps),
         )
         wanted = depth_only(config, steps)
-    finish_run(wanted, asked.data, run, version=asked.version, device=asked.device)
+    train_unless_finished(wanted, asked.data, run, version=asked.version, device=asked.device)
     return run
 
 
