@@ -57,7 +57,7 @@ def demo() -> PretrainConfig:
             depth_weight=4.0,
             obstacle_weight=4.0,
         ),
-        optim=OptimConfig(steps=800, lr=4e-3, beta_2=0.99, warmup_steps=40),
+        optim=OptimConfig(steps=640, lr=4e-3, beta_2=0.99, warmup_steps=40),
     )
 
 
