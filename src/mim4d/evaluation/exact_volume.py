@@ -107,8 +107,8 @@ def fit_renderer(config: PretrainConfig, training: TruthReader, accelerator: str
     """
     torch.manual_seed(config.seed)
     renderer = build_model(without_weights_file(config)).renderer.to(accelerator)
-    # Volumes are exact from the first step on, so surfaces stay as sharp as training starts: beside a
-    # decoder that knows nothing yet, a learned sharpness would only fall.
+    # Volumes are exact from the first step on, so surfaces stay as sharp as training starts:
+    # beside a decoder that knows nothing yet, a learned sharpness would only fall.
     renderer.field.sharpness_exponent.requires_grad_(False)
     learned = [each for each in renderer.parameters() if each.requires_grad]
     optimiser = torch.optim.Adam(learned, lr=FIT_LR)
