@@ -106,7 +106,11 @@ def fit_renderer(config: PretrainConfig, training: TruthReader, accelerator: str
     """
     torch.manual_seed(config.seed)
     renderer = build_model(without_weights_file(config)).renderer.to(accelerator)
-    optimiser = torch.optim.Adam(renderer.parameters(), lr=FIT_LR)
+    # Volumes are exact from the first step on, so surfaces stay as sharp as training starts:
+    # beside a decoder that knows nothing yet, a learned sharpness would only fall.
+    renderer.field.sharpness_exponent.requires_grad_(False)
+    learned = [each for each in renderer.parameters() if each.requires_grad]
+    optimiser = torch.optim.Adam(learned, lr=FIT_LR)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, FIT_STEPS)
     generator = torch.Generator().manual_seed(config.seed)
     samples = [_sample(config, training, i) for i in spread(len(training.dataset), FIT_CLIPS)]
