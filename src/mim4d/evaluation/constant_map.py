@@ -61,11 +61,11 @@ def _shares(
     task: BevSegmentation, dataset: NuscenesDataset, max_clips: int | None
 ) -> Float[Tensor, "1 l y x"]:
     """Among the clips in which a cell counts: in how many the layer covers it."""
-    occupied, counted = 0.0, 0.0
+    shape = (1, len(task.options.layers), *task.cells.shape_zyx[1:])
+    occupied, counted = torch.zeros(shape), torch.zeros(shape)
     for index in spread(len(dataset), max_clips):
         truth = task.targets(dataset[index])
         counts = ~truth.ignored
-        occupied = occupied + (truth.occupied & counts).float()
-        counted = counted + counts.float()
-    assert isinstance(occupied, Tensor), "a data set has at least one clip"
-    return occupied / torch.as_tensor(counted).clamp(min=1)
+        occupied += truth.occupied & counts
+        counted += counts
+    return occupied / counted.clamp(min=1)
