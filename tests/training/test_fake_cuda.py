@@ -18,13 +18,17 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from mim4d.build.pretraining import build_model
+from mim4d.build.tasks import build_task
 from mim4d.config import PretrainConfig
-from mim4d.config.presets import PRESETS, preset
+from mim4d.config.presets import PRESETS, preset, task_preset
 from mim4d.pretraining.draw import draw_step
 from mim4d.tensors.records import map_tensors
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.sampling import step_generators
+from tests.tasks.scene import Box, clip_with
 from tests.toy import toy_clip
+
+SEGMENTATION_PRESETS = ("toy", "demo", "cvt_setting2", "pointbev_like_448x800")
 
 
 def small(config: PretrainConfig) -> PretrainConfig:
@@ -63,5 +67,28 @@ def test_a_step_of_pretraining(name: str) -> None:
         move(module, to)
         records: list[Any] = [map_tensors(record, to) for record in (clip, choices, targets)]
         losses = module.objective(module.model(records[0], records[1]), records[2], records[0])
+    assert {value.device.type for value in losses.values()} == {"cuda"}
+    assert losses["loss"].requires_grad
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEGMENTATION_PRESETS if "MIM4D_FUZZ" in os.environ else ["toy"])
+def test_a_step_of_bev_segmentation(name: str) -> None:
+    config = task_preset(name, "bev_segmentation")
+    smaller = replace(config.clip, image_height=64, image_width=96)
+    config = replace(config, clip=smaller, precision="fp32")
+    torch.manual_seed(0)
+    task, model = build_task(config)
+    clip = clip_with(Box(5.0, 3.0), Box(-9.0, 4.0, kind=1))
+    targets = task.targets(clip)
+    shapes = ShapeEnv(allow_dynamic_output_shape_ops=True, allow_scalar_outputs=True)
+    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=shapes) as mode:
+
+        def to(value: Tensor) -> Tensor:
+            return mode.from_tensor(value, static_shapes=True).to("cuda")
+
+        move(model, to)
+        seen, true = (map_tensors(record, to) for record in (clip, targets))
+        losses = task.losses(model(seen), true)
     assert {value.device.type for value in losses.values()} == {"cuda"}
     assert losses["loss"].requires_grad

@@ -61,10 +61,11 @@ def _shares(
     task: BevSegmentation, dataset: NuscenesDataset, max_clips: int | None
 ) -> Float[Tensor, "1 l y x"]:
     """Among the clips in which a cell counts: in how many the layer covers it."""
-    occupied = counted = torch.zeros(())
+    shape = (1, len(task.options.layers), *task.cells.shape_zyx[1:])
+    occupied, counted = torch.zeros(shape), torch.zeros(shape)
     for index in spread(len(dataset), max_clips):
         truth = task.targets(dataset[index])
         counts = ~truth.ignored
-        occupied = occupied + (truth.occupied & counts).float()
-        counted = counted + counts.float()
+        occupied += truth.occupied & counts
+        counted += counts
     return occupied / counted.clamp(min=1)

@@ -32,7 +32,7 @@ _HEADS: dict[str, HeadConfig] = {
         cells_xy=(96, 96),
         trunk=BevTrunkConfig(width=48, cell_blocks=0),
         hidden=32,
-        positive_weight=2.0,
+        positive_weight=6.0,
         line_width_m=1.0,
     ),
     "detection": CentreHeadConfig(cells_xy=(96, 96)),
