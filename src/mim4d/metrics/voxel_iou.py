@@ -56,8 +56,8 @@ class SeenRays:
 class VoxelIou(Metric):
     """IoU and RayIoU of everything that is occupied, and of every class.
 
-    The row `ceiling` is the truth's own voxels, scored like an answer: rays that pass low over the
-    ground meet coarse voxels before their surface, and no answer in these voxels does better.
+    The row `the truth's voxels` is the truth itself, scored like an answer: rays that pass low over
+    the ground meet coarse voxels before their surface. Along rays an answer may even do better.
 
     Args:
         class_names: Of what stands in voxels, from class 1 on.
@@ -97,7 +97,7 @@ class VoxelIou(Metric):
         }
         true = self.cells[:, 0, 0] + self.cells[:, 0, 2]
         best = torch.stack([true, 0 * true, 0 * true], dim=-1)
-        return {**rows, "occupied, ceiling": self._row(best, self.best_rays[:, 0])}
+        return {**rows, "the truth's voxels": self._row(best, self.best_rays[:, 0])}
 
     def _row(
         self, cells: Int64[Tensor, "2 3"], rays: Int64[Tensor, "t 3"]
