@@ -122,6 +122,7 @@ def test_the_truth_scores_one() -> None:
     metric.update(truth.labels.clamp(min=0), truth)
     row = metric.compute()["occupied"]
     assert (row["IoU"], row["RayIoU"]) == (1.0, 1.0)
+    assert metric.compute()["the truth's voxels"] == row
 
 
 def test_losses_are_means_of_clips_and_unknown_voxels_do_not_count(seed: torch.Generator) -> None:

@@ -56,6 +56,9 @@ class SeenRays:
 class VoxelIou(Metric):
     """IoU and RayIoU of everything that is occupied, and of every class.
 
+    The row `the truth's voxels` is the truth itself, scored like an answer: rays that pass low over
+    the ground meet coarse voxels before their surface. Along rays an answer may even do better.
+
     Args:
         class_names: Of what stands in voxels, from class 1 on.
         grid: Of the voxels.
@@ -64,6 +67,7 @@ class VoxelIou(Metric):
     full_state_update = False
     cells: Tensor
     rays: Tensor
+    best_rays: Tensor
 
     def __init__(self, class_names: Sequence[str], grid: VoxelGrid) -> None:
         super().__init__()
@@ -74,34 +78,47 @@ class VoxelIou(Metric):
         self.add_state("cells", torch.zeros(2, count, 3, dtype=torch.int64), dist_reduce_fx="sum")
         rays = torch.zeros(len(RAY_TOLERANCES_M), count, 3, dtype=torch.int64)
         self.add_state("rays", rays, dist_reduce_fx="sum")
+        self.add_state("best_rays", rays.clone(), dist_reduce_fx="sum")
 
     def update(self, answers: Int64[Tensor, "b z y x"], truth: SeenVoxels) -> None:
         """Count the voxels and rays of a batch; answers are classes of voxels."""
         for view, where in enumerate((truth.in_view, torch.ones_like(truth.in_view))):
             known = where & (truth.labels != UNKNOWN)
             self.cells[view] += self._count(answers[known], truth.labels[known])
-        for answer, rays in zip(answers, truth.rays, strict=True):
-            met_m, kind = first_met(answer, rays, self.grid)
-            for row, tolerance in enumerate(RAY_TOLERANCES_M):
-                near = (met_m - rays.distances_m).abs() <= tolerance
-                self.rays[row] += self._count_rays(near, kind, rays.classes)
+        for answer, labels, rays in zip(answers, truth.labels, truth.rays, strict=True):
+            self.rays += self._along_rays(answer, rays)
+            self.best_rays += self._along_rays(labels.clamp(min=FREE), rays)
 
     def compute(self) -> dict[str, dict[str, float | int | None]]:
         """A row for what is occupied, and one for each class where there are several."""
         names = ["occupied", *(self.class_names if len(self.class_names) > 1 else ())]
-        return {name: self._row(row) for row, name in enumerate(names)}
+        rows = {
+            name: self._row(self.cells[:, row], self.rays[:, row]) for row, name in enumerate(names)
+        }
+        true = self.cells[:, 0, 0] + self.cells[:, 0, 2]
+        best = torch.stack([true, 0 * true, 0 * true], dim=-1)
+        return {**rows, "the truth's voxels": self._row(best, self.best_rays[:, 0])}
 
-    def _row(self, row: int) -> dict[str, float | int | None]:
-        rays = [_iou(counts[row]) for counts in self.rays]
-        known = [value for value in rays if value is not None]
-        tp, _, fn = self.cells[1, row].tolist()
+    def _row(
+        self, cells: Int64[Tensor, "2 3"], rays: Int64[Tensor, "t 3"]
+    ) -> dict[str, float | int | None]:
+        of_rays = [_iou(counts) for counts in rays]
+        known = [value for value in of_rays if value is not None]
+        tp, _, fn = cells[1].tolist()
         return {
-            "IoU": _iou(self.cells[1, row]),
-            "IoU in view": _iou(self.cells[0, row]),
+            "IoU": _iou(cells[1]),
+            "IoU in view": _iou(cells[0]),
             "RayIoU": sum(known) / len(known) if known else None,
-            **{f"RayIoU {t:g} m": v for t, v in zip(RAY_TOLERANCES_M, rays, strict=True)},
+            **{f"RayIoU {t:g} m": v for t, v in zip(RAY_TOLERANCES_M, of_rays, strict=True)},
             "true voxels": tp + fn,
         }
+
+    def _along_rays(self, voxels: Int64[Tensor, "z y x"], rays: SeenRays) -> Int64[Tensor, "t k 3"]:
+        met_m, kind = first_met(voxels, rays, self.grid)
+        away = (met_m - rays.distances_m).abs()
+        return torch.stack(
+            [self._count_rays(away <= t, kind, rays.classes) for t in RAY_TOLERANCES_M]
+        )
 
     def _count(self, answers: Int64[Tensor, " m"], labels: Int64[Tensor, " m"]) -> Tensor:
         pairs = [(answers > FREE, labels > FREE)]

@@ -12,7 +12,7 @@ from torch import Tensor
 from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.occupancy_views import OccupancyView, occupancy_views
-from mim4d.viz.canvas import FAINT, Canvas, show_colours
+from mim4d.viz.canvas import INK, Canvas, show_colours
 
 UNKNOWN_COLOUR, FREE_COLOUR = "#c9ced6", "#ffffff"
 COLOURS = ("#3b4252", "#2f7bff", "#ff7a00", "#12a150")
@@ -53,7 +53,10 @@ def draw_slices(view: OccupancyView) -> Canvas:
         (UNKNOWN_COLOUR, FREE_COLOUR, *COLOURS),
         strict=False,
     ):
-        canvas.text(left, 46, "■", 18, color=colour if name != "free" else FAINT)
+        # White on white would not be seen.
+        canvas.text(
+            left, 46, "□" if name == "free" else "■", 18, color=INK if name == "free" else colour
+        )
         canvas.text(left + 24, 48, name, 15)
         left += 60 + 9 * len(name)
     for row, (name, labels) in enumerate(rows):
