@@ -10,7 +10,7 @@ from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
 
 
-@pytest.mark.parametrize("name", TASK_PRESETS)
+@pytest.mark.parametrize("name", sorted(PRESETS.keys() & TASK_PRESETS.keys()))
 def test_the_trunk_is_that_of_the_pretraining(name: str) -> None:
     task, run = task_preset(name, "vehicles"), PRESETS[name]()
     for field in fields(TrunkConfig):
