@@ -14,12 +14,11 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "parity.md"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Golden files of our own: one whole, one in two halves, one of a detection head."""
+    """Golden files of our own: one whole, one in two halves."""
     values = {"out.sum": torch.tensor([1.0, -4.0]), "out.grad.in.x": torch.tensor([2.0])}
     save_file(values, tmp_path / "whole.safetensors")
     save_file({"in.x": torch.ones(2)}, tmp_path / "halved.in.safetensors")
     save_file({"out.mask": torch.tensor([True, False])}, tmp_path / "halved.out.safetensors")
-    save_file({"out.boxes": torch.ones(1)}, tmp_path / "uvtr_head.safetensors")
     return tmp_path
 
 
@@ -27,7 +26,7 @@ def file_of(folder: Path, name: str, ledger: list) -> GoldenFile:
     return load_golden(folder, name, "models/lifting/lookup.py", ledger)
 
 
-def test_the_page_lists_every_file_of_pre_training(golden_dir: Path) -> None:
+def test_the_page_lists_every_file(golden_dir: Path) -> None:
     rows = listed_rows(PAGE.read_text())
     assert sorted({file for file, _, _ in rows}) == stored_files(golden_dir)
     assert all(found <= tolerance for _, tolerance, found in rows)

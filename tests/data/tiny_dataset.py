@@ -171,6 +171,7 @@ def _write_annotations(tables: dict[str, Rows], scene: int, samples: list[str]) 
                     "size": [2.0, 4.0, 1.6],
                     "rotation": yaw_quaternion(math.pi / 2),
                     "num_lidar_pts": 3,
+                    "num_radar_pts": 0,
                     **_links(tokens, place),
                 }
             )
