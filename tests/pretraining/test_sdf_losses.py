@@ -14,15 +14,16 @@ NAMES = ("free_space", "near_surface")
 NOTHING = LossConfig(colour_weight=0.0, distance_weight=0.0)
 
 
-def _changed(loss: LossConfig, **options: Any) -> LossConfig:
-    return replace(loss, **options)
+def _weighted(name: str, **options: Any) -> LossConfig:
+    """One loss alone, of weight 2."""
+    return replace(NOTHING, **{f"{name}_weight": 2.0, **options})
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_teach_the_field_through_both_renderings(name: str) -> None:
     model, clip = toy_model(toy_config()), toy_clip(1)
     choices, targets = toy_draw(model, clip)
-    loss = _changed(NOTHING, **{f"{name}_weight": 2.0})
+    loss = _weighted(name)
     losses = toy_objective(model, loss)(model(clip, choices), targets, clip)
     assert losses[name] > 0
     assert losses[f"predicted_{name}"] > 0
@@ -39,7 +40,7 @@ def test_they_teach_the_field_through_both_renderings(name: str) -> None:
 def test_what_lidar_says_of_a_ray_teaches_both_renderings_and_wants_a_lidar(name: str) -> None:
     model, clip = toy_model(toy_config()), toy_clip(1)
     choices, targets = toy_draw(model, clip)
-    loss = _changed(NOTHING, **{f"{name}_weight": 2.0}, near_surface_along="normal")
+    loss = _weighted(name, near_surface_along="normal")
     losses = toy_objective(model, loss)(model(clip, choices), targets, clip)
     torch.testing.assert_close(losses["loss"], 2 * (losses[name] + losses[f"predicted_{name}"]))
     convolution, sharpness = model.encoder.volume_conv, model.renderer.field.sharpness_exponent
@@ -95,8 +96,8 @@ def test_without_a_measurement_they_are_zero() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_want_a_lidar_and_a_length(name: str) -> None:
-    loss = _changed(NOTHING, **{f"{name}_weight": 1.0})
+    loss = _weighted(name)
     with pytest.raises(ValueError, match=rf"clip\.lidar: .* loss\.{name}_weight want"):
         PretrainConfig(preset="toy", clip=ClipConfig(lidar=None), loss=loss)
     with pytest.raises(ValueError, match=rf"loss\.{name}_truncation_m: expected a positive"):
-        _changed(loss, **{f"{name}_truncation_m": 0.0})
+        _weighted(name, **{f"{name}_truncation_m": 0.0})
