@@ -78,8 +78,10 @@ def test_a_random_split_overlaps_where_one_by_place_does_not() -> None:
     shares = {"val": 0.5}
     by_place, at_random = geo_split(scenes, shares, 50.0), random_split(scenes, shares)
     assert [len(names) for names in at_random.values()] == [10, 10]
-    assert overlap(*_parts(scenes, by_place)) == 0
-    share = overlap(*_parts(scenes, at_random))
+    train, val = _parts(scenes, by_place)
+    assert overlap(train, val) == 0
+    train, val = _parts(scenes, at_random)
+    share = overlap(train, val)
     assert share is not None
     assert share > 0.2
 

@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def data(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return Path(shutil.copytree(original, tmp_path / "data"))
 
 
-def opened(data: Path, frames: int = 3, **options: object) -> NuscenesDataset:
+def opened(data: Path, frames: int = 3, **options: Any) -> NuscenesDataset:
     return NuscenesDataset(data, frames=frames, key=-1, image_hw=(32, 64), **options)
 
 

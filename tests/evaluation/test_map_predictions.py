@@ -12,7 +12,8 @@ from mim4d.data.maps.vector_map import VectorMap
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
 from mim4d.evaluation.map_predictions import _samples, read_map_predictions
-from mim4d.tasks.map_targets import CLASSES, MapLines, lines_of
+from mim4d.metrics.map_ap import MapLines
+from mim4d.tasks.map_targets import CLASSES, lines_of
 from tests.data.tiny_dataset import write_tiny_dataset
 from tests.data.tiny_map import tiny_map
 

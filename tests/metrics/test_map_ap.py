@@ -59,8 +59,8 @@ def test_pairs_that_are_compared_and_their_distances(golden_dir: Path) -> None:
         for index, name in enumerate(case["classes"]):
             if not stored.get(name) or not stored[name][0]:
                 continue
-            pairs = (_lines(sample[key]).of_class(index)[0] for key in ("pred", "gt"))
-            found = pair_distances(*pairs, MAPTR)
+            drawn, true = (_lines(sample[key]).of_class(index)[0] for key in ("pred", "gt"))
+            found = pair_distances(drawn, true, MAPTR)
             wanted = np.array(stored[name], dtype=float)  # null becomes NaN
             assert np.array_equal(np.isinf(found), np.isnan(wanted))
             there = ~np.isnan(wanted)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mim4d.build.pretraining import build_model
 from mim4d.build.tasks import build_task
-from mim4d.config import TaskConfig
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.rigid import apply_linear, compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -104,6 +104,7 @@ def golden_model(file: GoldenFile, in_ego_axes: bool = True) -> MaskedVideoModel
     """The model of the file's official weights, with its sizes and the released defects."""
     sampler = render_config(file)["sampler_cfg"]
     config = golden_config(file, in_ego_axes)
+    assert isinstance(config, PretrainConfig)
     config = replace(
         config,
         render=replace(

@@ -1,6 +1,7 @@
 """Scene flow inside the model: what is rebuilt from it, what teaches it, what stays the same."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ def test_its_losses_are_weighted_sums() -> None:
         return toy_objective(model, loss)(reconstruction, targets, clip)["loss"].item()
 
     nothing = LossConfig(0.0, 0.0, predicted_weight=0.0)
-    terms = {"flow_static_weight": 2.0, "flow_smoothness_weight": 3.0}
+    terms: dict[str, Any] = {"flow_static_weight": 2.0, "flow_smoothness_weight": 3.0}
     alone = [total(replace(nothing, **{name: weight})) for name, weight in terms.items()]
     assert min(alone) > 0
     assert total(replace(nothing, **terms)) == pytest.approx(sum(alone), rel=1e-5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mim4d.config import ClipConfig, LossConfig, PretrainConfig
+from mim4d.models.volume_conv import VolumeConv
 from tests.toy import toy_clip, toy_config, toy_draw, toy_model, toy_objective
 
 NAMES = ("free_space", "near_surface")
@@ -42,11 +43,12 @@ def test_what_lidar_says_of_a_ray_teaches_both_renderings_and_wants_a_lidar(name
     loss = _weighted(name, near_surface_along="normal")
     losses = toy_objective(model, loss)(model(clip, choices), targets, clip)
     torch.testing.assert_close(losses["loss"], 2 * (losses[name] + losses[f"predicted_{name}"]))
-    sharpness = model.renderer.field.sharpness_exponent
+    convolution, sharpness = model.encoder.volume_conv, model.renderer.field.sharpness_exponent
+    assert isinstance(convolution, VolumeConv)
     for value in (losses[name], losses[f"predicted_{name}"]):
         voxels = torch.autograd.grad(
             value,
-            [model.encoder.volume_conv.conv.weight, sharpness],
+            [convolution.conv.weight, sharpness],
             retain_graph=True,
             allow_unused=True,
         )[0]

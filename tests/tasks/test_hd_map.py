@@ -1,6 +1,7 @@
 """The head: batches, gradients, training's further lines; full size under fake tensors."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -19,13 +20,18 @@ GRID = VoxelGrid((-12.0, -8.0, -1.0), (12.0, 8.0, 3.0), (12, 8, 2))
 TOY = HdMapHeadConfig(range_xy_m=(20.0, 10.0), cells_xy=(20, 10), lines=6, points=5, layers=2)
 
 
-def _task(**options: int) -> HdMap:
+def _task(**options: Any) -> HdMap:
     torch.manual_seed(0)
     return HdMap(replace(TOY, trunk=replace(TOY.trunk, width=16, scales=1), **options), GRID)
 
 
 def _volume(seed: torch.Generator, clips: int = 1) -> torch.Tensor:
     return torch.randn(clips, 3, 2, 8, 12, generator=seed)
+
+
+def _gradient(parameter: torch.nn.Parameter) -> torch.Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def test_two_clips_are_two_of_one(seed: torch.Generator) -> None:
@@ -59,11 +65,11 @@ def test_cells_alone_are_learned_in_the_warm_up(seed: torch.Generator) -> None:
     assert losses["loss"].item() == losses["cells"].item() > 0
     losses["loss"].backward()
     assert all(p.grad is not None for p in head.parameters())
-    assert not head.line_queries.grad.any()
+    assert not _gradient(head.line_queries).any()
     head.zero_grad()
     task.losses_at_step(head(_volume(seed)), truth, 3)["loss"].backward()
     # Of `move`, the last matrices start at zero and let nothing through yet.
-    untouched = {name for name, p in head.named_parameters() if not p.grad.any()}
+    untouched = {name for name, p in head.named_parameters() if not _gradient(p).any()}
     assert all(name.startswith("move.") and ".0." in name for name in untouched)
 
 
@@ -72,6 +78,7 @@ def test_a_head_looks_where_its_points_are() -> None:
     look = LookAround(4, 1, 1)
     torch.nn.init.zeros_(look.offsets.bias)
     for layer in (look.values, look.out):
+        assert layer.bias is not None
         torch.nn.init.zeros_(layer.bias)
         layer.weight.data = torch.eye(4).reshape(layer.weight.shape)
     features = torch.rand(1, 4, 3, 5)

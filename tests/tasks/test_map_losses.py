@@ -68,7 +68,7 @@ def test_without_truth_everything_is_none_of_the_classes() -> None:
     logits, points = torch.zeros(2, 3, requires_grad=True), torch.rand(2, 4, 2, requires_grad=True)
     none = torch.zeros(0, dtype=torch.int64)
     losses = line_losses(logits, points, none, torch.zeros(0, 6, 4, 2), WEIGHTS)
-    sum(losses.values()).backward()
+    torch.stack(list(losses.values())).sum().backward()
     assert float(losses["points"].detach()) == 0
     assert logits.grad is not None
     assert (logits.grad > 0).all()

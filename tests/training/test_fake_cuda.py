@@ -45,8 +45,8 @@ def move(module: nn.Module, to: Callable[[Tensor], Tensor]) -> None:
     for part in module.modules():
         for name, value in list(part.named_parameters(recurse=False)):
             part.register_parameter(name, nn.Parameter(to(value.detach()), value.requires_grad))
-        for name, value in list(part.named_buffers(recurse=False)):
-            part._buffers[name] = to(value)
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            part._buffers[name] = to(buffer)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from mim4d.errors import MachineError
 from mim4d.training import meeting

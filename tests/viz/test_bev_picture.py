@@ -9,12 +9,12 @@ from mim4d.evaluation.painted_clips import PaintedClip
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.tasks.bev_layers import layer_truth
+from mim4d.tasks.bev_layers import BevLayer, layer_truth
 from mim4d.viz.bev_picture import cells_of_pixels, draw_painted, ground_of_pixels, paint
 from tests.tasks.scene import Box, clip_with
 
 CELLS = VoxelGrid((-16.0, -16.0, -1.0), (16.0, 16.0, 1.0), (32, 32, 1))
-LAYERS = ("vehicle", "drivable_area")
+LAYERS: tuple[BevLayer, ...] = ("vehicle", "drivable_area")
 
 
 def test_the_ground_of_a_pixel_is_seen_there() -> None:

@@ -8,7 +8,7 @@ many points and lines as the head has. Beware of splits that overlap in place (`
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mim4d.config.head import HdMapHeadConfig
 from mim4d.data.clip import Clip
@@ -16,7 +16,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.line_distance import MAPTR, streammapnet
 from mim4d.metrics.map_ap import MapAp, MapLines
 from mim4d.tasks.bev_trunk import cells_around
-from mim4d.tasks.map_head import DrawnMap, MapHeadSizes, build_map_head
+from mim4d.tasks.map_head import DrawnMap, MapHead, MapHeadSizes, build_map_head
 from mim4d.tasks.map_losses import LineWeights, cell_loss, line_losses
 from mim4d.tasks.map_targets import CLASSES, MapTruth, map_truth
 
@@ -40,7 +40,7 @@ class HdMap:
             options.class_weight, options.points_weight, options.direction_weight
         )
 
-    def build_head(self, channels: int) -> nn.Module:
+    def build_head(self, channels: int) -> MapHead:
         """A trunk seen from above, and a decoder of queries."""
         o, trunk = self.options, self.options.trunk
         sizes = MapHeadSizes(

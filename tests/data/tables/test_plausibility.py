@@ -168,7 +168,7 @@ def test_a_data_set_is_known_wherever_it_lies(root: Path, tmp_path: Path) -> Non
 def test_other_data_are_told(
     root: Path, table: str, change: Callable[[Rows], object], part: str
 ) -> None:
-    before = fingerprint(NuscenesTables.open(root), ["tiny-0"])
+    before = dict(fingerprint(NuscenesTables.open(root), ["tiny-0"]))
     edit_table(root, table, change)
-    after = fingerprint(NuscenesTables.open(root), ["tiny-0"])
+    after = dict(fingerprint(NuscenesTables.open(root), ["tiny-0"]))
     assert [name for name in before if before[name] != after[name]] == [part]

@@ -6,7 +6,7 @@ import torch
 
 from mim4d.build.pretraining import build_field_grid
 from mim4d.build.trunk import build_grid, build_lifted_grid
-from mim4d.config import TaskConfig
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.config.head import QueryHeadConfig
 from mim4d.exchange.official.checkpoint_layout import LayoutError, OfficialLayout, read_layout
@@ -135,6 +135,7 @@ def test_lifting_at_corners_and_volumes_from_centre_to_centre(state: State) -> N
     )
     first = build_lifted_grid(config).centres_ego[0, 0, 0]
     torch.testing.assert_close(first, torch.tensor([-8.0, -8.0, -5.0]))
+    assert isinstance(config, PretrainConfig)
     read = build_field_grid(config).centres_ego
     torch.testing.assert_close(read[0, 0, 0], torch.tensor([-8.0, -8.0, -5.0]))
     torch.testing.assert_close(read[-1, -1, -1], torch.tensor([8.0, 8.0, 3.0]))

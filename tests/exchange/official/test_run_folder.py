@@ -143,7 +143,7 @@ def test_a_detector_is_imported_whole(
     stored = state["pts_bbox_head.code_weights"]
     torch.testing.assert_close(torch.tensor(config.head.code_weights), stored)
     bias = state["pts_bbox_head.cls_branches.1.6.bias"]
-    ours = model.head.decoder.class_branches[1][6].bias
+    ours = model.get_parameter("head.decoder.class_branches.1.6.bias")
     assert torch.equal(ours[CLASSES.index("bus")], bias[OFFICIAL_CLASSES.index("bus")])
     weights = load_encoder(run).state_dict()
     assert torch.equal(weights["neck.laterals.0.bias"], state["img_neck.lateral_convs.0.conv.bias"])

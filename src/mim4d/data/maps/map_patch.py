@@ -42,7 +42,7 @@ class MapPatch:
 
     bounds_m: Bounds
     known: shapely.Polygon
-    geometries: Mapping[str, Geometries]
+    geometries: Mapping[MapLayer, Geometries]
 
     def __post_init__(self) -> None:
         self._require_known(self.bounds_m)

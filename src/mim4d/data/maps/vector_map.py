@@ -29,7 +29,7 @@ from mim4d.data.maps.map_file import (
     read_json,
     read_map_file,
 )
-from mim4d.data.maps.map_names import LINE_LAYERS, POLYGON_LAYERS
+from mim4d.data.maps.map_names import LINE_LAYERS, POLYGON_LAYERS, MapLayer
 from mim4d.data.maps.map_patch import Bounds, Length, MapPatch, line_parts
 from mim4d.data.tables.column_cache import (
     content_key,
@@ -145,8 +145,10 @@ class VectorMap:
         side = reach * math.hypot(max(-x_min, x_max), max(-y_min, y_max))
         known_ref = shapely.box(-side, -side, side, side)
         known = shapely.transform(known_ref, lambda points: points @ turn.T + origin)
-        layers: dict[str, Geometries] = {name: self._lines(name, known) for name in LINE_LAYERS}
-        layers |= {name: self._polygons(name, known) for name in POLYGON_LAYERS}
+        layers: dict[MapLayer, Geometries] = {
+            **{name: self._lines(name, known) for name in LINE_LAYERS},
+            **{name: self._polygons(name, known) for name in POLYGON_LAYERS},
+        }
         in_ref = {
             name: shapely.transform(found, lambda points: (points - origin) @ turn)
             for name, found in layers.items()
