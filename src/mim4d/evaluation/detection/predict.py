@@ -24,6 +24,7 @@ from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
 from mim4d.tasks.detection.task import Detection
+from mim4d.tasks.detection.true_boxes import class_table
 from mim4d.training.devices import choose_accelerator
 
 _HELD_OUT = SceneChoice("val")
@@ -107,6 +108,7 @@ class Detector:
         if not isinstance(task, Detection):
             raise ValueError(f"{run}: holds a run of the task {config.task}, not of detection")
         self._model, self._task = model.to(self._device), task
+        self.class_table = class_table(task.options.class_names)
         # Every sample counts, also the first ones of a scene, which lack earlier frames.
         self.dataset = build_dataset(config, data, scenes, version, incomplete="keep")
         tables = self.dataset.tables
@@ -169,7 +171,7 @@ def evaluate_detector(
             "scores would say nothing of others; choose others with --split or --scenes, or allow "
             "it with --allow-training-scenes"
         )
-    truth = read_truth(detector.dataset.tables, detector.samples)
+    truth = read_truth(detector.dataset.tables, detector.samples, detector.class_table)
     numbers = {token: number for number, token in enumerate(truth.tokens)}
     tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
     return judge(truth, join_boxes(tables), source, detector.scenes)
