@@ -64,7 +64,7 @@ def test_warnings(strict: bool, data: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_errors_come_first(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    edit_table(data, "scene", set_row("scene1", nbr_samples=6))
+    edit_table(data, "scene", set_row("scene1", name="tiny-0"))
     edit_table(data, "calibrated_sensor", set_row("calib-CAM_BACK", translation=[1.5, 0, -1]))
     status, text, _ = run([str(data), "--files", "none"], capsys)
     assert status == 2

@@ -11,7 +11,11 @@ from mim4d.cli import main
 from mim4d.data.maps.vector_map import VectorMap
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
-from mim4d.evaluation.map_predictions import _samples, read_map_predictions
+from mim4d.evaluation.map_predictions import (
+    _samples,
+    is_map_predictions,
+    read_map_predictions,
+)
 from mim4d.metrics.map_ap import MapLines
 from mim4d.tasks.map_targets import CLASSES, lines_of
 from tests.data.tiny_dataset import write_tiny_dataset
@@ -158,3 +162,21 @@ def test_types_may_be_given_by_number(tmp_path: Path) -> None:
     (lines,) = read_map_predictions(file).by_token.values()
     assert lines.classes.tolist() == [2]
     assert torch.equal(lines.lines[0], torch.tensor(LINE["pts"], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_maps"),
+    [
+        ('{"meta": {}, "results": [{"sample_token": "s", "vectors": []}', True),
+        ('{"results" : {"s": {"vectors": [], "labels": [], "scores": []}}}', True),
+        ('{"meta": {"use_lidar": false}, "results": {"s": [{"translation": [0, 0, 0]}, ', False),
+        ('{"results": {}}', False),
+        ("", False),
+    ],
+)
+def test_maps_and_boxes_are_told_apart_by_the_beginning(
+    tmp_path: Path, text: str, is_maps: bool
+) -> None:
+    """Files of boxes are not read whole for it: this one has no end."""
+    (tmp_path / "p.json").write_text(text)
+    assert is_map_predictions(tmp_path / "p.json") is is_maps

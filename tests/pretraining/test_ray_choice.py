@@ -80,8 +80,8 @@ def test_a_clear_pixel_is_measured_to_be_free_up_to_the_exit(scene, seed):
     low = points.clone()
     low[..., 2] = -1.0
     low[:, ::40, 2] = 6.0
-    options = {"rays_per_camera": 60, "lidar_share": 0.1, "generator": seed, "clear_sky": True}
-    choice = choose_rays(SIZES, PRESENT, intrinsics, ego_from_camera, low, valid, **options)
+    options = {"rays_per_camera": 60, "lidar_share": 0.1, "clear_sky": True}
+    choice = choose((images, intrinsics, ego_from_camera, low, valid), seed, **options)
     clear = choice.distances.isinf()
     assert clear.any()
     assert (choice.valid_distances & choice.exists)[clear].all()

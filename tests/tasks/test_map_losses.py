@@ -74,6 +74,14 @@ def test_without_truth_everything_is_none_of_the_classes() -> None:
     assert (logits.grad > 0).all()
 
 
+def test_points_that_are_not_finite_become_a_loss_that_is_not() -> None:
+    """So that the run stops with the message that names step and batch."""
+    orders, classes = _two_lines()
+    points = torch.full((3, 4, 2), torch.nan)
+    losses = line_losses(torch.zeros(3, 3), points, classes, orders, WEIGHTS)
+    assert not losses["points"].isfinite()
+
+
 def test_cells_on_lines_weigh_four_times() -> None:
     logits = torch.zeros(1, 1, 1, 2)
     on = torch.tensor([[[[True, False]]]])

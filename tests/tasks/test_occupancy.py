@@ -97,6 +97,13 @@ def test_rays_by_hand(met_at: int, score: float) -> None:
     assert metric.compute()["occupied"]["RayIoU"] == pytest.approx(score)
 
 
+def test_a_ray_that_begins_far_outside_is_walked_to_the_end() -> None:
+    answer = torch.zeros(2, 4, 8, dtype=torch.int64)
+    answer[0, 2, 3] = 1
+    ray = replace(_ray(43.2), origins=torch.tensor([[-40.0, 0.5, 0.5]]))
+    assert float(first_met(answer, ray, GRID)[0]) == pytest.approx(43.25)
+
+
 def test_a_ray_that_meets_another_class_is_false_twice() -> None:
     answer = torch.zeros(2, 4, 8, dtype=torch.int64)
     answer[0, 2, 3] = 2

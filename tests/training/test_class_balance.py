@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mim4d.config.head import CentreHeadConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.class_balance import balance_classes
 from mim4d.training.sampling import StepSampler, StepShape
@@ -44,3 +45,5 @@ def test_rare_classes_are_drawn_for_as_often(
     changed = NuscenesDataset(data, frames=1, key=0, image_hw=(32, 64))
     with pytest.raises(ValueError, match="detection needs boxes of its ten classes"):
         balance_classes(changed, seed=0)
+    head = CentreHeadConfig(class_names=("tram=bus", "movable_object.post=barrier"))
+    assert list(balance_classes(changed, 0, head).of_class)[-1] == "barrier"

@@ -53,6 +53,8 @@ class Predict:
 
 def predict(options: Predict) -> None:
     """`mim4d predict`."""
+    if options.clips < 1:
+        raise ValueError(f"--clips {options.clips}: expected at least 1")
     from mim4d.runs.record import read_task_config, run_kind
 
     if run_kind(options.run) == "pretraining":

@@ -10,6 +10,7 @@ that frame's origin, so that files are scored as by their authors' tools.
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ from mim4d.tasks.map_targets import CLASSES, lines_of
 
 Frame = Literal["lidar", "ego"]
 _LIDAR = "LIDAR_TOP"
+_MAPS_BEGIN = re.compile(rb'"results"\s*:\s*(?:\[|\{\s*"[^"]*"\s*:\s*\{)')
+"""A list of samples, or samples by token that are objects; of boxes they are lists."""
+_BEGINNING = 1 << 20
 _SAME_NAMES = {"crossing": "ped_crossing", "pedestrian_crossing": "ped_crossing"}
 
 
@@ -152,7 +156,7 @@ def _streammapnet(path: Path, results: dict[str, Any]) -> Iterator[tuple[str, Ma
             raise DataError(f"{where}: {', '.join(fields)} are of different lengths")
         # Its classes are numbered in an order of its own: crossings come first.
         names = ("ped_crossing", "divider", "boundary")
-        kinds = [names[k] if k in (0, 1, 2) else k for k in found[1]]
+        kinds = [names[int(k)] if k in (0, 1, 2) else k for k in found[1]]
         yield token, _lines(where, list(zip(found[0], kinds, found[2], strict=True)))
 
 
@@ -231,19 +235,14 @@ def _samples(
 
 
 def is_map_predictions(path: Path) -> bool:
-    """Whether a JSON file holds predicted maps rather than boxes.
+    """Whether a file holds predicted maps rather than boxes, told by how its results begin.
+
+    The rest is not looked at: files of boxes may be larger than memory.
 
     Raises:
-        DataError: If it is missing or no JSON.
+        DataError: If it is missing.
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file of predictions")
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataError(f"{path}: not valid JSON ({error})") from error
-    results = content.get("results") if isinstance(content, dict) else None
-    if isinstance(results, dict):
-        first = next(iter(results.values()), None)
-        return isinstance(first, dict) and "vectors" in first
-    return isinstance(results, list)
+    with path.open("rb") as file:
+        return _MAPS_BEGIN.search(file.read(_BEGINNING)) is not None

@@ -145,11 +145,13 @@ def first_met(
 ) -> tuple[Float[Tensor, " r"], Int64[Tensor, " r"]]:
     """Distance and class of the first occupied voxel along each ray; infinite and 0 if none is.
 
-    Rays are walked in steps of half the shortest side of a voxel.
+    Rays are walked in steps of half the shortest side of a voxel, from where they begin (which may
+    lie outside) to the far side of the grid.
     """
     step = min(grid.voxel_size_m) / 2
     corner = torch.tensor([grid.lower_m, grid.upper_m]).abs().amax(dim=0).norm().item()
-    along = torch.arange(step / 2, corner, step).to(rays.origins)
+    begin = rays.origins.norm(dim=-1).max().item() if len(rays.origins) else 0.0
+    along = torch.arange(step / 2, corner + begin, step).to(rays.origins)
     places = rays.origins[:, None] + along[:, None] * rays.directions[:, None]
     found = read_voxels(voxels, places, grid, outside=FREE)
     occupied = found > FREE

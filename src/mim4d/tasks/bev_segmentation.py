@@ -21,6 +21,7 @@ from mim4d.tasks.bev_layers import boxes_of_layer, centre_targets, layer_truth
 from mim4d.tasks.bev_losses import centre_loss, layer_losses, offset_loss
 from mim4d.tasks.bev_trunk import BevTrunk, cells_around
 from mim4d.tasks.cells import seen_boxes
+from mim4d.tasks.task import require_head
 
 _START_LOGIT = -2.0
 """Where layers and heat-maps start: most cells are empty."""
@@ -103,10 +104,12 @@ class BevSegmentation:
         grid: Of the trunk's volumes.
 
     Raises:
-        ValueError: If the cells reach beyond the volume, or do not lie in ego axes.
+        ValueError: If the head is of another kind, or the cells reach beyond the volume or do not
+            lie in ego axes.
     """
 
     def __init__(self, options: SegmentationHeadConfig, grid: VoxelGrid) -> None:
+        require_head("bev_segmentation", options, SegmentationHeadConfig)
         self.options = options
         self.grid = grid
         if options.range_xy_m is None and not grid.is_in_ego_axes:

@@ -19,6 +19,7 @@ from mim4d.tasks.bev_trunk import cells_around
 from mim4d.tasks.map_head import DrawnMap, MapHead, MapHeadSizes, build_map_head
 from mim4d.tasks.map_losses import LineWeights, cell_loss, line_losses
 from mim4d.tasks.map_targets import CLASSES, MapTruth, map_truth
+from mim4d.tasks.task import require_head
 
 
 class HdMap:
@@ -29,10 +30,11 @@ class HdMap:
         grid: Of the trunk's volumes.
 
     Raises:
-        ValueError: If the map reaches beyond the volume.
+        ValueError: If the head is of another kind, or the map reaches beyond the volume.
     """
 
     def __init__(self, options: HdMapHeadConfig, grid: VoxelGrid) -> None:
+        require_head("hd_map", options, HdMapHeadConfig)
         self.options = options
         self.grid = grid
         self.cells = cells_around(grid, options.cells_xy, options.range_xy_m)

@@ -51,7 +51,8 @@ def match(
     away = torch.cdist(points.flatten(1), orders.flatten(0, 1).flatten(1), p=1)
     least, order = away.unflatten(1, orders.shape[:2]).min(dim=-1)
     cost = weights.points * least + weights.classes * _focal_cost(logits)[:, classes]
-    rows, columns = linear_sum_assignment(cost.cpu().numpy())
+    # What is not finite is refused after the step, with its batch; it must not fail here.
+    rows, columns = linear_sum_assignment(cost.nan_to_num(nan=1e6).cpu().numpy())
     drawn = torch.as_tensor(rows, device=classes.device)
     true = torch.as_tensor(columns, device=classes.device)
     return Matches(drawn, true, order[drawn, true])

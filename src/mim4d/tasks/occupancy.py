@@ -18,6 +18,7 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.voxel_iou import FREE, UNKNOWN, SeenRays, SeenVoxels, VoxelIou
+from mim4d.tasks.task import require_head
 
 CLASSES = ("static", "vehicle", "person", "other object")
 _STATIC = 1
@@ -31,9 +32,13 @@ class Occupancy:
     Args:
         options: Of the head.
         grid: Of the trunk's volumes, whose voxels are those that are told.
+
+    Raises:
+        ValueError: If the head is of another kind.
     """
 
     def __init__(self, options: OccupancyHeadConfig, grid: VoxelGrid) -> None:
+        require_head("occupancy", options, OccupancyHeadConfig)
         self.options = options
         self.grid = grid
         self.class_names = CLASSES if options.classes else ("occupied",)

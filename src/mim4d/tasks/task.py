@@ -66,6 +66,24 @@ class ScheduledTask(Protocol):
         """As `Task.losses`, at an optimiser step."""
 
 
+def require_head(task: str, options: HeadConfig, wanted: type[Any]) -> None:
+    """Refuse a head of another kind than the task's own, as a preset of another task has it.
+
+    Args:
+        task: Name of the task.
+        options: Of the head that was given.
+        wanted: The kind of head that the task knows.
+
+    Raises:
+        ValueError: If the head is of another kind.
+    """
+    if not isinstance(options, wanted):
+        raise ValueError(
+            f"the task {task} wants a head of kind {wanted.kind}, not {options.kind}; choose a "
+            "preset that is made for it, such as demo"
+        )
+
+
 class TaskType(Protocol):
     """The class of a task."""
 

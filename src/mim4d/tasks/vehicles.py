@@ -23,6 +23,7 @@ from mim4d.tasks.cells import (
     seen_boxes,
     truth_of_boxes,
 )
+from mim4d.tasks.task import require_head
 
 
 class Vehicles:
@@ -31,9 +32,13 @@ class Vehicles:
     Args:
         options: Of the head, the losses, and what is ignored.
         grid: Of the trunk's volumes.
+
+    Raises:
+        ValueError: If the head is of another kind.
     """
 
     def __init__(self, options: CellsHeadConfig, grid: VoxelGrid) -> None:
+        require_head("vehicles", options, CellsHeadConfig)
         self.options = options
         self.grid = grid
         self.centres = cell_centres(grid, options.cells_xy)

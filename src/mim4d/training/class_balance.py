@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mim4d.config.head import CentreHeadConfig, HeadConfig, QueryHeadConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import DataError
 from mim4d.metrics.detection.classes import NO_CLASS, class_rows
 from mim4d.metrics.detection.rules import CLASSES
+from mim4d.tasks.detection.true_boxes import class_table
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,24 @@ class ClassBalance:
         )
 
 
-def balance_classes(dataset: NuscenesDataset, seed: int) -> ClassBalance:
+def balance_classes(
+    dataset: NuscenesDataset, seed: int, head: HeadConfig | None = None
+) -> ClassBalance:
     """Draw the clips of an epoch.
+
+    Args:
+        dataset: Its clips.
+        seed: Of the draw.
+        head: Says which classes have other names than nuScenes', if it is one of boxes.
 
     Raises:
         DataError: If no clip has a box of the ten classes.
     """
     tables = dataset.tables
+    of_boxes = head if isinstance(head, CentreHeadConfig | QueryHeadConfig) else None
+    table = class_table(of_boxes.class_names) if of_boxes is not None else None
     try:
-        of_category = np.array(class_rows(tables.category_names))
+        of_category = np.array(class_rows(tables.category_names, table))
     except ValueError as error:
         raise DataError(f"{tables.root / tables.version}: {error}") from error
     clips_of: dict[int, list[int]] = {kind: [] for kind in range(len(CLASSES))}

@@ -249,7 +249,7 @@ def _train(
         logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
     order = None
     if isinstance(config, TaskConfig) and config.class_balanced and not overfit:
-        balance = balance_classes(dataset, config.seed)
+        balance = balance_classes(dataset, config.seed, config.head)
         order = balance.clips
         if processes.is_first:
             logger.info("%s", balance)

@@ -152,11 +152,11 @@ def test_a_cache_that_cannot_be_written_is_told_and_done_without(
     assert "set MIM4D_CACHE" in caplog.text
 
 
-def test_a_user_without_a_home_has_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_a_home_has_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MIM4D_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     temporary = Path(tempfile.gettempdir())
-    monkeypatch.setenv("HOME", "/nonexistent")
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
     assert default_cache_dir().parent == temporary
 
     def no_home() -> Path:

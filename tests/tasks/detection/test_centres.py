@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
@@ -106,6 +107,13 @@ def test_boxes_of_one_class_are_kept_apart() -> None:
     centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.9, 0.0], [0.5, 0.0]])
     kinds = torch.tensor([0, 0, 0, 1])
     assert keep_apart(centres, kinds, torch.full((4,), 1.5)).tolist() == [True, False, True, True]
+
+
+def test_broken_weights_are_refused_not_left_without_boxes() -> None:
+    output = perfect_output(boxes_on_cells(truth(), CELLS))
+    broken = replace(output, logits=output.logits * torch.nan)
+    with pytest.raises(ValueError, match="weights are unusable"):
+        decode_centres(broken, 0, CELLS, 10, 0.5)
 
 
 def test_codes_and_axes_come_back() -> None:

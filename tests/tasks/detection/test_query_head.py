@@ -10,7 +10,7 @@ from mim4d.tasks.detection.box_code import decode_boxes
 from mim4d.tasks.detection.denoising import Denoising, denoise, num_groups
 from mim4d.tasks.detection.detections import best_of_classes
 from mim4d.tasks.detection.query_decoder import QueryOutput
-from mim4d.tasks.detection.query_losses import matched_losses, noisy_losses
+from mim4d.tasks.detection.query_losses import matched_losses, noisy_losses, paired_iou
 from tests.parity import GoldenFile
 from tests.tasks.detection.golden_head import (
     AS_STORED,
@@ -121,3 +121,11 @@ def test_losses_and_gradients_of_placed_queries_with_denoising(golden: Golden) -
     file.check("out.loss.total", total, like=torch.squeeze)
     total.backward()
     _check_gradients(file, head, volume)
+
+
+def test_boxes_that_are_not_finite_do_not_stop_the_overlap() -> None:
+    """The run stops after the step, with the message that names its batch."""
+    true = torch.tensor([[0.0, 0.0, 0.0, 4.0, 2.0, 1.5, 0.3, 0.0, 0.0]]).expand(2, -1)
+    found = true.clone()
+    found[0, 0], found[1, 3] = torch.nan, torch.inf
+    assert paired_iou(found, true).shape == (2,)

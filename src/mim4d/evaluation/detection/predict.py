@@ -20,10 +20,12 @@ from mim4d.evaluation.detection.submission import yaws_of_quaternions
 from mim4d.evaluation.detection.truth import read_truth
 from mim4d.geometry.rigid import quaternion_from_rotation, rotation_from_yaw, transform_points
 from mim4d.metrics.detection.boxes import BoxTable, join_boxes
+from mim4d.metrics.detection.classes import ClassTable, class_rows
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
 from mim4d.tasks.detection.task import Detection
+from mim4d.tasks.detection.true_boxes import class_table
 from mim4d.training.devices import choose_accelerator
 
 _HELD_OUT = SceneChoice("val")
@@ -71,7 +73,7 @@ class DetectedClip:
         clip: The clip (b = 1).
         found: Boxes by the detector.
         boxes: The same in `global`.
-        truth: True boxes; None where the data have none.
+        truth: True boxes; None where the data have none, or none of the ten classes.
     """
 
     clip: Clip
@@ -107,6 +109,7 @@ class Detector:
         if not isinstance(task, Detection):
             raise ValueError(f"{run}: holds a run of the task {config.task}, not of detection")
         self._model, self._task = model.to(self._device), task
+        self.class_table = class_table(task.options.class_names)
         # Every sample counts, also the first ones of a scene, which lack earlier frames.
         self.dataset = build_dataset(config, data, scenes, version, incomplete="keep")
         tables = self.dataset.tables
@@ -114,6 +117,7 @@ class Detector:
         self.scenes = [tables.scene(row).name for row in rows]
         self.samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
         self.trained_on = was_trained_on(run, self.dataset.tables, self.scenes)
+        self._is_labelled = _has_classes(tables.category_names, self.class_table)
 
     @property
     def tokens(self) -> list[str]:
@@ -127,13 +131,23 @@ class Detector:
         (found,) = self._task.decode(self._model(clip.to(self._device)))
         found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
         pose = global_from_ref(self.dataset, index)
-        truth = self._task.targets(clip)[0] if bool(clip.valid_boxes.any()) else None
+        labelled = self._is_labelled and bool(clip.valid_boxes.any())
+        truth = self._task.targets(clip)[0] if labelled else None
         return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
 
     def look_at_all(self) -> Iterator[DetectedClip]:
         """All clips, in their order."""
         for index in range(len(self.dataset)):
             yield self.look(index)
+
+
+def _has_classes(category_names: tuple[str, ...], table: ClassTable) -> bool:
+    """Whether any category of a data set is one of the ten classes: else nothing is true there."""
+    try:
+        class_rows(category_names, table)
+    except ValueError:
+        return False
+    return True
 
 
 def global_from_ref(dataset: NuscenesDataset, index: int) -> Float64[Tensor, "4 4"]:
@@ -169,7 +183,7 @@ def evaluate_detector(
             "scores would say nothing of others; choose others with --split or --scenes, or allow "
             "it with --allow-training-scenes"
         )
-    truth = read_truth(detector.dataset.tables, detector.samples)
+    truth = read_truth(detector.dataset.tables, detector.samples, detector.class_table)
     numbers = {token: number for number, token in enumerate(truth.tokens)}
     tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
     return judge(truth, join_boxes(tables), source, detector.scenes)

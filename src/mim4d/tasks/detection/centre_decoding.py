@@ -11,7 +11,7 @@ from mim4d.metrics.detection.rules import CLASSES
 from mim4d.tasks.detection.box_code import move_boxes
 from mim4d.tasks.detection.centre_head import CentreOutput
 from mim4d.tasks.detection.centre_losses import allowed_attributes
-from mim4d.tasks.detection.detections import Detections, best_of_classes
+from mim4d.tasks.detection.detections import Detections, best_of_classes, require_numbers
 
 _RADII_M = {
     "car": 1.5,
@@ -31,8 +31,13 @@ _RADII_M = {
 def decode_centres(
     output: CentreOutput, b: int, cells: VoxelGrid, max_boxes: int, min_score: float
 ) -> Detections:
-    """Boxes of one clip of a batch."""
+    """Boxes of one clip of a batch.
+
+    Raises:
+        ValueError: If a score is NaN.
+    """
     logits = output.logits[b]
+    require_numbers(logits)
     peak = F.max_pool2d(logits[None], 3, stride=1, padding=1)[0] == logits
     flat = logits.masked_fill(~peak, -torch.inf).flatten(1).T  # cells × classes
     scores, cell, classes = best_of_classes(flat)

@@ -56,6 +56,16 @@ class TrueBoxes:
     token: str
 
 
+def require_numbers(said: Tensor) -> None:
+    """Refuse what broken weights say: boxes whose score is NaN would just be missing.
+
+    Raises:
+        ValueError: If anything is NaN.
+    """
+    if bool(said.isnan().any()):
+        raise ValueError("what the detector says is not finite; its weights are unusable")
+
+
 def best_of_classes(
     logits: Float[Tensor, "q c"], most: int = MAX_BOXES_PER_SAMPLE
 ) -> tuple[Float[Tensor, " k"], Int[Tensor, " k"], Int[Tensor, " k"]]:

@@ -13,6 +13,7 @@ from mim4d.tasks.detection.detections import (
     TrueBoxes,
     attributes_by_speed,
     best_of_classes,
+    require_numbers,
 )
 from mim4d.tasks.detection.query_decoder import QueryDecoder, QueryOutput
 from mim4d.tasks.detection.query_head import LearnedQueries, PlacedQueries, Waiting
@@ -84,8 +85,14 @@ class Queries:
         return {"loss": torch.stack(list(losses.values())).sum(), **last}
 
     def decode(self, output: Waiting) -> list[Detections]:
-        """Boxes of each clip, from the last layer."""
+        """Boxes of each clip, from the last layer.
+
+        Raises:
+            ValueError: If one is NaN.
+        """
         found = output.find(None).matched
+        require_numbers(found.logits[-1])
+        require_numbers(found.code[-1])
         return [self._detections(found, b) for b in range(found.logits.shape[1])]
 
     def _coded(self, boxes: TrueBoxes) -> CodedBoxes:

@@ -20,6 +20,7 @@ from mim4d.tasks.detection.box_code import decode_boxes
 from mim4d.tasks.detection.query_decoder import QueryOutput
 
 _ALPHA, _GAMMA = 0.25, 2.0
+_HUGE_M = 1e6
 _MATCHED_TERMS = 8
 """Velocities do not decide who is matched with whom."""
 
@@ -88,6 +89,7 @@ def match_queries(
             (each * of_code)[:, :_MATCHED_TERMS] for each in (code[b].detach(), boxes.code)
         )
         cost = cost + weights.boxes * torch.cdist(ours, theirs, p=1)
+        # What is not finite is refused after the step, with its batch; it must not fail here.
         query, box = linear_sum_assignment(np.nan_to_num(cost.cpu().double().numpy(), nan=1e6))
         query, box = (torch.from_numpy(each).to(logits.device) for each in (query, box))
         rows.append((torch.full_like(query, b), query, boxes.classes[box], boxes.code[box]))
@@ -181,8 +183,12 @@ def paired_iou(a: Float[Tensor, "p 9"], b: Float[Tensor, "p 9"]) -> Float[Tensor
 
 def _shared_area(a: Tensor, b: Tensor) -> np.ndarray:
     first, second = (
-        shapely.polygons(footprint_corners(boxes.detach().cpu().double()).numpy())
-        for boxes in (a, b)
+        shapely.polygons(footprint_corners(_drawable(boxes)).numpy()) for boxes in (a, b)
     )
     area: np.ndarray = shapely.area(shapely.intersection(first, second))
     return area
+
+
+def _drawable(boxes: Tensor) -> Tensor:
+    """Boxes as polygons may be made of them: what is not finite is refused after the step."""
+    return boxes.detach().cpu().double().nan_to_num(0.0, _HUGE_M, -_HUGE_M)

@@ -28,7 +28,7 @@ def true_boxes(
         ValueError: If an entry of `class_names` is none.
     """
     try:
-        of_category = class_rows(clip.category_names, _table(class_names))
+        of_category = class_rows(clip.category_names, class_table(class_names))
     except ValueError as error:
         raise DataError(str(error)) from error
     classes = clip.box_classes.new_tensor([*of_category, NO_CLASS])[clip.box_classes[:, clip.key]]
@@ -60,7 +60,12 @@ def _attributes(clip: Clip) -> torch.Tensor:
     return clip.box_classes.new_tensor(rows)[clip.box_attributes[:, clip.key]]
 
 
-def _table(entries: Sequence[str]) -> dict[str, str | None]:
+def class_table(entries: Sequence[str]) -> dict[str, str | None]:
+    """Classes of other names, from entries OTHER=CLASS of `head.class_names`.
+
+    Raises:
+        ValueError: If an entry is none.
+    """
     table: dict[str, str | None] = {}
     for entry in entries:
         name, sign, chosen = entry.partition("=")
