@@ -66,12 +66,11 @@ def test_clear_pixels_lie_above_all_points_but_not_above_where_beams_reach():
     wall = (u < 30) & (v > 20)
     points = torch.stack([u, v], dim=-1)[wall | (v > 60)].float()[None, None]
     usable = torch.ones(1, 1, points.shape[2], dtype=torch.bool)
-    sizes = torch.tensor([[[96, 96]]])
     #        on the wall,  above it, beside it,   right,        road,         too high
     asked = [(10.0, 40.0), (10, 5), (36.0, 30.0), (80.0, 30.0), (80.0, 70.0), (80.0, 10.0)]
-    found = clear_of_points(torch.tensor([[asked]]), points, usable, sizes)
+    found = clear_of_points(torch.tensor([[asked]]), points, usable, (96, 96))
     assert found[0, 0].tolist() == [False, False, False, True, False, False]
-    nothing = clear_of_points(torch.tensor([[asked]]), points, ~usable, sizes)
+    nothing = clear_of_points(torch.tensor([[asked]]), points, ~usable, (96, 96))
     assert not nothing.any()
 
 

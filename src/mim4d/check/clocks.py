@@ -183,7 +183,9 @@ def _check_samples(tables: TableSet, findings: Findings) -> None:
     limit = np.nanmin([MAX_SAMPLE_DELAY_S, interval / 2])
     far = tables.is_sound_data & data["is_key_frame"] & (np.abs(delay) > limit)
     own = tables.is_sound_data & data["is_key_frame"] & tables.is_modality("camera")
-    if own.any() and np.mean(np.abs(delay[own]) <= interval) <= NEXT_TO_NOTHING:
+    # Where no scene has two samples there is no interval to tell far from near by.
+    known = bool(own.any()) and np.isfinite(interval)
+    if known and np.mean(np.abs(delay[own]) <= interval) <= NEXT_TO_NOTHING:
         found = f"key frames of all cameras lie {np.median(delay[own]):+.3g} s from their samples"
         findings.add(CLOCK, "sample_data", Place(found), count=int(own.sum()))
         return

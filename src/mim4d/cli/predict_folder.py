@@ -9,8 +9,12 @@ from mim4d.config import Device
 
 
 @contextmanager
-def folder_as_data_set(folder: Path) -> Iterator[tuple[Path, bool]]:
+def folder_as_data_set(folder: Path, *, keyframes_only: bool) -> Iterator[tuple[Path, bool]]:
     """A data set that is there as long as the block runs, and whether it has motion.
+
+    Args:
+        folder: Images with cameras.yaml, and poses.csv where the car moves.
+        keyframes_only: Leave out what lies between the samples.
 
     Raises:
         DataError: The folder is no rig's, or holds no images.
@@ -23,7 +27,7 @@ def folder_as_data_set(folder: Path) -> Iterator[tuple[Path, bool]]:
     drives = read_rig_folder(folder) if moves else read_still_folder(folder)
     with tempfile.TemporaryDirectory() as name:
         data = Path(name) / "data"
-        write_data_set(drives, data, ImportOptions(keyframes_only=True))
+        write_data_set(drives, data, ImportOptions(keyframes_only=keyframes_only))
         yield data, moves
 
 
@@ -51,8 +55,9 @@ def predict_folder(
     model = model.to(accelerator)
     view = EvaluatedView.of(config, stride)
     paths = []
-    with folder_as_data_set(folder) as (data, moves):
-        wanted = config.clip
+    wanted = config.clip
+    by_samples = wanted.frame_interval_s is None
+    with folder_as_data_set(folder, keyframes_only=by_samples) as (data, moves):
         frames, key = (wanted.frames, wanted.key) if moves else (1, 0)
         view = view if moves else replace(view, frame=0)
         dataset = NuscenesDataset(

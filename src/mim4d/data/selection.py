@@ -62,8 +62,8 @@ def choose_lidar(tables: NuscenesTables, wanted: str | None) -> str | None:
         raise DataError(
             f"{tables.root / tables.version}: LiDAR {wanted} asked for; found: "
             f"{', '.join(found) or 'none'}. Name one of these (--clip.lidar, --lidar to view), or "
-            "None to do without; training then wants --loss.distance-weight, "
-            "--loss.relative-distance-weight and --loss.depth-weight 0 as well"
+            "None to do without; a pre-training then wants losses without LiDAR as well, as the "
+            "preset demo_no_lidar has them"
         )
     return wanted
 

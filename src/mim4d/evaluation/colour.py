@@ -71,9 +71,7 @@ def colour_references(clip: Clip, view: EvaluatedView) -> dict[str, Float[Tensor
     """The frame's own images, averaged: over the whole, over rows of pixels, over squares."""
     images = unit_colours(clip.images[0, view.frame])
     height, width = images.shape[-2:]
-    sizes = clip.image_sizes[0, view.frame]
-    rows, columns = torch.arange(height)[:, None], torch.arange(width)
-    picture = (rows < sizes[:, :1, None]) & (columns < sizes[:, 1:, None])
+    picture = _picture(clip, view)
     windows = {"image_mean": (height, width), "row_means": (1, width)}
     windows |= {f"blocks_{side}": (side, side) for side in BLOCKS_PX}
     pixels = view.rays_and_pixels(clip)[1][0].unflatten(0, (len(images), -1))
@@ -89,8 +87,16 @@ def visible_mean(
     """Everywhere the mean colour of the patches that each image of the frame shows."""
     images = unit_colours(clip.images[0, view.frame])
     shown = F.interpolate(visible[:, None].float(), scale_factor=float(patch_px))[:, 0] > 0
+    shown &= _picture(clip, view)
     mean = averaged(images, shown, (images.shape[-2], images.shape[-1]))[:, :, 0, 0]
     return mean[:, None, None].expand(-1, *view.lattice, -1)
+
+
+def _picture(clip: Clip, view: EvaluatedView) -> Bool[Tensor, "n h w"]:
+    """Pixels of the frame's images that are no padding."""
+    sizes = clip.image_sizes[0, view.frame]
+    rows, columns = (torch.arange(side, device=sizes.device) for side in clip.images.shape[-2:])
+    return (rows[:, None] < sizes[:, :1, None]) & (columns < sizes[:, 1:, None])
 
 
 def averaged(

@@ -77,12 +77,15 @@ def read_table(path: Path, holds: str) -> Table:
         holds: What it must hold, for the message if it is missing.
 
     Raises:
-        DataError: It is missing, empty, or a line has too few or too many values.
+        DataError: It is missing, empty, no text, or a line has too few or too many values.
     """
     if not path.is_file():
         raise MissingFileError(f"{path} not found; it must hold {holds}")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [line for line in csv.reader(file) if line and not line[0].startswith("#")]
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [line for line in csv.reader(file) if line and not line[0].startswith("#")]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a table in UTF-8 ({error}); save it as CSV") from error
     if len(lines) < 2:
         raise DataError(f"{path}: has no line of values; it must hold {holds}")
     names = [name.strip() for name in lines[0]]

@@ -102,15 +102,17 @@ def _read_pcd(content: bytes) -> Columns:
         if line:
             header[line[0]] = line[1:]
         start = end + 1
-    names, count = header["FIELDS"], int(header["POINTS"][0])
+    # Padding is called _, as often as there is some.
+    names = [f"_{i}" if name == "_" else name for i, name in enumerate(header["FIELDS"])]
+    count = int(header["POINTS"][0])
     repeats = [int(n) for n in header.get("COUNT", ["1"] * len(names))]
     kinds = [
         f"<{_PCD_KINDS[kind]}{size}"
         for kind, size in zip(header["TYPE"], header["SIZE"], strict=True)
     ]
     fields = [
-        (name if name != "_" else f"_{i}", kind, (n,)) if n != 1 else (name, kind)
-        for i, (name, kind, n) in enumerate(zip(names, kinds, repeats, strict=True))
+        (name, kind, (n,)) if n != 1 else (name, kind)
+        for name, kind, n in zip(names, kinds, repeats, strict=True)
     ]
     dtype, body = np.dtype(fields), content[start:]
     match header["DATA"][0]:
@@ -120,7 +122,7 @@ def _read_pcd(content: bytes) -> Columns:
             columns = {name: rows[:, places[i]] for i, name in enumerate(names)}
         case "binary":
             values = np.frombuffer(body, dtype, count)
-            columns = {name: values[name] for name in names if name != "_"}
+            columns = {name: values[name] for name in names}
         case "binary_compressed":
             columns = _pcd_columns(body, fields, count)
         case other:
@@ -172,7 +174,7 @@ def _read_ply(content: bytes) -> Columns:
     if not content.startswith(b"ply") or match_end is None:
         raise ValueError("no header of a .ply file")
     lines = [line.split() for line in content[: match_end.start()].decode("ascii").splitlines()]
-    form = next(line[1] for line in lines if line[:1] == ["format"])
+    form = next((line[1] for line in lines if line[:1] == ["format"]), "none given")
     elements = [line for line in lines if line[:1] == ["element"]]
     if not elements or elements[0][1] != "vertex":
         raise ValueError("its first element is not vertex")
@@ -188,6 +190,9 @@ def _read_ply(content: bytes) -> Columns:
     if form == "ascii":
         rows = np.array([line.split() for line in body.splitlines()[:count]], np.float64)
         return _named(rows.reshape(count, len(names)), names)
-    order = {"binary_little_endian": "<", "binary_big_endian": ">"}[form]
+    orders = {"binary_little_endian": "<", "binary_big_endian": ">"}
+    if form not in orders:
+        raise ValueError(f"format {form}: expected ascii, {' or '.join(orders)}")
+    order = orders[form]
     dtype = np.dtype([(name, order + kind) for name, kind in zip(names, kinds, strict=True)])
     return _named(np.frombuffer(body, dtype, count), names)

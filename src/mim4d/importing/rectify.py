@@ -136,7 +136,7 @@ def _split(left: float, right: float, wish: ViewWish) -> tuple[tuple[float, ...]
     if wish.yaw_deg is not None:
         even = min(whole / len(wish.yaw_deg), WIDEST_SINGLE_DEG)
         return wish.yaw_deg, wish.horizontal_deg or even
-    if wish.horizontal_deg is not None and wish.horizontal_deg <= WIDEST_SINGLE_DEG:
+    if wish.horizontal_deg is not None:
         return (0.0,), wish.horizontal_deg
     if whole <= WIDEST_SINGLE_DEG:
         return (0.0,), min(2 * max(left, right), WIDEST_SINGLE_DEG)

@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from mim4d.errors import DataError, MissingFileError
 from mim4d.importing.csv_columns import read_table
 from mim4d.importing.files_out import save_image
@@ -99,12 +101,27 @@ class _Drive:
             (self._frames / camera.name).mkdir(parents=True, exist_ok=True)
             yield from _decode(self._videos[camera.name], images, spec.size_wh, camera.size_wh)
 
+    def _hidden(self, spec: CameraSpec, camera: CameraSpec) -> Path | None:
+        """The picture of the car itself, resized like the frames."""
+        if spec.hidden is None or camera.size_wh == spec.size_wh:
+            return spec.hidden
+        path = self._frames / f"{spec.name}-own-car.png"
+        with Image.open(spec.hidden) as image:
+            if image.size != spec.size_wh:
+                raise DataError(
+                    f"{spec.hidden}: has {image.size[0]}x{image.size[1]} pixels, the video of "
+                    f"{spec.name} has {spec.size_wh[0]}x{spec.size_wh[1]}"
+                )
+            covered = image.convert("L").point(lambda level: 255 if level else 0)
+            covered.resize(camera.size_wh, Image.Resampling.NEAREST).save(path)
+        return path
+
     def recording(self) -> Recording:
         """The drive, with the frames as its images."""
         rig = self._rig
         cameras: list[CameraTrack] = [
-            camera_with(replace(camera, hidden=None), self._images(camera.name))
-            for camera in self._cameras
+            camera_with(replace(camera, hidden=self._hidden(spec, camera)), self._images(spec.name))
+            for spec, camera in zip(rig.cameras, self._cameras, strict=True)
         ]
         name = self._folder.resolve().name
         poses = read_poses(self._folder / POSES, rig.car_from_body)

@@ -98,7 +98,7 @@ def write_data_set(
         names, parts = _write_scenes(drives, options, partial, summary, progress)
         _write_maps(drives, partial)
         _write_tables(drives, parts, partial)
-        if options.held_out:
+        if names["val"]:
             (partial / "splits.json").write_text(json.dumps(names, indent=1) + "\n")
         (partial / "README.md").write_text(readme(drives, summary.notes, VERSION))
         shutil.rmtree(partial / "rows")
@@ -150,6 +150,12 @@ def _write_scenes(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     scenes = [(drive, job) for drive in drives for job in _scene_jobs(drive, options)]
     held_out = max(round(options.held_out * len(scenes)), 1) if options.held_out else 0
+    held_out = min(held_out, len(scenes) - 1)
+    if options.held_out and not held_out:
+        summary.notes.append(
+            "one scene, which is not held out: nothing would be left to train on; cut it with "
+            "--scene-s, or give several drives"
+        )
     done = 0
     with ThreadPoolExecutor(cores) as pool:
         writer = None

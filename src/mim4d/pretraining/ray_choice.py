@@ -143,7 +143,7 @@ def choose_rays(
         chosen = torch.where(from_point, distances.gather(2, order), chosen)
     measured = from_point
     if clear_sky:
-        clear = clear_of_points(pixels, projected, usable, image_sizes) & ~from_point & exists
+        clear = clear_of_points(pixels, projected, usable, padded_hw) & ~from_point & exists
         chosen, measured = chosen.masked_fill(clear, torch.inf), from_point | clear
     b, n = image_present.shape
     camera_index = repeat(
@@ -241,7 +241,7 @@ def clear_of_points(
     pixels: Float[Tensor, "b n k 2"],
     points: Float[Tensor, "b n p 2"],
     usable: Bool[Tensor, "b n p"],
-    image_sizes: Int[Tensor, "b n 2"],
+    padded_hw: tuple[int, int],
     cell_px: int = 8,
 ) -> Bool[Tensor, "b n k"]:
     """Pixels where the LiDAR looked and met nothing.
@@ -254,12 +254,12 @@ def clear_of_points(
         pixels: (u, v) that are asked about.
         points: (u, v) of the LiDAR points.
         usable: Points that lie in the picture.
-        image_sizes: Rows and columns of picture.
+        padded_hw: Rows and columns of the padded images.
         cell_px: Side of a cell; large enough that every surface has points in each.
     """
     if points.shape[2] == 0:
         return torch.zeros_like(pixels[..., 0], dtype=torch.bool)
-    rows, columns = (int(size) // cell_px + 1 for size in image_sizes.flatten(0, 1).amax(dim=0))
+    rows, columns = (-(-side // cell_px) for side in padded_hw)
 
     def cell_of(places: Tensor) -> Tensor:
         u, v = (places / cell_px).floor().clamp(0, 1e4).long().unbind(-1)

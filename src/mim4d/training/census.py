@@ -137,11 +137,12 @@ def _judge_images(census: Census, looked: str) -> list[str]:
         )
     elif total < LITTLE:
         warnings.append(f"{looked}: {total:.0%} of their images are there ({shares}); {cause}")
-    off = [n for n, d in zip(census.cameras, census.late, strict=True) if abs(d) > LATE_SHARE]
-    if off:
+    late = np.abs(census.late) > LATE_SHARE
+    if late.any():
+        off = ", ".join(np.array(census.cameras)[late].tolist())
         warnings.append(
-            f"{looked}: images of {', '.join(off)} lie {np.nanmedian(census.late):+.2f} intervals "
-            "from their frames: is a clock off?"
+            f"{looked}: images of {off} lie {np.median(census.late[late]):+.2f} intervals from "
+            "their frames: is a clock off?"
         )
     return warnings
 

@@ -62,6 +62,8 @@ class PretrainingModule(StepModule):
             "colour": loss.colour_weight,
             "distance": loss.distance_weight,
             "relative_distance": loss.relative_distance_weight,
+            "log_distance": loss.log_distance_weight,
+            "termination": loss.termination_weight,
             "near_surface": loss.near_surface_weight,
             "depth": loss.depth_weight,
             "photometric": loss.photometric_weight,
