@@ -34,7 +34,7 @@ class TaskEvaluation:
         rows: What its metric computed.
         scenes: Scenes that were evaluated.
         num_clips: Clips that were evaluated.
-        held_out: Whether none of the scenes was trained on.
+        held_out: Whether none of the scenes was trained on; None where nobody knows.
         tables: What the metric shows apart, and the rows by condition, by their titles.
         remarks: What else is to be known of the numbers.
     """
@@ -43,7 +43,7 @@ class TaskEvaluation:
     rows: Scores
     scenes: list[str]
     num_clips: int
-    held_out: bool
+    held_out: bool | None
     tables: dict[str, Scores] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
@@ -58,8 +58,8 @@ class TaskEvaluation:
 
     def note(self) -> str:
         """What the numbers are of, in words."""
-        where = "held-out" if self.held_out else "TRAINING"
-        scenes = count_of(len(self.scenes), f"{where} scene")
+        where = {True: "held-out ", False: "TRAINING ", None: ""}[self.held_out]
+        scenes = count_of(len(self.scenes), f"{where}scene")
         clips = f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
         return " ".join([clips, *self.remarks])
 
