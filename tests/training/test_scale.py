@@ -24,7 +24,8 @@ from mim4d.runs.loading import load_model
 from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
 from mim4d.training.modules import PretrainingModule
-from mim4d.training.nonfinite import load_batch
+from mim4d.training.nonfinite import StepBatches, check_finite, load_batch
+from tests.tasks.scene import Box, clip_with
 from tests.toy import toy_clip, toy_config
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -202,6 +203,16 @@ def test_a_batch_saved_before_boxes_said_more_still_loads(tmp_path: Path) -> Non
     assert loaded.box_lidar_points.eq(-1).all()
     assert loaded.box_visibility.eq(0).all()
     assert torch.equal(loaded.images, clip.images)
+
+
+def test_maps_and_surfaces_are_left_out_of_a_saved_batch(tmp_path: Path) -> None:
+    bad = torch.tensor(torch.nan)
+    batches = StepBatches(3, 0, 0, [clip_with(Box(5.0, 3.0))], [{"loss": bad}])
+    with pytest.raises(NonFiniteError, match="step 3"):
+        check_finite({"loss": float("nan")}, batches, tmp_path)
+    clip, _ = load_batch(tmp_path / "nan/step-0000003-rank-0.pt")
+    assert clip.maps is None
+    assert clip.surfaces is None
 
 
 def test_another_file_is_no_saved_batch(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ class Evaluate:
     """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
     {"REGULAR_VEHICLE": "car", "SIGN": null}."""
     out: Path | None = None
-    """With --predictions: folder for evaluation.json and the curves; by default, for results.json,
-    results_scores beside it."""
+    """With --predictions: folder for evaluation.json and, of detections, the curves; by default
+    these get, for results.json, results_scores beside it."""
     stride: int = 4
     """Image pixels per evaluated pixel, in both directions; of no meaning to a task."""
     clips: int | None = None
@@ -86,8 +86,10 @@ def _evaluate_map_predictions(options: Evaluate, file: Path) -> None:
         version=options.version,
     )
     print(evaluation.table())
-    if options.json is not None:
-        evaluation.save(options.json)
+    given = None if options.out is None else options.out / "evaluation.json"
+    for path in filter(None, (given, options.json)):
+        evaluation.save(path)
+        print(path)
 
 
 def _evaluate_detections(options: Evaluate, file: Path) -> None:

@@ -7,10 +7,10 @@ same frames: a frame is named by the token of its sample.
 from collections.abc import Collection
 from pathlib import Path
 
-from mim4d.data.driven_places import overlap, places_of, scene_places
+from mim4d.data.driven_places import OVERLAP_M, overlap, places_of, scene_places
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
-from mim4d.runs.record import read_record
+from mim4d.runs.record import read_record, was_trained_on
 
 
 def target_samples(dataset: NuscenesDataset, frame: int) -> list[str | None]:
@@ -60,3 +60,31 @@ def overlap_with_training(
         return None
     places = scene_places(tables)
     return overlap(places_of(places, known), places_of(places, scenes))
+
+
+def overlap_remarks(
+    run: Path, data: Path, tables: NuscenesTables, scenes: Collection[str]
+) -> tuple[str, ...]:
+    """How much of what is evaluated lies where the run's training scenes were driven, in words."""
+    share = overlap_with_training(run, data, tables, scenes)
+    if share is None:
+        return ()
+    return (
+        f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a training "
+        "sample (mim4d split --geo makes splits without).",
+    )
+
+
+def pretraining_remarks(
+    run: Path, tables: NuscenesTables, scenes: Collection[str]
+) -> tuple[str, ...]:
+    """That scenes were in the pre-training that a task's run started from, in words."""
+    init = read_record(run).get("init")
+    if init is None or not (Path(init) / "record.json").is_file():
+        return ()
+    seen = [name for name in scenes if was_trained_on(Path(init), tables, [name])]
+    if not seen:
+        return ()
+    return (
+        f"{len(seen)} of the scenes were in the pre-training that it started from, without labels.",
+    )

@@ -90,7 +90,7 @@ def evaluate_map_predictions(
         patch = maps.maps[maps.locations[scene]].patch(pose, bounds)
         metric.update([predictions.by_token[token]], [lines_of(patch, boundary)])
     names = [tables.scene(row).name for row in rows]
-    return TaskEvaluation(f"hd_map ({file.name})", metric.compute(), names, len(tokens), True)
+    return TaskEvaluation(f"hd_map ({file.name})", metric.compute(), names, len(tokens), None)
 
 
 def read_map_predictions(path: Path) -> MapPredictions:

@@ -10,16 +10,15 @@ from torchmetrics import Metric
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
-from mim4d.data.driven_places import OVERLAP_M
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation.conditions import conditions_of_scenes
 from mim4d.evaluation.formatting import count_of, line
-from mim4d.evaluation.held_out import overlap_with_training
+from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
-from mim4d.runs.record import read_record, was_trained_on
+from mim4d.runs.record import was_trained_on
 from mim4d.tasks.task import HasFurtherTables, Score, Scores
 from mim4d.training.devices import choose_accelerator
 
@@ -35,7 +34,7 @@ class TaskEvaluation:
         rows: What its metric computed.
         scenes: Scenes that were evaluated.
         num_clips: Clips that were evaluated.
-        held_out: Whether none of the scenes was trained on.
+        held_out: Whether none of the scenes was trained on; None where nobody knows.
         tables: What the metric shows apart, and the rows by condition, by their titles.
         remarks: What else is to be known of the numbers.
     """
@@ -44,7 +43,7 @@ class TaskEvaluation:
     rows: Scores
     scenes: list[str]
     num_clips: int
-    held_out: bool
+    held_out: bool | None
     tables: dict[str, Scores] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
@@ -59,8 +58,8 @@ class TaskEvaluation:
 
     def note(self) -> str:
         """What the numbers are of, in words."""
-        where = "held-out" if self.held_out else "TRAINING"
-        scenes = count_of(len(self.scenes), f"{where} scene")
+        where = {True: "held-out ", False: "TRAINING ", None: ""}[self.held_out]
+        scenes = count_of(len(self.scenes), f"{where}scene")
         clips = f"{count_of(self.num_clips, 'clip')} of {scenes}, key frames alone."
         return " ".join([clips, *self.remarks])
 
@@ -144,7 +143,10 @@ def evaluate_task(
         len(indices),
         held_out,
         _tables(whole, parts),
-        (*_remarks(run, dataset.tables, names, rows), *_overlap(run, data, dataset.tables, names)),
+        (
+            *_remarks(run, dataset.tables, names, rows),
+            *overlap_remarks(run, data, dataset.tables, names),
+        ),
     )
     if save:
         evaluation.save(run / "evaluation.json")
@@ -171,27 +173,8 @@ def _tables(whole: Metric, parts: dict[str, Metric]) -> dict[str, Scores]:
 
 def _remarks(run: Path, tables: NuscenesTables, names: list[str], rows: Scores) -> tuple[str, ...]:
     """What else is to be known: pre-training on the same scenes, things that never occur."""
-    remarks = []
-    init = read_record(run).get("init")
-    if init is not None and (Path(init) / "record.json").is_file():
-        seen = [name for name in names if was_trained_on(Path(init), tables, [name])]
-        if seen:
-            remarks.append(
-                f"{len(seen)} of the scenes were in the pre-training that it started from, "
-                "without labels."
-            )
+    remarks = list(pretraining_remarks(run, tables, names))
     missing = [name for name, row in rows.items() if row.get("true cells") == 0]
     if missing:
         remarks.append(f"Nothing in these scenes is: {'; '.join(missing)}.")
     return tuple(remarks)
-
-
-def _overlap(run: Path, data: Path, tables: NuscenesTables, names: list[str]) -> tuple[str, ...]:
-    """How much of what is evaluated lies where the run's training scenes were driven."""
-    share = overlap_with_training(run, data, tables, names)
-    if share is None:
-        return ()
-    return (
-        f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a training "
-        "sample (mim4d split --geo makes splits without).",
-    )

@@ -120,7 +120,7 @@ def _unknown_then(clip: dict[str, Any]) -> dict[str, Any]:
 
 
 def _save(path: Path, batches: StepBatches, suspects: list[int]) -> None:
-    """Plain tensors, numbers and texts only; maps are left out."""
+    """Plain tensors, numbers and texts only; maps and surfaces are left out."""
     clip = collate([batches.clips[i].to("cpu") for i in suspects])
     facts: dict[str, Any] = {
         "step": batches.step,
@@ -133,7 +133,7 @@ def _save(path: Path, batches: StepBatches, suspects: list[int]) -> None:
         value = getattr(clip, field.name)
         if isinstance(value, _KEPT_KINDS):
             facts["clip"][field.name] = value
-        elif field.name != "maps" and value is not None:
+        elif field.name not in ("maps", "surfaces") and value is not None:
             facts["clip"][field.name] = list(value)
     with replacing(path) as temporary:
         torch.save(facts, temporary)

@@ -1,6 +1,7 @@
 """From a data set's own boxes as a submission to scores; and a detector's run, whole."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def test_the_truth_scores_one(data: Path, perfect: Path) -> None:
     car = CLASSES.index("car")
     assert scores.errors[car, 3] == pytest.approx(0.0, abs=1e-4)
     assert "NDS" in evaluation.table()
+    assert replace(evaluation, remarks=("TRAINING scenes.",)).note().endswith("TRAINING scenes.")
     json.dumps(evaluation.as_json(), allow_nan=False)
 
 

@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from mim4d.config.head import QueryHeadConfig
+from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.detection.box_code import decode_boxes
 from mim4d.tasks.detection.denoising import Denoising, denoise, num_groups
 from mim4d.tasks.detection.detections import best_of_classes
 from mim4d.tasks.detection.query_decoder import QueryOutput
 from mim4d.tasks.detection.query_losses import matched_losses, noisy_losses, paired_iou
+from mim4d.tasks.detection.task import Detection
 from tests.parity import GoldenFile
 from tests.tasks.detection.golden_head import (
     AS_STORED,
@@ -20,6 +23,7 @@ from tests.tasks.detection.golden_head import (
     official_gradients,
     stored_boxes,
 )
+from tests.tasks.scene import Box, clip_with
 
 Golden = Callable[[str], GoldenFile]
 GRADIENTS = 1e-4
@@ -129,3 +133,15 @@ def test_boxes_that_are_not_finite_do_not_stop_the_overlap() -> None:
     found = true.clone()
     found[0, 0], found[1, 3] = torch.nan, torch.inf
     assert paired_iou(found, true).shape == (2,)
+
+
+def test_clips_without_boxes_have_the_same_losses_by_name() -> None:
+    """Micro-steps and processes are averaged by name."""
+    options = QueryHeadConfig(queries="placed", num_queries=8, layers=2, heads=2, hidden=16)
+    task = Detection(options, VoxelGrid((-8.0, -8.0, -2.0), (8.0, 8.0, 2.0), (4, 4, 2)))
+    head, volume = task.build_head(8), torch.rand(1, 8, 2, 4, 4)
+    full, empty = (
+        task.losses(head(volume), task.targets(clip_with(*boxes))) for boxes in ((Box(2, 1),), ())
+    )
+    assert list(full) == list(empty)
+    assert (float(full["noisy_class"]) > 0, float(empty["noisy_class"])) == (True, 0.0)

@@ -61,6 +61,7 @@ class DetectionEvaluation:
         source: The file that was judged.
         scenes: Scenes that count.
         num_samples: Samples that count.
+        remarks: What else is to be known of the numbers.
     """
 
     scores: DetectionScores
@@ -68,6 +69,7 @@ class DetectionEvaluation:
     source: str
     scenes: list[str]
     num_samples: int
+    remarks: tuple[str, ...] = ()
 
     def table(self) -> str:
         """The tables for a person."""
@@ -106,7 +108,7 @@ class DetectionEvaluation:
             )
         if self.parts:
             text += '"mAP there" is the mean over classes that are true in the part.'
-        return text.strip()
+        return " ".join([text.strip(), *self.remarks])
 
     def curves(self) -> "ClassCurves":
         """Precision over recall, for a picture."""
@@ -121,6 +123,7 @@ class DetectionEvaluation:
             "source": self.source,
             "scenes": self.scenes,
             "num_samples": self.num_samples,
+            "remarks": self.remarks,
             **_numbers(self.scores),
             "parts": {name: _numbers(part) for name, part in self.parts.items()},
         }
@@ -186,7 +189,11 @@ def evaluate_predictions(
 
 
 def judge(
-    truth: SampleTruth, predictions: BoxTable, source: str, scenes: list[str]
+    truth: SampleTruth,
+    predictions: BoxTable,
+    source: str,
+    scenes: list[str],
+    remarks: tuple[str, ...] = (),
 ) -> DetectionEvaluation:
     """Filter, match and score boxes in `global`, all and in parts."""
     true_boxes, boxes = (
@@ -201,7 +208,7 @@ def judge(
         distances_to_car(boxes, truth.ego_xy_m),
     )
     parts = dict(scores_of_parts(matched))
-    return DetectionEvaluation(matched.scores(), parts, source, scenes, len(truth.tokens))
+    return DetectionEvaluation(matched.scores(), parts, source, scenes, len(truth.tokens), remarks)
 
 
 def _refuse_unknown(file: Path, tokens: list[str], tables: NuscenesTables) -> None:

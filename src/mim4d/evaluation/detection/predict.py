@@ -18,6 +18,7 @@ from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.detection.evaluation import DetectionEvaluation, judge
 from mim4d.evaluation.detection.submission import yaws_of_quaternions
 from mim4d.evaluation.detection.truth import read_truth
+from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
 from mim4d.geometry.rigid import quaternion_from_rotation, rotation_from_yaw, transform_points
 from mim4d.metrics.detection.boxes import BoxTable, join_boxes
 from mim4d.metrics.detection.classes import ClassTable, class_rows
@@ -116,13 +117,24 @@ class Detector:
         rows = choose_scenes(tables, scenes)
         self.scenes = [tables.scene(row).name for row in rows]
         self.samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
-        self.trained_on = was_trained_on(run, self.dataset.tables, self.scenes)
+        self.trained_on = was_trained_on(run, tables, self.scenes)
+        self._run, self._data = run, data
         self._is_labelled = _has_classes(tables.category_names, self.class_table)
 
     @property
     def tokens(self) -> list[str]:
         """Of all samples of the scenes."""
         return [self.dataset.tables.sample(sample).token for sample in self.samples]
+
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known of scores on these scenes."""
+        tables = self.dataset.tables
+        trained_on = "TRAINING scenes: the run was trained on labels of some of them."
+        return (
+            *((trained_on,) if self.trained_on else ()),
+            *pretraining_remarks(self._run, tables, self.scenes),
+            *overlap_remarks(self._run, self._data, tables, self.scenes),
+        )
 
     @torch.no_grad()
     def look(self, index: int) -> DetectedClip:
@@ -186,4 +198,4 @@ def evaluate_detector(
     truth = read_truth(detector.dataset.tables, detector.samples, detector.class_table)
     numbers = {token: number for number, token in enumerate(truth.tokens)}
     tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
-    return judge(truth, join_boxes(tables), source, detector.scenes)
+    return judge(truth, join_boxes(tables), source, detector.scenes, detector.remarks())

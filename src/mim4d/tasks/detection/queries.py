@@ -81,6 +81,10 @@ class Queries:
         losses = matched_losses(found.matched, coded, self._weights)
         if noisy is not None and found.noisy is not None:
             losses |= noisy_losses(found.noisy, noisy.pairs, self._weights)
+        elif self._groups:
+            # Steps and processes have the same names, so that they can be averaged.
+            zero = found.matched.logits.new_zeros(())
+            losses |= {f"noisy_{name}": zero for name in losses if "." not in name}
         last = {name: value for name, value in losses.items() if "." not in name}
         return {"loss": torch.stack(list(losses.values())).sum(), **last}
 
