@@ -20,6 +20,8 @@ from mim4d.files import replacing
 
 GRADIENT_NORM = "grad_norm"
 _KEPT_KINDS = (Tensor, int, str)
+_LEFT_OUT = ("maps", "surfaces")
+"""Fields that hold records, which a safe reader does not make."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def _unknown_then(clip: dict[str, Any]) -> dict[str, Any]:
 
 
 def _save(path: Path, batches: StepBatches, suspects: list[int]) -> None:
-    """Plain tensors, numbers and texts only; maps are left out."""
+    """Plain tensors, numbers and texts only; maps and surfaces are left out."""
     clip = collate([batches.clips[i].to("cpu") for i in suspects])
     facts: dict[str, Any] = {
         "step": batches.step,
@@ -133,7 +135,7 @@ def _save(path: Path, batches: StepBatches, suspects: list[int]) -> None:
         value = getattr(clip, field.name)
         if isinstance(value, _KEPT_KINDS):
             facts["clip"][field.name] = value
-        elif field.name != "maps" and value is not None:
+        elif field.name not in _LEFT_OUT and value is not None:
             facts["clip"][field.name] = list(value)
     with replacing(path) as temporary:
         torch.save(facts, temporary)
