@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,7 +110,7 @@ def _open(
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         incomplete=incomplete,
         on_bad_clip=on_bad_clip,
-        body_masks=clip.body_masks or imported_masks(data),
+        body_masks=clip.body_masks or imported_masks(data, clip.cameras),
         sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
         map_range_m=_map_range_m(config),
@@ -117,10 +118,17 @@ def _open(
     )
 
 
-def imported_masks(data: Path) -> Path | None:
-    """The body masks that `mim4d import` wrote with the images; None where there are none."""
+def imported_masks(data: Path, cameras: Sequence[str] | None = None) -> Path | None:
+    """The body masks that `mim4d import` wrote with the images; None where there are none.
+
+    Args:
+        data: Data set.
+        cameras: Channels that are used; None: all.
+    """
     folder = data / "body_masks"
-    return folder if folder.is_dir() else None
+    found = {path.stem for path in folder.glob("*.png")}
+    used = found if cameras is None else found.intersection(cameras)
+    return folder if used else None
 
 
 def _has_lidar(data: Path, version: str | None) -> bool:

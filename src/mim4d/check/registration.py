@@ -18,7 +18,6 @@ from mim4d.check.sensors import rotations
 from mim4d.data.point_values import NUMBERS_PER_POINT, implausible_values
 
 TURNS_DEG = (0, -10, 10, -20, 20, -45, 45, -90, 90, -135, 135, 180)
-MIN_TURN_DEG = 10
 MAX_PAIRS = 8
 MIN_PAIRS = 2
 MOVED_M = (1.5, 12.0)

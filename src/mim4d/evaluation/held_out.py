@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mim4d.data.driven_places import OVERLAP_M, overlap, places_of, scene_places
+from mim4d.data.fingerprint import scene_fingerprints
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.runs.record import read_record, was_trained_on
@@ -52,11 +53,18 @@ def overlap_with_training(
 ) -> float | None:
     """Share of the samples of some scenes that lie where a run's training scenes were driven.
 
-    None where the run was trained on other data, or nothing is known of it.
+    None where the run was trained on other data, or nothing is known of it. Scenes are known by
+    their samples, wherever the data lie now; of records that do not tell these, the path decides.
     """
     record = read_record(run)
     known = set(record["training_scenes"]) & set(tables.scene_names)
-    if record["data"] not in (None, str(data.resolve())) or not known:
+    trained = record.get("data_set", {}).get("scenes")
+    if trained is not None:
+        here = scene_fingerprints(tables, known)
+        known = {name for name in known if here[name] == trained.get(name)}
+    elif record["data"] not in (None, str(data.resolve())):
+        return None
+    if not known:
         return None
     places = scene_places(tables)
     return overlap(places_of(places, known), places_of(places, scenes))

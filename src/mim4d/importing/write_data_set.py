@@ -58,9 +58,9 @@ class ImportOptions:
     drop_uncovered: bool = False
 
     def __post_init__(self) -> None:
-        if not 0.01 <= self.keyframe_interval_s <= 60:
+        if not 0.02 <= self.keyframe_interval_s <= 30:  # what the reader takes for seconds
             raise ValueError(
-                f"keyframe_interval_s={self.keyframe_interval_s:g}: expected 0.01 to 60 seconds"
+                f"keyframe_interval_s={self.keyframe_interval_s:g}: expected 0.02 to 30 seconds"
             )
         if self.scene_s < self.keyframe_interval_s:
             raise ValueError(

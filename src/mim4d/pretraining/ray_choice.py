@@ -121,8 +121,9 @@ def choose_rays(
     usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)
     if occlusion_cell_px is not None:
         usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px, padded_hw)
+    met = usable
     if excluded is not None:
-        usable &= ~at_pixels(excluded, projected)
+        usable = usable & ~at_pixels(excluded, projected)
 
     keys = torch.rand(usable.shape, generator=generator).to(points_ego.device)
     count = min(round(rays_per_camera * lidar_share), points_ego.shape[1])
@@ -143,7 +144,7 @@ def choose_rays(
         chosen = torch.where(from_point, distances.gather(2, order), chosen)
     measured = from_point
     if clear_sky:
-        clear = clear_of_points(pixels, projected, usable, padded_hw) & ~from_point & exists
+        clear = clear_of_points(pixels, projected, met, padded_hw) & ~from_point & exists
         chosen, measured = chosen.masked_fill(clear, torch.inf), from_point | clear
     b, n = image_present.shape
     camera_index = repeat(

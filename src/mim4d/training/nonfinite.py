@@ -20,6 +20,8 @@ from mim4d.files import replacing
 
 GRADIENT_NORM = "grad_norm"
 _KEPT_KINDS = (Tensor, int, str)
+_LEFT_OUT = ("maps", "surfaces")
+"""Fields that hold records, which a safe reader does not make."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _save(path: Path, batches: StepBatches, suspects: list[int]) -> None:
         value = getattr(clip, field.name)
         if isinstance(value, _KEPT_KINDS):
             facts["clip"][field.name] = value
-        elif field.name not in ("maps", "surfaces") and value is not None:
+        elif field.name not in _LEFT_OUT and value is not None:
             facts["clip"][field.name] = list(value)
     with replacing(path) as temporary:
         torch.save(facts, temporary)

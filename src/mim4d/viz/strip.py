@@ -53,7 +53,7 @@ def render_strips(
     """
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, scenes, version)
+    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
     view, model = EvaluatedView.of(config, stride), model.to(accelerator)
     paths = []
     for index in spread(len(dataset), clips):

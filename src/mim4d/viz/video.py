@@ -60,7 +60,7 @@ def render_video(
     check_ending(out)
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, scenes, version)
+    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
     view, model = EvaluatedView.of(config, stride), model.to(accelerator)
     (index,) = spread(len(dataset), 1)
     flight = fly(model, dataset, index, view, accelerator, steps=steps, aside_m=ASIDE_M)
