@@ -69,9 +69,9 @@ def test_errors_come_first(data: Path, capsys: pytest.CaptureFixture[str]) -> No
     status, text, _ = run([str(data), "--files", "none"], capsys)
     assert status == 2
     order = re.findall(r"^(error|warning|remark) ", text, re.MULTILINE)
-    assert order[:3] == ["error", "warning", "remark"]
-    assert set(order[3:]) == {"remark"}
-    assert "not fit for use: 1 error, 1 warning, " in text
+    assert order == sorted(order, key=["error", "warning", "remark"].index)
+    assert {*order} == {"error", "warning", "remark"}
+    assert "not fit for use: " in text
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_the_command_writes_pictures_arrays_and_points(still, tmp_path, monkeypa
     config = toy_config()
     model = toy_model(config).eval()
     monkeypatch.setattr("mim4d.runs.loading.load_model", lambda run: (model, config))
+    monkeypatch.setattr("mim4d.runs.record.run_kind", lambda run: "pretraining")
     command = ["predict", str(tmp_path), str(still), "--out", str(tmp_path / "p"), "--clips", "1"]
     assert main([*command, "--stride", "8"]) == 0
     names = capsys.readouterr().out.split()

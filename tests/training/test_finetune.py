@@ -195,7 +195,7 @@ def test_data_without_vehicles_leave_nothing(data: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("argv", "part"),
     [
-        (["render", "TASK", "--data", "DATA"], "holds a run of a task, not a pre-training"),
+        (["render", "TASK", "--data", "DATA"], "a task's run; `mim4d predict` draws what it says"),
         (["export", "TASK", "--to", "timm"], "holds a run of a task, not a pre-training"),
         (
             ["pretrain", "toy", "--data", "DATA", "--out", "NEW", "--start-from", "TASK"],

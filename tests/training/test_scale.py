@@ -195,6 +195,8 @@ def test_a_batch_saved_before_boxes_said_more_still_loads(tmp_path: Path) -> Non
     clip = toy_clip(0)
     newer = ("box_lidar_points", "box_visibility", "category_names", "on_body", "maps", "in_sky")
     kept = {f.name: getattr(clip, f.name) for f in fields(clip) if f.name not in newer}
+    boxes = {"boxes_ref": (9,), "valid_boxes": (), "valid_velocities": ()}
+    kept |= {name: getattr(clip, name).new_zeros(1, 3, 2, *of) for name, of in boxes.items()}
     kept["box_classes"] = torch.tensor([[[0, 3], [-1, -1], [1, -1]]])
     torch.save({"step": 7, "clip": kept}, tmp_path / "old.pt")
     loaded, facts = load_batch(tmp_path / "old.pt")

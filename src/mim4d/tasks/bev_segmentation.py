@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mim4d.config.head import SegmentationHeadConfig
+from mim4d.config.head import HeadConfig, SegmentationHeadConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.layer_iou import LayerIou, LayerTruth
@@ -108,8 +108,8 @@ class BevSegmentation:
             lie in ego axes.
     """
 
-    def __init__(self, options: SegmentationHeadConfig, grid: VoxelGrid) -> None:
-        require_head("bev_segmentation", options, SegmentationHeadConfig)
+    def __init__(self, options: HeadConfig, grid: VoxelGrid) -> None:
+        options = require_head("bev_segmentation", options, SegmentationHeadConfig)
         self.options = options
         self.grid = grid
         if options.range_xy_m is None and not grid.is_in_ego_axes:

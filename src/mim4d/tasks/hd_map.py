@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mim4d.config.head import HdMapHeadConfig
+from mim4d.config.head import HdMapHeadConfig, HeadConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.line_distance import MAPTR, streammapnet
@@ -33,8 +33,8 @@ class HdMap:
         ValueError: If the head is of another kind, or the map reaches beyond the volume.
     """
 
-    def __init__(self, options: HdMapHeadConfig, grid: VoxelGrid) -> None:
-        require_head("hd_map", options, HdMapHeadConfig)
+    def __init__(self, options: HeadConfig, grid: VoxelGrid) -> None:
+        options = require_head("hd_map", options, HdMapHeadConfig)
         self.options = options
         self.grid = grid
         self.cells = cells_around(grid, options.cells_xy, options.range_xy_m)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mim4d.config.head import OccupancyHeadConfig
+from mim4d.config.head import HeadConfig, OccupancyHeadConfig
 from mim4d.data.clip import Clip
 from mim4d.data.surface import Surface
 from mim4d.errors import DataError
@@ -37,8 +37,8 @@ class Occupancy:
         ValueError: If the head is of another kind.
     """
 
-    def __init__(self, options: OccupancyHeadConfig, grid: VoxelGrid) -> None:
-        require_head("occupancy", options, OccupancyHeadConfig)
+    def __init__(self, options: HeadConfig, grid: VoxelGrid) -> None:
+        options = require_head("occupancy", options, OccupancyHeadConfig)
         self.options = options
         self.grid = grid
         self.class_names = CLASSES if options.classes else ("occupied",)

@@ -4,7 +4,7 @@ A task is a class made from the head's options and the trunk's grid. Everything 
 (clips, trunk, loop, run folder, commands) is the same for all tasks and knows only this page.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -17,6 +17,7 @@ Score = float | int | None
 """A number of a table; None where nothing was there to be measured."""
 Scores = dict[str, dict[str, Score]]
 """What a task's metric computes: a table's rows by name, and in each the same columns by name."""
+Head = TypeVar("Head", bound=HeadConfig)
 
 
 @runtime_checkable
@@ -66,8 +67,8 @@ class ScheduledTask(Protocol):
         """As `Task.losses`, at an optimiser step."""
 
 
-def require_head(task: str, options: HeadConfig, wanted: type[Any]) -> None:
-    """Refuse a head of another kind than the task's own, as a preset of another task has it.
+def require_head(task: str, options: HeadConfig, wanted: type[Head]) -> Head:
+    """The options, if the head is of the task's own kind; a preset of another task has another.
 
     Args:
         task: Name of the task.
@@ -82,6 +83,7 @@ def require_head(task: str, options: HeadConfig, wanted: type[Any]) -> None:
             f"the task {task} wants a head of kind {wanted.kind}, not {options.kind}; choose a "
             "preset that is made for it, such as demo"
         )
+    return options
 
 
 class TaskType(Protocol):

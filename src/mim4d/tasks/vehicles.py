@@ -9,7 +9,7 @@ hardly anybody could have seen are ignored, in the loss and in the counts.
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mim4d.config.head import CellsHeadConfig
+from mim4d.config.head import CellsHeadConfig, HeadConfig
 from mim4d.data.clip import Clip
 from mim4d.errors import DataError
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -37,8 +37,8 @@ class Vehicles:
         ValueError: If the head is of another kind.
     """
 
-    def __init__(self, options: CellsHeadConfig, grid: VoxelGrid) -> None:
-        require_head("vehicles", options, CellsHeadConfig)
+    def __init__(self, options: HeadConfig, grid: VoxelGrid) -> None:
+        options = require_head("vehicles", options, CellsHeadConfig)
         self.options = options
         self.grid = grid
         self.centres = cell_centres(grid, options.cells_xy)
