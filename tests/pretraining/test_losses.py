@@ -80,14 +80,6 @@ def test_a_factor_too_near_costs_what_the_same_factor_too_far_costs():
         assert loss.item() == pytest.approx(math.log(2))
 
 
-def test_obstacles_weigh_more_in_the_logarithmic_distance():
-    """A factor of two that counts five times, and an exact ray: (5 ln 2 + 0) / 6."""
-    both = torch.tensor([[True, True]])
-    distances, target = torch.tensor([[4.0, 8.0]]), torch.tensor([[8.0, 8.0]])
-    loss = distance_log(distances, target, both, torch.tensor([[5.0, 1.0]]))
-    assert loss.item() == pytest.approx(5 * math.log(2) / 6)
-
-
 def _termination(weights, at, target, valid=True):
     """One ray that leaves the box at 30 m, scale 0.5."""
     return termination(

@@ -36,7 +36,7 @@ class LossConfig:
     relative_distance_weight: float = 0.0
     """Mean relative distance error, |d̂ − d| / d: for what is near."""
     log_distance_weight: float = 0.0
-    """Mean |ln d̂ − ln d|: the same factor too near and too far costs the same,
+    """Mean |ln d̂ − ln d|, every ray alike: the same factor too near and too far costs the same,
     where the relative error costs less the shorter one guesses."""
     termination_weight: float = 0.0
     """How unlikely the weights along a ray make the distance that the LiDAR measured on it: pulls

@@ -83,7 +83,6 @@ def distance_log(
     distances: Float[Tensor, " b *r"],
     target_distances: Float[Tensor, " b *r"],
     valid: Bool[Tensor, " b *r"],
-    weights: Float[Tensor, " b *r"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean over rays with a measurement of |ln d̂ − ln d|.
 
@@ -91,7 +90,7 @@ def distance_log(
     for the former as for the latter, and so is least for guesses that are too short.
     """
     error = (distances.clamp(min=0.1).log() - target_distances.clamp(min=0.1).log()).abs()
-    return masked_mean(error, valid, weights)
+    return masked_mean(error, valid)
 
 
 def termination(

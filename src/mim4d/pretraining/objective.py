@@ -184,7 +184,7 @@ class Objective:
         sdf, samples_m = by_clip(rendering.sdf), by_clip(rendering.sample_distances)
         far_m = by_clip(rays.far)
         if loss.log_distance_weight > 0:
-            value = distance_log(distances, measured_m, measured, counts)
+            value = distance_log(distances, measured_m, measured)
             terms["log_distance"] = (loss.log_distance_weight, value)
         if loss.termination_weight > 0:
             weights, scale = by_clip(rendering.weights), loss.termination_scale
