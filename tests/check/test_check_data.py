@@ -186,6 +186,7 @@ def test_a_scene_of_one_sample_is_a_remark(data: Path) -> None:
     assert report.exit_status == 0, report.text()
 
 
+@pytest.mark.slow
 def test_files_are_sampled_above_some_number(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mim4d.check.files.SAMPLED_FILES", 30)
     report = check_data(data)

@@ -76,6 +76,7 @@ def _write(path: Path, content: Any) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_truth_scores_one_in_both_layouts(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

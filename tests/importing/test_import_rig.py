@@ -167,6 +167,7 @@ def test_long_drives_are_cut_and_the_last_scenes_held_out(tmp_path):
     assert splits == {"train": ["d-0000", "d-0001"], "val": ["d-0002"]}
 
 
+@pytest.mark.slow
 def test_an_interrupted_import_is_gone_on_with(tmp_path):
     source, out = write_folder(tmp_path / "drive"), tmp_path / "data"
 

@@ -116,6 +116,7 @@ def test_a_range_beyond_the_volume_is_refused() -> None:
         HdMap(HdMapHeadConfig(), GRID)
 
 
+@pytest.mark.slow
 def test_full_size_goes_through_under_fake_cuda_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     """50 lines of 20 points, further lines: shapes and devices fit, without a GPU."""
     options = HdMapHeadConfig(lines=50, points=20, layers=2, one_to_many=300, heads=8)

@@ -117,6 +117,7 @@ def test_other_numbers_of_processes_are_refused(
         Processes.here(devices, "cpu")
 
 
+@pytest.mark.slow
 def test_tasks_that_wait_in_vain_say_so_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(meeting, "WAIT", timedelta(seconds=1))
     monkeypatch.setattr("os.environ", dict(os.environ))

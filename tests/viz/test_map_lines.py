@@ -48,6 +48,7 @@ def test_from_above_forward_is_up_and_left_is_left() -> None:
     assert KINDS[1][0] == "pedestrian crossing"
 
 
+@pytest.mark.slow
 def test_sheets_are_written(tmp_path: Path) -> None:
     clip = make_clip([0.0])
     lines = (_line(0, (5.0, 1.0), (20.0, 1.0)), _line(2, (5.0, -3.0), (20.0, -3.0), score=0.2))

@@ -59,6 +59,7 @@ def test_the_truth_scores_one(data: Path, perfect: Path) -> None:
     json.dumps(evaluation.as_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_a_part_of_the_scenes_from_the_command_line(
     data: Path, perfect: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

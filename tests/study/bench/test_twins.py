@@ -11,6 +11,7 @@ from mim4d.study.bench.parts.parameters import PARTS, Parameters
 
 
 @pytest.mark.parametrize("part", PARTS)
+@pytest.mark.slow
 def test_a_part_equals_its_twin(part: str, build_case, tmp_path: Path) -> None:
     parameters = Parameters(part, "small", rays=64)
     own, twin = build_case(parameters), build_case(parameters, twin=True)
@@ -29,6 +30,7 @@ def test_a_part_equals_its_twin(part: str, build_case, tmp_path: Path) -> None:
     assert sum(bool(value.any()) for value in gradients) >= 0.9 * len(gradients) > 0
 
 
+@pytest.mark.slow
 def test_a_twin_computes_without_the_part_it_is_the_twin_of(build_case, monkeypatch) -> None:
     """Were a part to run inside its twin, making it faster would make the yardstick faster."""
     case = build_case(Parameters("step", "small", rays=32), twin=True)
