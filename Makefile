@@ -42,8 +42,9 @@ test: $(VENV)/.dev
 nightly: $(VENV)/.dev
 	MIM4D_FUZZ=400 $(BIN)/python -m pytest $(PARALLEL) tests/test_fuzz.py tests/training/test_fake_cuda.py
 
+# Without the checker of shapes, which costs a third of the time; `make test` has it.
 quick: $(VENV)/.dev
-	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -o addopts="-q -rs" -m "not slow"
 
 parity: $(VENV)/.dev
 	$(BIN)/python -m pytest --parity=docs/parity.md tests

@@ -34,6 +34,7 @@ def test_presets_build_on_the_meta_device(name: str) -> None:
     assert sum(parameter.numel() for parameter in model.parameters()) > 1000
 
 
+@pytest.mark.slow  # `make quick` runs without the checker of shapes
 def test_wrong_shapes_raise() -> None:
     """The canary: without the shape checker every annotation would be decoration."""
     with pytest.raises(Exception, match="4 4"):

@@ -128,6 +128,7 @@ def test_to_moves_every_tensor() -> None:
     assert moved.key == 1
 
 
+@pytest.mark.slow  # `make quick` runs without the checker of shapes
 def test_wrong_shape_is_caught_by_the_checker() -> None:
     with pytest.raises(Exception, match="frame_times_s"):
         dataclasses.replace(make_clip(), frame_times_s=torch.zeros(2))
