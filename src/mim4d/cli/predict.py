@@ -1,9 +1,8 @@
 """`mim4d predict`: what a run says of images, as pictures and as files for other programs."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.cli.predict_folder import predict_folder
@@ -91,41 +90,35 @@ def _paint(options: Predict) -> None:
     from mim4d.evaluation.painted_clips import paint_clips
     from mim4d.viz.bev_picture import draw_painted
 
-    for painted in paint_clips(
-        options.run,
-        options.data,
-        clips=options.clips,
-        scenes=scene_choice(options.split, options.scenes),
-        version=options.version,
-        device=options.device,
-    ):
+    for painted in paint_clips(options.run, options.data, **_asked(options)):
         print(draw_painted(painted, options.folder))
         print(painted.save_arrays(options.folder))
 
 
 def _draw_lines(options: Predict) -> None:
-    from mim4d.viz.map_lines import render_maps
+    from mim4d.evaluation.map_views import map_views
+    from mim4d.viz.map_lines import draw_maps
 
-    _draw_scenes(options, render_maps)
+    for number, view in enumerate(map_views(options.run, options.data, **_asked(options))):
+        print(draw_maps(view).save(options.folder / f"map_{number:02d}.png"))
 
 
 def _draw_slices(options: Predict) -> None:
-    from mim4d.viz.occupancy_slices import render_occupancy
+    from mim4d.evaluation.occupancy_views import occupancy_views
+    from mim4d.viz.occupancy_slices import draw_slices
 
-    _draw_scenes(options, render_occupancy)
+    for number, view in enumerate(occupancy_views(options.run, options.data, **_asked(options))):
+        print(draw_slices(view).save(options.folder / f"occupancy_{number:02d}.png"))
 
 
-def _draw_scenes(options: Predict, draw: Callable[..., Iterable[Path]]) -> None:
-    for path in draw(
-        options.run,
-        options.data,
-        options.folder,
-        clips=options.clips,
-        scenes=scene_choice(options.split, options.scenes),
-        version=options.version,
-        device=options.device,
-    ):
-        print(path)
+def _asked(options: Predict) -> dict[str, Any]:
+    """Which clips a run is asked about, and where."""
+    return {
+        "clips": options.clips,
+        "scenes": scene_choice(options.split, options.scenes),
+        "version": options.version,
+        "device": options.device,
+    }
 
 
 def _detect(options: Predict) -> None:

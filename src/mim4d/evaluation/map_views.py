@@ -7,19 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.build.data import build_dataset
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.view import spread
+from mim4d.evaluation.asked_clips import ask_run
 from mim4d.metrics.map_ap import MapLines
-from mim4d.runs.loading import load_task
 from mim4d.tasks.hd_map import HdMap
-from mim4d.training.devices import choose_accelerator
 
 
 @dataclass(frozen=True)
@@ -56,32 +52,23 @@ class MapView:
     range_xy_m: tuple[float, float]
 
 
-@torch.no_grad()
 def map_views(
     run: Path,
     data: Path,
+    *,
     clips: int,
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
 ) -> Iterator[MapView]:
-    """Clips spread over the scenes, as a run sees them.
-
-    Raises:
-        ValueError: For anything wrong with run or data, or if the run is of another task.
-    """
-    model, task, config = load_task(run)
-    if not isinstance(task, HdMap):
-        raise ValueError(f"{run}: is of the task {config.task}, of which no pictures are drawn")
-    accelerator = choose_accelerator(device)
-    model.to(accelerator)
-    dataset = build_dataset(config, data, scenes, version)
-    for index in spread(len(dataset), clips):
-        clip = dataset[index]
-        (answer,) = task.decode(model(clip.to(accelerator)))
-        (truth,) = task.targets(clip).lines
-        title = f"{dataset.scene_name(index)}, clip {index} of {len(dataset)}"
-        yield MapView(title, clip, seen_lines(truth), seen_lines(answer), task.options.range_xy_m)
+    """Clips spread over the scenes, as a run sees them; see `ask_run`."""
+    task, asked = ask_run(
+        run, data, HdMap, clips=clips, scenes=scenes, version=version, device=device
+    )
+    for one in asked:
+        (answer,), (truth,) = one.answer, one.truth.lines
+        range_xy_m = task.options.range_xy_m
+        yield MapView(one.title, one.clip, seen_lines(truth), seen_lines(answer), range_xy_m)
 
 
 def seen_lines(lines: MapLines) -> tuple[SeenLine, ...]:

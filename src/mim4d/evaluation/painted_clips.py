@@ -5,21 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.build.data import build_dataset
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.view import spread
+from mim4d.evaluation.asked_clips import ask_run
 from mim4d.files import replacing
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.runs.loading import load_task
-from mim4d.runs.record import was_trained_on
 from mim4d.tasks.bev_segmentation import BevSegmentation
-from mim4d.training.devices import choose_accelerator
 
 
 @dataclass(frozen=True)
@@ -92,28 +87,20 @@ def paint_clips(
     Raises:
         ValueError: For anything wrong with run or data, or if a prediction is not finite.
     """
-    if clips < 1:
-        raise ValueError(f"--clips {clips}: expected at least 1")
-    accelerator = choose_accelerator(device)
-    model, task, config = load_task(run)
-    if not isinstance(task, BevSegmentation):
-        raise ValueError(f"{run}: holds a run of the task {config.task}, not of bev_segmentation")
-    dataset = build_dataset(config, data, scenes, version)
-    model.to(accelerator)
-    for index in spread(len(dataset), clips):
-        clip = dataset[index]
-        with torch.no_grad():
-            probabilities = task.decode(model(clip.to(accelerator)))[0].cpu()
+    task, asked = ask_run(
+        run, data, BevSegmentation, clips=clips, scenes=scenes, version=version, device=device
+    )
+    for one in asked:
+        probabilities = one.answer[0].cpu()
         if not bool(probabilities.isfinite().all()):
             raise ValueError(f"{run}: predicts numbers that are not finite; its weights are broken")
-        truth = task.targets(clip)
         yield PaintedClip(
-            clip=clip,
-            index=index,
-            trained_on=was_trained_on(run, dataset.tables, [dataset.scene_name(index)]),
+            clip=one.clip,
+            index=one.index,
+            trained_on=one.trained_on,
             layers=tuple(task.options.layers),
             cells=task.cells,
             probabilities=probabilities,
-            occupied=truth.occupied[0],
-            ignored=truth.ignored[0],
+            occupied=one.truth.occupied[0],
+            ignored=one.truth.ignored[0],
         )

@@ -5,17 +5,14 @@ Lines lie on the plane z = 0 of `ref`. From above, x (forward) points up and y (
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.config import Device
 from mim4d.data.clip import Clip
-from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.map_views import MapView, SeenLine, map_views
+from mim4d.evaluation.map_views import MapView, SeenLine
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.viz.canvas import FAINT, INK, Canvas, PanelGrid, points, show_colours
 from mim4d.viz.overlay import picture
@@ -31,25 +28,6 @@ LEAST_SCORE = 0.3
 """Lines of which a run is less sure are not drawn."""
 _WIDTH, _MARGIN, _TOP, _GAP = 1600, 20, 70, 60
 _PIECE_M = 1.0
-
-
-def render_maps(
-    run: Path,
-    data: Path,
-    out: Path,
-    *,
-    clips: int,
-    scenes: SceneChoice,
-    version: str | None = None,
-    device: Device = "auto",
-) -> list[Path]:
-    """Draw a run of the task hd_map beside the truth, a picture for each clip.
-
-    Raises:
-        ValueError: For anything wrong with run or data.
-    """
-    views = map_views(run, data, clips, scenes, version, device)
-    return [draw_maps(view).save(out / f"map_{i:02d}.png") for i, view in enumerate(views)]
 
 
 def draw_maps(view: MapView) -> Canvas:

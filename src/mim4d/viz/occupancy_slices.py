@@ -3,40 +3,17 @@
 From above: x (forward) points up and y (left) to the left, as in the other pictures from above.
 """
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mim4d.config import Device
-from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.occupancy_views import OccupancyView, occupancy_views
+from mim4d.evaluation.occupancy_views import OccupancyView
 from mim4d.viz.canvas import INK, Canvas, show_colours
 
 UNKNOWN_COLOUR, FREE_COLOUR = "#c9ced6", "#ffffff"
 COLOURS = ("#3b4252", "#2f7bff", "#ff7a00", "#12a150")
 """Of the classes, from class 1 on."""
 _WIDTH, _MARGIN, _TOP, _GAP = 1600, 20, 100, 40
-
-
-def render_occupancy(
-    run: Path,
-    data: Path,
-    out: Path,
-    *,
-    clips: int,
-    scenes: SceneChoice,
-    version: str | None = None,
-    device: Device = "auto",
-) -> list[Path]:
-    """Draw a run of the task occupancy beside the truth, a sheet for each clip.
-
-    Raises:
-        ValueError: For anything wrong with run or data.
-    """
-    views = occupancy_views(run, data, clips, scenes, version, device)
-    return [draw_slices(view).save(out / f"occupancy_{i:02d}.png") for i, view in enumerate(views)]
 
 
 def draw_slices(view: OccupancyView) -> Canvas:
