@@ -19,9 +19,12 @@ from mim4d.config.augment import AugmentConfig
 from mim4d.config.presets import task_preset
 from mim4d.data.splits import SceneChoice
 from mim4d.errors import DataError, NonFiniteError
+from mim4d.evaluation.asked_clips import ask_run
 from mim4d.evaluation.task import evaluate_task
 from mim4d.runs.checkpoint import checkpoint_path, latest_checkpoint
 from mim4d.runs.loading import load_task
+from mim4d.tasks.hd_map import HdMap
+from mim4d.tasks.vehicles import Vehicles
 from mim4d.training import finetune as finetuning
 from mim4d.training.loop import pretrain
 from mim4d.training.modules import TaskModule
@@ -84,6 +87,23 @@ def test_it_learns_and_is_evaluated(finished: Path, data: Path) -> None:
     assert stored["rows"]["visible vehicles"]["true cells"] > 0
     other = evaluate_task(finished, data, scenes=SceneChoice(names=("tiny-1",)), save=False)
     assert other.held_out
+
+
+def test_a_run_is_asked_about_clips(finished: Path, data: Path) -> None:
+    """Spread over the scenes; answers are the model's; what was trained on is said."""
+    both = SceneChoice(names=("tiny-0", "tiny-1"))
+    task, asked = ask_run(finished, data, Vehicles, clips=2, scenes=both)
+    seen = list(asked)
+    assert [one.clip.scene_names[0] for one in seen] == ["tiny-0", "tiny-1"]
+    assert [one.trained_on for one in seen] == [True, False]
+    assert ["TRAINING" in one.title for one in seen] == [True, False]
+    model, _, _ = load_task(finished)
+    with torch.no_grad():
+        assert torch.equal(seen[1].answer, task.decode(model(seen[1].clip)))
+    with pytest.raises(ValueError, match="holds a run of the task vehicles, not of HdMap"):
+        ask_run(finished, data, HdMap, clips=2, scenes=both)
+    with pytest.raises(ValueError, match="--clips 0: expected at least 1"):
+        ask_run(finished, data, Vehicles, clips=0, scenes=both)
 
 
 def test_the_folder_is_that_of_a_task(finished: Path) -> None:

@@ -1,0 +1,91 @@
+"""A task's run asked about some clips of a data set, beside what is true of them: for pictures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from mim4d.build.data import build_dataset
+from mim4d.config import Device
+from mim4d.data.clip import Clip
+from mim4d.data.splits import SceneChoice
+from mim4d.evaluation.view import spread
+from mim4d.runs.loading import load_task
+from mim4d.runs.record import was_trained_on
+from mim4d.training.devices import choose_accelerator
+
+Kind = TypeVar("Kind")
+"""The class of the task that is asked."""
+
+
+@dataclass(frozen=True)
+class AskedClip:
+    """One clip, what a run says of it and what is true.
+
+    Attributes:
+        clip: The clip (b = 1), on the CPU.
+        index: Its number in the data set.
+        count: How many clips there are.
+        trained_on: Whether the head was trained on its scene.
+        answer: What the task decodes, on the device of the model.
+        truth: The task's targets, on the CPU.
+    """
+
+    clip: Clip
+    index: int
+    count: int
+    trained_on: bool
+    answer: Any
+    truth: Any
+
+    @property
+    def title(self) -> str:
+        """For a picture: scene, number, and whether it was trained on."""
+        trained = ", TRAINING scene" if self.trained_on else ""
+        return f"{self.clip.scene_names[0]}, clip {self.index} of {self.count}{trained}"
+
+
+def ask_run(
+    run: Path,
+    data: Path,
+    kind: type[Kind],
+    *,
+    clips: int,
+    scenes: SceneChoice,
+    version: str | None = None,
+    device: Device = "auto",
+) -> tuple[Kind, Iterator[AskedClip]]:
+    """The task of a run, and its answers about clips spread over the scenes.
+
+    Args:
+        run: Run folder of a task.
+        data: Data set.
+        kind: The task that the run must be of.
+        clips: How many clips.
+        scenes: Which scenes.
+        version: Version folder of the data set.
+        device: Where to compute.
+
+    Raises:
+        ValueError: For anything wrong with run or data, or if the run is of another task.
+    """
+    if clips < 1:
+        raise ValueError(f"--clips {clips}: expected at least 1")
+    accelerator = choose_accelerator(device)
+    model, task, config = load_task(run)
+    if not isinstance(task, kind):
+        raise ValueError(f"{run}: holds a run of the task {config.task}, not of {kind.__name__}")
+    dataset = build_dataset(config, data, scenes, version)
+    model.to(accelerator)
+
+    def ask() -> Iterator[AskedClip]:
+        for index in spread(len(dataset), clips):
+            clip = dataset[index]
+            with torch.no_grad():
+                answer = task.decode(model(clip.to(accelerator)))
+            known = was_trained_on(run, dataset.tables, [dataset.scene_name(index)])
+            yield AskedClip(clip, index, len(dataset), known, answer, task.targets(clip))
+
+    return task, ask()
