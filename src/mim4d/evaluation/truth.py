@@ -27,12 +27,10 @@ from mim4d.evaluation.flow.truth import (
 from mim4d.evaluation.view import MAX_M, MIN_M, EvaluatedView
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.depth_map import nearest_points
+from mim4d.geometry.ground_plane import is_road
 from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.rendering.rays import distance_to_ground
-
-ROAD_SHARE = 0.05
-"""What lies nearer to the flat ground than this share of its distance is road."""
 
 
 @dataclass(frozen=True)
@@ -207,9 +205,9 @@ class TruthReader:
 def on_road(
     distances_m: Float[Tensor, "n h w"], clip: Clip, view: EvaluatedView
 ) -> Bool[Tensor, "n h w"]:
-    """Where |d − d_ground| / d is below `ROAD_SHARE`, d_ground being the flat ground's distance."""
+    """Which pixels show the road; see `is_road`."""
     ground = view.images(distance_to_ground(view.rays(clip))[0])
-    return (distances_m - ground).abs() < ROAD_SHARE * distances_m
+    return is_road(distances_m, ground)
 
 
 def lidar_distance(

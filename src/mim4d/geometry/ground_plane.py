@@ -1,10 +1,12 @@
 """The ground as a plane: z = 0 of the ego frame, where the wheels of the car stand."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 _LEAST_FALL = 1e-6
+ROAD_SHARE = 0.05
+"""What lies nearer to the flat ground than this share of its distance is road."""
 
 
 def reach_of_ground(
@@ -25,3 +27,8 @@ def reach_of_ground(
     height, fall = origins_ego[..., 2], -directions_ego[..., 2]
     meets = (fall > _LEAST_FALL) & (height > 0)
     return torch.where(meets, height / fall.clamp(min=_LEAST_FALL), torch.inf)
+
+
+def is_road(distances_m: Float[Tensor, "*b"], ground_m: Float[Tensor, "*b"]) -> Bool[Tensor, "*b"]:
+    """Where |d − d_ground| is below `ROAD_SHARE` · d, d_ground being the flat ground's distance."""
+    return (distances_m - ground_m).abs() < ROAD_SHARE * distances_m

@@ -16,6 +16,7 @@ from torch import Tensor
 from mim4d.config.loss import LossConfig
 from mim4d.config.photometric import PhotometricConfig
 from mim4d.data.clip import Clip
+from mim4d.geometry.ground_plane import is_road
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.dropping import joined_index
@@ -55,9 +56,6 @@ from mim4d.pretraining.targets import CellTargets, StepTargets
 from mim4d.rendering.rays import Rays, RayTargets, distance_to_ground, sample_heights
 from mim4d.rendering.renderer import Rendering
 from mim4d.tensors.records import take
-
-_ROAD_WITHIN = 0.05
-"""What lies within this share of the flat road's distance is road."""
 
 Terms = dict[str, tuple[float, Tensor]]
 """Losses by name: the weight of each, and its value without it."""
@@ -204,7 +202,7 @@ class Objective:
                 expected = distances_to_surface(
                     measured_m.unsqueeze(-1) - samples_m,
                     heights_m,
-                    (measured_m - ground_m).abs() < _ROAD_WITHIN * measured_m,
+                    is_road(measured_m, ground_m),
                     by_clip(rays.directions),
                     by_clip(rendering.sdf_gradient),
                 )

@@ -1,7 +1,6 @@
 """One training run: data, model, estimate, training, what is left behind."""
 
 import logging
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,7 @@ from typing import TypedDict, Unpack
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import save_file
-from torch.utils.data import DataLoader
 
 from mim4d.build.data import build_dataset
 from mim4d.build.pretraining import build_model
@@ -22,11 +19,9 @@ from mim4d.data.fingerprint import fingerprint
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
-from mim4d.errors import MachineError
 from mim4d.files import replacing
 from mim4d.runs.checkpoint import (
     ENCODER_FILE,
-    AtomicCheckpointIO,
     latest_checkpoint,
     load_checkpoint,
 )
@@ -35,12 +30,11 @@ from mim4d.runs.metrics_file import truncate_metrics
 from mim4d.runs.record import create_run, refuse_existing
 from mim4d.training.allocator import keep_freed_memory
 from mim4d.training.averaging import WeightAverage
-from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
 from mim4d.training.census import judge, take_census
 from mim4d.training.class_balance import balance_classes
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import describe, describe_cost, estimate_cost, load_cost
-from mim4d.training.meeting import environment_of, meet
+from mim4d.training.meeting import meet
 from mim4d.training.memory_advice import describe_savings
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.processes import Processes
@@ -53,13 +47,10 @@ from mim4d.training.resume import (
 )
 from mim4d.training.sampling import StepSampler
 from mim4d.training.step_module import StepModule
-from mim4d.training.termination import StopOnSigterm
+from mim4d.training.trainer import build_callbacks, build_trainer, fit
 
 logger = logging.getLogger(__name__)
 _TRAINING = SceneChoice("train")
-_OTHER_PROCESS_GONE = ("Connection closed by peer", "Connection reset by peer")
-_PORT_TAKEN = ("EADDRINUSE", "address already in use", "Address already in use")
-_LOADER_GONE = ("DataLoader worker", "shared memory", "Bus error")
 
 
 class RunOptions(TypedDict, total=False):
@@ -257,9 +248,9 @@ def _train(
         num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank, order
     )
     loader = build_loader(dataset, sampler, loading)
-    callbacks = _callbacks(job, run, dataset, processes, progress)
-    trainer = _trainer(config, run, accelerator, first_step, processes, callbacks)
-    _fit(trainer, module, loader, checkpoint)
+    callbacks = build_callbacks(config, job.command, run, dataset, processes, progress)
+    trainer = build_trainer(config, run, accelerator, first_step, processes, callbacks)
+    fit(trainer, module, loader, checkpoint)
     if processes.is_first:
         _export_encoder(module, callbacks, run)
 
@@ -307,83 +298,3 @@ def _export_encoder(module: StepModule, callbacks: list[pl.Callback], run: Path)
     }
     with replacing(run / ENCODER_FILE) as temporary:
         save_file(weights, temporary)
-
-
-def _fit(
-    trainer: pl.Trainer,
-    module: StepModule,
-    loader: "DataLoader[Clip]",
-    checkpoint: Path | None,
-) -> None:
-    """Train; a key press ends as it would without a trainer."""
-    try:
-        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
-    except RuntimeError as error:
-        text = str(error)
-        if trainer.world_size > 1 and any(sign in text for sign in _OTHER_PROCESS_GONE):
-            raise ValueError("another process of this run has stopped; it says why") from error
-        if any(sign in text for sign in _PORT_TAKEN):
-            raise MachineError(
-                f"the processes of this run cannot meet: {text.splitlines()[0][:200]}; another "
-                "run may use the port: start again, or set MASTER_PORT to a free one"
-            ) from error
-        if any(sign in text for sign in _LOADER_GONE):
-            raise MachineError(
-                f"a loader process has died ({text.splitlines()[0][:160]}): shared memory or "
-                "memory may be short. Give fewer --workers (0 needs no shared memory), or a "
-                "container more of it (docker run --shm-size=8g)"
-            ) from error
-        raise
-
-
-def _callbacks(
-    job: Job,
-    run: Path,
-    dataset: NuscenesDataset,
-    processes: Processes,
-    progress: bool,
-) -> list[pl.Callback]:
-    """In the order in which they act after a step: what is saved must be up to date."""
-    callbacks: list[pl.Callback] = [SkippedClips(dataset)]
-    config = job.config
-    if config.optim.ema_momentum is not None:
-        callbacks.append(WeightAverage(config.optim.ema_momentum))
-    if processes.is_first:
-        callbacks.append(MetricsFile(run))
-        callbacks += [Progress(f"{job.command} {config.preset}")] * progress
-    return [*callbacks, Checkpoints(run, config.checkpoint_every), StopOnSigterm(run)]
-
-
-def _trainer(
-    config: RunConfig,
-    run: Path,
-    accelerator: str,
-    first_step: int,
-    processes: Processes,
-    callbacks: list[pl.Callback],
-) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator=accelerator,
-        devices=processes.devices,
-        num_nodes=processes.nodes,
-        strategy="ddp" if processes.world_size > 1 else "auto",
-        use_distributed_sampler=False,  # ours knows the processes
-        precision="32-true",  # the encoder runs its networks in half precision by itself
-        max_steps=config.optim.steps,
-        max_epochs=-1,
-        accumulate_grad_batches=config.optim.accumulate,
-        gradient_clip_val=config.optim.clip_norm,
-        logger=TensorBoardLogger(run, name="", version="tensorboard", purge_step=first_step),
-        log_every_n_steps=1,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpointIO(), environment_of(processes)],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=run,
-    )
