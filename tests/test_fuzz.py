@@ -137,6 +137,7 @@ PICTURES = {form: picture(form) for form in ("JPEG", "PNG", "BMP")}
 
 @cases(20)
 @given(form=st.sampled_from(sorted(PICTURES)), damage=DAMAGE)
+@pytest.mark.slow
 def test_images(tmp_path_factory: pytest.TempPathFactory, form: str, damage: Any) -> None:
     """What check decodes is read, and nothing else."""
     content = apply(PICTURES[form], damage)
@@ -196,6 +197,7 @@ def places(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 @cases(15)
 @given(path=st.sampled_from(places(CONFIG)[1:]), value=ODD)
+@pytest.mark.slow
 def test_configurations(path: tuple[str, ...], value: Any) -> None:
     """What is taken is written and read as the same."""
     tree = json.loads(json.dumps(CONFIG))

@@ -39,6 +39,7 @@ def test_repeated_assignments_are_seen() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.slow
 def test_nothing_is_assigned_twice(path: Path) -> None:
     assert repeated(path.read_text()) == []
 

@@ -48,6 +48,7 @@ def test_a_name_chooses_the_family(name: str, kind: type, channels: tuple[int, .
     assert encoder.strides == (8, 16, 32)
 
 
+@pytest.mark.slow
 def test_every_supported_name_has_a_family_and_only_known_parts() -> None:
     """Any other part would be left out silently."""
     names = {"convnext": convnext_names(), "resnet": resnet_names()}

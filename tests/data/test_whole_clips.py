@@ -50,6 +50,7 @@ def test_no_clip_with_all_of_its_files(data: Path) -> None:
         opened(data, on_bad_clip="skip")
 
 
+@pytest.mark.slow
 def test_others_take_a_damaged_clips_place_evenly(
     data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

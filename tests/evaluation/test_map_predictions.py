@@ -94,6 +94,7 @@ def test_the_truth_scores_one_in_both_layouts(
         assert rows["maptr"]["mAP"] == rows["streammapnet"]["mAP"] == 1.0
 
 
+@pytest.mark.slow
 def test_the_frame_matters(data: Path, tmp_path: Path) -> None:
     """Lines in the LiDAR's axes that are said to be in the car's are turned by 90°."""
     content = _maptr(_truth(data, "lidar"))

@@ -101,6 +101,7 @@ def write_log(log):
     return log
 
 
+@pytest.mark.slow
 def test_a_log_with_images(tmp_path):
     drives = read_av2(write_log(tmp_path / "log"))
     made = write_data_set(drives, tmp_path / "data", ImportOptions(keyframe_interval_s=0.2))

@@ -202,6 +202,7 @@ def test_inverted_poses(tmp_path, capsys):
     assert "car from global (inverted)" in said
 
 
+@pytest.mark.slow
 def test_what_poses_must_hold(tmp_path, capsys):
     source = write_folder(tmp_path / "drive")
     text = (source / "poses.csv").read_text()

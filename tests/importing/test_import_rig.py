@@ -27,6 +27,7 @@ def imported(source, out, **options):
     return write_data_set(read_rig_folder(source), out, ImportOptions(**options))
 
 
+@pytest.mark.slow
 def test_the_command_imports_and_checks(tmp_path, capsys):
     source, out = write_folder(tmp_path / "drive", lidar=True), tmp_path / "data"
     assert main(["import", "rig", str(source), "--out", str(out)]) == 0
@@ -228,6 +229,7 @@ def test_the_template_is_a_rig_that_is_read(tmp_path, capsys):
     assert main(["import", "rig", "--template", str(tmp_path / "example")]) == 2
 
 
+@pytest.mark.slow
 def test_rigs_that_differ_share_a_data_set_and_a_batch(tmp_path):
     """Cars with other cameras, sizes and fields of view: what a scene lacks is absent there."""
     write_folder(tmp_path / "cars" / "a")

@@ -24,6 +24,7 @@ def test_without_the_flow_all_other_weights_start_alike() -> None:
     assert all(torch.equal(with_flow[name], value) for name, value in plain.items())
 
 
+@pytest.mark.slow
 def test_rebuilding_starts_from_the_mean_of_what_has_no_motion_left() -> None:
     model, clip = toy_model(_with_flow()).eval(), toy_clip(1)
     rebuilt = model.rebuild(model.encoder.encode(clip), clip, torch.tensor([[1]]))

@@ -86,6 +86,7 @@ def test_a_late_clock_is_a_warning(module: PretrainingModule, copy: Path) -> Non
     assert any("is a clock off?" in text for text in warnings_of(module, copy))
 
 
+@pytest.mark.slow
 def test_a_lidar_that_says_nothing_is_refused(module: PretrainingModule, copy: Path) -> None:
     for path in copy.glob("s*/LIDAR_TOP/*"):
         np.tile(np.array([0.01, 0, 0, 1, 1], np.float32), (50, 1)).tofile(path)

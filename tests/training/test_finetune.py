@@ -152,6 +152,7 @@ def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
         assert all(torch.equal(value, b[name]) for name, value in a.items())
 
 
+@pytest.mark.slow
 def test_a_frozen_trunk_is_left_as_it_was(data: Path, pretrained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     before = load_file(pretrained / "encoder.safetensors")
@@ -167,6 +168,7 @@ def test_a_frozen_trunk_is_left_as_it_was(data: Path, pretrained: Path, tmp_path
     assert all(not torch.equal(value, start[name]) for name, value in head.items())
 
 
+@pytest.mark.slow
 def test_a_trunk_that_is_not_frozen_moves_and_starts_at_the_source(
     data: Path, pretrained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_task_s_run_can_be_fine_tuned_on(data: Path, finished: Path, tmp_path:
     assert _finetune(_config(steps=1), data, tmp_path / "more", finished)
 
 
+@pytest.mark.slow
 def test_a_step_that_is_not_finite_stops(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,7 @@ def _gradient(config: PretrainConfig) -> tuple[dict[str, Tensor], Tensor]:
     return losses, torch.cat([g.flatten() for g in gradients])
 
 
+@pytest.mark.slow
 def test_a_step_in_half_precision_is_close_to_one_in_full() -> None:
     """bf16 keeps 8 bits: a step differs in the percents, not in its direction."""
     config = toy_config()

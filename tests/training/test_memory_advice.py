@@ -31,6 +31,7 @@ def test_what_options_save_adds_up() -> None:
     assert saved["--encoder.checkpoint-blocks"] < now
 
 
+@pytest.mark.slow
 def test_a_first_step_that_does_not_fit_says_what_would_help(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

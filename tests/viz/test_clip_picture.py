@@ -70,6 +70,7 @@ def test_the_map_is_drawn_where_there_is_one(tmp_path: Path) -> None:
     assert counts[1] == 0
 
 
+@pytest.mark.slow
 def test_bad_requests_leave_no_picture(tmp_path: Path) -> None:
     root = write_tiny_dataset(tmp_path / "data")
     with pytest.raises(ValueError, match="clip 99 asked for; it has clips 0 to 5"):
@@ -87,6 +88,7 @@ def test_points_fall_on_known_pixels() -> None:
     torch.testing.assert_close(distance, torch.tensor([105**0.5, 10.0]))
 
 
+@pytest.mark.slow
 def test_missing_images_points_and_boxes_are_no_obstacle() -> None:
     canvas = draw_clip(without_image(make_clip([0.0, 90.0]), 1, 0), ())
     texts = [text.get_text() for axes in canvas.figure.axes for text in axes.texts]

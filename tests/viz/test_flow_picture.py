@@ -64,6 +64,7 @@ def words_of(drawn: Drawn) -> str:
     return "\n".join(text.get_text() for text in texts)
 
 
+@pytest.mark.slow
 def test_what_moves_has_its_colour_at_its_place() -> None:
     found, truth = one_mover(5.0, 7.0, FORWARD), one_mover(-9.0, 3.0, LEFT)
     drawn = Drawn.of(flow_clip(found, truth))
@@ -93,6 +94,7 @@ def test_what_moves_where_nothing_is_held_is_pale() -> None:
     torch.testing.assert_close(corner, pale, rtol=0, atol=0.05)
 
 
+@pytest.mark.slow
 def test_boxes_are_outlined_and_missing_truth_is_said() -> None:
     box = torch.tensor([[8.0, 0.0, 1.0, 4.0, 2.0, 1.5, 0.0, 5.0, 0.0]])
     still = FlowMap(torch.zeros(16, 16, dtype=torch.bool), torch.zeros(16, 16, 2))

@@ -67,6 +67,7 @@ def test_lines_of_the_card_load_strictly_and_give_the_same_features(
 
 
 @pytest.mark.parametrize("name", ["convnext_tiny", "resnext50_32x4d"])
+@pytest.mark.slow
 def test_names_and_shapes_are_those_of_torchvisions_own_functions(name: str) -> None:
     """At real size, without memory; the classifier alone is left out."""
     config = EncoderConfig(name=name)

@@ -31,6 +31,7 @@ from tests.reference.encoder import encode_efficientnet, encode_resnet, weighted
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", *WITH_BATCH_NORM[1:]])
+@pytest.mark.slow
 def test_equals_its_slow_twin(name: str, mode: str, seed: torch.Generator) -> None:
     images, visible = batch(seed)
     images = images.double().requires_grad_()
