@@ -11,7 +11,10 @@ installation:
 Parts: encoder (masked ConvNeXt-S, 6 images of 480×800, recomputed blocks), neck_depth, lift_lookup,
 lift_splat, volume_conv, warp, decoder, render (12,288 rays × 96 samples), step (18 images, forward,
 losses, backward, optimiser). With `--shapes demo` all of them at the demo's sizes, its encoder and
-flow included.
+flow included; where the two checkouts' presets differ, `--config FILE` gives both the same:
+
+    python benchmarks/against.py --old ../before --shapes demo --part step \\
+        --config tests/stored/configs/demo_until_0.1.0.dev0.json
 """
 
 import argparse
@@ -45,6 +48,7 @@ def main() -> int:
         default=1e-2,
         help="of every gradient; look-ups have kinks that rounding decides",
     )
+    parser.add_argument("--config", type=Path, help="a configuration in place of the preset")
     parser.add_argument("--json", type=Path, help="where the numbers go")
     options = parser.parse_args()
     ways = (True,) if options.backward_only else (False, True)
@@ -52,7 +56,11 @@ def main() -> int:
     for part in options.part:
         for threads in options.threads:
             parameters = Parameters(
-                part, options.shapes, threads=threads, precision=options.precision
+                part,
+                options.shapes,
+                threads=threads,
+                precision=options.precision,
+                config=None if options.config is None else str(options.config.resolve()),
             )
             for comparison in compare(
                 parameters,

@@ -1,6 +1,7 @@
 """The configuration that a part is built from."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from .library import find
@@ -13,7 +14,10 @@ def configuration(parameters: Parameters) -> Any:
     name = names[parameters.shapes]
     if parameters.part == "lift_splat" and name == "nuscenes_s_080":
         name = "nuscenes_s_060"
-    config = find("preset")(name)
+    if parameters.config is None:
+        config = find("preset")(name)
+    else:
+        config = find("config_from_json")(Path(parameters.config).read_text(), parameters.config)
     render, grid, clip = config.render, config.grid, config.clip
     if parameters.shapes == "small":
         # The shapes of the published parts at a size that takes a blink.

@@ -9,6 +9,7 @@ _HOMES = {
     "make_rays": ("mim4d.rendering.rays",),
     "build_model": ("mim4d.build.pretraining", "mim4d.build"),
     "build_optimizer": ("mim4d.training.optim",),
+    "config_from_json": ("mim4d.config.as_json", "mim4d.config_json"),
     "preset": ("mim4d.config.presets", "mim4d.presets"),
     "Sources": ("mim4d.temporal.sources",),
     "PretrainingModule": ("mim4d.training.modules",),

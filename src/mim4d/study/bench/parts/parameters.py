@@ -38,6 +38,8 @@ class Parameters:
         rays: Rays of the rendering.
         samples: Samples on a ray, a quarter of them by importance.
         chunk_rays: Rays rendered at a time; 0 takes the preset's.
+        config: A configuration file to take in place of the shapes' preset, so that two versions
+            whose presets differ can be given the same model.
     """
 
     part: str
@@ -53,6 +55,7 @@ class Parameters:
     rays: int | None = None
     samples: int | None = None
     chunk_rays: int | None = None
+    config: str | None = None
 
     def __post_init__(self) -> None:
         for name, value, known in (("part", self.part, PARTS), ("shapes", self.shapes, SHAPES)):
