@@ -17,6 +17,7 @@ from mim4d.models.encoder.masked_encoder import EncoderOptions, MaskedEncoder
 from mim4d.models.encoder.resnet import MaskedResNet
 from mim4d.models.encoder.weights import lite0_imagenet, read_weights
 from mim4d.models.lifting.lifting import Lifting
+from mim4d.models.lifting.light import LIGHT_CHANNELS, lift_light
 from mim4d.models.lifting.lookup import lift_by_lookup
 from mim4d.models.lifting.splat import lift_by_splat
 from mim4d.models.neck import FeaturePyramid
@@ -92,7 +93,8 @@ def build_image_encoder(config: EncoderConfig) -> MaskedEncoder:
 def _build_volume_conv(config: TrunkConfig) -> nn.Module:
     """One convolution of volumes, or several one after the other."""
     channels, batch_norms = config.lift.volume_channels, config.conventions.norms == "batch"
-    sizes = [config.encoder.neck_channels, *[channels] * config.lift.volume_layers]
+    lifted = config.encoder.neck_channels + LIGHT_CHANNELS * config.lift.light
+    sizes = [lifted, *[channels] * config.lift.volume_layers]
     layers = [
         VolumeConv(size, channels, nn.BatchNorm3d(channels) if batch_norms else None)
         for size in sizes[:-1]
@@ -113,6 +115,7 @@ def build_video_encoder(config: TrunkConfig) -> VideoEncoder:
         choose_lifting(config),
         build_lifted_grid(config),
         lift.normalise,
+        light=partial(lift_light, maps_span=config.conventions.maps_span) if lift.light else None,
         half_precision=config.precision == "bf16",
     )
 

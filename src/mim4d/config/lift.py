@@ -24,6 +24,10 @@ class LiftConfig:
     and `aspp` are the published ones."""
     normalise: Literal["sum", "mean"] = "mean"
     """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
+    light: bool = False
+    """Give the volume's convolution three more channels: how much of the light ends at a voxel,
+    passes it, and ended before. Free space and what is hidden then look different, and surfaces
+    stand between voxels that are wider than a depth bin."""
     volume_channels: int = 32
     """Channels of a voxel."""
     volume_layers: int = 1

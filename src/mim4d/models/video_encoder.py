@@ -18,7 +18,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
-from mim4d.models.lifting.lifting import LiftGeometry, Lifting, Normalise
+from mim4d.models.lifting.lifting import LiftGeometry, Lifting, LiftLight, Normalise
 from mim4d.models.neck import FeaturePyramid
 from mim4d.tensors.pixels import checked_colours, unit_colours
 
@@ -49,6 +49,8 @@ class VideoEncoder(nn.Module):
         lifting: Image features to voxels: `lift_by_lookup` or `lift_by_splat`.
         grid: The voxels, the same in every frame's ego axes.
         normalise: How what several cameras say about one voxel is joined; see the lifting.
+        light: Depth distributions to the light at every voxel, which the volume convolution sees
+            after the features; None leaves it out.
         half_precision: Run the networks, not the geometry, under bfloat16 autocast. Coordinates
             never pass through it: half precision moves far pixels by half a cell.
     """
@@ -62,6 +64,7 @@ class VideoEncoder(nn.Module):
         lifting: Lifting,
         grid: VoxelGrid,
         normalise: Normalise,
+        light: LiftLight | None = None,
         half_precision: bool = False,
     ) -> None:
         super().__init__()
@@ -72,6 +75,7 @@ class VideoEncoder(nn.Module):
         self.lifting = lifting
         self.grid = grid
         self.normalise = normalise
+        self.light = light
         self.half_precision = half_precision
 
     def encode_images(
@@ -129,9 +133,9 @@ class VideoEncoder(nn.Module):
             levels = self._encode_images(images, visible, max_cells)
             features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
         with record_function("lift"):
-            lifted = self._lift(clip, features, depth_probs)
+            lifted, seen = self._lift(clip, features, depth_probs)
             with self._autocast(images):
-                volumes = self.volume_conv(lifted).float()
+                volumes = self.volume_conv(seen).float()
         b, t, n = clip.images.shape[:3]
         return EncodedClip(
             rearrange(volumes, "(b t) c z y x -> b t c z y x", b=b),
@@ -150,8 +154,13 @@ class VideoEncoder(nn.Module):
             for level in levels
         ]
 
-    def _lift(self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]) -> Tensor:
-        """Lift every frame by itself: frames are joined with the batch."""
+    def _lift(
+        self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Lift every frame by itself (frames are joined with the batch): features, and with light.
+
+        The light is that of the finest level.
+        """
         geometry = LiftGeometry(
             self.grid,
             self.depth_head.bins,
@@ -162,9 +171,13 @@ class VideoEncoder(nn.Module):
             (clip.images.shape[-2], clip.images.shape[-1]),
         )
         n = clip.num_cameras
-        return self.lifting(
+        probs = [rearrange(level, "(m n) d h w -> m n d h w", n=n) for level in depth_probs]
+        lifted = self.lifting(
             [rearrange(level, "(m n) c h w -> m n c h w", n=n) for level in features],
-            [rearrange(probs, "(m n) d h w -> m n d h w", n=n) for probs in depth_probs],
+            probs,
             geometry,
             self.normalise,
         )
+        if self.light is None:
+            return lifted, lifted
+        return lifted, torch.cat([lifted, self.light(probs[0], geometry)], dim=1)

@@ -5,6 +5,7 @@ that frame's ego axes, metres. `lookup.py` asks for every voxel what the cameras
 `splat.py` puts every point of the cameras' frustums into the voxel that contains it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -39,6 +40,10 @@ class LiftGeometry:
     intrinsics: Float[Tensor, "m n 3 3"]
     image_sizes: Int[Tensor, "m n 2"]
     padded_hw: tuple[int, int]
+
+
+LiftLight = Callable[[Float[Tensor, "m n d hf wf"], LiftGeometry], Float[Tensor, "m 3 z y x"]]
+"""The signature of `light.lift_light`."""
 
 
 @runtime_checkable

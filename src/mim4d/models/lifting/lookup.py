@@ -60,8 +60,18 @@ def lift_by_lookup(
         normalise: `sum` over cameras, or `mean`: divided by the number of cameras that see a voxel.
         maps_span: See `MapsSpan`.
     """
+    lookup = look_up_voxels(geometry, maps_span)
+    volumes = [
+        lift(level, probs, lookup, normalise)
+        for level, probs in zip(features, depth_probs, strict=True)
+    ]
+    return sum(volumes[1:], volumes[0]).unflatten(2, geometry.grid.shape_zyx)
+
+
+def look_up_voxels(geometry: LiftGeometry, maps_span: MapsSpan = "faces") -> VoxelLookup:
+    """Where each voxel of the grid lies in each camera's image."""
     bins = geometry.bins
-    lookup = project_voxels(
+    return project_voxels(
         geometry.grid.centres_ego.reshape(-1, 3).to(geometry.intrinsics.device),
         invert_rigid(geometry.ego_from_camera),
         geometry.intrinsics,
@@ -72,11 +82,6 @@ def lift_by_lookup(
         bins.num,
         maps_span,
     )
-    volumes = [
-        lift(level, probs, lookup, normalise)
-        for level, probs in zip(features, depth_probs, strict=True)
-    ]
-    return sum(volumes[1:], volumes[0]).unflatten(2, geometry.grid.shape_zyx)
 
 
 @torch.no_grad()
@@ -160,8 +165,8 @@ def lift(
     """
     n, hf, wf = features.shape[1], *features.shape[-2:]
     counts = (wf, hf, depth_probs.shape[2])
-    pairs = _pairs(lookup)
-    near = neighbours(_centred(pairs.uvd_unit, counts, lookup.maps_span), counts)
+    pairs = pairs_of(lookup)
+    near = neighbours(centred(pairs.uvd_unit, counts, lookup.maps_span), counts)
     image = pairs.image
     (weight_u, weight_v, weight_d), (cell_u, cell_v, bin_d) = near.weight, near.index
     corner_weight = (weight_v.unsqueeze(1) * weight_u).flatten(0, 1).T.contiguous()  # k 4
@@ -171,7 +176,7 @@ def lift(
         corner_weight = corner_weight * pairs.counts.unsqueeze(-1)
     probs = full_precision(depth_probs)
     bins = weight_d.T, bin_d.T
-    prob = _interpolate_depth(probs, image, bins, corner_cell, corner_weight)
+    prob = interpolate_depth(probs, image, bins, corner_cell, corner_weight)
     visits = lookup.visible.sum(dim=1)
     volume = sum_into_voxels(
         features,
@@ -196,7 +201,7 @@ class _Pairs(NamedTuple):
     counts: Float[Tensor, " k"] | None
 
 
-def _pairs(lookup: VoxelLookup) -> _Pairs:
+def pairs_of(lookup: VoxelLookup) -> _Pairs:
     visible, unit = lookup.visible.transpose(1, 2), lookup.uvd_unit.float()  # m v n, m n v 3
     m, v, n = visible.shape
     if can_count(visible):
@@ -207,7 +212,7 @@ def _pairs(lookup: VoxelLookup) -> _Pairs:
     return _Pairs(image, rearrange(unit, "m n v k -> k (m v n)"), visible.flatten().float())
 
 
-def _interpolate_depth(
+def interpolate_depth(
     depth_probs: Float[Tensor, "m n d hf wf"],
     image: Int[Tensor, " k"],
     bins: tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]],
@@ -231,7 +236,7 @@ def _interpolate_depth(
     return (looked_up * weight.unsqueeze(-1) * corner_weight.unsqueeze(-2)).sum(dim=(-1, -2))
 
 
-def _centred(
+def centred(
     unit: Float[Tensor, "3 k"], counts: tuple[int, int, int], maps_span: MapsSpan
 ) -> Float[Tensor, "3 k"]:
     """`unit` coordinates in cells and bins, with their centres at whole numbers."""
