@@ -1,4 +1,4 @@
-"""AdamW's parameter groups and the learning rate by optimiser step."""
+"""The optimiser's parameter groups and the learning rate by optimiser step."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from mim4d.config import OptimConfig
+from mim4d.training.muon import MuonAdamW, convolution_kernels
 
 
 def lr_factor(step: int, config: OptimConfig) -> float:
@@ -35,9 +36,10 @@ def build_optimizer(
     transferred: Collection[nn.Parameter] = (),
     transferred_factor: float = 1.0,
 ) -> tuple[AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW in groups: backbone or not × transferred or new × decayed (matrices) or not (vectors).
+    """The optimiser, in groups: backbone or not × transferred or new × kind of parameter.
 
-    The published configuration decays vectors as well. What is frozen is in no group.
+    Matrices are decayed, vectors not (the published configuration decays both); with Muon,
+    convolution kernels are a kind of their own. What is frozen is in no group.
 
     Args:
         model: What is trained.
@@ -50,7 +52,8 @@ def build_optimizer(
     lr = peak_lr(config, clips_per_step)
     of_backbone = {id(parameter) for parameter in backbone.parameters()}
     came = {id(parameter) for parameter in transferred}
-    groups = []
+    kernels = convolution_kernels(model) if config.method == "muon" else set()
+    groups: list[dict[str, object]] = []
     for is_backbone, factor in ((True, config.backbone_lr_factor), (False, 1.0)):
         for has_come, share in ((True, transferred_factor), (False, 1.0)):
             members = [
@@ -60,21 +63,27 @@ def build_optimizer(
                 and (id(parameter) in of_backbone) == is_backbone
                 and (id(parameter) in came) == has_come
             ]
-            groups += _decay_groups(members, lr * factor * share, config.weight_decay)
-    optimizer = AdamW(groups, betas=(0.9, config.beta_2), fused=True)
+            groups += _groups(members, kernels, lr * factor * share, config.weight_decay)
+    betas = (0.9, config.beta_2)
+    optimizer = MuonAdamW(groups, betas) if kernels else AdamW(groups, betas=betas, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, config))
     return optimizer, schedule
 
 
-def _decay_groups(
-    parameters: Iterable[nn.Parameter], lr: float, weight_decay: float
+def _groups(
+    parameters: Iterable[nn.Parameter], kernels: set[int], lr: float, weight_decay: float
 ) -> list[dict[str, object]]:
+    orthogonal: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     for parameter in parameters:
-        (decayed if parameter.ndim > 1 else plain).append(parameter)
+        if id(parameter) in kernels:
+            orthogonal.append(parameter)
+        else:
+            (decayed if parameter.ndim > 1 else plain).append(parameter)
     groups: list[dict[str, object]] = [
         {"params": decayed, "lr": lr, "weight_decay": weight_decay},
         {"params": plain, "lr": lr, "weight_decay": 0.0},
+        {"params": orthogonal, "lr": lr, "weight_decay": weight_decay, "orthogonal": True},
     ]
     return [group for group in groups if group["params"]]

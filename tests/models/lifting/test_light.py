@@ -44,9 +44,11 @@ def test_a_wall_passes_light_before_it_and_hides_what_is_behind():
     points = (geometry.ego_from_camera[0, 0] @ points_camera.T).T[:, :3]
     at = project_voxels(points, camera_from_ego, intrinsics, sizes, PADDED_HW, *BINS)
     ends, passes, ended = light_at(probs, at)[0]
-    assert passes[:2].min() > 0.99 and ended[-2:].min() > 0.99
-    assert passes[2] > 0.5 > passes[3] and ended[2] < 0.5 < ended[3]
-    assert ends.argmax() in (2, 3) and ends[[0, -1]].max() == 0
+    assert passes[:2].min() > 0.99
+    assert ended[-2:].min() > 0.99
+    assert passes[2] > 0.5 > passes[3]
+    assert ends.argmax() in (2, 3)
+    assert ends[[0, -1]].max() == 0
     torch.testing.assert_close(passes + ended, torch.ones(len(depths)))
 
 
@@ -63,7 +65,8 @@ def test_says_nothing_where_no_camera_looks_or_an_image_is_absent(seed):
     at = project_voxels(POINTS, camera_from_ego, intrinsics, sizes, PADDED_HW, *BINS)
     found = light_at(probs, at)
     unseen = ~at.visible.any(dim=1)
-    assert unseen.any() and found.movedim(1, -1)[unseen].abs().max() == 0
+    assert unseen.any()
+    assert found.movedim(1, -1)[unseen].abs().max() == 0
     absent = project_voxels(POINTS, camera_from_ego, intrinsics, sizes * 0, PADDED_HW, *BINS)
     assert light_at(probs, absent).abs().max() == 0
 

@@ -1,10 +1,10 @@
 """What the depth distributions say of the light between camera and voxel.
 
-A voxel holds feature times probability where a surface is likely, and nothing both in the free space
-before it and in the hidden space behind it. Three more channels tell these apart: how much light
-ends at the voxel's depth, how much passes it, and how much was stopped before. The last two change
-from 0 to 1 across a surface, so a trilinear lookup between voxels finds the surface even where a
-voxel is wider than a depth bin and the probability itself falls between two centres.
+A voxel holds feature times probability where a surface is likely, and nothing both in the free
+space before it and in the hidden space behind it. Three more channels tell these apart: how much
+light ends at the voxel's depth, how much passes it, and how much was stopped before. The last two
+change from 0 to 1 across a surface, so a trilinear lookup between voxels finds the surface even
+where a voxel is wider than a depth bin and the probability itself falls between two centres.
 """
 
 import torch

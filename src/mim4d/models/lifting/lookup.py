@@ -187,7 +187,7 @@ def lift(
     return volume / visits.clamp(min=1).unsqueeze(1) if normalise == "mean" else volume
 
 
-class _Pairs(NamedTuple):
+class VoxelPairs(NamedTuple):
     """Pairs of a voxel and a camera, sorted by frame and voxel.
 
     Attributes:
@@ -201,15 +201,16 @@ class _Pairs(NamedTuple):
     counts: Float[Tensor, " k"] | None
 
 
-def pairs_of(lookup: VoxelLookup) -> _Pairs:
+def pairs_of(lookup: VoxelLookup) -> VoxelPairs:
+    """The pairs of a lookup: all that see each other, or all there are where nothing is counted."""
     visible, unit = lookup.visible.transpose(1, 2), lookup.uvd_unit.float()  # m v n, m n v 3
     m, v, n = visible.shape
     if can_count(visible):
         frame, voxel, camera = visible.nonzero(as_tuple=True)
-        return _Pairs((frame * n + camera).int(), unit[frame, camera, voxel].T, None)
+        return VoxelPairs((frame * n + camera).int(), unit[frame, camera, voxel].T, None)
     images = torch.arange(m * n, device=visible.device, dtype=torch.int32)
     image = images.view(m, 1, n).expand(m, v, n).flatten()
-    return _Pairs(image, rearrange(unit, "m n v k -> k (m v n)"), visible.flatten().float())
+    return VoxelPairs(image, rearrange(unit, "m n v k -> k (m v n)"), visible.flatten().float())
 
 
 def interpolate_depth(
