@@ -59,5 +59,6 @@ def choose_flow(config: PretrainConfig | TaskConfig) -> SceneFlow:
         step_m_s=flow.step_m_s,
         heights_m=flow.heights_m,
         static_prior=flow.static_prior,
+        slow_prior=flow.slow_prior,
     )
     return SceneFlow(config.encoder.neck_channels, build_grid(config.grid), flow.width, search)

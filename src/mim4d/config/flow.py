@@ -21,8 +21,11 @@ class FlowConfig:
     heights_m: tuple[float, float] = (0.3, 2.5)
     """Lowest and highest voxel centres above the ground that are compared: where what drives and
     walks is. The ground looks alike everywhere, trees and walls stand."""
-    static_prior: float = 0.2
+    static_prior: float = 0.5
     """By how much standing still is preferred; a perfect match of strong features has 1."""
+    slow_prior: float = 0.5
+    """The same for the slower of two velocities, times the square of their speed as a share of the
+    largest."""
 
     def __post_init__(self) -> None:
         require(self.width >= 1, "flow.width", self.width, "at least 1")
@@ -31,4 +34,6 @@ class FlowConfig:
             require(value > 0, f"flow.{name}", value, "a positive number of m/s")
         low, high = self.heights_m
         require(low < high, "flow.heights_m", self.heights_m, "two heights, the lower first")
-        require(self.static_prior >= 0, "flow.static_prior", self.static_prior, "0 or more")
+        for name in ("static_prior", "slow_prior"):
+            value = getattr(self, name)
+            require(value >= 0, f"flow.{name}", value, "0 or more")

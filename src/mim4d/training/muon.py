@@ -76,15 +76,21 @@ class MuonAdamW(AdamW):
 def orthogonalised(matrix: Float[Tensor, "a b"]) -> Float[Tensor, "a b"]:
     """U Vᵀ of the matrix U S Vᵀ, roughly: singular values between about 0.7 and 1.2.
 
-    Newton–Schulz iteration with the quintic of K. Jordan; those of nothing stay nothing.
+    Newton–Schulz iteration x ← (a + b x xᵀ + c (x xᵀ)²) x with the quintic of K. Jordan. Its factors
+    commute, so they are multiplied on the shorter side, and the matrix itself is touched twice in
+    all. What is nothing stays nothing.
     """
     wide = matrix.float() if matrix.shape[0] <= matrix.shape[1] else matrix.float().T
     x = wide / (wide.norm() + 1e-7)
+    gram = x @ x.T
+    factor = identity = torch.eye(len(gram), device=gram.device)
     a, b, c = _QUINTIC
     for _ in range(_STEPS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return (x if matrix.shape[0] <= matrix.shape[1] else x.T).to(matrix.dtype)
+        polynomial = torch.addmm(torch.add(a * identity, gram, alpha=b), gram, gram, alpha=c)
+        factor = polynomial @ factor
+        gram = polynomial @ gram @ polynomial
+    result = factor @ x
+    return (result if matrix.shape[0] <= matrix.shape[1] else result.T).to(matrix.dtype)
 
 
 def convolution_kernels(model: nn.Module) -> set[int]:
