@@ -76,9 +76,9 @@ class MuonAdamW(AdamW):
 def orthogonalised(matrix: Float[Tensor, "a b"]) -> Float[Tensor, "a b"]:
     """U Vᵀ of the matrix U S Vᵀ, roughly: singular values between about 0.7 and 1.2.
 
-    Newton–Schulz iteration x ← (a + b x xᵀ + c (x xᵀ)²) x with the quintic of K. Jordan. Its factors
-    commute, so they are multiplied on the shorter side, and the matrix itself is touched twice in
-    all. What is nothing stays nothing.
+    Newton–Schulz iteration x ← (a + b x xᵀ + c (x xᵀ)²) x with the quintic of K. Jordan. The
+    factors commute, so they are multiplied on the shorter side, and the matrix itself is touched
+    twice in all. What is nothing stays nothing.
     """
     wide = matrix.float() if matrix.shape[0] <= matrix.shape[1] else matrix.float().T
     x = wide / (wide.norm() + 1e-7)
