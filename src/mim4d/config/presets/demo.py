@@ -71,6 +71,7 @@ def demo_no_lidar() -> PretrainConfig:
         config,
         preset="demo_no_lidar",
         clip=replace(config.clip, lidar=None),
+        augment=AugmentConfig(),
         encoder=EncoderConfig(
             depths=(1, 1, 2, 1),
             widths=(32, 64, 128, 256),
@@ -78,6 +79,7 @@ def demo_no_lidar() -> PretrainConfig:
             layer_scale_init=1.0,
             neck_channels=32,
         ),
+        lift=replace(config.lift, light=False),
         flow=FlowConfig(),
         render=RenderConfig(
             rays_per_camera=20,
@@ -96,7 +98,7 @@ def demo_no_lidar() -> PretrainConfig:
             depth_sweep_weight=40.0,
             smoothness_weight=0.5,
         ),
-        optim=replace(config.optim, steps=1000),
+        optim=replace(config.optim, steps=1000, method="adamw"),
     )
 
 
@@ -106,6 +108,7 @@ def toy() -> PretrainConfig:
         demo(),
         preset="toy",
         clip=ClipConfig(image_height=64, image_width=96),
+        augment=AugmentConfig(),
         grid=GridConfig(shape_xyz=(16, 16, 4)),
         encoder=EncoderConfig(
             depths=(1, 1, 1, 1),
