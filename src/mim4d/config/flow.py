@@ -21,9 +21,10 @@ class FlowConfig:
     heights_m: tuple[float, float] = (0.3, 2.5)
     """Lowest and highest voxel centres above the ground that are compared: where what drives and
     walks is. The ground looks alike everywhere, trees and walls stand."""
-    static_prior: float = 0.5
-    """By how much standing still is preferred; a perfect match of strong features has 1."""
-    slow_prior: float = 0.5
+    static_prior: float = 0.2
+    """By how much standing still is preferred; a perfect match of strong features has 1. The demo's
+    0.5 leaves more of the street alone and finds slow objects less often."""
+    slow_prior: float = 0.2
     """The same for the slower of two velocities, times the square of their speed as a share of the
     largest."""
 

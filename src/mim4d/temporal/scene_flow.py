@@ -58,8 +58,8 @@ class FlowSearch:
     refinements: int = 1
     stride: int = 2
     heights_m: tuple[float, float] = (0.3, 2.5)
-    static_prior: float = 0.5
-    slow_prior: float = 0.5
+    static_prior: float = 0.2
+    slow_prior: float = 0.2
     penalty: float = 0.4
     floor: float = 0.6
     temperature: float = 0.05
