@@ -33,7 +33,7 @@ from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import compose, invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.moving_flow import MovingFlow
-from mim4d.temporal.scene_flow import SceneFlow
+from mim4d.temporal.scene_flow import FlowSearch, SceneFlow
 from mim4d.temporal.sources import Sources
 from mim4d.temporal.warp import warp_volume
 
@@ -302,6 +302,10 @@ class Scores:
         return "\n".join(rows)
 
 
+def _given(value: float | None, usual: float) -> float:
+    return usual if value is None else value
+
+
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -311,10 +315,18 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0, help="relative error of distances")
     parser.add_argument("--interval", type=float, help="seconds between frames; default: keyframes")
     parser.add_argument("--seed", type=int, default=0, help="of the estimator's descriptors")
+    for name in ("static", "slow"):
+        chosen = f"--{name}-prior"
+        parser.add_argument(chosen, type=float, help=f"as --flow.{name}-prior; default: demo's")
     options = parser.parse_args()
-    grid = build_grid(preset("demo").grid)
+    config = preset("demo")
+    grid = build_grid(config.grid)
     torch.manual_seed(options.seed)
-    estimator = SceneFlow(CHANNELS, grid)
+    search = FlowSearch(
+        static_prior=_given(options.static_prior, config.flow.static_prior),
+        slow_prior=_given(options.slow_prior, config.flow.slow_prior),
+    )
+    estimator = SceneFlow(CHANNELS, grid, search=search)
     oracle = Oracle(options.data, options.scenes, grid, options.noise, options.interval)
     ranges_m = grid.centres_ego[..., :2].norm(dim=-1)
     scores = Scores({}, [])
