@@ -10,12 +10,13 @@ from torch import Tensor
 
 from mim4d.build.tasks import build_task
 from mim4d.config import GridConfig, SegmentationHeadConfig, TaskConfig
+from mim4d.config.head.segmentation import BevLayer
 from mim4d.config.presets import task_preset
 from mim4d.data.augment.bev_transform import BevTransform
 from mim4d.data.clip import collate
 from mim4d.errors import DataError
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
-from mim4d.tasks.bev_layers import BevLayer, centre_targets, layer_truth
+from mim4d.tasks.bev_layers import centre_targets, layer_truth
 from mim4d.tasks.bev_losses import centre_loss, layer_losses, offset_loss
 from mim4d.tasks.bev_segmentation import BevSegmentation
 from mim4d.training.modules import TaskModule

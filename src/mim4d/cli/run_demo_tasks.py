@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mim4d.config import TaskConfig
 from mim4d.config.presets import task_preset
-from mim4d.config.task import Frozen
+from mim4d.config.values import Frozen
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.constant_map import evaluate_constant_map
 from mim4d.evaluation.formatting import line, number

@@ -7,6 +7,7 @@ same frames: a frame is named by the token of its sample.
 from collections.abc import Collection
 from pathlib import Path
 
+from mim4d.config import TaskConfig
 from mim4d.data.driven_places import OVERLAP_M, overlap, places_of, scene_places
 from mim4d.data.fingerprint import scene_fingerprints
 from mim4d.data.nuscenes import NuscenesDataset
@@ -80,6 +81,17 @@ def overlap_remarks(
     return (
         f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a training "
         "sample (mim4d split --geo makes splits without).",
+    )
+
+
+def lidar_remarks(config: TaskConfig) -> tuple[str, ...]:
+    """That a task's run learned from more than the task's labels, in words."""
+    weight = config.depth_loss_weight
+    if weight == 0:
+        return ()
+    return (
+        "In fine-tuning the trunk learned depth from LiDAR as well as the task from labels "
+        f"(--depth-loss-weight {weight:g}).",
     )
 
 

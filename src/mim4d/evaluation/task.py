@@ -14,7 +14,7 @@ from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation.conditions import conditions_of_scenes
 from mim4d.evaluation.formatting import count_of, line
-from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
+from mim4d.evaluation.held_out import lidar_remarks, overlap_remarks, pretraining_remarks
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
@@ -144,6 +144,7 @@ def evaluate_task(
         held_out,
         _tables(whole, parts),
         (
+            *lidar_remarks(config),
             *_remarks(run, dataset.tables, names, rows),
             *overlap_remarks(run, data, dataset.tables, names),
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from mim4d.config import OptimConfig, PretrainConfig, RunConfig, TaskConfig
-from mim4d.config.task import Frozen
+from mim4d.config.values import Frozen
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
@@ -101,7 +101,8 @@ def _learned(config: RunConfig) -> str:
             return f"distances are learned from {teachers(config)}"
         case TaskConfig():
             trained = _TRAINED[config.frozen]
-            return f"the task {config.task} is learned from labels, by {trained}"
+            of_depth = ", and depth from LiDAR" if config.depth_loss_weight > 0 else ""
+            return f"the task {config.task} is learned from labels{of_depth}, by {trained}"
     raise TypeError(f"{type(config).__name__} configures no run that can be described")
 
 

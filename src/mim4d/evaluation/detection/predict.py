@@ -18,7 +18,7 @@ from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.detection.evaluation import DetectionEvaluation, judge
 from mim4d.evaluation.detection.submission import yaws_of_quaternions
 from mim4d.evaluation.detection.truth import read_truth
-from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
+from mim4d.evaluation.held_out import lidar_remarks, overlap_remarks, pretraining_remarks
 from mim4d.geometry.rigid import quaternion_from_rotation, rotation_from_yaw, transform_points
 from mim4d.metrics.detection.boxes import BoxTable, join_boxes
 from mim4d.metrics.detection.classes import ClassTable, class_rows
@@ -118,7 +118,7 @@ class Detector:
         self.scenes = [tables.scene(row).name for row in rows]
         self.samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
         self.trained_on = was_trained_on(run, tables, self.scenes)
-        self._run, self._data = run, data
+        self._run, self._data, self._config = run, data, config
         self._is_labelled = _has_classes(tables.category_names, self.class_table)
 
     @property
@@ -132,6 +132,7 @@ class Detector:
         trained_on = "TRAINING scenes: the run was trained on labels of some of them."
         return (
             *((trained_on,) if self.trained_on else ()),
+            *lidar_remarks(self._config),
             *pretraining_remarks(self._run, tables, self.scenes),
             *overlap_remarks(self._run, self._data, tables, self.scenes),
         )
