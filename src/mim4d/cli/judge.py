@@ -45,8 +45,9 @@ class Evaluate:
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     ceilings: bool = False
-    """Also fit a renderer to exact volumes, and measure what grid and renderer allow: one or two
-    minutes more; only where distances are known exactly."""
+    """Also measure what is possible, one or two minutes more; only where distances are known
+    exactly. Of a pre-training: a renderer fitted to exact volumes. Of a task: the run itself given
+    exact depth, and a head fitted to voxels that hold a surface."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"
@@ -131,7 +132,10 @@ def _evaluate_detector(options: Evaluate, run: Path) -> None:
     scenes = scene_choice(options.split, options.scenes)
     detector = Detector(run, options.data, scenes, options.version, options.device)
     evaluation = evaluate_detector(
-        detector, str(run), allow_training_scenes=options.allow_training_scenes
+        detector,
+        str(run),
+        allow_training_scenes=options.allow_training_scenes,
+        ceilings=options.ceilings,
     )
     print(evaluation.table())
     for path in filter(None, (run / "evaluation.json", options.json)):
@@ -161,6 +165,7 @@ def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
         version=options.version,
         device=options.device,
         allow_training_scenes=options.allow_training_scenes,
+        ceilings=options.ceilings,
     )
 
 

@@ -49,22 +49,29 @@ def clips_of_targets(dataset: NuscenesDataset, frame: int, targets: Collection[s
     return sorted(found.values())
 
 
-def overlap_with_training(
-    run: Path, data: Path, tables: NuscenesTables, scenes: Collection[str]
-) -> float | None:
-    """Share of the samples of some scenes that lie where a run's training scenes were driven.
+def training_scenes(run: Path, data: Path, tables: NuscenesTables) -> set[str]:
+    """Scenes of a data set that a run was trained on.
 
-    None where the run was trained on other data, or nothing is known of it. Scenes are known by
-    their samples, wherever the data lie now; of records that do not tell these, the path decides.
+    Scenes are known by their samples, wherever the data lie now; of records that do not tell these,
+    the path decides.
     """
     record = read_record(run)
     known = set(record["training_scenes"]) & set(tables.scene_names)
     trained = record.get("data_set", {}).get("scenes")
     if trained is not None:
         here = scene_fingerprints(tables, known)
-        known = {name for name in known if here[name] == trained.get(name)}
-    elif record["data"] not in (None, str(data.resolve())):
-        return None
+        return {name for name in known if here[name] == trained.get(name)}
+    return known if record["data"] in (None, str(data.resolve())) else set()
+
+
+def overlap_with_training(
+    run: Path, data: Path, tables: NuscenesTables, scenes: Collection[str]
+) -> float | None:
+    """Share of the samples of some scenes that lie where a run's training scenes were driven.
+
+    None where the run was trained on other data, or nothing is known of it.
+    """
+    known = training_scenes(run, data, tables)
     if not known:
         return None
     places = scene_places(tables)

@@ -55,7 +55,10 @@ def load_cost(dataset: NuscenesDataset, batch_size: int) -> tuple[LoadCost, Clip
 def estimate_cost(
     module: StepModule, dataset: NuscenesDataset, accelerator: str
 ) -> tuple[Estimate, Clip]:
-    """Time two steps of a copy of the model on the first clip; nothing of the run is touched."""
+    """Time two steps of a copy of the model on the first clip; nothing of the run is touched.
+
+    They are like the run's last: what a schedule leaves out at first costs time and memory, too.
+    """
     size = module.config.optim.batch_size
     cost, clip = load_cost(dataset, size)
     probe = deepcopy(module).to(accelerator)
@@ -64,7 +67,7 @@ def estimate_cost(
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
-        probe.step_losses(batch, step=0)["loss"].backward()
+        probe.step_losses(batch, step=module.config.optim.steps - 1)["loss"].backward()
         optimizer.step()
         if accelerator == "cuda":
             torch.cuda.synchronize()

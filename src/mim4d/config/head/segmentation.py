@@ -37,7 +37,11 @@ class SegmentationHeadConfig:
     focal_gamma: float = 2.0
     """Exponent of the focal loss."""
     positive_weight: float = 1.0
-    """How many times a cell counts in which something is."""
+    """How many times a cell counts in which something is: with w, a cell is painted (at 0.5) where
+    something is in more than one of 1 + w cases, as far as `loss` decides."""
+    positive_weights: tuple[float, ...] = ()
+    """The same for each of `layers`, in place of `positive_weight`: rare and small things want
+    more of it."""
     cell_weight: float = 1.0
     """Weight of `loss`."""
     dice_weight: float = 1.0
@@ -62,6 +66,13 @@ class SegmentationHeadConfig:
         """Whether clips must come with the vector map."""
         return len(self.objects) < len(self.layers)
 
+    @property
+    def map_advice(self) -> str:
+        """What to do where there is no map, in words."""
+        road = ", ".join(layer for layer in self.layers if layer not in self.objects)
+        others = " ".join(self.objects or OBJECT_LAYERS)
+        return f"the layers {road} need it; --head.layers {others} needs none"
+
     def __post_init__(self) -> None:
         different = len(set(self.layers)) == len(self.layers) >= 1
         require(different, "head.layers", self.layers, f"some of {', '.join(BEV_LAYERS)}, once")
@@ -79,4 +90,11 @@ class SegmentationHeadConfig:
         for name in ("positive_weight", "line_width_m"):
             value = getattr(self, name)
             require(0 < value < float("inf"), f"head.{name}", value, "a positive number")
+        weights_fit = len(self.positive_weights) in (0, len(self.layers))
+        require(
+            weights_fit and min(self.positive_weights, default=1.0) > 0,
+            "head.positive_weights",
+            self.positive_weights,
+            f"a positive number for each of the {len(self.layers)} head.layers, or none",
+        )
         require(1 <= self.min_visibility <= 4, "head.min_visibility", self.min_visibility, "1 to 4")
