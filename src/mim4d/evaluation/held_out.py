@@ -11,7 +11,9 @@ from mim4d.config import TaskConfig
 from mim4d.data.driven_places import OVERLAP_M, overlap, places_of, scene_places
 from mim4d.data.fingerprint import scene_fingerprints
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import TRAINING
 from mim4d.data.tables.tables import NuscenesTables
+from mim4d.errors import DataError
 from mim4d.runs.record import read_record, was_trained_on
 
 
@@ -88,6 +90,29 @@ def overlap_remarks(
     return (
         f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a training "
         "sample (mim4d split --geo makes splits without).",
+    )
+
+
+def split_remarks(tables: NuscenesTables, scenes: Collection[str]) -> tuple[str, ...]:
+    """How much of what is evaluated lies where the data set's training split was driven, in words.
+
+    For predictions of whose training nothing is known.
+    """
+    try:
+        split = TRAINING.resolve(tables.root, tables.version, tables.scene_names)
+    except DataError:
+        return ()
+    training = set(split.scenes) - set(scenes)
+    if split.origin == "all" or not training:
+        return ()
+    places = scene_places(tables)
+    share = overlap(places_of(places, training), places_of(places, scenes))
+    if share is None:
+        return ()
+    return (
+        f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a sample of the "
+        "split train; if that was trained on, the score says little of new places (mim4d split "
+        "--geo makes splits without).",
     )
 
 

@@ -10,17 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from mim4d.data.selection import choose_scenes
-from mim4d.data.splits import HELD_OUT, SceneChoice
-from mim4d.data.tables.tables import NuscenesTables
-from mim4d.errors import DataError
 from mim4d.evaluation.detection.parts import MatchedBoxes, scores_of_parts
-from mim4d.evaluation.detection.submission import read_submission
-from mim4d.evaluation.detection.truth import SampleTruth, read_truth
+from mim4d.evaluation.detection.truth import SampleTruth
 from mim4d.evaluation.formatting import count_of, line, number
 from mim4d.files import write_text
 from mim4d.metrics.detection.boxes import BoxTable
-from mim4d.metrics.detection.classes import ClassTable
 from mim4d.metrics.detection.filtering import counted_boxes, distances_to_car
 from mim4d.metrics.detection.matching import match_boxes
 from mim4d.metrics.detection.rules import CLASSES, ERRORS, MATCH_DISTANCES_M
@@ -174,35 +168,6 @@ def _numbers(scores: DetectionScores) -> dict[str, Any]:
     }
 
 
-def evaluate_predictions(
-    file: Path,
-    data: Path,
-    *,
-    scenes: SceneChoice = HELD_OUT,
-    version: str | None = None,
-    table: ClassTable | None = None,
-) -> DetectionEvaluation:
-    """Judge the submission file of any detector on a split or some scenes of a data set.
-
-    Args:
-        file: In the official form; it may hold samples of other scenes of the data set.
-        data: Folder of the data set.
-        scenes: Scenes that count.
-        version: Version folder of the data set.
-        table: Classes of other names than nuScenes', in the data or the file.
-
-    Raises:
-        DataError: If anything is wrong with file or data, or a sample of the scenes has no entry.
-    """
-    tables = NuscenesTables.open(data, version)
-    rows = choose_scenes(tables, scenes)
-    samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
-    truth = read_truth(tables, samples, table)
-    submission = read_submission(file, truth.tokens, table)
-    _refuse_unknown(file, submission.tokens, tables)
-    return judge(truth, submission.boxes, str(file), [tables.scene(row).name for row in rows])
-
-
 def judge(
     truth: SampleTruth,
     predictions: BoxTable,
@@ -232,14 +197,3 @@ def _match(truth: SampleTruth, predictions: BoxTable) -> MatchedBoxes:
         distances_to_car(true_boxes, truth.ego_xy_m),
         distances_to_car(boxes, truth.ego_xy_m),
     )
-
-
-def _refuse_unknown(file: Path, tokens: list[str], tables: NuscenesTables) -> None:
-    known = set(tables.column("sample", "token").tolist())
-    unknown = [token for token in tokens if token.encode() not in known]
-    if unknown:
-        raise DataError(
-            f"{file}: {len(unknown)} of its {len(tokens)} samples are not in the data set "
-            f"{tables.root / tables.version}, the first being {unknown[0]}; give the data (--data, "
-            "--version) that the detections were made on"
-        )
