@@ -1,17 +1,19 @@
 """What a run says about itself before it starts."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
-from torch import nn
 
+from mim4d.build.data import build_dataset
 from mim4d.config import LossConfig, PretrainConfig
-from mim4d.config.presets import preset, task_preset
+from mim4d.config.presets import preset
 from mim4d.data.clip import Clip
 from mim4d.training.estimate import estimate_cost, teachers
-from tests.tasks.scene import clip_with
+from mim4d.training.modules import PretrainingModule
+from tests.toy import toy_config, toy_model
 
 
 def _without_sweep(config: PretrainConfig) -> PretrainConfig:
@@ -41,27 +43,23 @@ def test_the_preset_without_lidar_reads_none() -> None:
     assert config.loss.lidar_weights == []
 
 
-class _Recorder(nn.Module):
-    """In the place of a run's module: remembers which steps are asked for."""
+class _Recorder(PretrainingModule):
+    """Remembers which steps are asked for."""
 
     steps: ClassVar[list[int]] = []
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.config = task_preset("toy", "hd_map")
-        self.weight = nn.Parameter(torch.zeros(()))
-
-    def step_losses(self, clip: Clip, step: int) -> dict[str, torch.Tensor]:
+    def step_losses(
+        self, clip: Clip, step: int, places: range | None = None
+    ) -> dict[str, torch.Tensor]:
         self.steps.append(step)
-        return {"loss": self.weight * 2}
-
-    def configure_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"optimizer": torch.optim.SGD(self.parameters(), lr=0.1)}
+        return {"loss": next(self.parameters()).sum()}
 
 
-def test_the_cost_is_that_of_the_last_step() -> None:
+def test_the_cost_is_that_of_the_last_step(data: Path) -> None:
     """The map head's first steps learn cells alone: they would tell too little time and memory."""
-    module, clips = _Recorder(), [clip_with()]
-    estimate_cost(module, clips, "cpu")  # type: ignore[arg-type]
-    assert module.steps == [module.config.optim.steps - 1] * 2
-    assert module.weight == 0
+    config = toy_config()
+    module = _Recorder(toy_model(config), config)
+    before = next(module.parameters()).clone()
+    estimate_cost(module, build_dataset(config, data, "train"), "cpu")
+    assert module.steps == [config.optim.steps - 1] * 2
+    assert torch.equal(next(module.parameters()), before)
