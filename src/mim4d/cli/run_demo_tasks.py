@@ -114,7 +114,9 @@ def _train(
         logger.info("%s is finished already and kept", run)
         return
     source = init if arm.pretrained else None
-    finetune(config, world, run, init=source, scenes=scenes, resume=there)
+    # What a frozen trunk computes is computed once.
+    cache = run.parent / "volumes" if arm.frozen == "trunk" else None
+    finetune(config, world, run, init=source, volume_cache=cache, scenes=scenes, resume=there)
 
 
 def _evaluate(run: Path, world: Path) -> TaskEvaluation:
@@ -157,7 +159,7 @@ def _page(table: str, config: TaskConfig, num_clips: int, pictures: list[Path]) 
         [
             "<h1>BEV segmentation on the demo's world</h1>",
             f"<p>{note}</p>",
-            f"<pre>{table}</pre>",
+            f'<div class="scroll"><pre>{table}</pre></div>',
             facts_table(facts),
             *(figure(Picture(path, caption)) for path in pictures),
         ],

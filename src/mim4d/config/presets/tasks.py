@@ -33,9 +33,8 @@ _HEADS: dict[str, HeadConfig] = {
         trunk=BevTrunkConfig(width=48, cell_blocks=0, place_octaves=6),
         hidden=32,
         # Vehicle, pedestrian, drivable area, crossing, divider, boundary: what is rare or thin is
-        # painted from less certainty on. Dice would take that back: of few cells it outweighs all.
+        # painted from less certainty on.
         positive_weights=(10.0, 100.0, 2.0, 15.0, 12.0, 12.0),
-        dice_weight=0.0,
         line_width_m=1.0,
     ),
     "detection": CentreHeadConfig(cells_xy=(96, 96)),
