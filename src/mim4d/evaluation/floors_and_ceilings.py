@@ -64,9 +64,8 @@ class Reference:
         """The answer that never looks, where the task has one."""
         if not isinstance(self.task, KnowsTheUsual) or self.training is None:
             return {}
-        clips = self.training
-        truths = [self.task.targets(clips[i]) for i in spread(len(clips), USUAL_CLIPS)]
-        usual = self.task.usual(truths)
+        chosen = [self.training[i] for i in spread(len(self.training), USUAL_CLIPS)]
+        usual = self.task.usual([self.task.targets(clip.to(self.accelerator)) for clip in chosen])
         return {USUAL: lambda index, clip: usual}
 
     def ceilings(self) -> dict[str, Answer]:

@@ -108,6 +108,7 @@ def evaluate_task(
     scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
+    floors: bool = True,
     ceilings: bool = False,
     save: bool = True,
     allow_training_scenes: bool = False,
@@ -121,6 +122,7 @@ def evaluate_task(
         scenes: Scenes that count; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
+        floors: Also measure what never looking gives, from up to 48 of the clips trained on.
         ceilings: Also measure what exact depth would give, which fits a head: a minute or two.
         save: Write the file.
         allow_training_scenes: Also take scenes whose labels the run was trained on.
@@ -144,7 +146,8 @@ def evaluate_task(
     parts: dict[str, Metric] = {}
     training = training_clips(run, data, dataset.tables, config, version)
     reference = Reference(model, task, config, training, dataset, accelerator)
-    others = reference.floors() | (reference.ceilings() if ceilings else {})
+    others = reference.floors() if floors else {}
+    others |= reference.ceilings() if ceilings else {}
     beside = {name: task.build_metric().to(accelerator) for name in others}
     for index in indices:
         clip = dataset[index].to(accelerator)

@@ -18,9 +18,10 @@ def usual_boxes(truths: Sequence[TrueBoxes]) -> Detections:
     Args:
         truths: Of each clip; boxes that nobody could have seen do not count.
     """
-    boxes = torch.cat([truth.boxes_ref[truth.learned] for truth in truths])
-    classes = torch.cat([truth.classes[truth.learned] for truth in truths])
-    attributes = torch.cat([truth.attributes[truth.learned] for truth in truths])
+    boxes, classes, attributes = (
+        torch.cat([getattr(truth, name)[truth.learned] for truth in truths]).cpu()
+        for name in ("boxes_ref", "classes", "attributes")
+    )
     clips = torch.cat(
         [torch.full((int(truth.learned.sum()),), i) for i, truth in enumerate(truths)]
     )
