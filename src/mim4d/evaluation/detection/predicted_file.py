@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from mim4d.build.data import build_dataset
@@ -79,11 +79,13 @@ class PredictedFile:
                 torch.from_numpy(boxes.attributes).long(),
             )
             known = TrueBoxes(
-                boxes_in_ref(true, pose),
-                *(torch.from_numpy(v).long() for v in (true.classes, true.attributes, true.points)),
-                torch.from_numpy(true.visibilities).long(),
-                _all(len(true.classes)),
-                one.key_tokens[0],
+                boxes_ref=boxes_in_ref(true, pose),
+                classes=torch.from_numpy(true.classes).long(),
+                attributes=torch.from_numpy(true.attributes).long(),
+                points=torch.from_numpy(true.points).long(),
+                visibilities=torch.from_numpy(true.visibilities).long(),
+                learned=torch.ones(len(true), dtype=torch.bool),
+                token=one.key_tokens[0],
             )
             yield DetectedClip(one, found, boxes_in_global(found, pose), known)
 
@@ -149,10 +151,6 @@ def boxes_in_ref(boxes: BoxTable, pose: Float64[Tensor, "4 4"]) -> Float[Tensor,
         velocities,
     )
     return torch.cat(parts, dim=1).float()
-
-
-def _all(count: int) -> Bool[Tensor, " k"]:
-    return torch.ones(count, dtype=torch.bool)
 
 
 def _refuse_unknown(file: Path, tokens: list[str], tables: NuscenesTables) -> None:
