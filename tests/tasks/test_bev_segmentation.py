@@ -207,3 +207,17 @@ def test_four_clips_are_learned_by_heart() -> None:
     head = replace(config.head, positive_weight=4.0, dice_weight=3.0, line_width_m=4.0)
     rows = _by_heart(replace(config, head=head), 180)
     assert all(row["IoU"] > 0.9 for row in rows.values()), rows
+
+
+def test_a_layer_s_own_weight_stands_whatever_layers_are_painted() -> None:
+    head = SegmentationHeadConfig(positive_weight=3.0, positive_weights=("divider=12", "vehicle=2"))
+    assert head.weights == (2.0, 3.0, 3.0, 3.0, 12.0, 3.0)
+    assert replace(head, layers=("pedestrian", "divider")).weights == (3.0, 12.0)
+    demo = task_preset("demo", "bev_segmentation").head
+    assert isinstance(demo, SegmentationHeadConfig)
+    assert replace(demo, layers=("vehicle", "pedestrian")).weights == (10.0, 100.0)
+    for wrong in ("divider", "divider=-1", "lane=2", "divider=nan"):
+        with pytest.raises(ValueError, match=r"head.positive_weights.*LAYER=WEIGHT"):
+            replace(head, positive_weights=(wrong,))
+    with pytest.raises(ValueError, match=r"head.positive_weight.*names every layer"):
+        replace(demo, positive_weight=6.0)

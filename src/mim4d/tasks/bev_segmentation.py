@@ -180,7 +180,7 @@ class BevSegmentation:
             targets.occupied,
             counted,
             options.loss,
-            options.positive_weights or (options.positive_weight,) * len(options.layers),
+            options.weights,
             options.focal_gamma,
         )
         losses = {options.loss: cell, "dice": dice}

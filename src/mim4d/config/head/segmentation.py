@@ -39,9 +39,8 @@ class SegmentationHeadConfig:
     positive_weight: float = 1.0
     """How many times a cell counts in which something is: with w, a cell is painted (at 0.5) where
     something is in more than one of 1 + w cases, as far as `loss` decides."""
-    positive_weights: tuple[float, ...] = ()
-    """The same for each of `layers`, in place of `positive_weight`: rare and small things want
-    more of it."""
+    positive_weights: tuple[str, ...] = ()
+    """The same of single layers, as LAYER=WEIGHT: rare and thin things want more of it."""
     cell_weight: float = 1.0
     """Weight of `loss`."""
     dice_weight: float = 1.0
@@ -60,6 +59,29 @@ class SegmentationHeadConfig:
     def objects(self) -> tuple[BevLayer, ...]:
         """The layers that are made of boxes."""
         return tuple(layer for layer in self.layers if layer in OBJECT_LAYERS)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The positive weight of each layer."""
+        named = self._named_weights()
+        return tuple(named.get(layer, self.positive_weight) for layer in self.layers)
+
+    def _named_weights(self) -> dict[str, float]:
+        found = {}
+        for entry in self.positive_weights:
+            layer, _, number = entry.partition("=")
+            try:
+                weight = float(number)
+            except ValueError:
+                weight = 0.0
+            require(
+                layer in BEV_LAYERS and 0 < weight < float("inf"),
+                "head.positive_weights",
+                entry,
+                f"LAYER=WEIGHT with one of {', '.join(BEV_LAYERS)} and a positive number",
+            )
+            found[layer] = weight
+        return found
 
     @property
     def needs_map(self) -> bool:
@@ -90,11 +112,11 @@ class SegmentationHeadConfig:
         for name in ("positive_weight", "line_width_m"):
             value = getattr(self, name)
             require(0 < value < float("inf"), f"head.{name}", value, "a positive number")
-        weights_fit = len(self.positive_weights) in (0, len(self.layers))
+        named = self._named_weights()
         require(
-            weights_fit and min(self.positive_weights, default=1.0) > 0,
-            "head.positive_weights",
-            self.positive_weights,
-            f"a positive number for each of the {len(self.layers)} head.layers, or none",
+            self.positive_weight == 1 or not named.keys() >= set(self.layers),
+            "head.positive_weight",
+            self.positive_weight,
+            "1 where head.positive_weights names every layer (or name fewer of them)",
         )
         require(1 <= self.min_visibility <= 4, "head.min_visibility", self.min_visibility, "1 to 4")

@@ -32,9 +32,11 @@ _HEADS: dict[str, HeadConfig] = {
         cells_xy=(96, 96),
         trunk=BevTrunkConfig(width=48, cell_blocks=0, place_octaves=6),
         hidden=32,
-        # Vehicle, pedestrian, drivable area, crossing, divider, boundary: what is rare or thin is
-        # painted from less certainty on.
-        positive_weights=(10.0, 100.0, 2.0, 15.0, 12.0, 12.0),
+        # What is rare or thin is painted from less certainty on.
+        positive_weights=(
+            *("vehicle=10", "pedestrian=100", "drivable_area=2"),
+            *("crossing=15", "divider=12", "boundary=12"),
+        ),
         line_width_m=1.0,
     ),
     "detection": CentreHeadConfig(cells_xy=(96, 96)),
