@@ -182,7 +182,7 @@ def _fixed_tables(scenes: int, samples: int, names: list[str]) -> dict[str, list
 def ours(folder: Path) -> None:
     """Score with our own functions; prints a JSON line."""
     from mim4d.data.tables.tables import NuscenesTables
-    from mim4d.evaluation.detection.evaluation import evaluate_predictions
+    from mim4d.evaluation.detection.predicted_file import evaluate_predictions
 
     NuscenesTables.open(folder, cache_dir=None)  # the tables' cache is made once for a data set
     start = time.perf_counter()

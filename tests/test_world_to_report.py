@@ -13,7 +13,7 @@ from mim4d.build.data import build_dataset
 from mim4d.cli import main
 from mim4d.config import FlowConfig, GridConfig, OptimConfig
 from mim4d.config.as_json import config_to_json
-from mim4d.evaluation import exact_volume
+from mim4d.evaluation import exact_volume, floors_and_ceilings
 from mim4d.study.bench import step as bench
 from tests.toy import toy_config
 
@@ -136,6 +136,24 @@ def test_ceilings_have_their_row(
     row = json.loads((run / "evaluation.json").read_text())["rows"]["exact_volume"]
     assert row["num_pixels"] > 0
     assert row["psnr_db"] > 0
+
+
+@pytest.mark.parametrize("task", ["bev_segmentation", "detection"])
+def test_a_task_stands_beside_its_floor_and_its_ceilings(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str
+) -> None:
+    monkeypatch.setattr(floors_and_ceilings, "FIT_STEPS", 2)
+    run, data = tmp_path / "run", str(folder / "world")
+    argv = ["finetune", task, "toy", "--init", "none", "--data", data, "--out", str(run)]
+    assert main([*argv, "--optim.steps", "1", "--device", "cpu", "--workers", "0"]) == 0
+    assert main(["evaluate", str(run), "--data", data, "--ceilings"]) == 0
+    beside = json.loads((run / "evaluation.json").read_text())["beside"]
+    assert {"never looks", "exact depth", "exact surfaces"} <= set(beside)
+    if task == "detection":
+        standing = beside["this run, velocity 0"]
+        assert standing["mean_ap"] == json.loads((run / "evaluation.json").read_text())["mean_ap"]
+    else:
+        assert beside["never looks"]["drivable_area"]["IoU"] > 0.1
 
 
 def test_the_yardstick_trains_what_is_missing(

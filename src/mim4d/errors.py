@@ -16,6 +16,10 @@ class MissingFileError(DataError, FileNotFoundError):
     """A folder or file of the data set does not exist."""
 
 
+class MissingMapError(MissingFileError):
+    """The vector map of a scene does not exist."""
+
+
 class NonFiniteError(ValueError):
     """A training step gave a loss or a gradient that is not finite."""
 

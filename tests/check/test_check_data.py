@@ -10,6 +10,8 @@ import mim4d.check
 from mim4d.check.check_data import check_data
 from mim4d.check.lenient_tables import CHECKED
 from mim4d.check.report import Report
+from mim4d.data.tables.tables import NuscenesTables
+from mim4d.errors import DataError
 from tests.check.damages import IMAGE
 from tests.check.faults_of_cars import FAULTS_OF_CARS
 from tests.check.faults_of_files import FAULTS_OF_FILES
@@ -230,3 +232,17 @@ def test_real_video_passes_with_true_remarks(real_data: Path) -> None:
     assert len(found["calibration-fits"]) == 1
     assert report.summary.boxes == {"vehicle.car": 33, "vehicle.truck": 6}
     assert report.summary.lidar_points == (47230, 48620, 49469)
+
+
+def test_what_the_reader_alone_refuses_is_found_too(
+    complete_original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overlap is measured on the reader's own tables: if it takes none, check says so."""
+
+    def refuse(*_: object) -> None:
+        raise DataError("sample.json: row 3 is odd")
+
+    monkeypatch.setattr(NuscenesTables, "open", refuse)
+    report = check_data(complete_original, files="none")
+    assert report.exit_status == 2
+    assert any("row 3 is odd" in str(place) for f in report.findings for place in f.places)

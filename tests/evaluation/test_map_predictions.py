@@ -9,10 +9,12 @@ import torch
 
 from mim4d.cli import main
 from mim4d.data.maps.vector_map import VectorMap
+from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
 from mim4d.evaluation.map_predictions import (
     _samples,
+    evaluate_map_predictions,
     is_map_predictions,
     read_map_predictions,
 )
@@ -182,3 +184,21 @@ def test_maps_and_boxes_are_told_apart_by_the_beginning(
     """Files of boxes are not read whole for it: this one has no end."""
     (tmp_path / "p.json").write_text(text)
     assert is_map_predictions(tmp_path / "p.json") is is_maps
+
+
+def test_the_overlap_of_the_split_stands_beside_the_score(data: Path, tmp_path: Path) -> None:
+    """Both scenes of the tiny data set are driven at one place."""
+    names = NuscenesTables.open(data).scene_names
+    splits = data / "splits.json"
+    file = tmp_path / "maps.json"
+    file.write_text(json.dumps(_maptr(_truth(data, "lidar"))))
+    splits.write_text(json.dumps({"train": names[:1], "val": names[1:]}))
+    try:
+        beside = evaluate_map_predictions(file, data, scenes=SceneChoice("val")).table()
+        known = evaluate_map_predictions(file, data, scenes=SceneChoice("train")).table()
+    finally:
+        splits.unlink()
+    assert "100.0 % of the scenes' samples lie within 5 m of a sample of the split train" in (
+        " ".join(beside.split())
+    )
+    assert "split train" not in known

@@ -260,6 +260,6 @@ def test_a_mask_of_the_own_car_is_kept(tmp_path):
     Image.fromarray(mask).save(source / "front.png")
     notes = imported(source, tmp_path / "data").notes
     assert "CAM_FRONT: 16.7% of the pixels are hidden" in notes
-    data = build_dataset(toy_config(frames=1), tmp_path / "data", "train", lidar_may_lack=True)
+    data = build_dataset(toy_config(frames=1), tmp_path / "data", "train", judged=True)
     assert data[0].on_body is not None
     assert data[0].on_body[0, 0].any()

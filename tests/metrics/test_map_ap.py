@@ -148,3 +148,19 @@ def test_a_point_that_is_not_finite_is_refused() -> None:
     bad = _one(_line((0, 0), (float("nan"), 1)))
     with pytest.raises(ValueError, match="not finite"):
         metric.update([bad], [_one(_line((0, 0), (1, 0)))])
+
+
+def test_ties_do_not_depend_on_the_order_of_batches() -> None:
+    """Two clips with one line each, one hit and one miss of equal score: 1 or 1/2, but always one.
+
+    Numbers of clips decide, whoever comes first.
+    """
+    hit = _lines([{"points": [[0, 0], [9, 0]], "class": 0, "score": 0.5}])
+    miss = _lines([{"points": [[0, 7], [9, 7]], "class": 0, "score": 0.5}])
+    found = []
+    for order in ((0, 1), (1, 0)):
+        metric = MapAp(["line"], [MAPTR])
+        for clip in order:
+            metric.update([(hit, miss)[clip]], [(hit, _lines([]))[clip]], [clip])
+        found.append(metric.compute()["maptr"]["mAP"])
+    assert found == [1.0, 1.0]

@@ -61,16 +61,21 @@ def test_a_share_of_the_rays_goes_through_random_pixels(scene, seed):
 
 
 def test_clear_pixels_lie_above_all_points_but_not_above_where_beams_reach():
-    """A wall at the left reaches up to row 20, the road at the right to row 60; cells of 8 px."""
-    u, v = torch.meshgrid(torch.arange(96), torch.arange(96), indexing="ij")
+    """A wall at the left reaches up to row 20, the road at the right to row 60; cells of 8 px.
+
+    Of an image of twice the size, whose points are no denser in the scene, the same is said.
+    """
+    u, v = torch.meshgrid(torch.arange(160), torch.arange(96), indexing="ij")
     wall = (u < 30) & (v > 20)
     points = torch.stack([u, v], dim=-1)[wall | (v > 60)].float()[None, None]
     usable = torch.ones(1, 1, points.shape[2], dtype=torch.bool)
     #        on the wall,  above it, beside it,   right,        road,         too high
     asked = [(10.0, 40.0), (10, 5), (36.0, 30.0), (80.0, 30.0), (80.0, 70.0), (80.0, 10.0)]
-    found = clear_of_points(torch.tensor([[asked]]), points, usable, (96, 96))
-    assert found[0, 0].tolist() == [False, False, False, True, False, False]
-    nothing = clear_of_points(torch.tensor([[asked]]), points, ~usable, (96, 96))
+    for scale in (1, 2, 4):
+        pixels, places = scale * torch.tensor([[asked]]), scale * points
+        found = clear_of_points(pixels, places, usable, (scale * 96, scale * 160))
+        assert found[0, 0].tolist() == [False, False, False, True, False, False]
+    nothing = clear_of_points(torch.tensor([[asked]]), points, ~usable, (96, 160))
     assert not nothing.any()
 
 

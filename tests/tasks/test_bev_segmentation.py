@@ -10,12 +10,13 @@ from torch import Tensor
 
 from mim4d.build.tasks import build_task
 from mim4d.config import GridConfig, SegmentationHeadConfig, TaskConfig
+from mim4d.config.head.segmentation import BevLayer
 from mim4d.config.presets import task_preset
 from mim4d.data.augment.bev_transform import BevTransform
 from mim4d.data.clip import collate
 from mim4d.errors import DataError
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
-from mim4d.tasks.bev_layers import BevLayer, centre_targets, layer_truth
+from mim4d.tasks.bev_layers import centre_targets, layer_truth
 from mim4d.tasks.bev_losses import centre_loss, layer_losses, offset_loss
 from mim4d.tasks.bev_segmentation import BevSegmentation
 from mim4d.training.modules import TaskModule
@@ -82,10 +83,10 @@ def test_losses_by_hand() -> None:
     third = math.log(3.0)
     logits, occupied = _row([third, -third, 50.0]), _row([1, 0, 0]).bool()
     counted = _row([1, 1, 0]).bool()
-    bce, dice = layer_losses(logits, occupied, counted, "bce", 3.0, 2.0)
+    bce, dice = layer_losses(logits, occupied, counted, "bce", (3.0,), 2.0)
     assert float(bce) == pytest.approx(-(3 + 1) / 2 * math.log(3 / 4))
     assert float(dice) == pytest.approx(1 - (2 * 3 / 4 + 1) / (1 + 1 + 1))
-    focal, _ = layer_losses(logits, occupied, counted, "focal", 1.0, 2.0)
+    focal, _ = layer_losses(logits, occupied, counted, "focal", (1.0,), 2.0)
     assert float(focal) == pytest.approx(-((1 / 4) ** 2) * math.log(3 / 4), rel=1e-5)
     heat = _row([1.0, 0.5, 0.0])
     expected = -((1 / 4) ** 2) * math.log(3 / 4) * (1 + (1 / 2) ** 4)
@@ -206,3 +207,17 @@ def test_four_clips_are_learned_by_heart() -> None:
     head = replace(config.head, positive_weight=4.0, dice_weight=3.0, line_width_m=4.0)
     rows = _by_heart(replace(config, head=head), 180)
     assert all(row["IoU"] > 0.9 for row in rows.values()), rows
+
+
+def test_a_layer_s_own_weight_stands_whatever_layers_are_painted() -> None:
+    head = SegmentationHeadConfig(positive_weight=3.0, positive_weights=("divider=12", "vehicle=2"))
+    assert head.weights == (2.0, 3.0, 3.0, 3.0, 12.0, 3.0)
+    assert replace(head, layers=("pedestrian", "divider")).weights == (3.0, 12.0)
+    demo = task_preset("demo", "bev_segmentation").head
+    assert isinstance(demo, SegmentationHeadConfig)
+    assert replace(demo, layers=("vehicle", "pedestrian")).weights == (10.0, 100.0)
+    for wrong in ("divider", "divider=-1", "lane=2", "divider=nan"):
+        with pytest.raises(ValueError, match=r"head.positive_weights.*LAYER=WEIGHT"):
+            replace(head, positive_weights=(wrong,))
+    with pytest.raises(ValueError, match=r"head.positive_weight.*names every layer"):
+        replace(demo, positive_weight=6.0)

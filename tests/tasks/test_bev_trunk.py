@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
-from mim4d.tasks.bev_trunk import BevTrunk, cells_around
+from mim4d.tasks.bev_trunk import BevTrunk, cell_waves, cells_around
 
 GRID = VoxelGrid((-8.0, -4.0, -1.0), (8.0, 4.0, 3.0), (16, 8, 2))
 
@@ -64,3 +64,19 @@ def test_a_range_beyond_the_volume_is_refused() -> None:
     with pytest.raises(ValueError, match=r"head\.range_xy_m: 16 m × 10 m .* reach beyond the vol"):
         cells_around(GRID, (8, 4), (16.0, 10.0))
     cells_around(GRID, (8, 4), (16.0, 8.0))
+
+
+def test_cells_know_where_they_lie_only_if_told() -> None:
+    """Of an empty volume a convolution says the same everywhere but at the border; waves differ."""
+    cells = cells_around(GRID, (16, 8))
+    volume = torch.zeros(1, 3, 2, 8, 16)
+    for octaves, kinds in ((0, 1), (3, 16 * 8)):
+        torch.manual_seed(0)
+        trunk = BevTrunk(3, GRID, cells, width=16, scales=1, cell_blocks=0, place_octaves=octaves)
+        assert trunk(volume).flatten(2)[0].T.unique(dim=0).shape[0] == kinds
+    waves = cell_waves((8, 16), 2)
+    assert waves.shape == (8, 8, 16)
+    torch.testing.assert_close(waves.square().sum(dim=0), torch.full((8, 16), 4.0))
+    # Rows 0 and 4 of eight are half the first wavelength apart, and a whole one of the second.
+    torch.testing.assert_close(waves[0, 4], -waves[0, 0])
+    torch.testing.assert_close(waves[2, 4], waves[2, 0])

@@ -7,7 +7,7 @@ import torch
 from mim4d.build.tasks import build_task
 from mim4d.config import FlowConfig, TaskConfig
 from mim4d.config.presets import task_preset
-from mim4d.config.task import Join
+from mim4d.config.values import Join
 from mim4d.temporal.warp import warp_volume
 from tests.tasks.scene import Box, clip_with
 
@@ -26,7 +26,7 @@ def test_frames_are_joined_in_the_key_frame_s_axes() -> None:
     moved[:, 0, 0, 3], moved[:, 1, 0, 3], moved[:, 2] = -4.0, -2.0, torch.eye(4)
     clip = replace(clip, ref_from_ego=moved)
     volumes = model.encoder(clip)
-    own, oldest, newer = model.join(model.encoder, clip).chunk(3, dim=1)
+    own, oldest, newer = model.look(clip).volume.chunk(3, dim=1)
     torch.testing.assert_close(own, volumes[:, 2])
     ego_from_ref = torch.linalg.inv(moved)
     for t, joined in enumerate((oldest, newer)):
@@ -34,7 +34,7 @@ def test_frames_are_joined_in_the_key_frame_s_axes() -> None:
         assert not valid.all()
         torch.testing.assert_close(joined, warped * valid.unsqueeze(1))
     absent = replace(clip, frame_present=torch.tensor([[False, True, True]]))
-    own_too, none, _ = model.join(model.encoder, absent).chunk(3, dim=1)
+    own_too, none, _ = model.look(absent).volume.chunk(3, dim=1)
     torch.testing.assert_close(own_too, own)
     assert not none.any()
 
@@ -44,11 +44,11 @@ def test_the_decoder_s_answer_stands_beside_the_key_frame() -> None:
         torch.manual_seed(0)
         model = build_task(_config("decoder", flow=flow))[1].eval()
         clip = replace(clip_with(Box(5.0, 3.0), frames=3), key=2)
-        own, rebuilt = model.join(model.encoder, clip).chunk(2, dim=1)
+        own, rebuilt = model.look(clip).volume.chunk(2, dim=1)
         torch.testing.assert_close(own, model.encoder(clip)[:, 2])
         assert rebuilt.shape == own.shape
         darker = clip.images.clone()
         darker[:, 2] //= 2
-        _, same = model.join(model.encoder, replace(clip, images=darker)).chunk(2, dim=1)
+        _, same = model.look(replace(clip, images=darker)).volume.chunk(2, dim=1)
         torch.testing.assert_close(same, rebuilt)
         assert torch.equal(model(clip), model(clip))

@@ -8,7 +8,7 @@ import torch
 from mim4d.build.tasks import build_task
 from mim4d.config import EncoderConfig, TaskConfig
 from mim4d.config.presets import task_preset
-from mim4d.config.task import Frozen
+from mim4d.config.values import Frozen
 from mim4d.data.clip import collate
 from mim4d.training.modules import TaskModule
 from tests.tasks.scene import Box, clip_with

@@ -23,12 +23,17 @@ from mim4d.config import PretrainConfig
 from mim4d.config.presets import PRESETS, preset, task_preset
 from mim4d.pretraining.draw import draw_step
 from mim4d.tensors.records import map_tensors
-from mim4d.training.modules import PretrainingModule
+from mim4d.training.modules import PretrainingModule, TaskModule
 from mim4d.training.sampling import step_generators
 from tests.tasks.scene import Box, clip_with
 from tests.toy import toy_clip
 
-SEGMENTATION_PRESETS = ("toy", "demo", "cvt_setting2", "pointbev_like_448x800")
+STEPS = (
+    *(("bev_segmentation", "toy"), ("occupancy", "toy"), ("vehicles", "toy")),
+    *(("bev_segmentation", "demo"), ("occupancy", "demo"), ("vehicles", "demo")),
+    *(("bev_segmentation", "cvt_setting2"), ("bev_segmentation", "pointbev_like_448x800")),
+)
+"""Task and preset; the first three are not only for `make nightly`."""
 
 
 def small(config: PretrainConfig) -> PretrainConfig:
@@ -72,13 +77,15 @@ def test_a_step_of_pretraining(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SEGMENTATION_PRESETS if "MIM4D_FUZZ" in os.environ else ["toy"])
-def test_a_step_of_bev_segmentation(name: str) -> None:
-    config = task_preset(name, "bev_segmentation")
+@pytest.mark.parametrize(("task_name", "name"), STEPS if "MIM4D_FUZZ" in os.environ else STEPS[:3])
+def test_a_step_and_an_answer_of_a_task(task_name: str, name: str) -> None:
+    """Depth from LiDAR beside the labels; tasks that match boxes or lines do so on the CPU."""
+    config = task_preset(name, task_name)
     smaller = replace(config.clip, image_height=64, image_width=96)
-    config = replace(config, clip=smaller, precision="fp32")
+    config = replace(config, clip=smaller, precision="fp32", depth_loss_weight=1.0)
     torch.manual_seed(0)
     task, model = build_task(config)
+    module = TaskModule(model, task, config)
     clip = clip_with(Box(5.0, 3.0), Box(-9.0, 4.0, kind=1))
     targets = task.targets(clip)
     shapes = ShapeEnv(allow_dynamic_output_shape_ops=True, allow_scalar_outputs=True)
@@ -88,7 +95,11 @@ def test_a_step_of_bev_segmentation(name: str) -> None:
             return mode.from_tensor(value, static_shapes=True).to("cuda")
 
         move(model, to)
-        seen, true = (map_tensors(record, to) for record in (clip, targets))
-        losses = task.losses(model(seen), true)
-    assert {value.device.type for value in losses.values()} == {"cuda"}
+        frames, true = (map_tensors(record, to) for record in (clip, targets))
+        seen = model.look(frames)
+        output = model.head(seen.volume)
+        losses = {**task.losses(output, true), "depth": module._depth_loss(seen)}
+        answer = task.decode(output)
+    assert {value.device.type for value in (*losses.values(), answer)} == {"cuda"}
     assert losses["loss"].requires_grad
+    assert losses["depth"].requires_grad

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mim4d.config.head.segmentation import BevLayer
 from mim4d.evaluation.painted_clips import PaintedClip
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.tasks.bev_layers import BevLayer, layer_truth
+from mim4d.tasks.bev_layers import layer_truth
 from mim4d.viz.bev_picture import cells_of_pixels, draw_painted, ground_of_pixels, paint
 from tests.tasks.scene import Box, clip_with
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from mim4d.evaluation.map_views import MapView, SeenLine
-from mim4d.evaluation.occupancy_views import OccupancyView
+from mim4d.evaluation.occupancy_views import OccupancyView, first_distances
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.viz.canvas import Canvas
 from mim4d.viz.map_lines import KINDS, draw_lines_from_above, draw_maps, lines_in_image
+from mim4d.viz.occupancy_cameras import colours_of_distances, draw_cameras
 from mim4d.viz.occupancy_slices import COLOURS, colours_of, draw_slices
 from tests.viz.clips import FOCAL, HEIGHT, WIDTH, make_clip
 
@@ -56,8 +57,30 @@ def test_sheets_are_written(tmp_path: Path) -> None:
     assert draw_maps(view).save(tmp_path / "map.png").stat().st_size > 5000
     grid = VoxelGrid((0.0, 0.0, 0.0), (4.0, 3.0, 2.0), (4, 3, 2))
     labels = torch.randint(-1, 2, (2, 3, 4), generator=torch.Generator().manual_seed(0))
-    slices = OccupancyView("a scene", grid, ("occupied",), labels, labels.clamp(min=0))
+    said = labels.clamp(min=0)
+    met = [first_distances(clip, voxels, grid) for voxels in (said, labels)]
+    slices = OccupancyView("a scene", grid, ("occupied",), labels, said, clip, *met)
     assert draw_slices(slices).save(tmp_path / "slices.png").stat().st_size > 5000
+    assert draw_cameras(slices).save(tmp_path / "cameras.png").stat().st_size > 5000
+
+
+def test_a_wall_of_voxels_is_seen_where_it_stands() -> None:
+    """From x = 10 m on, 4 m high: met at its face, above it nothing, behind the car nothing."""
+    clip = make_clip([0.0, 180.0])
+    grid = VoxelGrid((-20.0, -20.0, -1.0), (20.0, 20.0, 4.0), (40, 40, 5))
+    voxels = torch.zeros(grid.shape_zyx, dtype=torch.int64)
+    voxels[:, :, 30:] = 1
+    voxels[0] = -1  # not known is free
+    ahead, behind = first_distances(clip, voxels, grid)
+    place = clip.ref_from_camera[0, clip.key, 0, :3, 3]
+    middle = ahead[len(ahead) // 2, ahead.shape[1] // 2]
+    assert float(middle) == pytest.approx(10.0 - float(place[0]), abs=1.0)
+    assert not behind.isfinite().any()
+    rise = (4.0 - float(place[2])) / (10.0 - float(place[0]))
+    if FOCAL * rise < HEIGHT / 2 - 2:
+        assert not ahead[0].isfinite().any()
+    colours = colours_of_distances(torch.tensor([[3.0, torch.inf]]))
+    assert colours[0, 0].tolist() != colours[0, 1].tolist()
 
 
 def test_a_slice_is_turned_as_the_world_from_above() -> None:

@@ -10,7 +10,6 @@ from mim4d.build.trunk import build_grid
 from mim4d.config import TaskConfig, TrunkConfig
 from mim4d.config.augment import AugmentConfig
 from mim4d.config.head import HeadConfig, OccupancyHeadConfig, SegmentationHeadConfig
-from mim4d.config.head.segmentation import OBJECT_LAYERS
 from mim4d.data.augment.clip_augmentation import (
     BevRanges,
     ClipAugmentation,
@@ -21,7 +20,7 @@ from mim4d.data.augment.rig_change import RigRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
-from mim4d.errors import MissingFileError
+from mim4d.errors import MissingMapError
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def build_dataset(
     on_bad_clip: Literal["fail", "skip"] = "fail",
     incomplete: Literal["drop", "keep"] = "drop",
     *,
-    lidar_may_lack: bool = False,
+    judged: bool = False,
 ) -> NuscenesDataset:
     """Clips of a data set, as the config wants them.
 
@@ -66,21 +65,20 @@ def build_dataset(
             one: all its scenes.
         version: Version folder, where there are several.
         on_bad_clip: What to do with clips that cannot be read.
-        lidar_may_lack: Do without LiDAR where the data set, another rig's, has none.
         incomplete: What to do with clips that reach beyond their scene.
+        judged: The data, on which a run is judged, may be of another rig than it was trained on:
+            they may do without LiDAR, and masks that lie with them come before the run's own.
 
     Raises:
         ValueError: If the data are wrong, or no scene is left.
     """
     try:
-        return _open(config, data, scenes, version, on_bad_clip, incomplete, lidar_may_lack)
-    except MissingFileError as error:
+        return _open(config, data, scenes, version, on_bad_clip, incomplete, judged)
+    except MissingMapError as error:
         head = _head_of(config)
-        if not isinstance(head, SegmentationHeadConfig) or "map expansion" not in str(error):
+        if not isinstance(head, SegmentationHeadConfig):
             raise
-        road = ", ".join(layer for layer in head.layers if layer not in head.objects)
-        others = f"--head.layers {' '.join(head.objects or OBJECT_LAYERS)} needs none"
-        raise MissingFileError(f"the layers {road} need a map: {error} ({others})") from error
+        raise MissingMapError(f"{error} ({head.map_advice})") from error
 
 
 def _open(
@@ -90,13 +88,16 @@ def _open(
     version: str | None,
     on_bad_clip: Literal["fail", "skip"],
     incomplete: Literal["drop", "keep"],
-    lidar_may_lack: bool,
+    judged: bool,
 ) -> NuscenesDataset:
     clip = config.clip
     lidar = clip.lidar
-    if lidar is not None and lidar_may_lack and not _has_lidar(data, version):
+    if lidar is not None and judged and not _has_lidar(data, version):
         logger.warning("%s: has no LiDAR, the run was trained with %s", data, lidar)
         lidar = None
+    masks = (clip.body_masks, imported_masks(data, clip.cameras))
+    if judged:
+        masks = masks[::-1]
     return NuscenesDataset(
         data,
         version=version,
@@ -110,7 +111,7 @@ def _open(
         scenes=SceneChoice(scenes) if isinstance(scenes, str) else scenes,
         incomplete=incomplete,
         on_bad_clip=on_bad_clip,
-        body_masks=clip.body_masks or imported_masks(data, clip.cameras),
+        body_masks=masks[0] or masks[1],
         sky_masks=clip.sky_masks,
         augmentation=build_augmentation(config.augment),
         map_range_m=_map_range_m(config),

@@ -24,6 +24,10 @@ OVERLAP = Rule(
     "nothing, or divide the scenes by place (mim4d split --geo), above all for maps",
 )
 
+UNREADABLE = Rule(
+    "unreadable-tables", "error", "tables that the reader takes", "correct what it names"
+)
+
 
 @dataclass(frozen=True)
 class SplitOverlap:
@@ -53,10 +57,16 @@ def check_overlaps(
 ) -> list[SplitOverlap]:
     """Measure the overlap of the given lists, else of the splits that are known.
 
+    Tables that the reader refuses, though nothing found before says so, are an error found here.
+
     Raises:
         DataError: If a given scene is not there.
     """
-    opened = NuscenesTables.open(tables.root, tables.version)
+    try:
+        opened = NuscenesTables.open(tables.root, tables.version)
+    except DataError as error:
+        findings.add(UNREADABLE, "tables", Place(str(error)))
+        return []
     places = scene_places(opened)
     if given is not None:
         unknown = sorted(set(given[0] + given[1]) - set(opened.scene_names))

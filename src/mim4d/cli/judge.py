@@ -12,7 +12,11 @@ from mim4d.config import Device
 if TYPE_CHECKING:
     from mim4d.evaluation import Evaluation
     from mim4d.evaluation.detection.evaluation import DetectionEvaluation
+    from mim4d.evaluation.detection.predicted_file import PredictedFile
     from mim4d.evaluation.task import TaskEvaluation
+
+_PICTURES, _MIN_SCORE = 4, 0.3
+"""Of a file of detections: samples that are drawn, and the least score of a box that is."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class Evaluate:
     """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
     {"REGULAR_VEHICLE": "car", "SIGN": null}."""
     out: Path | None = None
-    """With --predictions: folder for evaluation.json and, of detections, the curves; by default
-    these get, for results.json, results_scores beside it."""
+    """With --predictions: folder for evaluation.json and, of detections, curves and pictures; by
+    default these get, for results.json, results_scores beside it."""
     stride: int = 4
     """Image pixels per evaluated pixel, in both directions; of no meaning to a task."""
     clips: int | None = None
@@ -45,8 +49,9 @@ class Evaluate:
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     ceilings: bool = False
-    """Also fit a renderer to exact volumes, and measure what grid and renderer allow: one or two
-    minutes more; only where distances are known exactly."""
+    """Also measure what is possible, one or two minutes more; only where distances are known
+    exactly. Of a pre-training: a renderer fitted to exact volumes. Of a task: the run itself given
+    exact depth, and a head fitted to voxels that hold a surface."""
     version: str | None = None
     """Version folder, where there are several."""
     device: Device = "auto"
@@ -93,22 +98,37 @@ def _evaluate_map_predictions(options: Evaluate, file: Path) -> None:
 
 
 def _evaluate_detections(options: Evaluate, file: Path) -> None:
-    from mim4d.evaluation.detection.evaluation import evaluate_predictions
+    from mim4d.evaluation.detection.predicted_file import open_predictions
     from mim4d.evaluation.detection.submission import read_class_table
 
-    evaluation = evaluate_predictions(
+    predicted = open_predictions(
         file,
         options.data,
         scenes=scene_choice(options.split, options.scenes),
         version=options.version,
         table=read_class_table(options.class_table),
     )
+    evaluation = predicted.judge()
     print(evaluation.table())
     out = options.out or file.with_name(f"{file.stem}_scores")
     for path in filter(None, (out / "evaluation.json", options.json)):
         evaluation.save(path)
         print(path)
     _draw_curves(evaluation, out / "curves.png")
+    _draw_samples(predicted, out)
+
+
+def _draw_samples(predicted: "PredictedFile", out: Path) -> None:
+    """The numbers are there already: they do without pictures."""
+    from mim4d.errors import DataError
+    from mim4d.viz.detection_picture import draw_detected
+
+    try:
+        for detected in predicted.clips(_PICTURES):
+            token = detected.clip.key_tokens[0]
+            print(draw_detected(detected, _MIN_SCORE, out / f"sample-{token}.png"))
+    except (ImportError, DataError) as error:
+        print(f"no pictures: {error}")
 
 
 def _evaluate_run(options: Evaluate, run: Path) -> None:
@@ -131,7 +151,10 @@ def _evaluate_detector(options: Evaluate, run: Path) -> None:
     scenes = scene_choice(options.split, options.scenes)
     detector = Detector(run, options.data, scenes, options.version, options.device)
     evaluation = evaluate_detector(
-        detector, str(run), allow_training_scenes=options.allow_training_scenes
+        detector,
+        str(run),
+        allow_training_scenes=options.allow_training_scenes,
+        ceilings=options.ceilings,
     )
     print(evaluation.table())
     for path in filter(None, (run / "evaluation.json", options.json)):
@@ -161,6 +184,7 @@ def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
         version=options.version,
         device=options.device,
         allow_training_scenes=options.allow_training_scenes,
+        ceilings=options.ceilings,
     )
 
 

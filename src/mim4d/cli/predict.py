@@ -105,10 +105,12 @@ def _draw_lines(options: Predict) -> None:
 
 def _draw_slices(options: Predict) -> None:
     from mim4d.evaluation.occupancy_views import occupancy_views
+    from mim4d.viz.occupancy_cameras import draw_cameras
     from mim4d.viz.occupancy_slices import draw_slices
 
     for number, view in enumerate(occupancy_views(options.run, options.data, **_asked(options))):
         print(draw_slices(view).save(options.folder / f"occupancy_{number:02d}.png"))
+        print(draw_cameras(view).save(options.folder / f"occupancy_{number:02d}_cameras.png"))
 
 
 def _asked(options: Predict) -> dict[str, Any]:

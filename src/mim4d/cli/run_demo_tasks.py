@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mim4d.config import TaskConfig
 from mim4d.config.presets import task_preset
-from mim4d.config.task import Frozen
+from mim4d.config.values import Frozen
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.constant_map import evaluate_constant_map
+from mim4d.evaluation.floors_and_ceilings import USUAL
 from mim4d.evaluation.formatting import line, number
 from mim4d.evaluation.painted_clips import paint_clips
 from mim4d.evaluation.task import TaskEvaluation, evaluate_task
@@ -30,7 +30,6 @@ TASK = "bev_segmentation"
 SCENE_FRACTION = 0.25
 CLIPS_PER_SCENE = 3
 PICTURES = 2
-_CONSTANT = "constant map"
 
 
 @dataclass(frozen=True)
@@ -84,10 +83,11 @@ def run_demo_tasks(demo: Path, steps: int | None, seed: int) -> None:
         logger.info("\n%d/%d %s", place + 1, len(ARMS) + 1, arm.name)
         _train(replace(config, frozen=arm.frozen), world, out / arm.folder, arm, init, scenes)
         evaluation = _evaluate(out / arm.folder, world)
-        rows[arm.name], num_clips = evaluation.rows, evaluation.num_clips
-    logger.info("\n%d/%d constant map, pictures and page", len(ARMS) + 1, len(ARMS) + 1)
-    constant = evaluate_constant_map(config, world, training=scenes, max_clips=num_clips)
-    table = _table({_CONSTANT: constant, **rows})
+        # What never looks is the same beside every arm.
+        rows |= {USUAL: evaluation.beside[USUAL], arm.name: evaluation.rows}
+        num_clips = evaluation.num_clips
+    logger.info("\n%d/%d pictures and page", len(ARMS) + 1, len(ARMS) + 1)
+    table = _table(rows)
     pictures = [
         draw_painted(painted, out / ARMS[-1].folder / "predictions")
         for painted in paint_clips(
@@ -114,7 +114,9 @@ def _train(
         logger.info("%s is finished already and kept", run)
         return
     source = init if arm.pretrained else None
-    finetune(config, world, run, init=source, scenes=scenes, resume=there)
+    # What a frozen trunk computes is computed once.
+    cache = run.parent / "volumes" if arm.frozen == "trunk" else None
+    finetune(config, world, run, init=source, volume_cache=cache, scenes=scenes, resume=there)
 
 
 def _evaluate(run: Path, world: Path) -> TaskEvaluation:
@@ -148,8 +150,8 @@ def _page(table: str, config: TaskConfig, num_clips: int, pictures: list[Path]) 
         "seed": f"{config.seed}; one seed: differences of a few points may be chance",
     }
     note = (
-        "The same head from labels of few scenes. The constant map says of each cell how often the "
-        "layer covers it in the training scenes. Frozen: only the head learns."
+        "The same head from labels of few scenes. What never looks says of each cell how often the "
+        "layer covers it in these scenes. Frozen: only the head learns."
     )
     caption = "Held-out clip, by the pre-trained and trained arm; outlines are annotated boxes."
     return page(
@@ -157,7 +159,7 @@ def _page(table: str, config: TaskConfig, num_clips: int, pictures: list[Path]) 
         [
             "<h1>BEV segmentation on the demo's world</h1>",
             f"<p>{note}</p>",
-            f"<pre>{table}</pre>",
+            f'<div class="scroll"><pre>{table}</pre></div>',
             facts_table(facts),
             *(figure(Picture(path, caption)) for path in pictures),
         ],

@@ -1,7 +1,6 @@
 """Everything that decides the training of a task."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import tyro
 
@@ -10,9 +9,7 @@ from mim4d.config.flow import FlowConfig
 from mim4d.config.head import CellsHeadConfig, HeadConfig
 from mim4d.config.run import RunConfig
 from mim4d.config.temporal import TemporalConfig
-
-Frozen = Literal["nothing", "image_encoder", "trunk"]
-Join = Literal["key", "concatenate", "decoder"]
+from mim4d.config.values import Frozen, Join
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +32,9 @@ class TaskConfig(RunConfig):
     class_balanced: bool = False
     """Draw clips so that each of the ten detection classes is drawn for equally often: rare ones
     are repeated (CBGS, about 4.5 times the draws of an epoch on nuScenes)."""
+    depth_loss_weight: float = 0.0
+    """Weight, beside the task's own losses, of the cross-entropy of the trunk's depth distributions
+    against LiDAR; 0 learns from the task's labels alone."""
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
 
@@ -47,4 +47,18 @@ class TaskConfig(RunConfig):
             "join",
             self.join,
             "key where clip.frames is 1, or more frames beside it",
+        )
+        weight = self.depth_loss_weight
+        require(0 <= weight < float("inf"), "depth_loss_weight", weight, "0 or more")
+        require(
+            weight == 0 or self.clip.lidar is not None,
+            "depth_loss_weight",
+            weight,
+            "0 where clip.lidar is None: LiDAR is what it compares with",
+        )
+        require(
+            weight == 0 or self.frozen != "trunk",
+            "depth_loss_weight",
+            weight,
+            "0 where frozen is trunk: nothing would learn from it",
         )

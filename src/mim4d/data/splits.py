@@ -86,6 +86,10 @@ class SceneChoice:
         return Split(part, split.origin, note)
 
 
+HELD_OUT, TRAINING = SceneChoice("val"), SceneChoice("train")
+"""What is judged and what is trained on, unless a user says otherwise."""
+
+
 def resolve_split(root: Path, version: str, available: Sequence[str], split: str) -> Split:
     """Scenes of a split: from `splits.json`, else the official lists, else all.
 

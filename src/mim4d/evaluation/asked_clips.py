@@ -77,7 +77,7 @@ def ask_run(
     model, task, config = load_task(run)
     if not isinstance(task, kind):
         raise ValueError(f"{run}: holds a run of the task {config.task}, not of {kind.__name__}")
-    dataset = build_dataset(config, data, scenes, version)
+    dataset = build_dataset(config, data, scenes, version, judged=True)
     model.to(accelerator)
 
     def ask() -> Iterator[AskedClip]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device, PretrainConfig, TrunkConfig
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.data.truth.exact import has_truth
 from mim4d.evaluation.baselines import usual_distances
 from mim4d.evaluation.exact_volume import fit_renderer
@@ -28,7 +28,6 @@ from mim4d.runs.record import was_trained_on
 from mim4d.training.devices import choose_accelerator
 
 logger = logging.getLogger(__name__)
-_HELD_OUT = SceneChoice("val")
 FIT_STRIDE = 4
 """Image pixels per ray that a renderer may be fitted to, in both directions."""
 
@@ -40,7 +39,7 @@ def evaluate_run(
     stride: int = 4,
     max_clips: int | None = None,
     targets: Collection[str] | None = None,
-    scenes: SceneChoice = _HELD_OUT,
+    scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
     baselines: bool = True,
@@ -71,7 +70,7 @@ def evaluate_run(
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
     view = EvaluatedView.of(config, stride)
-    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
+    dataset = build_dataset(config, data, scenes, version, judged=True)
     reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
     untrained = _untrained(config, accelerator) if baselines else None
     fitted = _fitted(config, data, version, accelerator) if ceilings else None
@@ -117,7 +116,7 @@ def _training_frames(
     """Single frames of the training scenes: what is usual needs no neighbours, nor their files."""
     alone = replace(config.clip, frames=1, key=0, frame_interval_s=None)
     trunk = TrunkConfig(preset=config.preset, clip=alone)
-    dataset = build_dataset(trunk, data, "train", version, lidar_may_lack=True)
+    dataset = build_dataset(trunk, data, "train", version, judged=True)
     return TruthReader(dataset, replace(view, frame=0))
 
 

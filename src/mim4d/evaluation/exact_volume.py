@@ -50,7 +50,7 @@ def exact_volume(
         raise ValueError(
             f"--ceilings: volumes of {channels} channels; expected {_CHANNELS} or more"
         )
-    points, colours = _surface(frame, depths_m)
+    points, colours = _coloured_surface(frame, depths_m)
     centres = grid.centres_ego.reshape(-1, 3).to(points)
     # Within so many metres a trilinear lookup sees the surface cross zero.
     reach = 2 * max(grid.voxel_size_m)
@@ -67,7 +67,17 @@ def exact_volume(
     return volume.view(1, channels, *grid.shape_zyx)
 
 
-def _surface(
+def surface_points(frame: Clip, depths_m: Float[Tensor, "n h w"]) -> Float[Tensor, "p 3"]:
+    """Points on what the cameras of a frame see, in its ego axes, metres.
+
+    Args:
+        frame: A clip of one frame (b t = 1).
+        depths_m: Exact depth of every pixel of its padded images; 0 where there is none.
+    """
+    return _coloured_surface(frame, depths_m)[0]
+
+
+def _coloured_surface(
     frame: Clip, depths_m: Float[Tensor, "n h w"]
 ) -> tuple[Float[Tensor, "p 3"], Float[Tensor, "p 3"]]:
     """Points on what the cameras see, and their colours."""

@@ -7,10 +7,13 @@ same frames: a frame is named by the token of its sample.
 from collections.abc import Collection
 from pathlib import Path
 
+from mim4d.config import TaskConfig
 from mim4d.data.driven_places import OVERLAP_M, overlap, places_of, scene_places
 from mim4d.data.fingerprint import scene_fingerprints
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import TRAINING
 from mim4d.data.tables.tables import NuscenesTables
+from mim4d.errors import DataError
 from mim4d.runs.record import read_record, was_trained_on
 
 
@@ -48,22 +51,29 @@ def clips_of_targets(dataset: NuscenesDataset, frame: int, targets: Collection[s
     return sorted(found.values())
 
 
-def overlap_with_training(
-    run: Path, data: Path, tables: NuscenesTables, scenes: Collection[str]
-) -> float | None:
-    """Share of the samples of some scenes that lie where a run's training scenes were driven.
+def training_scenes(run: Path, data: Path, tables: NuscenesTables) -> set[str]:
+    """Scenes of a data set that a run was trained on.
 
-    None where the run was trained on other data, or nothing is known of it. Scenes are known by
-    their samples, wherever the data lie now; of records that do not tell these, the path decides.
+    Scenes are known by their samples, wherever the data lie now; of records that do not tell these,
+    the path decides.
     """
     record = read_record(run)
     known = set(record["training_scenes"]) & set(tables.scene_names)
     trained = record.get("data_set", {}).get("scenes")
     if trained is not None:
         here = scene_fingerprints(tables, known)
-        known = {name for name in known if here[name] == trained.get(name)}
-    elif record["data"] not in (None, str(data.resolve())):
-        return None
+        return {name for name in known if here[name] == trained.get(name)}
+    return known if record["data"] in (None, str(data.resolve())) else set()
+
+
+def overlap_with_training(
+    run: Path, data: Path, tables: NuscenesTables, scenes: Collection[str]
+) -> float | None:
+    """Share of the samples of some scenes that lie where a run's training scenes were driven.
+
+    None where the run was trained on other data, or nothing is known of it.
+    """
+    known = training_scenes(run, data, tables)
     if not known:
         return None
     places = scene_places(tables)
@@ -80,6 +90,40 @@ def overlap_remarks(
     return (
         f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a training "
         "sample (mim4d split --geo makes splits without).",
+    )
+
+
+def split_remarks(tables: NuscenesTables, scenes: Collection[str]) -> tuple[str, ...]:
+    """How much of what is evaluated lies where the data set's training split was driven, in words.
+
+    For predictions of whose training nothing is known.
+    """
+    try:
+        split = TRAINING.resolve(tables.root, tables.version, tables.scene_names)
+    except DataError:
+        return ()
+    training = set(split.scenes) - set(scenes)
+    if split.origin == "all" or not training:
+        return ()
+    places = scene_places(tables)
+    share = overlap(places_of(places, training), places_of(places, scenes))
+    if share is None:
+        return ()
+    return (
+        f"{100 * share:.1f} % of the scenes' samples lie within {OVERLAP_M:g} m of a sample of the "
+        "split train; if that was trained on, the score says little of new places (mim4d split "
+        "--geo makes splits without).",
+    )
+
+
+def lidar_remarks(config: TaskConfig) -> tuple[str, ...]:
+    """That a task's run learned from more than the task's labels, in words."""
+    weight = config.depth_loss_weight
+    if weight == 0:
+        return ()
+    return (
+        "In fine-tuning the trunk learned depth from LiDAR as well as the task from labels "
+        f"(--depth-loss-weight {weight:g}).",
     )
 
 

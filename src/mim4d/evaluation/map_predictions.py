@@ -28,6 +28,7 @@ from mim4d.data.selection import choose_scenes
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError, MissingFileError, did_you_mean
+from mim4d.evaluation.held_out import split_remarks
 from mim4d.evaluation.task import TaskEvaluation
 from mim4d.metrics.line_distance import MAPTR, streammapnet
 from mim4d.metrics.map_ap import MapAp, MapLines
@@ -90,7 +91,10 @@ def evaluate_map_predictions(
         patch = maps.maps[maps.locations[scene]].patch(pose, bounds)
         metric.update([predictions.by_token[token]], [lines_of(patch, boundary)])
     names = [tables.scene(row).name for row in rows]
-    return TaskEvaluation(f"hd_map ({file.name})", metric.compute(), names, len(tokens), None)
+    task, remarks = f"hd_map ({file.name})", split_remarks(tables, names)
+    return TaskEvaluation(
+        task, metric.compute(), names, len(tokens), held_out=None, remarks=remarks
+    )
 
 
 def read_map_predictions(path: Path) -> MapPredictions:

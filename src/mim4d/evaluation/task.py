@@ -10,19 +10,18 @@ from torchmetrics import Metric
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation.conditions import conditions_of_scenes
+from mim4d.evaluation.floors_and_ceilings import Reference, training_clips
 from mim4d.evaluation.formatting import count_of, line
-from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
+from mim4d.evaluation.held_out import lidar_remarks, overlap_remarks, pretraining_remarks
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.task import HasFurtherTables, Score, Scores
 from mim4d.training.devices import choose_accelerator
-
-_HELD_OUT = SceneChoice("val")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,9 @@ class TaskEvaluation:
         scenes: Scenes that were evaluated.
         num_clips: Clips that were evaluated.
         held_out: Whether none of the scenes was trained on; None where nobody knows.
+        beside: Rows of other answers to the same clips, by their names: what never looks, and with
+            --ceilings what exact depth would give.
+        headline: The column of the rows by which answers are compared.
         tables: What the metric shows apart, and the rows by condition, by their titles.
         remarks: What else is to be known of the numbers.
     """
@@ -44,6 +46,8 @@ class TaskEvaluation:
     scenes: list[str]
     num_clips: int
     held_out: bool | None
+    beside: dict[str, Scores] = field(default_factory=dict)
+    headline: str | None = None
     tables: dict[str, Scores] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
@@ -52,6 +56,9 @@ class TaskEvaluation:
         lines = _lines(f"task {self.task}", self.rows)
         wide = max(80, len(lines[1]))
         lines += ["", *textwrap.wrap(self.note(), wide)]
+        if self.beside and self.headline is not None:
+            answers = {"this run": self.rows, **self.beside}
+            lines += ["", *_lines(self.headline, compare(answers, self.headline))]
         for title, rows in self.tables.items():
             lines += ["", *_lines(title, rows)]
         return "\n".join(lines)
@@ -66,6 +73,12 @@ class TaskEvaluation:
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
         write_text(path, json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
+
+
+def compare(answers: dict[str, Scores], column: str) -> Scores:
+    """One column of the rows of several answers, side by side."""
+    first = next(iter(answers.values()))
+    return {row: {name: rows[row][column] for name, rows in answers.items()} for row in first}
 
 
 def _lines(title: str, rows: Scores) -> list[str]:
@@ -92,9 +105,11 @@ def evaluate_task(
     data: Path,
     *,
     max_clips: int | None = None,
-    scenes: SceneChoice = _HELD_OUT,
+    scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
+    floors: bool = True,
+    ceilings: bool = False,
     save: bool = True,
     allow_training_scenes: bool = False,
 ) -> TaskEvaluation:
@@ -107,6 +122,8 @@ def evaluate_task(
         scenes: Scenes that count; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
+        floors: Also measure what never looking gives, from up to 48 of the clips trained on.
+        ceilings: Also measure what exact depth would give, which fits a head: a minute or two.
         save: Write the file.
         allow_training_scenes: Also take scenes whose labels the run was trained on.
 
@@ -117,7 +134,7 @@ def evaluate_task(
         raise ValueError(f"--clips {max_clips}: expected at least 1")
     accelerator = choose_accelerator(device)
     model, task, config = load_task(run)
-    dataset = build_dataset(config, data, scenes, version)
+    dataset = build_dataset(config, data, scenes, version, judged=True)
     indices = spread(len(dataset), max_clips)
     names = sorted({dataset.scene_name(i) for i in indices})
     held_out = not was_trained_on(run, dataset.tables, names)
@@ -127,10 +144,17 @@ def evaluate_task(
     conditions = conditions_of_scenes(dataset.tables)
     whole = task.build_metric().to(accelerator)
     parts: dict[str, Metric] = {}
+    training = training_clips(run, data, dataset.tables, config, version)
+    reference = Reference(model, task, config, training, dataset, accelerator)
+    others = reference.floors() if floors else {}
+    others |= reference.ceilings() if ceilings else {}
+    beside = {name: task.build_metric().to(accelerator) for name in others}
     for index in indices:
         clip = dataset[index].to(accelerator)
         answer, targets = task.decode(model(clip)), task.targets(clip)
         whole.update(answer, targets)
+        for name, answer_of in others.items():
+            beside[name].update(answer_of(index, clip), targets)
         if conditions:
             condition = conditions[clip.scene_names[0]]
             part = parts.setdefault(condition, task.build_metric().to(accelerator))
@@ -142,8 +166,11 @@ def evaluate_task(
         names,
         len(indices),
         held_out,
+        {name: metric.compute() for name, metric in beside.items()},
+        getattr(whole, "headline", next(iter(next(iter(rows.values()))))),
         _tables(whole, parts),
         (
+            *lidar_remarks(config),
             *_remarks(run, dataset.tables, names, rows),
             *overlap_remarks(run, data, dataset.tables, names),
         ),

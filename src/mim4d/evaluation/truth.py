@@ -167,21 +167,7 @@ class TruthReader:
             index: Of the clip.
             clip: The clip.
         """
-        root, frame = self.dataset.tables.root, self.view.frame
-        if not has_truth(root):
-            return None
-        depths = torch.zeros(clip.num_cameras, *clip.images.shape[-2:])
-        for n, file in enumerate(self.dataset.image_files(index)[frame]):
-            if file is None:
-                continue
-            height, width = clip.image_sizes[0, frame, n].tolist()
-            lattice = (height, width)
-            distance = read_distance(root, Path(file), lattice, self.dataset.shown_box)
-            pixels = cell_centres(lattice).flatten(0, 1)
-            intrinsics = clip.intrinsics[0, frame, n]
-            rays = unproject(intrinsics, pixels, torch.ones(len(pixels))).norm(dim=-1)
-            depths[n, :height, :width] = distance / rays.unflatten(0, lattice)
-        return depths
+        return exact_depths(self.dataset, index, clip, self.view.frame)
 
     def _exact_distances(self, index: int) -> Float[Tensor, "n h w"]:
         root, lattice = self.dataset.tables.root, self.view.lattice
@@ -200,6 +186,36 @@ class TruthReader:
         if has_truth(self.dataset.tables.root):
             return torch.zeros(clip.num_cameras, *self.view.lattice, dtype=torch.bool)
         return moving_returns(sweep, clip, self.view)
+
+
+def exact_depths(
+    dataset: NuscenesDataset, index: int, clip: Clip, frame: int
+) -> Float[Tensor, "n h w"] | None:
+    """Exact depth of every pixel of a frame's padded images, metres; 0 where there is none.
+
+    None without exact distances.
+
+    Args:
+        dataset: Read without augmentation.
+        index: Of the clip.
+        clip: The clip.
+        frame: Of the clip.
+    """
+    root = dataset.tables.root
+    if not has_truth(root):
+        return None
+    depths = torch.zeros(clip.num_cameras, *clip.images.shape[-2:])
+    for n, file in enumerate(dataset.image_files(index)[frame]):
+        if file is None:
+            continue
+        height, width = clip.image_sizes[0, frame, n].tolist()
+        lattice = (height, width)
+        distance = read_distance(root, Path(file), lattice, dataset.shown_box)
+        pixels = cell_centres(lattice).flatten(0, 1)
+        intrinsics = clip.intrinsics[0, frame, n]
+        rays = unproject(intrinsics, pixels, torch.ones(len(pixels))).norm(dim=-1)
+        depths[n, :height, :width] = distance / rays.unflatten(0, lattice)
+    return depths
 
 
 def on_road(

@@ -38,6 +38,7 @@ class CellIou(Metric):
     """
 
     full_state_update = False
+    headline = "IoU"
     counts: Int64[Tensor, "2 2 3"]
 
     def __init__(

@@ -67,6 +67,7 @@ class LayerIou(Metric):
     """
 
     full_state_update = False
+    headline = "IoU"
     counts: Int64[Tensor, "2 2 l 3"]
     sweep: Int64[Tensor, "2 q l 3"]
 

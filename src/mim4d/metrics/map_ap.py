@@ -3,7 +3,8 @@
 Per clip and class, predictions by falling score look at their single nearest truth alone: a match
 if it is near enough and still free, else a false positive. Then the predictions of all clips by
 falling score: AP is the area under precision, made monotone from the right, over recall. Equal
-scores keep their order.
+scores keep the order of their clips: by number where clips have one, which is the same however
+they are dealt out to batches and processes, else as they came.
 """
 
 from collections.abc import Sequence
@@ -56,6 +57,7 @@ class MapAp(Metric):
     """
 
     full_state_update = False
+    headline = "mAP"
     num_true: Tensor
 
     def __init__(self, class_names: Sequence[str], rules: Sequence[LineRule]) -> None:
@@ -65,16 +67,27 @@ class MapAp(Metric):
         zeros = torch.zeros(len(self.class_names), dtype=torch.int64)
         self.add_state("num_true", zeros, dist_reduce_fx="sum")
         for rule in self.rules:
-            # A row for each prediction: class, score, whether it matches at each threshold.
+            # A row for each prediction: clip, class, score, whether it matches at each threshold.
             self.add_state(f"{rule.name}_rows", [], dist_reduce_fx="cat")
 
-    def update(self, answers: Sequence[MapLines], targets: Sequence[MapLines]) -> None:
+    def update(
+        self,
+        answers: Sequence[MapLines],
+        targets: Sequence[MapLines],
+        clips: Sequence[int] | None = None,
+    ) -> None:
         """Match the predictions of each clip.
+
+        Args:
+            answers: What was predicted of each clip.
+            targets: What is true of it.
+            clips: Its number, below 2^53; None: all alike, so that order decides among ties.
 
         Raises:
             ValueError: If a predicted point or score is not finite.
         """
-        for predicted, true in zip(answers, targets, strict=True):
+        numbers = [0] * len(targets) if clips is None else clips
+        for predicted, true, number in zip(answers, targets, numbers, strict=True):
             _require_finite(predicted)
             for index in range(len(self.class_names)):
                 truths, _ = true.of_class(index)
@@ -82,7 +95,8 @@ class MapAp(Metric):
                 self.num_true[index] += len(truths)
                 for rule in self.rules:
                     matched = matches(pair_distances(lines, truths, rule), scores, rule)
-                    rows = np.c_[np.full(len(lines), index), scores, matched]
+                    of = np.full((len(lines), 2), (number, index), np.float64)
+                    rows = np.c_[of, scores, matched]
                     kept: list[Tensor] = getattr(self, f"{rule.name}_rows")
                     kept.append(torch.from_numpy(rows).to(self.num_true.device))
 
@@ -105,11 +119,12 @@ class MapAp(Metric):
         if not isinstance(rows, Tensor):
             return np.zeros((len(self.class_names), len(rule.thresholds_m)))
         found = rows.cpu().numpy()
+        found = found[np.argsort(found[:, 0], kind="stable")]
         values = []
         for index, num_true in enumerate(self.num_true.tolist()):
-            own = found[found[:, 0] == index]
-            own = own[np.argsort(-own[:, 1], kind="stable")]
-            values.append([average_precision(column > 0, num_true) for column in own[:, 2:].T])
+            own = found[found[:, 1] == index]
+            own = own[np.argsort(-own[:, 2], kind="stable")]
+            values.append([average_precision(column > 0, num_true) for column in own[:, 3:].T])
         return np.array(values)
 
     def _row(self, values: Float64[np.ndarray, " l"]) -> dict[str, float | int | None]:

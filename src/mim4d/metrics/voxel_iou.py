@@ -65,6 +65,7 @@ class VoxelIou(Metric):
     """
 
     full_state_update = False
+    headline = "IoU"
     cells: Tensor
     rays: Tensor
     best_rays: Tensor

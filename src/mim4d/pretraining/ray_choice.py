@@ -24,6 +24,9 @@ from mim4d.tensors.pixels import unit_colours
 
 RaysOn = Literal["everywhere", "hidden"]
 
+_CLEAR_CELLS = 20
+"""Columns of cells in which `clear_of_points` looks for LiDAR points."""
+
 
 @dataclass(frozen=True)
 class RaySampling:
@@ -243,7 +246,6 @@ def clear_of_points(
     points: Float[Tensor, "b n p 2"],
     usable: Bool[Tensor, "b n p"],
     padded_hw: tuple[int, int],
-    cell_px: int = 8,
 ) -> Bool[Tensor, "b n k"]:
     """Pixels where the LiDAR looked and met nothing.
 
@@ -256,8 +258,11 @@ def clear_of_points(
         points: (u, v) of the LiDAR points.
         usable: Points that lie in the picture.
         padded_hw: Rows and columns of the padded images.
-        cell_px: Side of a cell; large enough that every surface has points in each.
+
+    A cell is a twentieth of the image wide, whatever its pixels: large enough that every surface
+    has points in each.
     """
+    cell_px = max(1, round(padded_hw[1] / _CLEAR_CELLS))
     if points.shape[2] == 0:
         return torch.zeros_like(pixels[..., 0], dtype=torch.bool)
     rows, columns = (-(-side // cell_px) for side in padded_hw)

@@ -6,12 +6,12 @@ are the rows and columns of a grid in ego axes (`ref`, the ego frame of the key 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mim4d.config.head.segmentation import BevLayer
 from mim4d.data.clip import Clip
 from mim4d.data.maps.map_layers import bounds_of_grid, rasterise
 from mim4d.data.maps.map_names import MapLayer
@@ -19,8 +19,6 @@ from mim4d.errors import DataError
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.layer_iou import LayerTruth
 from mim4d.tasks.cells import boxes_of, is_vehicle, seen_boxes, under_boxes
-
-BevLayer = Literal["vehicle", "pedestrian", "drivable_area", "crossing", "divider", "boundary"]
 
 _OF_MAP: dict[BevLayer, tuple[MapLayer, ...]] = {
     "drivable_area": ("drivable_area",),

@@ -1,5 +1,6 @@
 """Losses of layers seen from above: means over the clips of a batch, without ignored cells."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,20 +18,21 @@ def layer_losses(
     occupied: Bool[Tensor, "b l y x"],
     counted: Bool[Tensor, "b l y x"],
     loss: Literal["focal", "bce"],
-    positive_weight: float,
+    positive_weights: Sequence[float],
     gamma: float,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Cross-entropy (or focal) and dice, means over clips and layers.
 
     Of one clip and layer, over the cells that count: the mean of −w·(1 − q)^γ·log q, with q the
-    probability given to what is true, w the positive weight where something is, else 1, and γ = 0
+    probability given to what is true, w the layer's weight where it is, else 1, and γ = 0
     for `bce`; and 1 − (2 Σ p·t + 1) / (Σ p + Σ t + 1) with probabilities p and truth t.
     """
     truth, weight = occupied.to(logits.dtype), counted.to(logits.dtype)
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     if loss == "focal":
         entropy = (1 - torch.exp(-entropy)) ** gamma * entropy
-    entropy = entropy * torch.where(occupied, positive_weight, 1.0) * weight
+    positive = logits.new_tensor(positive_weights).view(-1, 1, 1)
+    entropy = entropy * torch.where(occupied, positive, 1.0) * weight
     cells = weight.sum(_OVER_CELLS).clamp(min=1)
     probability = logits.sigmoid() * weight
     common = 2 * (probability * truth).sum(_OVER_CELLS) + 1

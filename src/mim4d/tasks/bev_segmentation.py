@@ -6,6 +6,7 @@ as PointBeV (arXiv 2312.00703) does, and reported both ways. Centres and offsets
 learned beside (`centre_weight`, `offset_weight`): they teach, and are no part of the answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -136,6 +137,7 @@ class BevSegmentation:
                 trunk.scales,
                 trunk.blocks,
                 trunk.cell_blocks,
+                trunk.place_octaves,
             ),
             len(options.layers),
             options.hidden,
@@ -178,7 +180,7 @@ class BevSegmentation:
             targets.occupied,
             counted,
             options.loss,
-            options.positive_weight,
+            options.weights,
             options.focal_gamma,
         )
         losses = {options.loss: cell, "dice": dice}
@@ -199,6 +201,12 @@ class BevSegmentation:
     def decode(self, output: BevOutput) -> Float[Tensor, "b l y x"]:
         """Probability of each layer in each cell."""
         return output.layers.sigmoid()
+
+    def usual(self, truths: Sequence[BevTargets]) -> Float[Tensor, "1 l y x"]:
+        """Among the clips in which a cell counts: in how many the layer covers it."""
+        counted = torch.cat([~truth.ignored for truth in truths])
+        occupied = torch.cat([truth.occupied for truth in truths]) & counted
+        return (occupied.sum(dim=0) / counted.sum(dim=0).clamp(min=1))[None]
 
     def build_metric(self) -> LayerIou:
         """IoU of each layer."""

@@ -72,12 +72,14 @@ class BevTrunk(nn.Module):
         scales: Resolutions; each further one has half the cells a side.
         blocks: Residual blocks at each scale, down and up.
         cell_blocks: Residual blocks on the cells, if these are not the voxels' columns themselves.
+        place_octaves: Wavelengths by which cells are told where they lie; see `cell_waves`.
 
     Attributes:
         out_channels: Of what leaves.
     """
 
     looked_up: Tensor
+    waves: Tensor
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class BevTrunk(nn.Module):
         scales: int = 2,
         blocks: int = 1,
         cell_blocks: int = 1,
+        place_octaves: int = 0,
     ) -> None:
         super().__init__()
         self.out_channels = width
@@ -102,6 +105,11 @@ class BevTrunk(nn.Module):
         self.same_cells = cells == replace(grid, shape_xyz=(*grid.shape_xyz[:2], 1))
         self.on_cells = _stage(width, width, 0 if self.same_cells else cell_blocks)
         self.register_buffer("looked_up", _unit_places(grid, cells), persistent=False)
+        self.place = None
+        if place_octaves:
+            waves = cell_waves((cells.shape_xyz[1], cells.shape_xyz[0]), place_octaves)
+            self.register_buffer("waves", waves, persistent=False)
+            self.place = nn.Conv2d(len(waves), width, 1, bias=False)
 
     def forward(self, volume: Float[Tensor, "b c z y x"]) -> Float[Tensor, "b k yc xc"]:
         """Features of the cells."""
@@ -120,8 +128,23 @@ class BevTrunk(nn.Module):
         if not self.same_cells:
             places = self.looked_up.expand(len(bev), -1, -1, -1)
             bev = F.grid_sample(bev, places, padding_mode="border", align_corners=False)
+        if self.place is not None:
+            bev = bev + self.place(self.waves[None])
         cells: Tensor = self.on_cells(bev)
         return cells
+
+
+def cell_waves(shape_yx: tuple[int, int], octaves: int) -> Float[Tensor, "k y x"]:
+    """Sine and cosine of each cell's place along y and along x, for each wavelength.
+
+    Args:
+        shape_yx: Cells along y and x.
+        octaves: Wavelengths; the first is the whole range, each further one half of it.
+    """
+    along = [(torch.arange(count) + 0.5) / count for count in shape_yx]
+    places = torch.stack(torch.meshgrid(*along, indexing="ij"))  # 2 y x, in (0, 1)
+    angles = 2 * torch.pi * torch.cat([places * 2**k for k in range(octaves)])
+    return torch.cat([angles.sin(), angles.cos()])
 
 
 class _Block(nn.Module):

@@ -5,25 +5,22 @@ pre-training, exact in metres), so that ego motion is removed; what moves by its
 it is what a head may see motion by.
 """
 
-from typing import Literal
-
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mim4d.config.values import Join
 from mim4d.data.clip import Clip
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.models.video_encoder import VideoEncoder
+from mim4d.models.video_encoder import EncodedClip
 from mim4d.temporal.decoder import FrameDecoder
 from mim4d.temporal.scene_flow import SceneFlow, align_sources, shared_mean
 from mim4d.temporal.sources import gather_sources
 
-Join = Literal["key", "concatenate", "decoder"]
-
 
 class JoinFrames(nn.Module):
-    """Clip to one volume, with the encoder that makes one of each frame.
+    """The volumes of a clip's frames become one.
 
     Args:
         channels: Of one frame's volume.
@@ -56,11 +53,19 @@ class JoinFrames(nn.Module):
         self.scene_flow = scene_flow
         self.out_channels = channels * {"key": 1, "concatenate": frames, "decoder": 2}[how]
 
-    def forward(self, encoder: VideoEncoder, clip: Clip) -> Float[Tensor, "b c z y x"]:
-        """The key frame's own volume first; where only that is read, only that is made."""
-        if self.how == "key" or clip.num_frames == 1:
-            return encoder(clip.key_frame())[:, 0]
-        encoded = encoder.encode(clip)
+    def frames_of(self, clip: Clip) -> Clip:
+        """The frames that are read, so that no others need be encoded."""
+        return clip.key_frame() if self.how == "key" else clip
+
+    def forward(self, encoded: EncodedClip, clip: Clip) -> Float[Tensor, "b c z y x"]:
+        """The key frame's own volume first.
+
+        Args:
+            encoded: What the encoder made of each of the frames.
+            clip: What `frames_of` gives of a clip.
+        """
+        if clip.num_frames == 1:
+            return encoded.volumes[:, 0]
         own = encoded.volumes[:, clip.key]
         targets, others = _key_and_others(clip)
         sources = gather_sources(encoded.volumes, clip, targets, others, self.grid)

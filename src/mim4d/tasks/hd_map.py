@@ -13,13 +13,17 @@ from torch import Tensor
 from mim4d.config.head import HdMapHeadConfig, HeadConfig
 from mim4d.data.clip import Clip
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.metrics.line_distance import MAPTR, streammapnet
+from mim4d.metrics.line_distance import MAPTR, LineRule, pair_distances, streammapnet
 from mim4d.metrics.map_ap import MapAp, MapLines
 from mim4d.tasks.bev_trunk import cells_around
 from mim4d.tasks.map_head import DrawnMap, MapHead, MapHeadSizes, build_map_head
 from mim4d.tasks.map_losses import LineWeights, cell_loss, line_losses
 from mim4d.tasks.map_targets import CLASSES, MapTruth, map_truth
-from mim4d.tasks.task import require_head
+from mim4d.tasks.task import number_of_token, require_head
+from mim4d.tasks.usual import usual_places
+
+_SAME_LINE = LineRule("same", (1.5,), 20)
+"""Lines so near to each other, as the score has it, are the same where the usual is asked for."""
 
 
 class HdMap:
@@ -57,6 +61,7 @@ class HdMap:
             scales=trunk.scales,
             blocks=trunk.blocks,
             cell_blocks=trunk.cell_blocks,
+            place_octaves=trunk.place_octaves,
         )
 
     def targets(self, clip: Clip) -> MapTruth:
@@ -120,6 +125,26 @@ class HdMap:
             for lines, kinds, sure in zip(points, classes, scores, strict=True)
         )
 
+    def usual(self, truths: Sequence[MapTruth]) -> tuple[MapLines]:
+        """Lines that come back: as many as the head has, scored by the share of clips with one."""
+        found: list[tuple[Tensor, int, float]] = []
+        for kind in range(len(CLASSES)):
+            of_clips = [truth.lines[0].of_class(kind)[0] for truth in truths]
+            lines = [line for each in of_clips for line in each]
+            clips = torch.tensor([i for i, each in enumerate(of_clips) for _ in each]).long()
+            away = torch.from_numpy(pair_distances(lines, lines, _SAME_LINE))
+            rows, shares = usual_places(away, clips, len(truths), _SAME_LINE.thresholds_m[0])
+            for row, share in zip(rows.tolist(), shares.tolist(), strict=True):
+                found.append((torch.from_numpy(lines[row]).float(), kind, share))
+        found = sorted(found, key=lambda each: -each[2])[: self.options.lines]
+        return (
+            MapLines(
+                tuple(line for line, _, _ in found),
+                torch.tensor([kind for _, kind, _ in found]).long(),
+                torch.tensor([share for _, _, share in found]),
+            ),
+        )
+
     def build_metric(self) -> "MapScores":
         """Both habits, and their ceilings."""
         return MapScores(self)
@@ -152,8 +177,9 @@ class MapScores(MapAp):
 
     def update(self, answers: Sequence[MapLines], targets: MapTruth) -> None:  # type: ignore[override]
         """Score the answers of a batch, and what could be had at best."""
-        super().update(answers, targets.lines)
-        self.best.update(self.task.ceiling(targets), targets.lines)
+        numbers = [number_of_token(token) for token in targets.tokens]
+        super().update(answers, targets.lines, numbers)
+        self.best.update(self.task.ceiling(targets), targets.lines, numbers)
 
     def reset(self) -> None:
         """Forget everything."""

@@ -40,11 +40,13 @@ class MapTruth:
         orders: Of each clip, every line in every order of its points that draws the same: both
             directions of an open line, both directions from every point of a closed one.
         cells: Where lines of each class run.
+        tokens: Of the clips' key samples.
     """
 
     lines: tuple[MapLines, ...]
     orders: tuple[Float[Tensor, "_ _ m 2"], ...]
     cells: Bool[Tensor, "b l y x"]
+    tokens: tuple[str, ...]
 
 
 def map_truth(clip: Clip, cells: VoxelGrid, points: int, boundary: str) -> MapTruth:
@@ -69,7 +71,7 @@ def map_truth(clip: Clip, cells: VoxelGrid, points: int, boundary: str) -> MapTr
     device = clip.images.device
     orders = tuple(orders_of(truth, cells, points).to(device) for truth in truths)
     on_lines = torch.stack([cells_on_lines(truth, cells) for truth in truths])
-    return MapTruth(tuple(truths), orders, on_lines.to(device))
+    return MapTruth(tuple(truths), orders, on_lines.to(device), tuple(clip.key_tokens))
 
 
 def lines_of(patch: Map, boundary: str) -> MapLines:

@@ -1,16 +1,31 @@
 """Trunk and head: a clip to what a task's head says of its key frame."""
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mim4d.config.values import Frozen
 from mim4d.data.clip import Clip
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.tasks.frames import JoinFrames
 
-Frozen = Literal["nothing", "image_encoder", "trunk"]
+
+@dataclass(frozen=True)
+class SeenClip:
+    """What a trunk makes of a clip.
+
+    Attributes:
+        volume: What the head reads, in the key frame's ego axes.
+        frames: The frames that were read: the key frame alone, or all.
+        depth_probs: The trunk's depth distributions of these frames.
+    """
+
+    volume: Float[Tensor, "b c z y x"]
+    frames: Clip
+    depth_probs: Float[Tensor, "b t n d hf wf"]
 
 
 class TaskModel(nn.Module):
@@ -56,12 +71,13 @@ class TaskModel(nn.Module):
             part.eval()
         return self
 
-    def volume(self, clip: Clip) -> Float[Tensor, "b c z y x"]:
-        """What the head reads of each clip of a batch."""
+    def look(self, clip: Clip) -> SeenClip:
+        """What the trunk makes of each clip of a batch."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "trunk"):
-            joined: Tensor = self.join(self.encoder, clip)
-        return joined
+            frames = self.join.frames_of(clip)
+            encoded = self.encoder.encode(frames)
+            return SeenClip(self.join(encoded, frames), frames, encoded.depth_probs)
 
     def forward(self, clip: Clip) -> Any:
         """The head's output for each clip of a batch."""
-        return self.head(self.volume(clip))
+        return self.head(self.look(clip).volume)

@@ -5,6 +5,8 @@ neither in the loss nor in the scores. Surfaces come with the clip (`Clip.surfac
 several key frames with boxes moved along, or from the exact truth of an embedded world.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -94,6 +96,12 @@ class Occupancy:
     def decode(self, output: Float[Tensor, "b k z y x"]) -> Int64[Tensor, "b z y x"]:
         """The likeliest class of each voxel; 0 is free."""
         return output.argmax(dim=1)
+
+    def usual(self, truths: Sequence[SeenVoxels]) -> Int64[Tensor, "1 z y x"]:
+        """What each voxel mostly was where it was known; free where it never was."""
+        labels = torch.cat([truth.labels for truth in truths])
+        kinds = range(1 + len(self.class_names))
+        return torch.stack([(labels == kind).sum(dim=0) for kind in kinds]).argmax(dim=0)[None]
 
     def build_metric(self) -> VoxelIou:
         """IoU and RayIoU."""

@@ -4,6 +4,8 @@ A task is a class made from the head's options and the trunk's grid. Everything 
 (clips, trunk, loop, run folder, commands) is the same for all tasks and knows only this page.
 """
 
+import hashlib
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
@@ -47,7 +49,8 @@ class Task(Protocol):
     def build_metric(self) -> Metric:
         """A fresh metric: `update(answer, targets)` for each batch, then `compute()` → `Scores`.
 
-        Its states should be sums, so that processes and batches add up exactly.
+        Its states should be sums, so that processes and batches add up exactly. Where it has an
+        attribute `headline`, that names the column by which answers are compared; else the first.
         """
 
 
@@ -57,6 +60,14 @@ class HasFurtherTables(Protocol):
 
     def further_tables(self) -> dict[str, Scores]:
         """Tables that stand apart, by their titles."""
+
+
+@runtime_checkable
+class KnowsTheUsual(Protocol):
+    """A task that has an answer without looking: the floor under every head's scores."""
+
+    def usual(self, truths: Sequence[Any]) -> Any:
+        """What is usual: from the targets of some single clips, an answer for any one clip."""
 
 
 @runtime_checkable
@@ -84,6 +95,11 @@ def require_head(task: str, options: HeadConfig, wanted: type[Head]) -> Head:
             "preset that is made for it, such as demo"
         )
     return options
+
+
+def number_of_token(token: str) -> int:
+    """A number that is a sample's own, whichever process reads it; exact in a float64."""
+    return int.from_bytes(hashlib.blake2b(token.encode(), digest_size=6).digest())
 
 
 class TaskType(Protocol):

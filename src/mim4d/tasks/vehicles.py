@@ -6,6 +6,9 @@ construction vehicles, motorcycles and bicycles, but not police cars and ambulan
 hardly anybody could have seen are ignored, in the loss and in the counts.
 """
 
+from collections.abc import Sequence
+
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -66,6 +69,12 @@ class Vehicles:
     def decode(self, output: Float[Tensor, "b y x"]) -> Float[Tensor, "b y x"]:
         """Probability that a vehicle covers the cell."""
         return output.sigmoid()
+
+    def usual(self, truths: Sequence[CellTruth]) -> Float[Tensor, "1 y x"]:
+        """Among the clips in which a cell counts: in how many a vehicle covers it."""
+        counted = torch.cat([~truth.ignored for truth in truths]).sum(dim=0)
+        occupied = torch.cat([truth.occupied for truth in truths]).sum(dim=0)
+        return (occupied / counted.clamp(min=1))[None]
 
     def build_metric(self) -> CellIou:
         """IoU of all and of visible vehicles."""

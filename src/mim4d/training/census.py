@@ -174,6 +174,12 @@ _STEP_RULES = {
         "may lie elsewhere than what the cameras see",
     ),
     "measured_rays": (0.0, FEW_TARGETS, "rays with a distance from the LiDAR:", _LIDAR_CAUSE),
+    "measured_cells": (
+        0.0,
+        FEW_TARGETS,
+        "cells of images with a depth from the LiDAR (--depth-loss-weight):",
+        _LIDAR_CAUSE,
+    ),
     "visible": (
         0.0,
         LITTLE_VISIBLE,

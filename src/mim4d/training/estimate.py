@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from mim4d.config import OptimConfig, PretrainConfig, RunConfig, TaskConfig
-from mim4d.config.task import Frozen
+from mim4d.config.values import Frozen
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
@@ -55,7 +55,10 @@ def load_cost(dataset: NuscenesDataset, batch_size: int) -> tuple[LoadCost, Clip
 def estimate_cost(
     module: StepModule, dataset: NuscenesDataset, accelerator: str
 ) -> tuple[Estimate, Clip]:
-    """Time two steps of a copy of the model on the first clip; nothing of the run is touched."""
+    """Time two steps of a copy of the model on the first clip; nothing of the run is touched.
+
+    They are like the run's last: what a schedule leaves out at first costs time and memory, too.
+    """
     size = module.config.optim.batch_size
     cost, clip = load_cost(dataset, size)
     probe = deepcopy(module).to(accelerator)
@@ -64,7 +67,7 @@ def estimate_cost(
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
-        probe.step_losses(batch, step=0)["loss"].backward()
+        probe.step_losses(batch, step=module.config.optim.steps - 1)["loss"].backward()
         optimizer.step()
         if accelerator == "cuda":
             torch.cuda.synchronize()
@@ -101,7 +104,8 @@ def _learned(config: RunConfig) -> str:
             return f"distances are learned from {teachers(config)}"
         case TaskConfig():
             trained = _TRAINED[config.frozen]
-            return f"the task {config.task} is learned from labels, by {trained}"
+            of_depth = ", and depth from LiDAR" if config.depth_loss_weight > 0 else ""
+            return f"the task {config.task} is learned from labels{of_depth}, by {trained}"
     raise TypeError(f"{type(config).__name__} configures no run that can be described")
 
 

@@ -18,7 +18,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.fingerprint import fingerprint
 from mim4d.data.loader import Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import TRAINING, SceneChoice
 from mim4d.files import replacing
 from mim4d.runs.checkpoint import (
     ENCODER_FILE,
@@ -50,7 +50,6 @@ from mim4d.training.step_module import StepModule
 from mim4d.training.trainer import build_callbacks, build_trainer, fit
 
 logger = logging.getLogger(__name__)
-_TRAINING = SceneChoice("train")
 
 
 class RunOptions(TypedDict, total=False):
@@ -131,7 +130,7 @@ def train(
     version: str | None = None,
     resume: bool = False,
     overfit: int = 0,
-    scenes: SceneChoice = _TRAINING,
+    scenes: SceneChoice = TRAINING,
     device: Device = "auto",
     devices: int = 1,
     workers: int | None = None,

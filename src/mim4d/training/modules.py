@@ -9,9 +9,11 @@ from torch.profiler import record_function
 from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.data.clip import Clip
 from mim4d.pretraining.draw import draw_step
+from mim4d.pretraining.losses import depth_cross_entropy
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import Objective
-from mim4d.tasks.model import TaskModel
+from mim4d.pretraining.targets import CellTargets, measure_cells
+from mim4d.tasks.model import SeenClip, TaskModel
 from mim4d.tasks.task import ScheduledTask, Task
 from mim4d.training.sampling import step_generators
 from mim4d.training.step_module import StepModule
@@ -113,6 +115,19 @@ class TaskModule(StepModule):
         self.cache = cache
         self.taken = frozenset(taken)
 
+    def census(self, clip: Clip) -> dict[str, float]:
+        """Share of the images' cells whose depth LiDAR tells, where depth is learned from it."""
+        if self.config.depth_loss_weight == 0:
+            return {}
+        frames = self.model.join.frames_of(clip)
+        valid = self._measured(frames).valid[frames.image_present]
+        return {"measured_cells": valid.float().mean().item()}
+
+    @property
+    def measured_terms(self) -> tuple[str, ...]:
+        """The whole, and that of depth where it is asked for."""
+        return ("loss", "depth") if self.config.depth_loss_weight > 0 else ("loss",)
+
     def transferred(self) -> tuple[list[nn.Parameter], float]:
         """What came from another run, and its rate as a share of that of what is new."""
         named = self.model.named_parameters()
@@ -130,11 +145,29 @@ class TaskModule(StepModule):
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
         """The task's losses; nothing but stochastic depth is random here."""
         targets = self.task.targets(clip)
-        if self.cache is None:
-            output = self.model(clip)
-        else:
-            output = self.model.head(self.cache.volumes(self.model, clip))
+        if self.cache is not None:
+            return self._task_losses(self.cache.volumes(self.model, clip), targets, step)
+        seen = self.model.look(clip)
+        losses = self._task_losses(seen.volume, targets, step)
+        weight = self.config.depth_loss_weight
+        if weight == 0:
+            return losses
+        depth = self._depth_loss(seen)
+        return {**losses, "loss": losses["loss"] + weight * depth, "depth": depth}
+
+    def _task_losses(self, volume: Tensor, targets: Any, step: int) -> dict[str, Tensor]:
+        output = self.model.head(volume)
         with record_function("losses"):
             if isinstance(self.task, ScheduledTask):
                 return self.task.losses_at_step(output, targets, step)
             return self.task.losses(output, targets)
+
+    def _depth_loss(self, seen: SeenClip) -> Tensor:
+        """Of the trunk's depth distributions against the LiDAR of the same frames."""
+        bins, cells = self.model.encoder.depth_head.bins, self._measured(seen.frames)
+        return depth_cross_entropy(
+            seen.depth_probs, cells.depths, cells.valid, bins.first_m, bins.last_m
+        )
+
+    def _measured(self, frames: Clip) -> CellTargets:
+        return measure_cells(frames, self.model.encoder.image_encoder.strides[0], use_lidar=True)

@@ -72,7 +72,7 @@ class VolumeCache:
         try:
             return load_file(path)["volume"].to(clip.images.device)
         except (FileNotFoundError, SafetensorError):
-            volume = model.volume(clip)
+            volume = model.look(clip).volume
         with replacing(path) as temporary:
             save_file({"volume": volume.cpu().contiguous()}, temporary)
         return volume

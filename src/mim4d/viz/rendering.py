@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.evaluation import EvaluatedView, RenderedFrame, spread
 from mim4d.evaluation.flow.from_above import flow_clip
 from mim4d.evaluation.rendered_clip import RenderedClip, abs_rel, render_clip
@@ -28,7 +28,6 @@ from mim4d.viz.panels import ColourRow, Row, ValueRow, distance_scale, draw_rows
 
 logger = logging.getLogger(__name__)
 
-_HELD_OUT = SceneChoice("val")
 FLOW_STRIDE = 2
 """Pixels per point of the true flow: it is drawn from above, where few of them are a metre."""
 _LEFT, _RIGHT, _TOP = 178, 96, 108
@@ -41,7 +40,7 @@ def render_run(
     *,
     clips: int,
     stride: int,
-    scenes: SceneChoice = _HELD_OUT,
+    scenes: SceneChoice = HELD_OUT,
     version: str | None,
     device: Device,
 ) -> list[Path]:
@@ -68,7 +67,7 @@ def render_run(
         raise ValueError(f"clips is {clips} and stride is {stride}; expected at least 1 each")
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
+    dataset = build_dataset(config, data, scenes, version, judged=True)
     indices = spread(len(dataset), clips)
     trained = [was_trained_on(run, dataset.tables, [dataset.scene_name(i)]) for i in indices]
     if any(trained):

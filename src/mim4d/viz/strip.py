@@ -11,7 +11,7 @@ from einops import rearrange
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.evaluation import EvaluatedView, spread
 from mim4d.evaluation.rendered_clip import SeenFrame, abs_rel, see_frame
 from mim4d.runs.loading import load_model
@@ -20,7 +20,6 @@ from mim4d.training.devices import choose_accelerator
 from mim4d.viz.canvas import Canvas, PanelGrid
 from mim4d.viz.panels import ColourRow, Row, ValueRow, distance_scale, draw_rows, error_scale
 
-_HELD_OUT = SceneChoice("val")
 _LEFT, _RIGHT, _TOP, _BOTTOM, _PANEL = 134, 96, 66, 16, 256
 
 
@@ -31,7 +30,7 @@ def render_strips(
     *,
     clips: int,
     stride: int,
-    scenes: SceneChoice = _HELD_OUT,
+    scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
 ) -> list[Path]:
@@ -53,7 +52,7 @@ def render_strips(
     """
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
+    dataset = build_dataset(config, data, scenes, version, judged=True)
     view, model = EvaluatedView.of(config, stride), model.to(accelerator)
     paths = []
     for index in spread(len(dataset), clips):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.evaluation import EvaluatedView, spread
 from mim4d.evaluation.flight import FlightImage, FlightView, fly
 from mim4d.files import replacing
@@ -25,7 +25,6 @@ from mim4d.viz.panels import distance_scale
 ENDINGS = (".webp", ".gif", ".mp4")
 ASIDE_M = 1.0
 STEPS, IMAGES_PER_S = 10, 10
-_HELD_OUT = SceneChoice("val")
 _PANEL, _TOP, _MARGIN, _RIGHT = 400, 64, 16, 84
 Pixels = UInt8[np.ndarray, "h w 3"]
 
@@ -37,7 +36,7 @@ def render_video(
     *,
     stride: int,
     steps: int = STEPS,
-    scenes: SceneChoice = _HELD_OUT,
+    scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
 ) -> Path:
@@ -60,7 +59,7 @@ def render_video(
     check_ending(out)
     accelerator = choose_accelerator(device)
     model, config = load_model(run)
-    dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
+    dataset = build_dataset(config, data, scenes, version, judged=True)
     view, model = EvaluatedView.of(config, stride), model.to(accelerator)
     (index,) = spread(len(dataset), 1)
     flight = fly(model, dataset, index, view, accelerator, steps=steps, aside_m=ASIDE_M)

@@ -1,4 +1,6 @@
 import logging
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mim4d.build.data import build_dataset
 from mim4d.data.augment.clip_augmentation import ClipAugmentation, ClipRequest, ImageRanges
 from mim4d.data.clip import collate
 from mim4d.data.images.body_mask import BodyMasks
@@ -13,6 +16,7 @@ from mim4d.data.images.placement import ImagePlacement
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import DataError
 from tests.data.tiny_dataset import CAMERAS
+from tests.toy import toy_config
 
 
 def write_mask(path: Path, size_hw: tuple[int, int], rows: slice, columns: slice) -> None:
@@ -113,3 +117,20 @@ def test_a_mask_that_does_not_fit_the_data_set(tiny_original: Path, folder: Path
     data = NuscenesDataset(tiny_original, frames=2, image_hw=(32, 64), body_masks=folder)
     with pytest.raises(DataError, match=r"CAM_FRONT\.png has 60x40 pixels, .* have 65x41"):
         data[0]
+
+
+def test_masks_beside_data_that_a_run_is_judged_on_come_first(
+    tiny_original: Path, folder: Path, tmp_path: Path
+) -> None:
+    """A run's own masks are of the rig that it was trained on."""
+    data = Path(shutil.copytree(tiny_original, tmp_path / "data"))
+    (data / "body_masks").mkdir()
+    for at, columns in ((folder, slice(0, 32)), (data / "body_masks", slice(32, 65))):
+        write_mask(at / "CAM_FRONT.png", (41, 65), slice(20, 41), columns)
+    config = toy_config(frames=1)
+    config = replace(config, clip=replace(config.clip, body_masks=folder, key=0))
+    for judged, left, right in ((False, True, False), (True, False, True)):
+        clip = build_dataset(config, data, "train", judged=judged)[0]
+        assert clip.on_body is not None
+        bottom = clip.on_body[0, 0, 50]
+        assert (bool(bottom[10]), bool(bottom[80])) == (left, right)

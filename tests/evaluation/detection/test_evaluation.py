@@ -11,8 +11,8 @@ import torch
 from mim4d.cli import main
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
-from mim4d.evaluation.detection.evaluation import evaluate_predictions
 from mim4d.evaluation.detection.predict import boxes_in_global, global_from_ref
+from mim4d.evaluation.detection.predicted_file import evaluate_predictions, open_predictions
 from mim4d.evaluation.detection.write_submission import write_submission
 from mim4d.metrics.detection.rules import CLASSES
 from mim4d.tasks.detection.detections import Detections
@@ -68,7 +68,23 @@ def test_a_part_of_the_scenes_from_the_command_line(
     assert main(["evaluate", "--predictions", str(perfect), *options]) == 0
     said = capsys.readouterr().out
     assert "5 samples of 1 scene" in said
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"evaluation.json", "curves.png"}
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    tokens = {path.removeprefix("sample-").removesuffix(".png") for path in names if "-" in path}
+    assert names == {"evaluation.json", "curves.png", *(f"sample-{t}.png" for t in tokens)}
+    assert len(tokens) == 4
+
+
+def test_boxes_of_a_file_are_drawn_where_they_are_true(data: Path, perfect: Path) -> None:
+    """From `global` back to `ref`: where the reader has the annotated boxes."""
+    dataset = NuscenesDataset(data, frames=1, key=0, image_hw=(32, 64))
+    predicted = open_predictions(perfect, data)
+    for detected in predicted.clips(3):
+        token = detected.clip.key_tokens[0]
+        index = next(i for i in range(len(dataset)) if dataset[i].key_tokens[0] == token)
+        (expected,) = true_boxes(dataset[index], (), 0, 1)
+        assert detected.truth is not None
+        for boxes in (detected.truth.boxes_ref, detected.found.boxes_ref):
+            torch.testing.assert_close(boxes[:, :7], expected.boxes_ref[:, :7], atol=1e-3, rtol=0)
 
 
 def _error(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:

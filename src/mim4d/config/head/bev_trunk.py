@@ -18,9 +18,14 @@ class BevTrunkConfig:
     """Residual blocks at each scale, on the way down and on the way up."""
     cell_blocks: int = 1
     """Residual blocks on the cells, where these are finer or fewer than the voxels."""
+    place_octaves: int = 0
+    """Tell each cell where it lies around the car, by waves along x and y of so many wavelengths,
+    from the whole range on, each half of the one before; 0: a cell does not know. Roads run where
+    one drives, which convolutions alone cannot know."""
 
     def __post_init__(self) -> None:
-        for name, least in (("width", 8), ("blocks", 1), ("cell_blocks", 0)):
+        numbers = (("width", 8), ("blocks", 1), ("cell_blocks", 0), ("place_octaves", 0))
+        for name, least in numbers:
             value = getattr(self, name)
             require(value >= least, f"head.trunk.{name}", value, f"at least {least}")
         require(self.width % 8 == 0, "head.trunk.width", self.width, "a multiple of 8")

@@ -37,7 +37,10 @@ class SegmentationHeadConfig:
     focal_gamma: float = 2.0
     """Exponent of the focal loss."""
     positive_weight: float = 1.0
-    """How many times a cell counts in which something is."""
+    """How many times a cell counts in which something is: with w, a cell is painted (at 0.5) where
+    something is in more than one of 1 + w cases, as far as `loss` decides."""
+    positive_weights: tuple[str, ...] = ()
+    """The same of single layers, as LAYER=WEIGHT: rare and thin things want more of it."""
     cell_weight: float = 1.0
     """Weight of `loss`."""
     dice_weight: float = 1.0
@@ -58,9 +61,39 @@ class SegmentationHeadConfig:
         return tuple(layer for layer in self.layers if layer in OBJECT_LAYERS)
 
     @property
+    def weights(self) -> tuple[float, ...]:
+        """The positive weight of each layer."""
+        named = self._named_weights()
+        return tuple(named.get(layer, self.positive_weight) for layer in self.layers)
+
+    def _named_weights(self) -> dict[str, float]:
+        found = {}
+        for entry in self.positive_weights:
+            layer, _, number = entry.partition("=")
+            try:
+                weight = float(number)
+            except ValueError:
+                weight = 0.0
+            require(
+                layer in BEV_LAYERS and 0 < weight < float("inf"),
+                "head.positive_weights",
+                entry,
+                f"LAYER=WEIGHT with one of {', '.join(BEV_LAYERS)} and a positive number",
+            )
+            found[layer] = weight
+        return found
+
+    @property
     def needs_map(self) -> bool:
         """Whether clips must come with the vector map."""
         return len(self.objects) < len(self.layers)
+
+    @property
+    def map_advice(self) -> str:
+        """What to do where there is no map, in words."""
+        road = ", ".join(layer for layer in self.layers if layer not in self.objects)
+        others = " ".join(self.objects or OBJECT_LAYERS)
+        return f"the layers {road} need it; --head.layers {others} needs none"
 
     def __post_init__(self) -> None:
         different = len(set(self.layers)) == len(self.layers) >= 1
@@ -79,4 +112,11 @@ class SegmentationHeadConfig:
         for name in ("positive_weight", "line_width_m"):
             value = getattr(self, name)
             require(0 < value < float("inf"), f"head.{name}", value, "a positive number")
+        named = self._named_weights()
+        require(
+            self.positive_weight == 1 or not named.keys() >= set(self.layers),
+            "head.positive_weight",
+            self.positive_weight,
+            "1 where head.positive_weights names every layer (or name fewer of them)",
+        )
         require(1 <= self.min_visibility <= 4, "head.min_visibility", self.min_visibility, "1 to 4")

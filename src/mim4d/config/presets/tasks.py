@@ -30,9 +30,13 @@ _TRAINING_KEYFRAMES, _EPOCHS, _CLIPS = 28_130, 24, 32
 _HEADS: dict[str, HeadConfig] = {
     "bev_segmentation": SegmentationHeadConfig(
         cells_xy=(96, 96),
-        trunk=BevTrunkConfig(width=48, cell_blocks=0),
+        trunk=BevTrunkConfig(width=48, cell_blocks=0, place_octaves=6),
         hidden=32,
-        positive_weight=6.0,
+        # What is rare or thin is painted from less certainty on.
+        positive_weights=(
+            *("vehicle=10", "pedestrian=100", "drivable_area=2"),
+            *("crossing=15", "divider=12", "boundary=12"),
+        ),
         line_width_m=1.0,
     ),
     "detection": CentreHeadConfig(cells_xy=(96, 96)),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mim4d.data.maps.arcline import lane_centre
 from mim4d.data.tables.json_rows import loads
-from mim4d.errors import DataError, MissingFileError
+from mim4d.errors import DataError, MissingMapError
 
 VERSION = "1.3"
 LINE_TABLES = ("lane_divider", "road_divider")
@@ -53,7 +53,7 @@ def read_json(path: Path) -> Any:
         DataError: If the file is missing or no JSON.
     """
     if not path.is_file():
-        raise MissingFileError(
+        raise MissingMapError(
             f"{path}: map not found; download the nuScenes map expansion {VERSION} and extract it "
             f"into {path.parents[1]}"
         )

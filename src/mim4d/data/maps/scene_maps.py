@@ -11,7 +11,7 @@ from torch import Tensor
 from mim4d.data.maps.map_patch import Bounds, Length, MapPatch
 from mim4d.data.maps.vector_map import REACH, VectorMap, centred, map_file
 from mim4d.data.tables.tables import NuscenesTables
-from mim4d.errors import MissingFileError
+from mim4d.errors import MissingMapError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class SceneMaps:
             path = map_file(tables.root, location)
             if not path.is_file():
                 name = tables.scene(scene).name
-                raise MissingFileError(
+                raise MissingMapError(
                     f"scene {name}, location {location or 'unknown'!r}: its map {path} was not "
                     f"found; put the map expansion into {path.parent}, or ask for no map"
                 )

@@ -2,30 +2,24 @@
 
 import json
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from mim4d.data.selection import choose_scenes
-from mim4d.data.splits import SceneChoice
-from mim4d.data.tables.tables import NuscenesTables
-from mim4d.errors import DataError
 from mim4d.evaluation.detection.parts import MatchedBoxes, scores_of_parts
-from mim4d.evaluation.detection.submission import read_submission
-from mim4d.evaluation.detection.truth import SampleTruth, read_truth
+from mim4d.evaluation.detection.truth import SampleTruth
 from mim4d.evaluation.formatting import count_of, line, number
 from mim4d.files import write_text
 from mim4d.metrics.detection.boxes import BoxTable
-from mim4d.metrics.detection.classes import ClassTable
 from mim4d.metrics.detection.filtering import counted_boxes, distances_to_car
 from mim4d.metrics.detection.matching import match_boxes
 from mim4d.metrics.detection.rules import CLASSES, ERRORS, MATCH_DISTANCES_M
 from mim4d.metrics.detection.scores import DetectionScores
 
-_HELD_OUT = SceneChoice("val")
 _SHORT = {"translation": "ATE m", "scale": "ASE", "orientation": "AOE rad"} | {
     "velocity": "AVE m/s",
     "attribute": "AAE",
@@ -62,6 +56,7 @@ class DetectionEvaluation:
         scenes: Scenes that count.
         num_samples: Samples that count.
         remarks: What else is to be known of the numbers.
+        beside: Scores of other answers to the same samples, by their names.
     """
 
     scores: DetectionScores
@@ -70,6 +65,7 @@ class DetectionEvaluation:
     scenes: list[str]
     num_samples: int
     remarks: tuple[str, ...] = ()
+    beside: dict[str, DetectionScores] = field(default_factory=dict)
 
     def table(self) -> str:
         """The tables for a person."""
@@ -85,6 +81,8 @@ class DetectionEvaluation:
         cells += [str(scores.num_truth.sum()), str(scores.num_predictions.sum())]
         lines += ["-" * len(lines[0]), line("mean", tuple(cells), 9), ""]
         lines.append(f"NDS {100 * scores.nds:.2f}   mAP {100 * scores.mean_ap:.2f}   (in percent)")
+        if self.beside:
+            lines += ["", *_compare({"this run": scores, **self.beside})]
         if self.parts:
             lines += ["", line("part", ("mAP there", "true"), 9)]
             for name, part in self.parts.items():
@@ -126,11 +124,22 @@ class DetectionEvaluation:
             "remarks": self.remarks,
             **_numbers(self.scores),
             "parts": {name: _numbers(part) for name, part in self.parts.items()},
+            "beside": {name: _numbers(other) for name, other in self.beside.items()},
         }
 
     def save(self, path: Path) -> None:
         """Write everything as JSON."""
         write_text(path, json.dumps(self.as_json(), indent=2, allow_nan=False) + "\n")
+
+
+def _compare(answers: dict[str, DetectionScores]) -> list[str]:
+    """Several answers to the same samples, each in a row."""
+    columns = ("NDS", "mAP", "mAP there", *(f"m{_SHORT[error]}" for error in ERRORS))
+    lines = [line("answer", columns, 9)]
+    for name, scores in answers.items():
+        values = (scores.nds, scores.mean_ap, scores.mean_ap_of_true_classes, *scores.mean_errors)
+        lines.append(line(name, tuple(number(value, 3) for value in values), 9))
+    return lines
 
 
 def _numbers(scores: DetectionScores) -> dict[str, Any]:
@@ -159,64 +168,32 @@ def _numbers(scores: DetectionScores) -> dict[str, Any]:
     }
 
 
-def evaluate_predictions(
-    file: Path,
-    data: Path,
-    *,
-    scenes: SceneChoice = _HELD_OUT,
-    version: str | None = None,
-    table: ClassTable | None = None,
-) -> DetectionEvaluation:
-    """Judge the submission file of any detector on a split or some scenes of a data set.
-
-    Args:
-        file: In the official form; it may hold samples of other scenes of the data set.
-        data: Folder of the data set.
-        scenes: Scenes that count.
-        version: Version folder of the data set.
-        table: Classes of other names than nuScenes', in the data or the file.
-
-    Raises:
-        DataError: If anything is wrong with file or data, or a sample of the scenes has no entry.
-    """
-    tables = NuscenesTables.open(data, version)
-    rows = choose_scenes(tables, scenes)
-    samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
-    truth = read_truth(tables, samples, table)
-    submission = read_submission(file, truth.tokens, table)
-    _refuse_unknown(file, submission.tokens, tables)
-    return judge(truth, submission.boxes, str(file), [tables.scene(row).name for row in rows])
-
-
 def judge(
     truth: SampleTruth,
     predictions: BoxTable,
     source: str,
     scenes: list[str],
     remarks: tuple[str, ...] = (),
+    others: Mapping[str, BoxTable] | None = None,
 ) -> DetectionEvaluation:
-    """Filter, match and score boxes in `global`, all and in parts."""
+    """Filter, match and score boxes in `global`, all and in parts; and those of other answers."""
+    matched = _match(truth, predictions)
+    parts = dict(scores_of_parts(matched))
+    beside = {name: _match(truth, boxes).scores() for name, boxes in (others or {}).items()}
+    return DetectionEvaluation(
+        matched.scores(), parts, source, scenes, len(truth.tokens), remarks, beside
+    )
+
+
+def _match(truth: SampleTruth, predictions: BoxTable) -> MatchedBoxes:
     true_boxes, boxes = (
         found.take(counted_boxes(found, truth.ego_xy_m, truth.racks))
         for found in (truth.boxes, predictions)
     )
-    matched = MatchedBoxes(
+    return MatchedBoxes(
         true_boxes,
         boxes,
         match_boxes(true_boxes, boxes),
         distances_to_car(true_boxes, truth.ego_xy_m),
         distances_to_car(boxes, truth.ego_xy_m),
     )
-    parts = dict(scores_of_parts(matched))
-    return DetectionEvaluation(matched.scores(), parts, source, scenes, len(truth.tokens), remarks)
-
-
-def _refuse_unknown(file: Path, tokens: list[str], tables: NuscenesTables) -> None:
-    known = set(tables.column("sample", "token").tolist())
-    unknown = [token for token in tokens if token.encode() not in known]
-    if unknown:
-        raise DataError(
-            f"{file}: {len(unknown)} of its {len(tokens)} samples are not in the data set "
-            f"{tables.root / tables.version}, the first being {unknown[0]}; give the data (--data, "
-            "--version) that the detections were made on"
-        )

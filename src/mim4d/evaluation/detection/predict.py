@@ -1,7 +1,7 @@
 """A detector's run on every key frame of some scenes: boxes in `ref` and in `global`."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,12 @@ from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.selection import choose_scenes
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.evaluation.detection.evaluation import DetectionEvaluation, judge
 from mim4d.evaluation.detection.submission import yaws_of_quaternions
 from mim4d.evaluation.detection.truth import read_truth
-from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
+from mim4d.evaluation.floors_and_ceilings import Answer, Reference, training_clips
+from mim4d.evaluation.held_out import lidar_remarks, overlap_remarks, pretraining_remarks
 from mim4d.geometry.rigid import quaternion_from_rotation, rotation_from_yaw, transform_points
 from mim4d.metrics.detection.boxes import BoxTable, join_boxes
 from mim4d.metrics.detection.classes import ClassTable, class_rows
@@ -29,7 +30,7 @@ from mim4d.tasks.detection.task import Detection
 from mim4d.tasks.detection.true_boxes import class_table
 from mim4d.training.devices import choose_accelerator
 
-_HELD_OUT = SceneChoice("val")
+_OWN = ("this run", "this run, velocity 0")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class GlobalBoxes:
     quaternions_wxyz: Float64[np.ndarray, "k 4"]
     velocities_m_s: Float64[np.ndarray, "k 2"]
     found: Detections
+
+    def standing(self) -> "GlobalBoxes":
+        """The same boxes, none of which moves."""
+        return replace(self, velocities_m_s=np.zeros_like(self.velocities_m_s))
 
     def table(self, sample: int) -> BoxTable:
         """As rows of a sample of that number."""
@@ -101,7 +106,7 @@ class Detector:
         self,
         run: Path,
         data: Path,
-        scenes: SceneChoice = _HELD_OUT,
+        scenes: SceneChoice = HELD_OUT,
         version: str | None = None,
         device: Device = "auto",
     ) -> None:
@@ -112,13 +117,13 @@ class Detector:
         self._model, self._task = model.to(self._device), task
         self.class_table = class_table(task.options.class_names)
         # Every sample counts, also the first ones of a scene, which lack earlier frames.
-        self.dataset = build_dataset(config, data, scenes, version, incomplete="keep")
+        self.dataset = build_dataset(config, data, scenes, version, incomplete="keep", judged=True)
         tables = self.dataset.tables
         rows = choose_scenes(tables, scenes)
         self.scenes = [tables.scene(row).name for row in rows]
         self.samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
         self.trained_on = was_trained_on(run, tables, self.scenes)
-        self._run, self._data = run, data
+        self._run, self._data, self._config = run, data, config
         self._is_labelled = _has_classes(tables.category_names, self.class_table)
 
     @property
@@ -132,6 +137,7 @@ class Detector:
         trained_on = "TRAINING scenes: the run was trained on labels of some of them."
         return (
             *((trained_on,) if self.trained_on else ()),
+            *lidar_remarks(self._config),
             *pretraining_remarks(self._run, tables, self.scenes),
             *overlap_remarks(self._run, self._data, tables, self.scenes),
         )
@@ -141,11 +147,33 @@ class Detector:
         """Find the boxes of one clip."""
         clip = self.dataset[index]
         (found,) = self._task.decode(self._model(clip.to(self._device)))
-        found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
-        pose = global_from_ref(self.dataset, index)
+        found, boxes = self._placed(found, index)
         labelled = self._is_labelled and bool(clip.valid_boxes.any())
         truth = self._task.targets(clip)[0] if labelled else None
-        return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
+        return DetectedClip(clip, found, boxes, truth)
+
+    def _placed(self, found: Detections, index: int) -> tuple[Detections, GlobalBoxes]:
+        """Boxes of a clip on the CPU, and in `global`."""
+        found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
+        return found, boxes_in_global(found, global_from_ref(self.dataset, index))
+
+    def others(self, ceilings: bool) -> dict[str, Callable[[int, Clip], GlobalBoxes]]:
+        """Other answers about a clip and its number; see `Reference`."""
+        tables = self.dataset.tables
+        training = training_clips(self._run, self._data, tables, self._config, tables.version)
+        reference = Reference(
+            self._model, self._task, self._config, training, self.dataset, self._device
+        )
+        answers = reference.floors() | (reference.ceilings() if ceilings else {})
+
+        def placed(answer: Answer) -> Callable[[int, Clip], GlobalBoxes]:
+            def look(index: int, clip: Clip) -> GlobalBoxes:
+                (found,) = answer(index, clip.to(self._device))
+                return self._placed(found, index)[1]
+
+            return look
+
+        return {name: placed(answer) for name, answer in answers.items()}
 
     def look_at_all(self) -> Iterator[DetectedClip]:
         """All clips, in their order."""
@@ -181,10 +209,21 @@ def boxes_in_global(found: Detections, pose: Float64[Tensor, "4 4"]) -> GlobalBo
     )
 
 
+@torch.no_grad()
 def evaluate_detector(
-    detector: Detector, source: str, *, allow_training_scenes: bool = False
+    detector: Detector,
+    source: str,
+    *,
+    allow_training_scenes: bool = False,
+    ceilings: bool = False,
 ) -> DetectionEvaluation:
-    """Find and judge the boxes of all samples by the official path.
+    """Find and judge the boxes of all samples by the official path, other answers beside.
+
+    Args:
+        detector: A run, and the scenes that count.
+        source: What is judged, for the report.
+        allow_training_scenes: Also judge scenes whose labels the run was trained on.
+        ceilings: Also measure what exact depth would give, which fits a head: a minute or two.
 
     Raises:
         ValueError: If a scene was trained on and that is not allowed.
@@ -197,5 +236,14 @@ def evaluate_detector(
         )
     truth = read_truth(detector.dataset.tables, detector.samples, detector.class_table)
     numbers = {token: number for number, token in enumerate(truth.tokens)}
-    tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
-    return judge(truth, join_boxes(tables), source, detector.scenes, detector.remarks())
+    others = detector.others(ceilings)
+    found: dict[str, list[BoxTable]] = {name: [] for name in (*_OWN, *others)}
+    for index, one in enumerate(detector.look_at_all()):
+        number = numbers[one.clip.key_tokens[0]]
+        found[_OWN[0]].append(one.boxes.table(number))
+        found[_OWN[1]].append(one.boxes.standing().table(number))
+        for name, look in others.items():
+            found[name].append(look(index, one.clip).table(number))
+    tables = {name: join_boxes(boxes) for name, boxes in found.items()}
+    own = tables.pop(_OWN[0])
+    return judge(truth, own, source, detector.scenes, detector.remarks(), tables)

@@ -41,6 +41,7 @@ class Centres:
                 scales=trunk.scales,
                 blocks=trunk.blocks,
                 cell_blocks=trunk.cell_blocks,
+                place_octaves=trunk.place_octaves,
             ),
             options.hidden,
         )

@@ -1,7 +1,5 @@
 """The detection score of a task's answers, clip by clip, over processes and batches."""
 
-import hashlib
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +12,7 @@ from mim4d.metrics.detection.matching import match_boxes
 from mim4d.metrics.detection.rules import CLASSES, ERRORS
 from mim4d.metrics.detection.scores import DetectionScores, score_matches
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
+from mim4d.tasks.task import number_of_token
 
 _COLUMNS = ("ATE", "ASE", "AOE", "AVE", "AAE")
 _WIDTH = 14
@@ -29,6 +28,7 @@ class DetectionMetric(Metric):
     """
 
     full_state_update = False
+    headline = "AP"
     predicted: list[Tensor]
     true: list[Tensor]
     predicted_samples: list[Tensor]
@@ -48,7 +48,7 @@ class DetectionMetric(Metric):
         for found, boxes in zip(answers, truth, strict=True):
             if not bool(found.boxes_ref.isfinite().all() and found.scores.isfinite().all()):
                 raise ValueError("a predicted box is not finite; the weights are unusable")
-            number = _number(boxes.token)
+            number = number_of_token(boxes.token)
             none = torch.full_like(boxes.classes, -1)
             self._keep("predicted", number, found.boxes_ref, found.classes, found.attributes)
             self.predicted[-1][:, 11] = found.scores.double()
@@ -125,8 +125,3 @@ class DetectionMetric(Metric):
 def _numbered(table: BoxTable, names: np.ndarray) -> BoxTable:
     columns = {**vars(table), "samples": np.searchsorted(names, table.samples)}
     return BoxTable(**columns)
-
-
-def _number(token: str) -> int:
-    """A number that is a sample's own, whichever process reads it."""
-    return int.from_bytes(hashlib.blake2b(token.encode(), digest_size=7).digest())

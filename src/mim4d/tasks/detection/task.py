@@ -1,5 +1,6 @@
 """The task `detection`: boxes of nuScenes' ten classes, by a dense head or by queries."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from mim4d.tasks.detection.detections import Detections, TrueBoxes
 from mim4d.tasks.detection.metric import DetectionMetric
 from mim4d.tasks.detection.queries import Queries
 from mim4d.tasks.detection.true_boxes import true_boxes
+from mim4d.tasks.detection.usual_boxes import usual_boxes
 
 
 class _Way(Protocol):
@@ -70,6 +72,10 @@ class Detection:
     def decode(self, output: Any) -> list[Detections]:
         """Boxes of each clip."""
         return self._way.decode(output)
+
+    def usual(self, truths: Sequence[list[TrueBoxes]]) -> list[Detections]:
+        """Boxes that come back, the most usual first."""
+        return [usual_boxes([truth for (truth,) in truths])]
 
     def build_metric(self) -> DetectionMetric:
         """MAP, errors and NDS; see `DetectionMetric` for what differs from the official path."""

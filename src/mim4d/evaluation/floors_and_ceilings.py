@@ -1,0 +1,163 @@
+"""Beside what a task's run answers: what is had without looking, and what exact depth would give.
+
+A table needs both to say anything. The floor is the answer that never looks, from the labels that
+the run was trained on. With exact distances there are two ceilings: the run itself, its lifting
+given every pixel's exact depth; and a fresh head of the same kind, fitted to which voxels hold a
+surface, so that neither encoder nor depth stands before it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mim4d.build.data import build_dataset
+from mim4d.config import TaskConfig
+from mim4d.data.clip import Clip
+from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.splits import SceneChoice
+from mim4d.data.tables.tables import NuscenesTables
+from mim4d.data.truth.exact import has_truth
+from mim4d.evaluation.depth_probs import exact_depth_head
+from mim4d.evaluation.exact_volume import surface_points
+from mim4d.evaluation.held_out import training_scenes
+from mim4d.evaluation.truth import exact_depths
+from mim4d.evaluation.view import spread
+from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.tasks.model import TaskModel
+from mim4d.tasks.task import KnowsTheUsual, ScheduledTask, Task
+
+USUAL, EXACT_DEPTH, EXACT_SURFACES = "never looks", "exact depth", "exact surfaces"
+USUAL_CLIPS, FIT_CLIPS, FIT_STEPS, FIT_BATCH = 48, 64, 300, 2
+
+Answer = Callable[[int, Clip], Any]
+"""From the number of a clip in its data set, and the clip (b = 1, on the device), an answer."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What answers are compared with, for a run.
+
+    Attributes:
+        model: Of the run, on the device.
+        task: Of the run.
+        config: Of the run.
+        training: Clips of the scenes that the run was trained on, without augmentation; None where
+            they are not at hand.
+        evaluated: The clips that are judged.
+        accelerator: Where to compute.
+    """
+
+    model: TaskModel
+    task: Task
+    config: TaskConfig
+    training: NuscenesDataset | None
+    evaluated: NuscenesDataset
+    accelerator: str
+
+    def floors(self) -> dict[str, Answer]:
+        """The answer that never looks, where the task has one."""
+        if not isinstance(self.task, KnowsTheUsual) or self.training is None:
+            return {}
+        chosen = [self.training[i] for i in spread(len(self.training), USUAL_CLIPS)]
+        usual = self.task.usual([self.task.targets(clip.to(self.accelerator)) for clip in chosen])
+        return {USUAL: lambda index, clip: usual}
+
+    def ceilings(self) -> dict[str, Answer]:
+        """What exact depth would give.
+
+        Raises:
+            ValueError: If there are no exact distances, or no clips to fit a head on.
+        """
+        root = self.evaluated.tables.root
+        if not has_truth(root):
+            raise ValueError(f"--ceilings: {root} has no exact distances, as embedded worlds have")
+        if self.training is None:
+            raise ValueError(
+                f"--ceilings: {root} has none of the scenes that the run was trained on, on which "
+                "a head is fitted to exact surfaces; give the data set that it was trained on"
+            )
+        head = self._fitted_head(self.training)
+
+        def from_surfaces(index: int, clip: Clip) -> Any:
+            volume = self._surfaces(self.evaluated, index, clip)
+            return self.task.decode(head(volume))
+
+        return {EXACT_DEPTH: self._given_depth, EXACT_SURFACES: from_surfaces}
+
+    def _given_depth(self, index: int, clip: Clip) -> Any:
+        """The run's own answer, its lifting given exact depths of every frame that it reads."""
+        single = self.model.join.frames_of(clip).num_frames == 1
+        frames = [clip.key] if single else range(clip.num_frames)
+        depths = [exact_depths(self.evaluated, index, clip.to("cpu"), frame) for frame in frames]
+        found = torch.cat([each for each in depths if each is not None]).to(self.accelerator)
+        with exact_depth_head(self.model.encoder, found):
+            return self.task.decode(self.model(clip))
+
+    def _fitted_head(self, training: NuscenesDataset) -> nn.Module:
+        torch.manual_seed(self.config.seed)
+        head = self.task.build_head(self.model.join.out_channels).to(self.accelerator)
+        samples = []
+        for index in spread(len(training), FIT_CLIPS):
+            clip = training[index].to(self.accelerator)
+            samples.append((self._surfaces(training, index, clip), self.task.targets(clip)))
+        optimiser = torch.optim.AdamW(head.parameters(), lr=self.config.optim.lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, FIT_STEPS)
+        with torch.enable_grad():
+            for step in range(FIT_STEPS):
+                optimiser.zero_grad()
+                for place in range(FIT_BATCH):
+                    volume, targets = samples[(FIT_BATCH * step + place) % len(samples)]
+                    loss = _losses(self.task, head(volume), targets, step)["loss"]
+                    (loss / FIT_BATCH).backward()
+                torch.nn.utils.clip_grad_norm_(head.parameters(), self.config.optim.clip_norm)
+                optimiser.step()
+                schedule.step()
+        return head.eval()
+
+    def _surfaces(
+        self, dataset: NuscenesDataset, index: int, clip: Clip
+    ) -> Float[Tensor, "1 c z y x"]:
+        """1 in the first channel of voxels that hold a surface that a camera sees, else 0."""
+        depths = exact_depths(dataset, index, clip.to("cpu"), clip.key)
+        assert depths is not None, "asked for where exact distances are known"
+        points = surface_points(clip.key_frame(), depths.to(clip.images.device))
+        volume = voxels_with(points, self.model.encoder.grid)
+        empty = volume.new_zeros(1, self.model.join.out_channels - 1, *volume.shape)
+        return torch.cat([volume[None, None], empty], dim=1)
+
+
+def training_clips(
+    run: Path, data: Path, tables: NuscenesTables, config: TaskConfig, version: str | None
+) -> NuscenesDataset | None:
+    """Clips of the scenes of a data set that a run was trained on; None where it has none."""
+    known = training_scenes(run, data, tables)
+    if not known:
+        return None
+    return build_dataset(config, data, SceneChoice(names=tuple(sorted(known))), version)
+
+
+def voxels_with(points: Float[Tensor, "p 3"], grid: VoxelGrid) -> Float[Tensor, "z y x"]:
+    """1 where a point lies in a voxel, else 0.
+
+    Args:
+        points: In ego axes, metres.
+        grid: The voxels.
+    """
+    rows = grid.to_grid(points[grid.contains(points)]).floor().long()
+    volume = torch.zeros(grid.shape_xyz, device=points.device)
+    most = torch.tensor(grid.shape_xyz, device=points.device) - 1
+    x, y, z = rows.clamp(min=0).minimum(most).unbind(dim=-1)
+    volume[x, y, z] = 1.0
+    return rearrange(volume, "x y z -> z y x")
+
+
+def _losses(task: Task, output: Any, targets: Any, step: int) -> dict[str, Tensor]:
+    if isinstance(task, ScheduledTask):
+        return task.losses_at_step(output, targets, step)
+    return task.losses(output, targets)
