@@ -99,13 +99,17 @@ class MapAp(Metric):
         table["true lines"] = {**names, "mAP": sum(counts), "mAP, true classes": sum(counts)}
         return table
 
-    def _by_class(self, rule: LineRule) -> Float64[np.ndarray, "l t"]:
+    def answers(self, rule: LineRule) -> Float64[np.ndarray, "q k"]:
+        """Every predicted line so far: class, score, whether it matches at each threshold."""
         kept: list[Tensor] | Tensor = getattr(self, f"{rule.name}_rows")
         rows = torch.cat(kept) if isinstance(kept, list) and kept else kept
         if not isinstance(rows, Tensor):
-            return np.zeros((len(self.class_names), len(rule.thresholds_m)))
-        found = rows.cpu().numpy()
-        values = []
+            return np.zeros((0, 2 + len(rule.thresholds_m)))
+        found: Float64[np.ndarray, "q k"] = rows.cpu().numpy()
+        return found
+
+    def _by_class(self, rule: LineRule) -> Float64[np.ndarray, "l t"]:
+        found, values = self.answers(rule), []
         for index, num_true in enumerate(self.num_true.tolist()):
             own = found[found[:, 0] == index]
             own = own[np.argsort(-own[:, 1], kind="stable")]
