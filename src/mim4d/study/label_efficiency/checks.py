@@ -26,7 +26,11 @@ from mim4d.study.label_efficiency.scenes import divide
 from mim4d.training.train_once import is_finished
 
 _PLAN = "plan.json"
-_NOT_COMPARED = ("out", "jobs", "device", "command")
+_MAY_CHANGE = (
+    *("out", "jobs", "device", "command", "floor"),
+    *("tasks", "arms", "rungs", "labels", "subset_seeds", "seeds"),
+)
+"""A study may be made larger, and gone on with elsewhere: its runs are known by their names."""
 
 
 def make_plan(asked: Study) -> Plan:
@@ -138,7 +142,7 @@ def _refuse_another_study(plan: Plan) -> None:
 
 def _content(plan: Plan) -> dict[str, object]:
     """What makes it this study."""
-    asked = {k: v for k, v in asdict(plan.asked).items() if k not in _NOT_COMPARED}
+    asked = {k: v for k, v in asdict(plan.asked).items() if k not in _MAY_CHANGE}
     for name in ("data", "pretrained", "weights", "depth_only"):
         path = getattr(plan.asked, name)
         asked[name] = None if path is None else str(path.resolve())

@@ -8,7 +8,7 @@ metric's own.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -29,6 +29,7 @@ Scores = dict[Place, Float64[np.ndarray, " k"]]
 _NEAR_M = 16.0
 
 
+@runtime_checkable
 class Evidence(Protocol):
     """Something that was counted in each of some scenes."""
 

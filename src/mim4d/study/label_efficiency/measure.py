@@ -38,6 +38,8 @@ from mim4d.training.train_once import is_finished
 from mim4d.training.volume_cache import VolumeCache
 
 _MEASURED, _EVIDENCE = "study.json", "study.npz"
+_QUIET = ("mim4d.training", "mim4d.data")
+"""What every one of many runs would say again."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def finish(run: PlannedRun, machine: Machine) -> None:
     peak = None
     if not is_finished(run.folder):
         reset_peak()
-        with at_least(logging.WARNING, "mim4d.training"):
+        with at_least(logging.WARNING, *_QUIET):
             finetune(
                 run.config,
                 machine.data,
@@ -165,7 +167,8 @@ def _measure(run: PlannedRun, machine: Machine) -> Evidence:
     accelerator = choose_accelerator(machine.device)
     model.to(accelerator)
     choice = SceneChoice(names=run.judged_on)
-    dataset = build_dataset(config, machine.data, choice, machine.version)
+    with at_least(logging.WARNING, *_QUIET):
+        dataset = build_dataset(config, machine.data, choice, machine.version)
     cache = None
     if is_cached(config):
         cache = VolumeCache(machine.volumes, config, machine.data, machine.version)
