@@ -42,7 +42,14 @@ def ablate(asked: Ablation) -> Summary:
     """
     Canvas(1, 1)  # without matplotlib it should not be found out hours later
     plan = make_plan(asked)
-    how = Measuring(asked.data, plan.targets.tokens, asked.stride, asked.version, asked.device)
+    how = Measuring(
+        asked.data,
+        plan.targets.tokens,
+        asked.stride,
+        asked.version,
+        asked.device,
+        asked.downstream,
+    )
     for run in plan.runs:
         refuse_another_run(run.config, run.folder)
         _refuse_other_data(run.folder, asked.data)
