@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mim4d.config import TaskConfig, TrunkConfig
-from mim4d.config.encoder import LITE0_NAME
+from mim4d.config.encoder import LITE0_NAME, EncoderConfig
 from mim4d.config.presets import demo, demo_no_lidar, preset, task_preset
 from mim4d.study.label_efficiency.arms import Arm, make_arms, task_config
 from mim4d.study.label_efficiency.depth_only import depth_only
@@ -67,16 +67,7 @@ def test_double_length_and_frozen() -> None:
 def test_weights_of_another_model_are_refused_with_what_to_do() -> None:
     with pytest.raises(ValueError, match="arm imagenet: its weights are of tf_efficientnet_lite0"):
         make_arms(_asked("random", "imagenet"), demo(), None)
-    lite0 = replace(
-        demo(),
-        encoder=replace(
-            preset("nuscenes_s_080").encoder,
-            name=LITE0_NAME,
-            depths=None,
-            widths=None,
-            drop_path_rate=0.0,
-        ),
-    )
+    lite0 = replace(demo(), encoder=EncoderConfig(name=LITE0_NAME))
     assert make_arms(_asked("random", "imagenet"), lite0, None)[1].encoder == {
         "weights": "lite0_imagenet"
     }

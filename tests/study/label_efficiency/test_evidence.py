@@ -46,7 +46,7 @@ def _boxes(metric: Metric, seed: int) -> None:
     classes = torch.tensor([0] * 5 + [8] * 5)
     ones = torch.ones(10, dtype=torch.long)
     scores = torch.rand(20, generator=generator)
-    answer = Detections(found, scores, classes.repeat(2), -ones.repeat(2))
+    answer = Detections(found, classes.repeat(2), scores, -ones.repeat(2))
     truth = TrueBoxes(true, classes, -ones, ones, 4 * ones, ones > 0, f"sample-{seed}")
     metric.update([answer], [truth])
 

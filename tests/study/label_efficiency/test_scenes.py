@@ -1,7 +1,6 @@
 """Labelled scenes: nested, spread over places, those that choose rates at the end."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,7 @@ TOWNS = [_scene(f"{town}{i}", 100.0 * i, town) for town in "ab" for i in range(4
 
 
 def _divided(places: list[ScenePlaces], split: Path, **options: Any) -> Scenes:
-    tables: Any = SimpleNamespace(root=Path("data"), version="v1.0-mini")
-    return divide(tables, places, str(split), 30.0, **options)
+    return divide(Path("data"), "v1.0-mini", places, str(split), 30.0, **options)
 
 
 def test_the_first_scenes_are_far_apart() -> None:

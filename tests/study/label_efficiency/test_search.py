@@ -10,12 +10,12 @@ GRID = (1e-3, 2e-3, 4e-3, 8e-3)
 
 
 def test_the_best_inside_the_grid_ends_the_search() -> None:
-    assert next_rate({1e-3: 1, 2e-3: 5, 4e-3: 3, 8e-3: 0}) is None
+    assert next_rate({1e-3: 1.0, 2e-3: 5.0, 4e-3: 3.0, 8e-3: 0.0}) is None
 
 
 def test_a_best_rate_at_an_end_makes_the_grid_grow_there() -> None:
-    assert next_rate({1e-3: 9, 2e-3: 5, 4e-3: 3, 8e-3: 0}) == 5e-4
-    assert next_rate({1e-3: 1, 2e-3: 5, 4e-3: 6, 8e-3: 7}) == 1.6e-2
+    assert next_rate({1e-3: 9.0, 2e-3: 5.0, 4e-3: 3.0, 8e-3: 0.0}) == 5e-4
+    assert next_rate({1e-3: 1.0, 2e-3: 5.0, 4e-3: 6.0, 8e-3: 7.0}) == 1.6e-2
 
 
 def test_equal_scores_say_nothing_and_the_middle_is_taken() -> None:

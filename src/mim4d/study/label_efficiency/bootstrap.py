@@ -117,25 +117,19 @@ def draw(runs: Mapping[Key, Evidence]) -> Draws:
     drawn = rng.integers(num_scenes, size=(count, num_scenes))
     scenes = np.stack([np.bincount(each, minlength=num_scenes) for each in drawn])
     keys = tuple(runs)
-    subsets = list(dict.fromkeys(subset for subset, _ in keys))
-    weights = np.stack([_draw_runs(keys, subsets, rng) for _ in range(count)])
+    num_subsets = len({subset for subset, _ in keys})
+    num_seeds = len(keys) // num_subsets
+    assert num_subsets * num_seeds == len(keys), "every subset has every seed, one after the other"
+    # Subsets with replacement, and in each that was drawn its trainings with replacement.
+    subsets = rng.integers(num_subsets, size=(count, num_subsets, 1))
+    trainings = rng.integers(num_seeds, size=(count, num_subsets, num_seeds))
+    rows = (subsets * num_seeds + trainings).reshape(count, -1)
+    weights = (rows[:, :, None] == np.arange(len(keys))).sum(axis=1).astype(np.float64)
     return Draws(
         np.concatenate([np.ones((1, num_scenes), np.int64), scenes]),
         np.concatenate([np.ones((1, len(keys))), weights]),
         keys,
     )
-
-
-def _draw_runs(
-    keys: tuple[Key, ...], subsets: list[int], rng: np.random.Generator
-) -> Float64[np.ndarray, " run"]:
-    """Subsets with replacement, and in each that was drawn its trainings with replacement."""
-    weights = np.zeros(len(keys))
-    for place in rng.integers(len(subsets), size=len(subsets)):
-        own = [row for row, (subset, _) in enumerate(keys) if subset == subsets[place]]
-        for row in rng.integers(len(own), size=len(own)):
-            weights[own[row]] += 1
-    return weights
 
 
 def score_draws(runs: Mapping[Key, Evidence], draws: Draws) -> Drawn:

@@ -16,7 +16,7 @@ from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
 from mim4d.files import write_text
 from mim4d.runs.loading import encoder_file
-from mim4d.runs.record import read_config, was_trained_on
+from mim4d.runs.record import read_config, scenes_trained_on
 from mim4d.runs.transfer import transfer
 from mim4d.study.label_efficiency.arms import Arm, make_arms, task_config
 from mim4d.study.label_efficiency.depth_only import data_of, depth_only
@@ -45,7 +45,12 @@ def make_plan(asked: Study) -> Plan:
     control = _control(asked, run)
     tables = NuscenesTables.open(asked.data, asked.version)
     scenes = divide(
-        tables, scene_places(tables), asked.split, asked.gap_m, same_allowed=asked.quick
+        tables.root,
+        tables.version,
+        scene_places(tables),
+        asked.split,
+        asked.gap_m,
+        same_allowed=asked.quick,
     )
     counts = {word: Labels.of(word).count(len(scenes.training)) for word in asked.labels}
     twice = [word for word in counts if list(counts.values()).count(counts[word]) > 1]
@@ -66,8 +71,7 @@ def make_plan(asked: Study) -> Plan:
 def pretrained_on(plan: Plan) -> list[str]:
     """Held-out scenes that the pre-training has seen, without labels."""
     tables = NuscenesTables.open(plan.asked.data, plan.asked.version)
-    run = plan.asked.pretrained
-    return [name for name in plan.scenes.held_out if was_trained_on(run, tables, [name])]
+    return scenes_trained_on(plan.asked.pretrained, tables, plan.scenes.held_out)
 
 
 def is_begun(plan: Plan) -> bool:

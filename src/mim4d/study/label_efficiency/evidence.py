@@ -136,7 +136,7 @@ class RankedAnswers:
             scene = self.rows[own, 0].astype(np.int64)
             for draw, times in enumerate(weights):
                 if num_true[draw, kind]:
-                    total[draw] += self._ap(self.hits[own], times[scene], num_true[draw, kind])
+                    total[draw] += self._ap(self.hits[own], times[scene], int(num_true[draw, kind]))
         there = (num_true > 0).sum(axis=1)
         return 100 * total / np.maximum(there, 1)
 

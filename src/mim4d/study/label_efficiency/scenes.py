@@ -15,7 +15,6 @@ import numpy as np
 from mim4d.data.driven_places import ScenePlaces, overlap, places_of
 from mim4d.data.geo_split import geo_split
 from mim4d.data.splits import SceneChoice, scene_names
-from mim4d.data.tables.tables import NuscenesTables
 from mim4d.files import read_text
 
 HELD_OUT_SHARE = 0.25
@@ -58,7 +57,8 @@ class Scenes:
 
 
 def divide(
-    tables: NuscenesTables,
+    root: Path,
+    version: str,
     places: Sequence[ScenePlaces],
     split: str,
     gap_m: float,
@@ -68,7 +68,8 @@ def divide(
     """Training, development and held-out scenes of a data set.
 
     Args:
-        tables: Of the data set.
+        root: Folder of the data set.
+        version: Its folder of tables.
         places: Of all of its scenes.
         split: `official`, `geo`, or what lists scenes; see `_listed`.
         gap_m: Between the parts of a split by place.
@@ -77,7 +78,7 @@ def divide(
     Raises:
         ValueError: If there is no such split, or a scene is in both parts.
     """
-    training, held_out, note = _parts(tables, places, split, gap_m)
+    training, held_out, note = _parts(root, version, places, split, gap_m)
     both = sorted(set(training) & set(held_out))
     if both and not same_allowed:
         raise ValueError(
@@ -88,13 +89,12 @@ def divide(
     missing = sorted({*training, *held_out} - {scene.name for scene in places})
     if missing:
         raise ValueError(
-            f"--split {split}: {len(missing)} scenes are not in {tables.root} "
-            f"({', '.join(missing[:3])})"
+            f"--split {split}: {len(missing)} scenes are not in {root} ({', '.join(missing[:3])})"
         )
     of_training = places_of(places, training)
     if len(of_training) < 2 and not same_allowed:
         raise ValueError(
-            f"{tables.root}: has {len(of_training)} training scenes; a study needs two at least, "
+            f"{root}: has {len(of_training)} training scenes; a study needs two at least, "
             "one for labels and one to choose learning rates by"
         )
     count = max(1, round(DEVELOPMENT_SHARE * len(of_training)))
@@ -141,7 +141,7 @@ def _middle(scene: ScenePlaces) -> np.ndarray:
 
 
 def _parts(
-    tables: NuscenesTables, places: Sequence[ScenePlaces], split: str, gap_m: float
+    root: Path, version: str, places: Sequence[ScenePlaces], split: str, gap_m: float
 ) -> tuple[list[str], list[str], str]:
     if split == "geo":
         parts = geo_split(places, {"val": HELD_OUT_SHARE}, gap_m)
@@ -150,7 +150,7 @@ def _parts(
         return *_listed(Path(split)), f"by {split}"
     names = [scene.name for scene in places]
     training, held_out = (
-        SceneChoice(part).resolve(tables.root, tables.version, names) for part in ("train", "val")
+        SceneChoice(part).resolve(root, version, names) for part in ("train", "val")
     )
     return training.scenes, held_out.scenes, f"train and val ({training.origin})"
 
