@@ -38,13 +38,8 @@ class Curve:
     @property
     def average_precision(self) -> float:
         """Mean of what exceeds a precision of 0.1, over recalls above 0.1, of 0.9."""
-        return average_above(self.precisions)
-
-
-def average_above(precisions: Float[np.ndarray, " r"]) -> float:
-    """Average precision of precisions at each of `RECALLS`."""
-    above = np.maximum(precisions[_FIRST:] - MIN_PRECISION, 0)
-    return float(above.mean()) / (1 - MIN_PRECISION)
+        above = np.maximum(self.precisions[_FIRST:] - MIN_PRECISION, 0)
+        return float(above.mean()) / (1 - MIN_PRECISION)
 
 
 def precision_curve(

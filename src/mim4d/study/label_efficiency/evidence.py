@@ -17,10 +17,10 @@ from torchmetrics import Metric
 
 from mim4d.files import replacing
 from mim4d.metrics.cell_iou import CellIou
-from mim4d.metrics.detection.curves import RECALLS, average_above
+from mim4d.metrics.detection.curves import precision_curve
 from mim4d.metrics.detection.rules import CLASSES, MATCH_DISTANCES_M
 from mim4d.metrics.layer_iou import LayerIou
-from mim4d.metrics.map_ap import MapAp
+from mim4d.metrics.map_ap import MapAp, average_precision
 from mim4d.tasks.detection.metric import DetectionMetric
 
 Place = Literal["all", "within 16 m", "beyond"]
@@ -136,32 +136,18 @@ class RankedAnswers:
             scene = self.rows[own, 0].astype(np.int64)
             for draw, times in enumerate(weights):
                 if num_true[draw, kind]:
-                    total[draw] += self._ap(self.hits[own], times[scene], int(num_true[draw, kind]))
+                    drawn = np.repeat(own, times[scene])  # as if scenes were there several times
+                    total[draw] += self._ap(drawn, int(num_true[draw, kind]))
         there = (num_true > 0).sum(axis=1)
         return 100 * total / np.maximum(there, 1)
 
-    def _ap(
-        self, hits: Bool[np.ndarray, "m t"], times: Int64[np.ndarray, " m"], num_true: int
-    ) -> float:
-        """AP of one class, the mean over thresholds; each answer counts so many times."""
-        drawn = times > 0
-        hits, times = hits[drawn], times[drawn]
-        read = _at_recalls if self.rule == "recalls" else _area
-        return float(np.mean([read(column, times, num_true) for column in hits.T]))
-
-
-def _at_recalls(hits: Bool[np.ndarray, " m"], times: Int64[np.ndarray, " m"], true: int) -> float:
-    if not hits.any():
-        return 0.0
-    found = np.cumsum(hits * times)
-    precision = found / np.cumsum(times)
-    return average_above(np.interp(RECALLS, found / true, precision, right=0))
-
-
-def _area(hits: Bool[np.ndarray, " m"], times: Int64[np.ndarray, " m"], true: int) -> float:
-    precision = np.cumsum(hits * times) / np.maximum(np.cumsum(times), 1)
-    monotone = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((monotone * times)[hits].sum() / true)
+    def _ap(self, rows: Int64[np.ndarray, " j"], num_true: int) -> float:
+        """AP of answers of one class by falling score, the mean over thresholds."""
+        hits, scores = self.hits[rows], self.scores_of[rows]
+        if self.rule == "area":
+            return float(np.mean([average_precision(each, num_true) for each in hits.T]))
+        curves = [precision_curve(each, scores, num_true) for each in hits.T]
+        return float(np.mean([curve.average_precision for curve in curves]))
 
 
 def evidence_of(metrics: Mapping[str, Metric]) -> Evidence:
