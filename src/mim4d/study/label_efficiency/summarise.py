@@ -4,6 +4,7 @@ A plan and the rates that were chosen enter; runs that are not finished are left
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from statistics import fmean
 
 from mim4d.runs.record import read_config, read_record
@@ -117,7 +118,7 @@ def _with_saved(row: Row, curve: Mapping[int, float]) -> Row:
     if row.arm != BASELINE and curve:
         counts = sorted(curve)
         saved = labels_saved(row.labelled, row.score.value, counts, [curve[n] for n in counts])
-    return Row(**{**vars(row), "saved": saved})
+    return replace(row, saved=saved)
 
 
 def _doubled(plan: Plan, rates: Rates) -> list[DoubleLength]:
