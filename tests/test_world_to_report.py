@@ -151,8 +151,12 @@ def test_a_study_is_planned_run_interrupted_and_the_same_again(
 ) -> None:
     out = tmp_path / "study"
     argv = _study(folder, out, "--arms", "random", "depth_only")
-    assert main([*argv, "--plan"]) == 0
-    assert "in all 12 runs, 8 of them to choose learning rates" in capsys.readouterr().out
+    seen = tmp_path / "seen.json"
+    seen.write_text('{"train": ["scene-2000", "scene-8000"], "val": ["scene-2001"]}')
+    assert main([*argv, "--plan", "--split", str(seen)]) == 0
+    said = capsys.readouterr().out
+    assert "1 of the 1 held-out scenes were in the pre-training, without labels" in said
+    assert "in all 12 runs, 8 of them to choose learning rates" in said
     assert not out.exists()
     assert main(argv) == 0
     table = capsys.readouterr().out

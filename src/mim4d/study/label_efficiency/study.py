@@ -22,7 +22,7 @@ from mim4d.study.label_efficiency.measure import (
 from mim4d.study.label_efficiency.plan import Plan, PlannedRun, Setting
 from mim4d.study.label_efficiency.request import Study
 from mim4d.study.label_efficiency.search import Choice, search
-from mim4d.study.label_efficiency.summarise import Rates, summarise
+from mim4d.study.label_efficiency.summarise import Rates, remarks, summarise
 from mim4d.study.label_efficiency.summary import Summary
 from mim4d.study.label_efficiency.write import write_summary
 from mim4d.study.side_by_side import finish_all
@@ -39,7 +39,7 @@ def plan_study(asked: Study) -> str:
         ValueError: For anything wrong with what is asked for.
     """
     plan = make_plan(asked)
-    return estimate(plan, _machine(asked)).describe(asked.jobs)
+    return "\n".join([*remarks(plan), estimate(plan, _machine(asked)).describe(asked.jobs)])
 
 
 def study(asked: Study) -> Summary:

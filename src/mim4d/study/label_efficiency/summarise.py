@@ -239,7 +239,8 @@ def _control(plan: Plan) -> str:
     )
 
 
-def _warnings(plan: Plan, rates: Rates, doubled: list[DoubleLength]) -> list[str]:
+def remarks(plan: Plan) -> list[str]:
+    """What is to be known of a study before any number is there."""
     asked, scenes = plan.asked, plan.scenes
     found = []
     if asked.quick:
@@ -258,6 +259,12 @@ def _warnings(plan: Plan, rates: Rates, doubled: list[DoubleLength]) -> list[str
             f"{len(seen)} of the {len(scenes.held_out)} held-out scenes were in the pre-training, "
             "without labels."
         )
+    return found
+
+
+def _warnings(plan: Plan, rates: Rates, doubled: list[DoubleLength]) -> list[str]:
+    """What a reader must know before the numbers."""
+    found = remarks(plan)
     for (setting, name), choice in rates.items():
         if choice.at_edge:
             found.append(
