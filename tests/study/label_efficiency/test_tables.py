@@ -49,7 +49,16 @@ SUMMARY = Summary(
     doubled=(DoubleLength("vehicles", "frozen", 6, 12.6, 14.0),),
     runs=(
         SingleRun(
-            "runs/vehicles_frozen/random/n1_subset0_seed0", "random", 1, 0, 0, 2e-3, 300, 4.03, 61.0
+            "runs/vehicles_frozen/random/n1_subset0_seed0",
+            "compared",
+            "random",
+            1,
+            0,
+            0,
+            2e-3,
+            300,
+            4.03,
+            61.0,
         ),
     ),
     facts={"command": "mim4d study --data DATA"},
@@ -76,7 +85,10 @@ def test_every_number_stands_in_the_tables() -> None:
     assert "over depth alone" in text
     assert "| +0.5 (-0.5 … +1.5) |" in text
     assert "| vehicles, frozen | 6 | 12.6 | 14.0 | TOO SHORT |" in text
-    assert "| runs/vehicles_frozen/random/n1_subset0_seed0 | 1 | 0 | 0 | 0.002 | 300 | 4.03" in text
+    assert (
+        "| runs/vehicles_frozen/random/n1_subset0_seed0 | compared | 1 | 0 | 0 | 0.002 | 300 | 4.03"
+        in text
+    )
     assert "under-rates masked modelling" in text
     assert "command: mim4d study --data DATA" in text
 

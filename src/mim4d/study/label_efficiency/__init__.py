@@ -4,5 +4,6 @@ In reading order: `request` says what is asked for, `scenes` which scenes are la
 judge, `arms` what is compared, `plan` the single runs, `checks` what is refused before the first of
 them, `cost` what they take. `search` chooses learning rates, `measure` trains and measures a run,
 `evidence` is what it leaves, scene by scene. `bootstrap` and `labels_saved` are the statistics,
-`summarise` puts them together, `write` makes tables, picture and page. `study` runs it all.
+`summarise` puts them together, `declared` says what they are about, `write` makes tables, picture
+and page. `study` runs it all.
 """

@@ -12,6 +12,7 @@ from functools import partial
 from mim4d.study.label_efficiency.arms import Arm
 from mim4d.study.label_efficiency.checks import is_begun, keep_plan, make_plan
 from mim4d.study.label_efficiency.cost import estimate
+from mim4d.study.label_efficiency.declared import Rates, remarks
 from mim4d.study.label_efficiency.depth_only import train_depth_only
 from mim4d.study.label_efficiency.measure import (
     Machine,
@@ -22,7 +23,7 @@ from mim4d.study.label_efficiency.measure import (
 from mim4d.study.label_efficiency.plan import Plan, PlannedRun, Setting
 from mim4d.study.label_efficiency.request import Study
 from mim4d.study.label_efficiency.search import Choice, search
-from mim4d.study.label_efficiency.summarise import Rates, remarks, summarise
+from mim4d.study.label_efficiency.summarise import summarise
 from mim4d.study.label_efficiency.summary import Summary
 from mim4d.study.label_efficiency.write import write_summary
 from mim4d.study.side_by_side import finish_all

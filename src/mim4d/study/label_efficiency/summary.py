@@ -1,12 +1,14 @@
 """What a study says: every number of the tables, and the single runs that they come from."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mim4d.study.label_efficiency.bootstrap import Interval
 from mim4d.study.label_efficiency.labels_saved import LabelsSaved
 from mim4d.study.label_efficiency.request import Rung, TaskName
 from mim4d.study.label_efficiency.search import Choice
 
+Purpose = Literal["rate", "compared", "double length"]
 SCORES = {
     "vehicles": "IoU of visible vehicles",
     "bev_segmentation": "mean IoU of the layers",
@@ -85,6 +87,7 @@ class SingleRun:
 
     Attributes:
         folder: Below the study's own.
+        purpose: To choose a rate, to be compared, or the control of the length.
         arm: Its name.
         labelled: Scenes whose labels were used.
         subset_seed: Which scenes these are.
@@ -96,6 +99,7 @@ class SingleRun:
     """
 
     folder: str
+    purpose: Purpose
     arm: str
     labelled: int
     subset_seed: int

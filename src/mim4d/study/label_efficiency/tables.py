@@ -40,10 +40,11 @@ def single_runs(summary: Summary) -> Table:
     """Every run there is."""
     return Table(
         "Every single run",
-        ("run", "labelled scenes", "subset", "seed", "rate", "steps", "score, %", "s"),
+        ("run", "for", "labelled scenes", "subset", "seed", "rate", "steps", "score, %", "s"),
         tuple(
             (
                 run.folder,
+                run.purpose,
                 str(run.labelled),
                 str(run.subset_seed),
                 str(run.seed),
@@ -54,7 +55,7 @@ def single_runs(summary: Summary) -> Table:
             )
             for run in summary.runs
         ),
-        "Runs whose name has `search` chose a learning rate, by other scenes.",
+        "Runs for a rate are scored on the training scenes that choose it, not on held-out ones.",
     )
 
 
