@@ -16,6 +16,7 @@ from mim4d.cli import main
 from mim4d.config import FlowConfig, GridConfig, OptimConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.evaluation import exact_volume
+from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.study.bench import step as bench
 from tests.toy import toy_config
 
@@ -206,6 +207,17 @@ def test_what_would_fail_hours_later_fails_before_the_first_run(
     (half / "encoder.safetensors").unlink()
     assert "encoder.safetensors" in refused("--pretrained", str(half))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_row_of_an_ablation_learns_vehicles_once(folder: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    found = downstream_iou(run, folder / "world", 1, None, "cpu")
+    assert 0 <= found <= 100
+    head = next((run / "downstream" / "runs").rglob("encoder.safetensors"))
+    assert head.parts[-3:-1] == ("pretrained", "n1_subset0_seed0")
+    written = head.stat().st_mtime_ns
+    assert downstream_iou(run, folder / "world", 1, None, "cpu") == found
+    assert head.stat().st_mtime_ns == written
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,7 @@ class Measure:
         read: From what `measure_run` keeps; None where the run has no such number.
         higher_is_better: Else lower is.
         drawn: Whether the picture shows it.
+        always: Whether tables show it where no row has it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Measure:
     read: Read
     higher_is_better: bool = False
     drawn: bool = True
+    always: bool = True
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ MEASURES = (
         lambda content: content.get("downstream_iou"),
         True,
         drawn=False,
+        always=False,
     ),
     Measure("seconds_per_step", "s a step", 2, lambda content: content["seconds_per_step"]),
 )
