@@ -38,7 +38,7 @@ from mim4d.training.train_once import is_finished
 from mim4d.training.volume_cache import VolumeCache
 
 _MEASURED, _EVIDENCE = "study.json", "study.npz"
-_QUIET = ("mim4d.training", "mim4d.data")
+QUIET = ("mim4d.training", "mim4d.data")
 """What every one of many runs would say again."""
 
 
@@ -112,7 +112,7 @@ def finish(run: PlannedRun, machine: Machine) -> None:
     peak = None
     if not is_finished(run.folder):
         reset_peak()
-        with at_least(logging.WARNING, *_QUIET):
+        with at_least(logging.WARNING, *QUIET):
             finetune(
                 run.config,
                 machine.data,
@@ -167,7 +167,7 @@ def _measure(run: PlannedRun, machine: Machine) -> Evidence:
     accelerator = choose_accelerator(machine.device)
     model.to(accelerator)
     choice = SceneChoice(names=run.judged_on)
-    with at_least(logging.WARNING, *_QUIET):
+    with at_least(logging.WARNING, *QUIET):
         dataset = build_dataset(config, machine.data, choice, machine.version)
     cache = None
     if is_cached(config):

@@ -15,6 +15,7 @@ from mim4d.study.label_efficiency.cost import estimate
 from mim4d.study.label_efficiency.declared import Rates, remarks
 from mim4d.study.label_efficiency.depth_only import train_depth_only
 from mim4d.study.label_efficiency.measure import (
+    QUIET,
     Machine,
     finish,
     read_measured,
@@ -27,6 +28,7 @@ from mim4d.study.label_efficiency.summarise import summarise
 from mim4d.study.label_efficiency.summary import Summary
 from mim4d.study.label_efficiency.write import write_summary
 from mim4d.study.side_by_side import finish_all
+from mim4d.training.quiet import at_least
 from mim4d.training.train_once import is_finished
 from mim4d.viz.canvas import Canvas
 
@@ -39,8 +41,10 @@ def plan_study(asked: Study) -> str:
     Raises:
         ValueError: For anything wrong with what is asked for.
     """
-    plan = make_plan(asked)
-    return "\n".join([*remarks(plan), estimate(plan, _machine(asked)).describe(asked.jobs)])
+    with at_least(logging.WARNING, *QUIET):
+        plan = make_plan(asked)
+        cost = estimate(plan, _machine(asked))
+    return "\n".join([*remarks(plan), cost.describe(asked.jobs)])
 
 
 def study(asked: Study) -> Summary:
@@ -52,11 +56,14 @@ def study(asked: Study) -> Summary:
         ImportError: If matplotlib is not installed.
     """
     Canvas(1, 1)  # without matplotlib it should not be found out hours later
-    plan, machine = make_plan(asked), _machine(asked)
-    if is_begun(plan):
+    machine = _machine(asked)
+    with at_least(logging.WARNING, *QUIET):
+        plan = make_plan(asked)
+        cost = None if is_begun(plan) else estimate(plan, machine)
+    if cost is None:
         logger.info("%s: going on with the study that is there", asked.out)
     else:
-        logger.info("%s", estimate(plan, machine).describe(asked.jobs))
+        logger.info("%s", cost.describe(asked.jobs))
         keep_plan(plan)
     work = _Work(plan, machine)
     baseline, others = plan.arms[0], plan.arms[1:]
