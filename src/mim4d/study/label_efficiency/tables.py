@@ -139,8 +139,8 @@ def _lengths(summary: Summary) -> Table:
 
 def between(interval: Interval, *, signed: bool = False) -> str:
     """A number with its interval; a gain whose interval is clear of zero is marked."""
-    sign = "+" if signed else ""
-    text = f"{interval.value:{sign}.1f} ({interval.lower:{sign}.1f} … {interval.upper:{sign}.1f})"
+    form = "+z.1f" if signed else "z.1f"
+    text = f"{interval.value:{form}} ({interval.lower:{form}} … {interval.upper:{form}})"
     return f"**{text}**" if signed and interval.is_clear else text
 
 
