@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import mim4d
 from mim4d.build.data import build_dataset
@@ -14,6 +16,7 @@ from mim4d.cli import main
 from mim4d.config import FlowConfig, GridConfig, OptimConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.evaluation import exact_volume, floors_and_ceilings
+from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.study.bench import step as bench
 from tests.toy import toy_config
 
@@ -156,28 +159,83 @@ def test_a_task_stands_beside_its_floor_and_its_ceilings(
         assert beside["never looks"]["drivable_area"]["IoU"] > 0.1
 
 
-def test_the_yardstick_trains_what_is_missing(
+def _study(folder: Path, out: Path, *more: str) -> list[str]:
+    argv = ["study", "--data", str(folder / "world"), "--pretrained", str(folder / "run")]
+    argv += ["--out", str(out), "--quick", "--steps", "1", "--clips", "1", "--rungs", "frozen"]
+    return [*argv, "--labels", "1", "--device", "cpu", *more]
+
+
+def test_a_study_is_planned_run_interrupted_and_the_same_again(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "yardstick"
-    argv = ["yardstick", str(folder / "run"), "--data", str(folder / "world"), "--out", str(out)]
-    argv += ["--arms", "pretrained", "depth_only", "--scenes", "2", "--steps", "1", "--seeds", "0"]
-    argv += ["--rates", "1e-3", "2e-3", "--device", "cpu"]
+    out = tmp_path / "study"
+    argv = _study(folder, out, "--arms", "random", "depth_only")
+    seen = tmp_path / "seen.json"
+    seen.write_text('{"train": ["scene-2000", "scene-8000"], "val": ["scene-2001"]}')
+    assert main([*argv, "--plan", "--split", str(seen)]) == 0
+    said = capsys.readouterr().out
+    assert "1 of the 1 held-out scenes were in the pre-training, without labels" in said
+    assert "in all 12 runs, 8 of them to choose learning rates" in said
+    assert not out.exists()
     assert main(argv) == 0
     table = capsys.readouterr().out
-    assert "this pre-training" in table
     assert "depth cross-entropy alone" in table
-    content = json.loads((out / "yardstick.json").read_text())
-    assert set(content["rates"]) == set(content["by_seed"]) == {"pretrained", "depth_only"}
-    assert set(content["counts"]["pretrained"][0]) == {"scene-8000"}
+    assert "no number means anything" in table
+    assert "were in the pre-training" not in table
+    content = json.loads((out / "study.json").read_text())
+    assert [row["arm"] for row in content["rows"]] == ["random", "depth_only"]
     config = json.loads((out / "depth_only" / "config.json").read_text())
     assert config["loss"]["colour_weight"] == 0
-    heads = sorted(path.name for path in (out / "runs").iterdir())
-    assert len(heads) == 2 * (2 + 1)
-    before = {path: path.stat().st_mtime_ns for path in (out / "runs").rglob("*.safetensors")}
+    runs = [out / run["folder"] for run in content["runs"]]
+    assert len(runs) >= 4 + 1 + 1 + 4 + 1
+    assert len({path.name for path in runs if "search" in path.name}) >= 4
+    # As if killed: one run before it was measured, one before it was finished.
+    (runs[-1] / "study.json").unlink()
+    (runs[-2] / "encoder.safetensors").unlink()
+    for path in (*(out / "depth_only").glob("*.safetensors"), *runs[:3]):
+        path.touch()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
     assert main(argv) == 0
-    assert capsys.readouterr().out == table
+    again = json.loads((out / "study.json").read_text())
+    for kept, new in zip(content["runs"], again["runs"], strict=True):
+        assert {**kept, "seconds": 0} == {**new, "seconds": 0}
+    assert [row["score"] for row in content["rows"]] == [row["score"] for row in again["rows"]]
     assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert all((out / name).is_file() for name in ("study.md", "study.png", "study.html"))
+
+
+def test_what_would_fail_hours_later_fails_before_the_first_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*more: str) -> str:
+        assert main(_study(folder, tmp_path / "out", *more)) == 2
+        return capsys.readouterr().err
+
+    assert "has only 2 training scenes" in refused("--labels", "3")
+    save_file({"stem.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+    weights = ["--arms", "random", "weights", "--weights", str(tmp_path / "other.safetensors")]
+    assert "arm weights: encoder weights:" in refused(*weights)
+    assert "arm imagenet: its weights are of" in refused("--arms", "random", "imagenet")
+    world = tmp_path / "world"
+    shutil.copytree(folder / "world", world, ignore=shutil.ignore_patterns("truth", "maps"))
+    no_map = refused("--data", str(world), "--tasks", "hd_map")
+    assert "task hd_map:" in no_map
+    assert "map expansion" in no_map
+    half = shutil.copytree(folder / "run", tmp_path / "half")
+    (half / "encoder.safetensors").unlink()
+    assert "encoder.safetensors" in refused("--pretrained", str(half))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_row_of_an_ablation_learns_vehicles_once(folder: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    found = downstream_iou(run, folder / "world", 1, None, "cpu")
+    assert 0 <= found <= 100
+    head = next((run / "downstream" / "runs").rglob("encoder.safetensors"))
+    assert head.parts[-3:-1] == ("pretrained", "n1_subset0_seed0")
+    written = head.stat().st_mtime_ns
+    assert downstream_iou(run, folder / "world", 1, None, "cpu") == found
+    assert head.stat().st_mtime_ns == written
 
 
 @pytest.fixture(scope="module")

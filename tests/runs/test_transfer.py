@@ -141,3 +141,21 @@ def test_the_temporal_decoder_comes_from_a_run_folder_alone(pretraining: Path) -
     weights = model.join.state_dict()
     assert all(torch.equal(v, theirs[f"model.{k}"]) for k, v in weights.items())
     assert done.taken == {n for n in model.state_dict() if not n.startswith("head.")}
+
+
+def test_a_part_alone_leaves_the_others_new(pretraining: Path) -> None:
+    weights = _weights()
+    _save(weights, pretraining / ENCODER_FILE)
+    model, before = _model(), _model().state_dict()
+    done = transfer(model, CONFIG, pretraining, ["image encoder", "neck"])
+    assert {name: part.taken > 0 for name, part in done.parts.items()} == {
+        "image encoder": True,
+        "neck": True,
+        "depth head": False,
+        "volume convolution": False,
+        "head": False,
+    }
+    own = model.encoder.state_dict()
+    for name, value in own.items():
+        taken = name.startswith(("image_encoder.", "neck."))
+        assert torch.equal(value, weights[name] if taken else before[f"encoder.{name}"])

@@ -50,8 +50,8 @@ from mim4d.cli.study import (
     bench_report,
     bench_step,
 )
+from mim4d.cli.study_labels import Study, study
 from mim4d.cli.world import World, world
-from mim4d.cli.yardstick import Yardstick, yardstick
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ COMMANDS: dict[str, Command] = {
     "split": Command(Split, split),
     "evaluate": Command(Evaluate, evaluate),
     "ablate": Command(Ablate, ablate, takes_preset=True),
-    "yardstick": Command(Yardstick, yardstick),
+    "study": Command(Study, study),
     "export": Command(Export, export),
     "bench parts": Command(BenchParts, bench_parts),
     "bench report": Command(BenchReport, bench_report),

@@ -41,6 +41,9 @@ class Ablate:
     jobs: int = 1
     """Runs that are trained side by side, each on its share of the cores and reading its clips
     between its steps."""
+    downstream: int = 0
+    """Learn vehicles on each row's frozen trunk from so many labelled scenes, and show the IoU of
+    held-out scenes; 0 does not. One rate for all rows: see `mim4d study` for claims."""
     only_table: bool = False
     """Train nothing: measure and show what is finished."""
     version: str | None = None
@@ -66,6 +69,7 @@ def ablate(options: Ablate) -> None:
         clips=options.clips,
         stride=options.stride,
         jobs=options.jobs,
+        downstream=options.downstream,
         only_table=options.only_table,
         version=options.version,
         device=options.device,

@@ -113,18 +113,22 @@ class MapAp(Metric):
         table["true lines"] = {**names, "mAP": sum(counts), "mAP, true classes": sum(counts)}
         return table
 
-    def _by_class(self, rule: LineRule) -> Float64[np.ndarray, "l t"]:
+    def answers(self, rule: LineRule) -> Float64[np.ndarray, "q k"]:
+        """Every predicted line so far, clip by clip: class, score, whether it matches at each
+        threshold."""
         kept: list[Tensor] | Tensor = getattr(self, f"{rule.name}_rows")
         rows = torch.cat(kept) if isinstance(kept, list) and kept else kept
         if not isinstance(rows, Tensor):
-            return np.zeros((len(self.class_names), len(rule.thresholds_m)))
-        found = rows.cpu().numpy()
-        found = found[np.argsort(found[:, 0], kind="stable")]
-        values = []
+            return np.zeros((0, 2 + len(rule.thresholds_m)))
+        found: Float64[np.ndarray, "q k"] = rows.cpu().numpy()
+        return found[np.argsort(found[:, 0], kind="stable")][:, 1:]
+
+    def _by_class(self, rule: LineRule) -> Float64[np.ndarray, "l t"]:
+        found, values = self.answers(rule), []
         for index, num_true in enumerate(self.num_true.tolist()):
-            own = found[found[:, 1] == index]
-            own = own[np.argsort(-own[:, 2], kind="stable")]
-            values.append([average_precision(column > 0, num_true) for column in own[:, 3:].T])
+            own = found[found[:, 0] == index]
+            own = own[np.argsort(-own[:, 1], kind="stable")]
+            values.append([average_precision(column > 0, num_true) for column in own[:, 2:].T])
         return np.array(values)
 
     def _row(self, values: Float64[np.ndarray, " l"]) -> dict[str, float | int | None]:

@@ -9,6 +9,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -122,7 +123,12 @@ def read_record(run: Path) -> dict[str, Any]:
 
 
 def was_trained_on(run: Path, tables: NuscenesTables, scenes: list[str]) -> bool:
-    """Whether any of these scenes of a data set was trained on, wherever it lies now.
+    """Whether any of these scenes of a data set was trained on, wherever it lies now."""
+    return bool(scenes_trained_on(run, tables, scenes))
+
+
+def scenes_trained_on(run: Path, tables: NuscenesTables, scenes: Sequence[str]) -> list[str]:
+    """Those of some scenes of a data set that were trained on, wherever it lies now.
 
     Scenes are known by their samples. Of runs whose record does not tell these, the path of the
     data set decides. An imported model was trained on scenes of nuScenes, known by their names.
@@ -130,10 +136,11 @@ def was_trained_on(run: Path, tables: NuscenesTables, scenes: list[str]) -> bool
     record = read_record(run)
     trained = record.get("data_set", {}).get("scenes")
     if trained is not None:
-        here = scene_fingerprints(tables, scenes)
-        return not set(here.values()).isdisjoint(trained.values())
-    same = record["data"] in (None, str(tables.root.resolve()))
-    return same and not set(scenes).isdisjoint(record["training_scenes"])
+        here, known = scene_fingerprints(tables, scenes), set(trained.values())
+        return [name for name in scenes if here.get(name) in known]
+    if record["data"] not in (None, str(tables.root.resolve())):
+        return []
+    return [name for name in scenes if name in record["training_scenes"]]
 
 
 def run_kind(run: Path) -> Kind:

@@ -4,6 +4,7 @@ Names and shapes decide: what both have is taken; what only the source has is le
 model has stays new. Nothing is resized.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -67,7 +68,9 @@ class Transfer:
         return "\n".join(lines)
 
 
-def transfer(model: TaskModel, config: TrunkConfig, source: Path) -> Transfer:
+def transfer(
+    model: TaskModel, config: TrunkConfig, source: Path, parts: Collection[str] | None = None
+) -> Transfer:
     """Give a model's trunk the weights of a finished run or an exported file.
 
     Args:
@@ -75,11 +78,13 @@ def transfer(model: TaskModel, config: TrunkConfig, source: Path) -> Transfer:
         config: Of the model.
         source: Run folder of any kind, or a safetensors file under our own names. Only a folder
             has what rebuilds a frame from others.
+        parts: Names of the parts that are taken, such as `image encoder`; None takes all.
 
     Raises:
         ValueError: If the source is neither, a weight has another shape, or none is taken.
     """
     theirs, weights = _read(source, with_temporal=bool(model.join.state_dict()))
+    weights = {n: value for n, value in weights.items() if parts is None or _part_of(n) in parts}
     own = {
         name: value for name, value in model.state_dict().items() if not name.startswith("head.")
     }
@@ -94,9 +99,9 @@ def transfer(model: TaskModel, config: TrunkConfig, source: Path) -> Transfer:
             "with --init none)"
         )
     model.load_state_dict({name: weights[name] for name in common}, strict=False)
-    parts = _count(weights, own) | {"head": PartTransfer(0, 0, len(model.head.state_dict()))}
+    counts = _count(weights, own) | {"head": PartTransfer(0, 0, len(model.head.state_dict()))}
     differences = [] if theirs is None else _trunk_differences(theirs, config)
-    return Transfer(source, parts, differences, frozenset(common))
+    return Transfer(source, counts, differences, frozenset(common))
 
 
 def _read(source: Path, with_temporal: bool) -> tuple[RunConfig | None, dict[str, Tensor]]:

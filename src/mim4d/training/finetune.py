@@ -1,6 +1,7 @@
 """Train a task: a trunk with the weights of a pre-training, or without, and a head."""
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Unpack
 
@@ -24,6 +25,7 @@ def finetune(
     run: Path,
     *,
     init: Path | None,
+    init_parts: Collection[str] | None = None,
     start_from: Path | None = None,
     volume_cache: Path | None = None,
     **options: Unpack[RunOptions],
@@ -36,6 +38,7 @@ def finetune(
         run: The run folder; must not hold a run unless it is resumed.
         init: Run folder or exported safetensors whose encoder the trunk starts from; None starts
             as the configuration says.
+        init_parts: Parts of it that are taken (see `transfer`); None takes all.
         volume_cache: Folder to keep a frozen trunk's volumes in; None computes them every time.
         start_from: Another run of the task, whose whole model the new one starts from instead.
         **options: See `mim4d.training.loop.train`.
@@ -57,7 +60,7 @@ def finetune(
         task, model = build_task(without_weights_file(config) if given else config)
         taken: frozenset[str] = frozenset()
         if init is not None and not restored:
-            done = transfer(model, config, init)
+            done = transfer(model, config, init, init_parts)
             logger.info("%s", done)
             taken = done.taken
         if start_from is not None and not restored:
@@ -75,4 +78,6 @@ def finetune(
         name: None if path is None else str(path.resolve())
         for name, path in (("init", init), ("start_from", start_from))
     }
+    if init_parts is not None:
+        start["init_parts"] = ", ".join(sorted(init_parts))
     return train(Job(config, f"finetune {config.task}", start, make), data, run, **options)

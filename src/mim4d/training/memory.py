@@ -2,6 +2,8 @@
 
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -20,3 +22,11 @@ def peak_bytes(accelerator: str = "cpu", with_children: bool = False) -> int:
     peak = max(resource.getrusage(each).ru_maxrss for each in who)
     # Linux counts in KiB, macOS in bytes.
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def reset_peak() -> None:
+    """Forget the largest memory so far, where the system can: on Linux, and of a GPU."""
+    if torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")

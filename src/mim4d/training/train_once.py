@@ -10,6 +10,7 @@ from mim4d.runs.record import config_differences, read_config, refuse_existing
 from mim4d.training.loop import pretrain
 
 logger = logging.getLogger(__name__)
+_TRAINING = SceneChoice("train")
 
 
 def is_finished(run: Path) -> bool:
@@ -43,6 +44,7 @@ def train_unless_finished(
     data: Path,
     run: Path,
     *,
+    scenes: SceneChoice = _TRAINING,
     version: str | None = None,
     device: Device = "auto",
     workers: int | None = None,
@@ -52,8 +54,9 @@ def train_unless_finished(
 
     Args:
         config: The resolved configuration.
-        data: Folder of the data set; its training scenes are taken.
+        data: Folder of the data set.
         run: Run folder.
+        scenes: Scenes to train on.
         version: Version folder of the data set.
         device: Where to train.
         workers: Loader processes; None decides.
@@ -72,7 +75,7 @@ def train_unless_finished(
         run,
         version=version,
         resume=(run / "config.json").is_file(),
-        scenes=SceneChoice("train"),
+        scenes=scenes,
         device=device,
         workers=workers,
         progress=progress,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from mim4d.study.ablation.markdown import cell, markdown
 from mim4d.study.ablation.over_seeds import Spread, Summary, summarise_rows
 from mim4d.study.ablation.rows import choose_rows
-from tests.study.ablation.made import FACTS, summary
+from tests.study.ablation.made import FACTS, numbers, summary
 
 NOT_MADE = " | ".join("-" * 9)
 """Measures that the made numbers do not have."""
@@ -58,3 +58,13 @@ def test_training_scenes_are_not_called_held_out() -> None:
 def test_nothing_finished_yet() -> None:
     text = markdown(Summary(summarise_rows(choose_rows(["copy"]), {}), None))
     assert text.count("none yet") == 2
+
+
+def test_a_task_has_a_column_where_a_row_learned_it() -> None:
+    rows = choose_rows(["no_flow"])
+    found = {("full", 0): numbers(downstream=12.3), ("no_flow", 0): numbers(downstream=11.0)}
+    text = markdown(Summary(summarise_rows(rows, found), None))
+    assert "vehicles, IoU % ↑" in text
+    assert "| 12.3 |" in text
+    assert "| -1.3 |" in text
+    assert "vehicles, IoU" not in markdown(summary())

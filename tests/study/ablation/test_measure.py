@@ -46,6 +46,7 @@ def test_all_numbers_of_a_run_with_flow() -> None:
         "hidden_delta": 0.6,
         "flow_epe": 0.7,
         "flow_angle": 20.0,
+        "downstream": None,
         "seconds_per_step": 0.4,
     }
 

@@ -5,17 +5,10 @@ after every run, and OUT/ablation.png at the end.
 """
 
 import logging
-import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from mim4d.errors import NonFiniteError
 from mim4d.files import write_text
 from mim4d.runs.record import read_record
 from mim4d.study.ablation.facts import gather_facts
@@ -32,12 +25,11 @@ from mim4d.study.ablation.over_seeds import Summary, summarise_rows
 from mim4d.study.ablation.picture import draw_ablation
 from mim4d.study.ablation.plan import Plan, PlannedRun, make_plan
 from mim4d.study.ablation.request import Ablation
+from mim4d.study.side_by_side import finish_all
 from mim4d.training.train_once import is_finished, refuse_another_run, train_unless_finished
 from mim4d.viz.canvas import Canvas
 
 logger = logging.getLogger(__name__)
-
-Outcome = tuple[PlannedRun, NonFiniteError | None]
 
 
 def ablate(asked: Ablation) -> Summary:
@@ -50,7 +42,14 @@ def ablate(asked: Ablation) -> Summary:
     """
     Canvas(1, 1)  # without matplotlib it should not be found out hours later
     plan = make_plan(asked)
-    how = Measuring(asked.data, plan.targets.tokens, asked.stride, asked.version, asked.device)
+    how = Measuring(
+        asked.data,
+        plan.targets.tokens,
+        asked.stride,
+        asked.version,
+        asked.device,
+        asked.downstream,
+    )
     for run in plan.runs:
         refuse_another_run(run.config, run.folder)
         _refuse_other_data(run.folder, asked.data)
@@ -60,7 +59,8 @@ def ablate(asked: Ablation) -> Summary:
     _announce(asked, plan, len(wanted))
     failed = []
     clock = _Clock(len(wanted))
-    for run, error in _finish_all(wanted, asked, how):
+    finish = partial(_finish, asked=asked, how=how, progress=asked.jobs == 1)
+    for run, error in finish_all(wanted, finish, asked.jobs):
         if error is None:
             logger.info("%s", clock.line(run, numbers_of(measure_run(run.folder, how))))
             write_table(asked, plan, how)
@@ -130,52 +130,6 @@ def _finish(run: PlannedRun, asked: Ablation, how: Measuring, progress: bool) ->
         progress=progress,
     )
     measure_run(run.folder, how)
-
-
-def _finish_all(runs: Sequence[PlannedRun], asked: Ablation, how: Measuring) -> Iterator[Outcome]:
-    """Finish runs one after the other, or side by side, and give each when it is done.
-
-    A run that broke off is given with its error; any other error ends all.
-    """
-    if asked.jobs > 1:
-        yield from _side_by_side(runs, asked, how)
-        return
-    for run in runs:
-        yield run, _broken_off(partial(_finish, run, asked, how, progress=True))
-
-
-def _side_by_side(runs: Sequence[PlannedRun], asked: Ablation, how: Measuring) -> Iterator[Outcome]:
-    spawn = multiprocessing.get_context("spawn")
-    waiting, going = list(runs), dict[Future[None], PlannedRun]()
-    with ProcessPoolExecutor(asked.jobs, spawn, _begin_process, (asked.jobs,)) as pool:
-        while waiting or going:
-            # No more than are computed: what waits in the pool would begin after an interruption.
-            while waiting and len(going) < asked.jobs:
-                run = waiting.pop(0)
-                going[pool.submit(_finish, run, asked, how, False)] = run
-            for future in wait(going, return_when=FIRST_COMPLETED).done:
-                run = going.pop(future)
-                try:
-                    yield run, _broken_off(future.result)
-                except BrokenProcessPool as error:
-                    raise ValueError(
-                        f"{run.folder}: its process was ended from outside, perhaps for want of "
-                        "memory; give the same command again, with fewer --jobs"
-                    ) from error
-
-
-def _broken_off(finish: Callable[[], None]) -> NonFiniteError | None:
-    """Why a run broke off; None if it is whole."""
-    try:
-        finish()
-    except NonFiniteError as error:
-        return error
-    return None
-
-
-def _begin_process(jobs: int) -> None:
-    """A process of several takes its share of the cores."""
-    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
 
 
 class _Clock:

@@ -1,7 +1,7 @@
 """An ablation as Markdown: what was measured, differences to `full`, and what the numbers are."""
 
 from mim4d.study.ablation.facts import Facts
-from mim4d.study.ablation.measure import MEASURES
+from mim4d.study.ablation.measure import MEASURES, Measure
 from mim4d.study.ablation.over_seeds import RowSummary, Spread, Summary
 from mim4d.study.ablation.rows import FULL
 
@@ -29,22 +29,29 @@ def cell(spread: Spread | None, digits: int, *, signed: bool = False) -> str:
 
 
 def _measured(rows: tuple[RowSummary, ...]) -> list[str]:
-    headings = ["row", "what is changed", *(m.heading for m in MEASURES), "seeds"]
+    shown = _shown(rows)
+    headings = ["row", "what is changed", *(m.heading for m in shown), "seeds"]
     lines = _head(headings)
     for row in rows:
-        cells = [cell(row.values[m.name], m.digits) for m in MEASURES]
+        cells = [cell(row.values[m.name], m.digits) for m in shown]
         seeds = ", ".join(map(str, row.seeds)) or "none yet"
         lines.append(_line([f"`{row.name}`", row.change, *cells, seeds]))
     return lines
 
 
 def _differences(rows: tuple[RowSummary, ...]) -> list[str]:
-    lines = _head(["row", *(measure.heading for measure in MEASURES)])
+    shown = _shown(rows)
+    lines = _head(["row", *(measure.heading for measure in shown)])
     for row in rows:
         if row.name != FULL:
-            cells = [_marked(row.differences[m.name], m.digits) for m in MEASURES]
+            cells = [_marked(row.differences[m.name], m.digits) for m in shown]
             lines.append(_line([f"`{row.name}`", *cells]))
     return lines
+
+
+def _shown(rows: tuple[RowSummary, ...]) -> list[Measure]:
+    """Columns: those that stand always, and those that some row has."""
+    return [m for m in MEASURES if m.always or any(row.values[m.name] for row in rows)]
 
 
 def _marked(spread: Spread | None, digits: int) -> str:

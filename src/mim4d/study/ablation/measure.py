@@ -16,6 +16,7 @@ from mim4d.config import Device
 from mim4d.evaluation import Evaluation, evaluate_run
 from mim4d.files import write_text
 from mim4d.runs.metrics_file import read_metrics
+from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.training.train_once import is_finished
 
 MEASURED_FILE = "ablation.json"
@@ -36,6 +37,7 @@ class Measure:
         read: From what `measure_run` keeps; None where the run has no such number.
         higher_is_better: Else lower is.
         drawn: Whether the picture shows it.
+        always: Whether tables show it where no row has it.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Measure:
     read: Read
     higher_is_better: bool = False
     drawn: bool = True
+    always: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Measuring:
         stride: Image pixels per evaluated pixel.
         version: Version folder of the data set.
         device: Where to compute.
+        downstream: Labelled scenes that vehicles are learned from on the frozen trunk; 0: none.
     """
 
     data: Path
@@ -63,10 +67,12 @@ class Measuring:
     stride: int
     version: str | None = None
     device: Device = "auto"
+    downstream: int = 0
 
     def settings(self) -> Content:
         """All that the numbers depend on, beside the run, to compare with what was kept."""
-        return {
+        downstream = {"downstream": self.downstream} if self.downstream else {}
+        return downstream | {
             "data": str(self.data.resolve()),
             "version": self.version,
             "stride": self.stride,
@@ -104,6 +110,10 @@ def measure_run(run: Path, how: Measuring) -> Content:
         "seconds_per_step": seconds_per_step(run),
         "evaluation": evaluation.content(),
     }
+    if how.downstream:
+        content["downstream_iou"] = downstream_iou(
+            run, how.data, how.downstream, how.version, how.device
+        )
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     write_text(run / MEASURED_FILE, text)
     return content
@@ -191,6 +201,15 @@ MEASURES = (
     ),
     Measure("flow_epe", "flow EPE, normalised", 2, _flow("normalised_epe")),
     Measure("flow_angle", "flow angle, °", 0, _flow("median_angle_deg")),
+    Measure(
+        "downstream",
+        "vehicles, IoU % ↑",
+        1,
+        lambda content: content.get("downstream_iou"),
+        True,
+        drawn=False,
+        always=False,
+    ),
     Measure("seconds_per_step", "s a step", 2, lambda content: content["seconds_per_step"]),
 )
 """In the order of the table; lower is better, or higher where an arrow says so."""

@@ -24,6 +24,8 @@ class Ablation:
         only_table: Train nothing; show what is finished.
         version: Version folder of the data set.
         device: Where to compute.
+        downstream: Labelled scenes that vehicles are learned from on each row's frozen trunk; 0:
+            none.
         command: To be shown with the table.
     """
 
@@ -39,12 +41,15 @@ class Ablation:
     only_table: bool = False
     version: str | None = None
     device: Device = "auto"
+    downstream: int = 0
     command: str = "mim4d ablate"
 
     def __post_init__(self) -> None:
         choose_rows(self.rows)
         if self.jobs < 1:
             raise ValueError(f"--jobs {self.jobs}: expected at least 1")
+        if self.downstream < 0:
+            raise ValueError(f"--downstream {self.downstream}: expected scenes, 0 for none")
         for name, seeds in (("seeds", self.seeds), ("headline-seeds", self.headline_seeds)):
             if not seeds or len(set(seeds)) < len(seeds):
                 raise ValueError(f"--{name} {' '.join(map(str, seeds))}: expected different seeds")

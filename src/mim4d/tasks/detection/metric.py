@@ -8,7 +8,7 @@ from torchmetrics.utilities import dim_zero_cat
 
 from mim4d.metrics.detection.boxes import BoxTable
 from mim4d.metrics.detection.filtering import counted_boxes
-from mim4d.metrics.detection.matching import match_boxes
+from mim4d.metrics.detection.matching import Matches, match_boxes
 from mim4d.metrics.detection.rules import CLASSES, ERRORS
 from mim4d.metrics.detection.scores import DetectionScores, score_matches
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
@@ -84,13 +84,17 @@ class DetectionMetric(Metric):
 
     def scores(self) -> DetectionScores:
         """Everything that was measured."""
+        return score_matches(*self.matched())
+
+    def matched(self) -> tuple[BoxTable, BoxTable, Matches]:
+        """True boxes and predictions that count, and which took which."""
         truth, predictions = self._table("true"), self._table("predicted")
         if len(truth.samples) + len(predictions.samples):
             names = np.unique(np.concatenate([truth.samples, predictions.samples]))
             ego = np.zeros((len(names), 2))  # the car is where `ref` begins
             truth, predictions = (_numbered(t, names) for t in (truth, predictions))
             truth, predictions = (t.take(counted_boxes(t, ego)) for t in (truth, predictions))
-        return score_matches(truth, predictions, match_boxes(truth, predictions))
+        return truth, predictions, match_boxes(truth, predictions)
 
     def _table(self, name: str) -> BoxTable:
         kept, samples = getattr(self, name), getattr(self, f"{name}_samples")

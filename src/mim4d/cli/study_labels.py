@@ -1,0 +1,95 @@
+"""`mim4d study`: what a pre-training is worth with few labels."""
+
+import shlex
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from mim4d.config import Device
+from mim4d.study.label_efficiency.request import ArmName, Rung, TaskName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Measure what a pre-training is worth on your data, for tasks learned from few labels.
+
+    Every arm chooses its own learning rate on training scenes; held-out scenes are asked once. What
+    is finished is kept and what was interrupted is continued. docs/study.md explains the protocol.
+    """
+
+    data: Path
+    """Data set with labels and held-out scenes."""
+    pretrained: Path
+    """Run folder of the finished pre-training."""
+    out: Path
+    """Folder for runs, tables, picture and page."""
+    tasks: tuple[TaskName, ...] = ("vehicles",)
+    """What is learned from labels; vehicles is BEV segmentation of vehicles alone."""
+    arms: tuple[ArmName, ...] = ("random", "pretrained", "depth_only")
+    """What the trunk starts from: random weights; imagenet (Lite0, extra `lite0`); weights (the
+    file of --weights); the pre-training, or parts of it (its image encoder; with neck and depth
+    head; with the volume too, without the temporal decoder); the same pre-training by depth
+    cross-entropy alone in the same seconds; random weights with LiDAR's depth loss beside."""
+    rungs: tuple[Rung, ...] = ("frozen", "full")
+    """What learns: the head on a frozen trunk (minutes), or everything."""
+    labels: tuple[str, ...] = ("1", "5%", "10%", "100%")
+    """Labelled training scenes: a number, or a share of them."""
+    subset_seeds: tuple[int, ...] = (0, 1)
+    """Seeds that choose which scenes are labelled."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """Training seeds."""
+    rates: tuple[float, ...] = (1e-3, 2e-3, 4e-3, 8e-3)
+    """Learning rates to choose from; the grid grows while the best stands at its end."""
+    steps: int | None = None
+    """Optimiser steps of every training; by default the task preset's."""
+    split: str = "official"
+    """`official` (the data set's train and val), `geo` (by place), a folder that `mim4d split`
+    wrote, or a JSON file with train and val."""
+    gap_m: float = 30.0
+    """Least distance between the parts of --split geo, metres."""
+    weights: Path | None = None
+    """Weights of the pre-training's timm model, for the arm `weights`."""
+    depth_only: Path | None = None
+    """A finished run of the depth-only control; by default it is trained."""
+    join: Literal["key", "decoder"] = "key"
+    """What a head sees: the key frame's volume, or beside it what the temporal decoder rebuilds of
+    it from the clip's other frames."""
+    floor: float | None = None
+    """Percent that random weights must reach with the most labels, everything learning, before
+    another arm is trained; by default 5 in detection, else 1."""
+    clips: int | None = None
+    """At most so many held-out clips, spread over the scenes."""
+    jobs: int = 1
+    """Runs side by side, each on its share of the cores, or on a CUDA device in turn."""
+    plan: bool = False
+    """Check everything, say what would be trained and what it costs, and stop."""
+    quick: bool = False
+    """Only to see that everything runs: four steps, one seed, few clips, no floor."""
+    version: str | None = None
+    """Version folder, where there are several."""
+    device: Device = "auto"
+    """Where to compute."""
+
+
+def study(options: Study) -> None:
+    """`mim4d study`."""
+    from mim4d.study.label_efficiency import request
+
+    given = {
+        field.name: getattr(options, field.name)
+        for field in fields(request.Study)
+        if field.name != "command"
+    }
+    asked = request.Study(**given, command=shlex.join(["mim4d", *sys.argv[1:]]))
+    if options.quick:
+        asked = request.quick(asked)
+    from mim4d.study.label_efficiency.markdown import for_terminal
+    from mim4d.study.label_efficiency.study import plan_study
+    from mim4d.study.label_efficiency.study import study as run_study
+
+    if options.plan:
+        print(plan_study(asked))
+        return
+    print(for_terminal(run_study(asked)))
+    print(options.out / "study.html")

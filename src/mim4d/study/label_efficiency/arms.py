@@ -1,0 +1,182 @@
+"""What a study compares: starts of one and the same architecture.
+
+An arm's name and the finished pre-training enter; what the trunk starts from leaves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from mim4d.build.trunk import without_weights_file
+from mim4d.config import PretrainConfig, TaskConfig, TrunkConfig
+from mim4d.config.encoder import LITE0_NAME
+from mim4d.config.presets import TASK_PRESETS
+from mim4d.study.label_efficiency.request import ArmName, Rung, Study
+
+ENCODER, NECK, DEPTH_HEAD, VOLUME = (
+    "image encoder",
+    "neck",
+    "depth head",
+    "volume convolution",
+)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One start.
+
+    Attributes:
+        name: On the command line and in files.
+        title: In tables.
+        init: Run folder whose weights the trunk takes; None takes none.
+        parts: Parts of it that are taken; None takes all that the model has.
+        encoder: Options of the image encoder that name other weights.
+        depth_loss_weight: Of LiDAR's depth loss while the task is learned.
+        lidar: Where LiDAR teaches anything.
+    """
+
+    name: ArmName
+    title: str
+    init: Path | None = None
+    parts: tuple[str, ...] | None = None
+    encoder: dict[str, Any] = field(default_factory=dict)
+    depth_loss_weight: float = 0.0
+    lidar: str = "nowhere"
+
+    @property
+    def taken(self) -> str:
+        """What is transferred, in words."""
+        if self.encoder:
+            return ENCODER
+        if self.init is None:
+            return "nothing"
+        return "all that the model has" if self.parts is None else ", ".join(self.parts)
+
+    def applies_to(self, rung: Rung) -> bool:
+        """LiDAR cannot teach a trunk that is frozen."""
+        return rung == "full" or self.depth_loss_weight == 0
+
+    @property
+    def trunk_by_seed(self) -> bool:
+        """Whether each seed has a trunk of its own: some of its weights are random."""
+        return self.init is None or self.parts is not None
+
+
+def make_arms(asked: Study, run: PretrainConfig, depth_only: Path | None) -> list[Arm]:
+    """The arms that are asked for, the baseline first.
+
+    Args:
+        asked: The study.
+        run: Configuration of the pre-training.
+        depth_only: The control's run folder, finished or not.
+
+    Raises:
+        ValueError: If an arm cannot be had with this architecture.
+    """
+    arms = [_make(name, asked, run, depth_only) for name in asked.arms]
+    return sorted(arms, key=lambda arm: arm.name != "random")
+
+
+def _make(name: ArmName, asked: Study, run: PretrainConfig, depth_only: Path | None) -> Arm:
+    init = asked.pretrained
+    by_lidar = "in the pre-training" if run.loss.lidar_weights else "nowhere"
+    match name:
+        case "random":
+            return Arm(name, "random weights")
+        case "imagenet":
+            return _imagenet(run)
+        case "weights":
+            assert asked.weights is not None, "checked when it was asked for"
+            return Arm(name, asked.weights.name, encoder={"weights_file": asked.weights})
+        case "pretrained":
+            return Arm(name, "this pre-training", init, lidar=by_lidar)
+        case "pretrained_encoder":
+            return Arm(name, "its image encoder", init, (ENCODER,), lidar=by_lidar)
+        case "pretrained_depth":
+            title = "its encoder, neck, depth head"
+            return Arm(name, title, init, (ENCODER, NECK, DEPTH_HEAD), lidar=by_lidar)
+        case "pretrained_volume":
+            title, parts = "it without temporal decoder", (ENCODER, NECK, DEPTH_HEAD, VOLUME)
+            return Arm(name, title, init, parts, lidar=by_lidar)
+        case "depth_only":
+            title = "depth cross-entropy alone"
+            return Arm(name, title, depth_only, lidar="in the pre-training")
+        case "random_lidar":
+            return _random_lidar(run)
+
+
+def _imagenet(run: PretrainConfig) -> Arm:
+    if run.encoder.name != LITE0_NAME:
+        raise ValueError(
+            f"arm imagenet: its weights are of {LITE0_NAME}, the pre-training has "
+            f"{run.encoder.name}, and all arms share one architecture; pre-train with "
+            f"--encoder.name {LITE0_NAME}, or give weights of {run.encoder.name} to the arm weights"
+        )
+    return Arm("imagenet", "ImageNet weights", encoder={"weights": "lite0_imagenet"})
+
+
+def _random_lidar(run: PretrainConfig) -> Arm:
+    if "depth_loss_weight" not in {field.name for field in fields(TaskConfig)}:
+        raise ValueError(
+            "arm random_lidar: fine-tuning has no --depth-loss-weight in this version; leave the "
+            "arm out of --arms"
+        )
+    if run.clip.lidar is None:
+        raise ValueError(
+            "arm random_lidar: the pre-training reads no LiDAR; leave the arm out of --arms"
+        )
+    weight = run.loss.depth_weight or 1.0
+    title = "random weights, LiDAR's depth loss beside"
+    return Arm("random_lidar", title, depth_loss_weight=weight, lidar="while the task is learned")
+
+
+def task_config(
+    run: PretrainConfig,
+    asked: Study,
+    task: str,
+    arm: Arm,
+    rung: Rung,
+    lr: float,
+    seed: int,
+    *,
+    length: int = 1,
+) -> TaskConfig:
+    """A task on the trunk of the pre-training; the task preset of the same name has the head.
+
+    Args:
+        run: Configuration of the pre-training.
+        asked: The study.
+        task: Name of the task.
+        arm: What the trunk starts from.
+        rung: What is trained.
+        lr: Peak learning rate.
+        seed: Of everything random.
+        length: How many times the usual steps.
+    """
+    config = TASK_PRESETS.get(run.preset, TASK_PRESETS["demo"])(task)
+    bare = without_weights_file(run)
+    trunk = {each.name: getattr(bare, each.name) for each in fields(TrunkConfig)}
+    if asked.join == "key":
+        trunk["clip"] = replace(run.clip, frames=1, key=0, frame_interval_s=None)
+    trunk["encoder"] = replace(bare.encoder, **arm.encoder, frozen_stages=0)
+    steps = length * (asked.steps or config.optim.steps)
+    warm_up = min(config.optim.warmup_steps, steps // 4)
+    changes: dict[str, Any] = {
+        **trunk,
+        "join": asked.join,
+        "temporal": run.temporal,
+        "flow": run.flow,
+        "frozen": "trunk" if rung == "frozen" else "nothing",
+        "optim": replace(config.optim, steps=steps, lr=lr, warmup_steps=warm_up),
+        "checkpoint_every": max(config.checkpoint_every, steps // 4),
+        "seed": seed,
+    }
+    if arm.depth_loss_weight > 0:
+        changes["depth_loss_weight"] = arm.depth_loss_weight
+    return replace(config, **changes)
+
+
+def titles(arms: Sequence[Arm]) -> dict[str, str]:
+    """Titles by name."""
+    return {arm.name: arm.title for arm in arms}
