@@ -62,6 +62,7 @@ def test_a_fisheye_becomes_the_views_that_an_importer_makes_of_it(tmp_path: Path
         "model": "fisheye",
         "focal_px": [60.0, 60.0],
         "centre_px": [100.0, 100.0],
+        "first_pixel_centre": 0.5,
         "coefficients": [0.0, 0.0, 0.0, 0.0],
     }
     camera = {**FRONT, "size_px": [200, 200], "lens": lens}
