@@ -8,6 +8,13 @@ from pathlib import Path
 from mim4d.config import Device
 
 
+def is_rig_folder(folder: Path) -> bool:
+    """Whether a folder holds images with cameras.yaml, or rigs that do, and is no data set."""
+    from mim4d.importing.rig_folder import RIG
+
+    return (folder / RIG).is_file() or any(folder.glob(f"*/{RIG}"))
+
+
 @contextmanager
 def folder_as_data_set(folder: Path, *, keyframes_only: bool) -> Iterator[tuple[Path, bool]]:
     """A data set that is there as long as the block runs, and whether it has motion.

@@ -22,14 +22,14 @@ class OccupancyView:
         title: Scene and number of the clip.
         grid: Of the voxels.
         class_names: Of the classes from 1 on; 0 is free, -1 not known.
-        true: What was seen.
+        true: What was seen; None of data without LiDAR or exact distances.
         drawn: What the run says of every voxel.
     """
 
     title: str
     grid: VoxelGrid
     class_names: tuple[str, ...]
-    true: Int64[Tensor, "z y x"]
+    true: Int64[Tensor, "z y x"] | None
     drawn: Int64[Tensor, "z y x"]
 
 
@@ -41,11 +41,13 @@ def occupancy_views(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    bare: bool = False,
 ) -> Iterator[OccupancyView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
     task, asked = ask_run(
-        run, data, Occupancy, clips=clips, scenes=scenes, version=version, device=device
+        run, data, Occupancy, clips=clips, scenes=scenes, version=version, device=device, bare=bare
     )
     for one in asked:
-        drawn, truth = one.answer[0].cpu(), one.truth.labels[0]
+        drawn = one.answer[0].cpu()
+        truth = None if one.truth is None else one.truth.labels[0]
         yield OccupancyView(one.title, task.grid, task.class_names, truth, drawn)

@@ -35,7 +35,9 @@ class Scenes:
             clip = without_image(clip, 1, 1)
         grid = torch.cartesian_prod(torch.tensor([12.0 - 4 * number]), *[torch.arange(-4.0, 5)] * 2)
         said: dict[str, Layer] = {
-            "solid voxels": Cubes(np.array([[5.0, 3, 1]]), (1, 1, 1), np.array([[9, 9, 9]], "u1")),
+            "solid voxels": Cubes(
+                np.array([[5.0, 3, 1]]), (1.0, 1.0, 1.0), np.array([[9, 9, 9]], "u1")
+            ),
             "flow": Segments(np.ones((1, 2, 3)), np.array([[9, 9, 9]], "u1"), arrows=True),
             "painted ground": Ground(np.full((2, 2, 4), 200, np.uint8), (0.0, 0.0), (4.0, 4.0)),
         }

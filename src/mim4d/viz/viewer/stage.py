@@ -40,6 +40,8 @@ def put(scene: "SceneApi", name: str, layer: Layer, visible: bool) -> list[Any]:
     """
     match layer:
         case Points():
+            if len(layer.places_m) == 0:
+                return []
             return [
                 scene.add_point_cloud(
                     name,
@@ -51,14 +53,18 @@ def put(scene: "SceneApi", name: str, layer: Layer, visible: bool) -> list[Any]:
                 )
             ]
         case Segments():
-            colours = np.repeat(layer.colours[:, None], 2, axis=1)
+            if len(layer.ends_m) == 0:
+                return []
             if layer.arrows:
-                return [scene.add_arrows(name, layer.ends_m, colours, visible=visible)]
+                return [scene.add_arrows(name, layer.ends_m, layer.colours, visible=visible)]
+            colours = np.repeat(layer.colours[:, None], 2, axis=1)
             lines = scene.add_line_segments(
                 name, layer.ends_m, colours, thickness=layer.width_m, visible=visible
             )
             return [lines]
         case Cubes():
+            if len(layer.centres_m) == 0:
+                return []
             upright = np.tile([1.0, 0.0, 0.0, 0.0], (len(layer.centres_m), 1))
             cubes = scene.add_batched_meshes_simple(
                 name,
