@@ -65,7 +65,7 @@ def test_exchanged_images_are_told(pair: tuple[int, int]) -> None:
     assert codes(swapped) == ["cameras-swapped"]
     gain, error = motion_gains(swapped)
     for i, j in (pair, pair[::-1]):
-        assert gain[i, j] > max(MIN_GAIN, MIN_ERRORS * error[i, j])
+        assert float(gain[i, j]) > max(MIN_GAIN, MIN_ERRORS * float(error[i, j]))
 
 
 def test_a_car_that_stands_or_a_lone_frame_says_nothing() -> None:

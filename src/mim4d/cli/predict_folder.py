@@ -1,4 +1,4 @@
-"""What a pre-training says about images that are no data set: a folder with cameras.yaml."""
+"""What a run says about images that are no data set: a folder with cameras.yaml."""
 
 import tempfile
 from collections.abc import Iterator

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -51,7 +52,7 @@ class PaintedClip:
         """Write everything but the images as one .npz, whole or not at all."""
         path = folder / f"{self.name}.npz"
         truth = {"occupied": self.occupied, "ignored": self.ignored}
-        known = {name: values.numpy() for name, values in truth.items() if values is not None}
+        known: dict[str, Any] = {k: v.numpy() for k, v in truth.items() if v is not None}
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from mim4d.build.data import build_dataset
-from mim4d.config import Device
+from mim4d.config import Device, TrunkConfig
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
@@ -101,7 +102,7 @@ class SceneAsker:
             self.frame = self._view.frame
             self._model: MaskedVideoModel | TaskModel = model
             self._task: Task | None = None
-            wanted = config
+            wanted: TrunkConfig = config
         else:
             head, self._task, task_config = load_task(run)
             self._model, wanted = head, task_config
@@ -126,7 +127,7 @@ class SceneAsker:
         return _drawable(self._task, answer)
 
 
-def _drawable(task: Task, answer: object) -> Answer:
+def _drawable(task: Task, answer: Any) -> Answer:
     match task:
         case Detection():
             assert isinstance(answer, Detections)

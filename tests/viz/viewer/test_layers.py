@@ -8,6 +8,8 @@ import pytest
 import shapely
 import torch
 
+from mim4d.data.maps.map_file import Geometries
+from mim4d.data.maps.map_names import MapLayer
 from mim4d.data.maps.map_patch import MapPatch
 from mim4d.evaluation.map_views import SeenLine
 from mim4d.evaluation.scene_answers import Cells, Voxels
@@ -50,7 +52,10 @@ def test_cameras_without_image_are_left_out() -> None:
 def test_the_map_is_cut_to_its_rectangle() -> None:
     line = shapely.LineString([(-50.0, 1.0), (50.0, 1.0)])
     area = shapely.box(2.0, -3.0, 6.0, -1.0)
-    geometries = {"lane_divider": np.array([line]), "ped_crossing": np.array([area])}
+    geometries: dict[MapLayer, Geometries] = {
+        "lane_divider": np.array([line]),
+        "ped_crossing": np.array([area]),
+    }
     patch = MapPatch((-10, -5, 10, 5), shapely.box(-60, -60, 60, 60), geometries)
     layers = clip_layers(replace(make_clip([0.0]), maps=(patch,)), 1)
     lines = layers["map"]
