@@ -1,6 +1,7 @@
 """`mim4d viewer`: a scene in three dimensions, in the browser."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from mim4d.cli.arguments import PathArgument, scene_choice
@@ -41,10 +42,12 @@ class View3d:
 
 def viewer(options: View3d) -> None:
     """`mim4d viewer`."""
+    if find_spec("viser") is None:
+        raise ImportError("the viewer needs viser: pip install 'mim4d[viewer]'")
+    run, data = _run_and_data(options)
     from mim4d.viz.viewer.source import SceneSource
     from mim4d.viz.viewer.viewer import Viewer
 
-    run, data = _run_and_data(options)
     wanted = None
     if options.split is not None or options.scenes or run is not None:
         wanted = scene_choice(options.split or "val", options.scenes)
@@ -57,8 +60,9 @@ def viewer(options: View3d) -> None:
         device=options.device,
         stride=options.stride,
     )
-    title = f"{data.name}" if run is None else f"{run.name} on {data.name}"
-    page = Viewer(source, title, options.host, options.port)
+    names = [path.resolve().name for path in (run, data) if path is not None]
+    page_title = " on ".join(names)
+    page = Viewer(source, page_title, options.host, options.port)
     port = page.server.get_port()
     print(f"http://{options.host}:{port} (over ssh: ssh -L {port}:localhost:{port} HOST)")
     print("Ctrl-C ends it.", flush=True)

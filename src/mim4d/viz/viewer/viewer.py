@@ -44,16 +44,11 @@ class Viewer:
         title: Of the page.
         host: Address that it listens on.
         port: The next free one is taken if it is not.
-
-    Raises:
-        ImportError: If viser is not installed.
     """
 
     def __init__(self, source: Scenes, title: str, host: str, port: int) -> None:
-        try:
-            import viser
-        except ImportError as error:
-            raise ImportError("the viewer needs viser: pip install 'mim4d[viewer]'") from error
+        import viser  # here, as only this extra has it
+
         self._source = source
         self._lock = RLock()
         self._shown: dict[str, list[Any]] = {}
