@@ -76,7 +76,7 @@ def draw_painted(painted: PaintedClip, folder: Path) -> Path:
         canvas.text(left, _TOP - 24, f"{words}, from above")
         _draw_above(canvas.axes(left, _TOP, _ABOVE, _ABOVE), clip, colours, painted.cells)
         left += _ABOVE + 14
-    _draw_layers(canvas, _MARGIN + 90, max(bottom, _TOP + _ABOVE) + 56, painted.layers)
+    _draw_layers(canvas, _MARGIN + 90, max(bottom, _TOP + _ABOVE) + 56, painted)
     return canvas.save(folder / f"{painted.name}.png")
 
 
@@ -165,8 +165,9 @@ def _draw_words(canvas: Canvas, painted: PaintedClip) -> None:
     canvas.text(_MARGIN, 48, f"key sample {clip.key_tokens[0]}", size_px=14, color=FAINT)
 
 
-def _draw_layers(canvas: Canvas, left: Length, top: Length, layers: tuple[str, ...]) -> None:
-    entries = [Entry(name, fill=LAYER_COLOURS[name]) for name in LAYER_COLOURS if name in layers]
-    entries.append(Entry("ignored: hardly to be seen", fill=_IGNORED))
-    entries.append(Entry("outlines: annotated boxes", INK, line="solid"))
+def _draw_layers(canvas: Canvas, left: Length, top: Length, painted: PaintedClip) -> None:
+    entries = [Entry(n, fill=colour) for n, colour in LAYER_COLOURS.items() if n in painted.layers]
+    if painted.occupied is not None:
+        entries.append(Entry("ignored: hardly to be seen", fill=_IGNORED))
+        entries.append(Entry("outlines: annotated boxes", INK, line="solid"))
     draw_legend(canvas, left, top, entries, columns=4)
