@@ -6,7 +6,7 @@ finished. Then measures held-out clips of the rig trained on and of another, and
 mean and standard deviation over seeds of the distances of the direct volume.
 
     mim4d world OWN --scenes 64 --held-out 12 --image-size 96 160
-    mim4d world OTHER --rig examples/rig.yaml --scenes 0 --held-out 12 --seed 29
+    mim4d world OTHER --rig examples/rig.yaml --scenes 4 --held-out 12 --seed 29
     python benchmarks/other_rigs.py --data OWN --other OTHER --runs RUNS --seeds 0
 """
 

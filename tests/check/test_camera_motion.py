@@ -15,7 +15,7 @@ WALL_M, STEP_M = 6.0, 1.5
 PAINT = torch.rand(1, 3, 60, 400, generator=torch.Generator().manual_seed(0))
 
 
-def drive(yaws_deg: list[float], step_m: float = STEP_M, frames: int = 2) -> Clip:
+def drive(yaws_deg: list[float], step_m: float = STEP_M, frames: int = 3) -> Clip:
     """Cameras that look at the walls beside a car that drives straight ahead."""
     clip = make_clip(yaws_deg, frames)
     poses = clip.ref_from_camera.clone()

@@ -45,9 +45,9 @@ def _lidar(spec: LidarSpec) -> Lidar:
     low, high = fields.numbers("elevation_deg", 2, default.elevation_deg)
     lidar = Lidar(
         spec.car_from_lidar,
-        azimuths=int(fields.number("azimuths", default.azimuths)),
+        azimuths=int(fields.number("azimuths", float(default.azimuths))),
         channel=spec.name,
-        beams=int(fields.number("beams", default.beams)),
+        beams=int(fields.number("beams", float(default.beams))),
         elevation_deg=(low, high),
         rate_hz=_rate(fields),
     )
