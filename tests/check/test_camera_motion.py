@@ -57,6 +57,7 @@ def test_the_right_calibration_explains_motion_best() -> None:
     assert gain[~off_diagonal].isnan().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", [(0, 1), (1, 2)])
 def test_exchanged_images_are_told(pair: tuple[int, int]) -> None:
     clip = drive([60.0, -60.0, 110.0])
