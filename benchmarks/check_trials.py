@@ -107,16 +107,20 @@ def scale(factor: float) -> Callable[[Row], object]:
     return change
 
 
-def swap_front(root: Path) -> None:
-    """The files of the two front side cameras."""
-    path = next(root.glob("*/sample_data.json"))
-    rows = json.loads(path.read_text())
-    pairs = {"CAM_FRONT_LEFT": "CAM_FRONT_RIGHT", "CAM_FRONT_RIGHT": "CAM_FRONT_LEFT"}
-    by = {(row["sample_token"], row["filename"].split("/")[1]): row for row in rows}
-    names = {key: row["filename"] for key, row in by.items()}
-    for (sample, channel), row in by.items():
-        row["filename"] = names[sample, pairs.get(channel, channel)]
-    path.write_text(json.dumps(rows))
+def swap(one: str, other: str) -> Callable[[Path], None]:
+    """The files of two cameras."""
+
+    def apply(root: Path) -> None:
+        path = next(root.glob("*/sample_data.json"))
+        rows = json.loads(path.read_text())
+        pairs = {one: other, other: one}
+        by = {(row["sample_token"], row["filename"].split("/")[1]): row for row in rows}
+        names = {key: row["filename"] for key, row in by.items()}
+        for (sample, channel), row in by.items():
+            row["filename"] = names[sample, pairs.get(channel, channel)]
+        path.write_text(json.dumps(rows))
+
+    return apply
 
 
 def stand_still(root: Path) -> None:
@@ -156,7 +160,9 @@ FAULTS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "origin 0.5 m down": (calibration("", raise_origin(-0.5)), {"ground-height"}),
     "intrinsics x 1.2": (calibration("CAM", scale(1.2)), {"intrinsics-scale"}),
     "intrinsics x 0.8": (calibration("CAM", scale(0.8)), {"intrinsics-scale"}),
-    "front cameras swapped": (swap_front, {"cameras-swapped", "calibration-no-peak"}),
+    "front side cameras swapped": (swap("CAM_FRONT_LEFT", "CAM_FRONT_RIGHT"), {"cameras-swapped"}),
+    "rear side cameras swapped": (swap("CAM_BACK_LEFT", "CAM_BACK_RIGHT"), {"cameras-swapped"}),
+    "front and rear swapped": (swap("CAM_FRONT", "CAM_BACK"), {"cameras-swapped"}),
     "poses stand still": (stand_still, {"poses-stand-still"}),
     "one pose a sample": (share_poses, {"pose-of-another-time"}),
 }

@@ -65,7 +65,7 @@ def cameras(scale: float) -> dict[str, tuple[Lens, tuple[int, int], Place, float
 class Wide(Camera):
     """A camera that sees what is beside it."""
 
-    def half_angle(self, width: int) -> float:
+    def half_angle(self) -> float:
         """Of what may be seen."""
         return math.radians(95.0)
 
@@ -116,7 +116,7 @@ def write_drive(folder: Path, number: int, seconds: float, scale: float) -> None
         turned = from_yaw_pitch_roll(yaw, 0.0, 0.0) @ FORWARD_FROM_OPTICAL
         focal = lens.focal_px[0]
         matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1.0]])
-        camera = Wide(name, mounted(*position, turned), matrix, 0.0)
+        camera = Wide(name, mounted(*position, turned), matrix, (height, width))
         (folder / name).mkdir()
         (folder / "distances" / name).mkdir(parents=True)
         for time in clocks[name].tolist():

@@ -6,7 +6,9 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from mim4d.build.tasks import build_task
 from mim4d.cli import main
+from mim4d.config.presets import task_preset
 from mim4d.evaluation.predicted_clip import ply, predict_clip
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.importing.points import read_points
@@ -86,3 +88,24 @@ def test_the_command_writes_pictures_arrays_and_points(still, tmp_path, monkeypa
     with Image.open(names[0]) as picture:
         assert picture.width > 500
     assert torch.isfinite(load_file(names[1])["sdf_m"]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["bev_segmentation", "detection", "hd_map", "occupancy"])
+def test_tasks_say_of_bare_images_what_they_see(task, still, tmp_path, monkeypatch, capsys):
+    config = task_preset("toy", task)
+    head, model = build_task(config)
+    loaded = (model.eval(), head, config)
+    for place in ("evaluation.asked_clips", "evaluation.detection.predict"):
+        monkeypatch.setattr(f"mim4d.{place}.load_task", lambda run: loaded)
+    monkeypatch.setattr("mim4d.runs.record.run_kind", lambda run: "task")
+    monkeypatch.setattr("mim4d.runs.record.read_task_config", lambda run: config)
+    command = ["predict", str(tmp_path), str(still), "--out", str(tmp_path / "p"), "--clips", "1"]
+    assert main(command) == 0
+    pictures = [name for name in capsys.readouterr().out.split() if name.endswith(".png")]
+    with Image.open(*pictures) as picture:
+        assert picture.width > 500
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+    if task == "detection":
+        assert main([*command, "--submission", str(tmp_path / "s.json")]) == 2
+        assert "wants a data set" in capsys.readouterr().err

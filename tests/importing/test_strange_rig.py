@@ -107,7 +107,7 @@ def test_rectified_distances_are_turned_by_less_than_a_tenth_of_a_degree():
     stage = Stage(layout, track(layout, np.array([0])))
     lens, size, position, yaw = cameras(1.0)["CAM_LEFT"]
     turned = from_yaw_pitch_roll(yaw, 0.0, 0.0) @ FORWARD_FROM_OPTICAL
-    camera = Wide("CAM_LEFT", mounted(*position, turned), np.diag([90.0, 90.0, 1.0]), 0.0)
+    camera = Wide("CAM_LEFT", mounted(*position, turned), np.diag([90.0, 90.0, 1.0]), size[::-1])
 
     def distances(rays):
         return stage.take_picture(camera, np.ascontiguousarray(rays), 0, 0, False).distance_m

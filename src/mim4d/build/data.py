@@ -81,6 +81,22 @@ def build_dataset(
         raise MissingMapError(f"{error} ({head.map_advice})") from error
 
 
+def build_bare_dataset(config: TrunkConfig, data: Path) -> NuscenesDataset:
+    """Clips of which nothing is known but the images: all of them, without LiDAR, map or labels."""
+    clip = config.clip
+    return NuscenesDataset(
+        data,
+        frames=clip.frames,
+        key=clip.key,
+        frame_interval_s=clip.frame_interval_s,
+        image_hw=(clip.image_height, clip.image_width),
+        fit=clip.fit,
+        lidar=None,
+        incomplete="keep",  # a moment without a past is asked about too
+        body_masks=imported_masks(data),
+    )
+
+
 def _open(
     config: TrunkConfig,
     data: Path,

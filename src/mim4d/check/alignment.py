@@ -24,7 +24,6 @@ from mim4d.tensors.pixels import unit_colours
 
 # One keyframe of a 32-beam LiDAR has a few hundred; its peak wanders by more than half a degree.
 _MIN_EDGES = 2000
-_FRAMES_TO_COMPARE = 6
 
 
 @dataclass(frozen=True)
@@ -83,41 +82,6 @@ def alignment_offset(clip: Clip, max_deg: float = 1.5, step_deg: float = 0.1) ->
         )
     yaw, pitch = (_peak(angles, totals[axis]) for axis in ("yaw", "pitch"))
     return Alignment(yaw[0], pitch[0], yaw[1], pitch[1], sum(count.values()))
-
-
-def fit_of_images(clip: Clip) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """How well every camera's depth edges fit every camera's images.
-
-    Args:
-        clip: Clips with LiDAR.
-
-    Returns:
-        Mean gradient of camera `j`'s images at the edges that LiDAR and calibration put into
-        camera `i`, over the images' own mean gradient, `n n`; and the number of edges of each.
-    """
-    count = clip.image_present.shape[-1]
-    totals, weights = np.zeros((count, count)), np.zeros((count, count))
-    edges = np.zeros(count, np.int64)
-    frames = torch.nonzero(clip.frame_present & clip.image_present.all(dim=-1)).tolist()
-    for b, t in frames[:: max(1, len(frames) // _FRAMES_TO_COMPARE)]:
-        points_ref = clip.points_ref[b, t][clip.valid_points[b, t]]
-        gradients = []
-        for n in range(count):
-            height, width = clip.image_sizes[b, t, n].tolist()
-            image = unit_colours(clip.images[b, t, n, :, :height, :width])
-            gradient = _gradient(image, True)
-            gradients.append(gradient / gradient.mean().clamp(min=1e-6))
-        for i in range(count):
-            height, width = clip.image_sizes[b, t, i].tolist()
-            points = transform_points(invert_rigid(clip.ref_from_camera[b, t, i]), points_ref)
-            pixels = depth_edges(clip.intrinsics[b, t, i], points, (height, width), True)
-            edges[i] += len(pixels)
-            for j in range(count):
-                if gradients[j].shape == gradients[i].shape:
-                    score = _score(gradients[j], clip.intrinsics[b, t, i], pixels, "yaw", 0.0)
-                    totals[i, j] += score
-                    weights[i, j] += len(pixels)
-    return totals / np.maximum(weights, 1), edges
 
 
 def depth_edges(

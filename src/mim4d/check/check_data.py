@@ -11,7 +11,7 @@ from mim4d.check.contents import check_contents
 from mim4d.check.files import FilesToOpen, check_files, choose_files, list_files
 from mim4d.check.findings import Findings
 from mim4d.check.lenient_tables import read_table_set
-from mim4d.check.lidar_camera import check_lidar_against_cameras
+from mim4d.check.lidar_camera import check_images
 from mim4d.check.overlaps import SceneLists, check_overlaps
 from mim4d.check.places import check_places
 from mim4d.check.poses import check_poses
@@ -72,7 +72,7 @@ def check_data(
         check_registration(tables, listed, findings)
     summary = summarise(tables, sweeps, len(opened))
     if findings.count("error") == 0 and files != "none":  # or the reader would refuse the data
-        check_lidar_against_cameras(tables, findings)
+        check_images(tables, findings)
     overlaps = [] if findings.count("error") else check_overlaps(tables, split, findings)
     seconds = time.monotonic() - started
     return Report(root, version, summary, findings, seconds, strict, overlaps)

@@ -1,8 +1,9 @@
-"""LiDAR against cameras: does the calibration look right on real video?
+"""Images against calibration and LiDAR: does what was measured look right on real video?
 
-A few clips are read and the common turn of the cameras at which image edges and depth edges agree
-best is measured (`alignment`), for every other camera apart: the difference says how far the
-answer can be trusted. A verdict is given only where it can. Angles are degrees.
+A few clips are read. Whether images move as their camera's calibration says is judged without
+LiDAR (`camera_motion`). With one, the common turn of the cameras at which image edges and depth
+edges agree best is measured (`alignment`), for every other camera apart: the difference says how
+far the answer can be trusted. A verdict is given only where it can. Angles are degrees.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mim4d.check.alignment import alignment_offset, fit_of_images
+from mim4d.check.alignment import alignment_offset
+from mim4d.check.camera_motion import judge_swaps
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import TableSet
 from mim4d.data.clip import Clip, collate
@@ -21,11 +23,11 @@ from mim4d.errors import DataError
 MAX_CLIPS = 4
 MAX_FRAMES = 12
 """A LiDAR of 32 beams has a few hundred depth edges in view of the cameras at a time."""
+FRAMES_WITHOUT_LIDAR = 3
 LARGEST_HW = (608, 968)
 MIN_PX_PER_DEG = 6.0
 MANY_EDGES = 8000
 """So many edges of both axes agree at a right calibration in every trial."""
-MIN_SWAP_GAIN, MIN_SWAP_EDGES = 1.2, 300
 MIN_CONTRAST = 1.08
 """Score at the peak over the mean; real video with a right calibration has 1.15 to 1.3."""
 LEAST_UNCERTAINTY_DEG = 0.1
@@ -47,12 +49,6 @@ NO_PEAK = Rule(
     "warning",
     "a turn of the cameras, within 1.5 degrees, at which edges of LiDAR and images agree",
     "check intrinsics, mounts and times: with a right calibration so many edges agree somewhere",
-)
-SWAPPED = Rule(
-    "cameras-swapped",
-    "warning",
-    "images that fit their own camera's calibration best",
-    "check which files and which calibration belong to which camera",
 )
 NO_VERDICT = Rule(
     "calibration-unknown",
@@ -92,8 +88,8 @@ class Offset:
         return f"{self.degrees:+.2f} ± {self.uncertainty_deg:.2f} degrees"
 
 
-def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
-    """Open the data set as training does, and compare LiDAR with images in a few clips."""
+def check_images(tables: TableSet, findings: Findings) -> None:
+    """Open the data set as training does, and judge the calibration from a few clips."""
     lidars = [c for c in tables.channels if tables.modality_of_channel[c] == "lidar"]
     lidar = "LIDAR_TOP" if "LIDAR_TOP" in lidars else next(iter(lidars), None)
     image_hw, resolution = _image_size(tables)
@@ -101,14 +97,14 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
     if isinstance(data, str):
         findings.add(REFUSED, "sample_data", Place(data))
         return
-    if lidar is None:
-        findings.add(NO_VERDICT, "calibrated_sensor", Place("there is no LiDAR"))
-        return
     clips = _read(data)
     if isinstance(clips, str):
         findings.add(NO_VERDICT, "calibrated_sensor", Place(clips))
         return
-    _judge_swaps(clips, findings)
+    judge_swaps(clips, findings)
+    if lidar is None:
+        findings.add(NO_VERDICT, "calibrated_sensor", Place("there is no LiDAR"))
+        return
     if resolution < MIN_PX_PER_DEG:
         found = (
             f"the images resolve {resolution:.1f} pixels a degree, "
@@ -125,6 +121,7 @@ def check_lidar_against_cameras(tables: TableSet, findings: Findings) -> None:
 
 def _open(tables: TableSet, lidar: str | None, image_hw: tuple[int, int]) -> NuscenesDataset | str:
     """The data set with the longest clips that fit into it; or why it does not open."""
+    most = MAX_FRAMES if lidar else FRAMES_WITHOUT_LIDAR
     samples = np.bincount(np.maximum(tables["sample"]["scene"], 0), minlength=1)
     problem = ""
     # Where no scene is whole, clips with gaps will do.
@@ -134,7 +131,7 @@ def _open(tables: TableSet, lidar: str | None, image_hw: tuple[int, int]) -> Nus
             return NuscenesDataset(
                 tables.root,
                 version=tables.version,
-                frames=int(min(max(samples.max(), 1), MAX_FRAMES)),
+                frames=int(min(max(samples.max(), 1), most)),
                 incomplete=incomplete,
                 image_hw=image_hw,
                 lidar=lidar,
@@ -195,22 +192,6 @@ def _image_size(tables: TableSet) -> tuple[tuple[int, int], float]:
     focal = tables["calibrated_sensor"]["intrinsics"][data["calibrated_sensor"][rows], 0, 0]
     height, width = np.minimum(hw.max(axis=1), LARGEST_HW).tolist()
     return (height, width), float(np.radians((focal * fits).min()))
-
-
-def _judge_swaps(clips: Clip, findings: Findings) -> None:
-    """Two cameras each of whose images fit the other's calibration better than their own."""
-    scores, edges = fit_of_images(clips)
-    for i in range(len(clips.camera_names)):
-        for j in range(i):
-            if min(edges[i], edges[j]) < MIN_SWAP_EDGES:
-                continue
-            gains = scores[i, j] / scores[i, i], scores[j, i] / scores[j, j]
-            if min(gains) > MIN_SWAP_GAIN:
-                found = (
-                    f"images of {clips.camera_names[i]} and {clips.camera_names[j]} fit each "
-                    f"other's calibration {min(gains) - 1:.0%} better than their own"
-                )
-                findings.add(SWAPPED, "calibrated_sensor", Place(found))
 
 
 def _every_other_camera(clip: Clip, first: int) -> Clip:

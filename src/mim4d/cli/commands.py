@@ -51,6 +51,7 @@ from mim4d.cli.study import (
     bench_step,
 )
 from mim4d.cli.study_labels import Study, study
+from mim4d.cli.viewer import View3d, viewer
 from mim4d.cli.world import World, world
 
 
@@ -73,6 +74,7 @@ COMMANDS: dict[str, Command] = {
     "world": Command(World, world),
     "view": Command(View, view),
     "gallery": Command(Gallery, gallery),
+    "viewer": Command(View3d, viewer),
     "pretrain": Command(Pretrain, pretrain, takes_preset=True),
     "finetune": Command(Finetune, finetune, takes_preset=True, takes_task=True),
     "render": Command(Render, render),

@@ -1,11 +1,11 @@
 """`mim4d predict`: what a run says of images, as pictures and as files for other programs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mim4d.cli.arguments import PathArgument, scene_choice
-from mim4d.cli.predict_folder import predict_folder
+from mim4d.cli.predict_folder import folder_as_data_set, is_rig_folder, predict_folder
 from mim4d.config import Device
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class Predict:
     """Predict what is there: distances and what is solid, boxes, lines, layers of the ground.
 
-    A pre-training predicts for a folder of images with cameras.yaml; a task's run for a data set.
+    For a folder of images with cameras.yaml and nothing else; a task's run for a data set too.
     """
 
     run: PathArgument
     """Run folder of a pre-training, or of a task."""
     data: PathArgument
-    """For a pre-training: images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with
-    cameras.yaml; with poses.csv a drive, whose clips have all frames. For a task: a data set."""
+    """Images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with cameras.yaml; with poses.csv a
+    drive, whose clips have all frames. For a task a data set, too."""
     out: Path | None = None
     """Folder for pictures, arrays and points; by default RUN/predictions."""
     clips: int = 4
@@ -73,7 +73,15 @@ def predict(options: Predict) -> None:
             f"{options.run}: nothing draws the task {task}; `mim4d predict` knows "
             f"{', '.join(draws)}"
         )
-    draws[task](options)
+    if not is_rig_folder(options.data):
+        draws[task](options)
+        return
+    if options.submission is not None:
+        raise ValueError("--submission: wants a data set, whose samples the file must name")
+    options = replace(options, out=options.folder)
+    by_samples = read_task_config(options.run).clip.frame_interval_s is None
+    with folder_as_data_set(options.data, keyframes_only=by_samples) as (data, _):
+        draws[task](replace(options, data=data, scenes=(), version=None), bare=True)
 
 
 def _without_a_data_set(options: Predict) -> None:
@@ -86,29 +94,31 @@ def _without_a_data_set(options: Predict) -> None:
         print(path)
 
 
-def _paint(options: Predict) -> None:
+def _paint(options: Predict, bare: bool = False) -> None:
     from mim4d.evaluation.painted_clips import paint_clips
     from mim4d.viz.bev_picture import draw_painted
 
-    for painted in paint_clips(options.run, options.data, **_asked(options)):
+    for painted in paint_clips(options.run, options.data, **_asked(options), bare=bare):
         print(draw_painted(painted, options.folder))
         print(painted.save_arrays(options.folder))
 
 
-def _draw_lines(options: Predict) -> None:
+def _draw_lines(options: Predict, bare: bool = False) -> None:
     from mim4d.evaluation.map_views import map_views
     from mim4d.viz.map_lines import draw_maps
 
-    for number, view in enumerate(map_views(options.run, options.data, **_asked(options))):
+    views = map_views(options.run, options.data, **_asked(options), bare=bare)
+    for number, view in enumerate(views):
         print(draw_maps(view).save(options.folder / f"map_{number:02d}.png"))
 
 
-def _draw_slices(options: Predict) -> None:
+def _draw_slices(options: Predict, bare: bool = False) -> None:
     from mim4d.evaluation.occupancy_views import occupancy_views
     from mim4d.viz.occupancy_cameras import draw_cameras
     from mim4d.viz.occupancy_slices import draw_slices
 
-    for number, view in enumerate(occupancy_views(options.run, options.data, **_asked(options))):
+    views = occupancy_views(options.run, options.data, **_asked(options), bare=bare)
+    for number, view in enumerate(views):
         print(draw_slices(view).save(options.folder / f"occupancy_{number:02d}.png"))
         print(draw_cameras(view).save(options.folder / f"occupancy_{number:02d}_cameras.png"))
 
@@ -123,7 +133,7 @@ def _asked(options: Predict) -> dict[str, Any]:
     }
 
 
-def _detect(options: Predict) -> None:
+def _detect(options: Predict, bare: bool = False) -> None:
     from mim4d.evaluation.detection.predict import Detector
     from mim4d.evaluation.detection.write_submission import write_submission
 
@@ -133,6 +143,7 @@ def _detect(options: Predict) -> None:
         scene_choice(options.split, options.scenes),
         options.version,
         options.device,
+        bare=bare,
     )
     if options.submission is not None:
         found = ((one.clip.key_tokens[0], one.boxes) for one in detector.look_at_all())

@@ -1,4 +1,4 @@
-"""What a pre-training says about images that are no data set: a folder with cameras.yaml."""
+"""What a run says about images that are no data set: a folder with cameras.yaml."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,6 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mim4d.config import Device
+
+
+def is_rig_folder(folder: Path) -> bool:
+    """Whether a folder holds images with cameras.yaml, or rigs that do, and is no data set."""
+    from mim4d.importing.rig_folder import RIG
+
+    return (folder / RIG).is_file() or any(folder.glob(f"*/{RIG}"))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`mim4d world`: make a synthetic data set."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mim4d.cli.arguments import PathArgument
 
@@ -25,10 +26,13 @@ class World:
     """Images per second of each camera (nuScenes: 12); by default keyframes only."""
     lidar_rate_hz: float | None = None
     """Turns per second of the LiDAR (nuScenes: 20); by default keyframes only."""
-    image_size: tuple[int, int] = (256, 448)
-    """Rows and columns of the images."""
-    lidar_azimuths: int = 1080
-    """LiDAR firings per turn and beam."""
+    image_size: tuple[int, int] | None = None
+    """Rows and columns of the images; by default 256 448."""
+    lidar_azimuths: int | None = None
+    """LiDAR firings per turn and beam; by default 1080."""
+    rig: Path | None = None
+    """Other sensors than the six cameras and the LiDAR of the nuScenes car: a file in the words of
+    an importer's cameras.yaml (docs/world.md)."""
     no_shadows: bool = False
     """Leave shadows out: a little faster."""
     overwrite: bool = False
@@ -42,6 +46,16 @@ def world(options: World) -> None:
     from mim4d.cli.console import Counter
     from mim4d.world.generate import generate_world
 
+    rig = None
+    if options.rig is not None:
+        if options.image_size is not None or options.lidar_azimuths is not None:
+            raise ValueError(
+                "--rig: the file says how large images are and how often the LiDAR fires; leave "
+                "out --image-size and --lidar-azimuths"
+            )
+        from mim4d.cli.world_rig import read_world_rig
+
+        rig = read_world_rig(options.rig)
     with Counter("world", "scene") as counter:
         made = generate_world(
             options.out,
@@ -52,8 +66,9 @@ def world(options: World) -> None:
             keyframe_interval_s=options.keyframe_interval_s,
             camera_rate_hz=options.camera_rate_hz,
             lidar_rate_hz=options.lidar_rate_hz,
-            image_hw=options.image_size,
-            lidar_azimuths=options.lidar_azimuths,
+            image_hw=(256, 448) if options.image_size is None else options.image_size,
+            lidar_azimuths=1080 if options.lidar_azimuths is None else options.lidar_azimuths,
+            rig=rig,
             shadows=not options.no_shadows,
             overwrite=options.overwrite,
             workers=options.workers,

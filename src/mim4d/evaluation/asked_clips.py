@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from mim4d.build.data import build_dataset
+from mim4d.build.data import build_bare_dataset, build_dataset
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
@@ -30,7 +30,7 @@ class AskedClip:
         count: How many clips there are.
         trained_on: Whether the head was trained on its scene.
         answer: What the task decodes, on the device of the model.
-        truth: The task's targets, on the CPU.
+        truth: The task's targets, on the CPU; None of data without truth.
     """
 
     clip: Clip
@@ -56,6 +56,7 @@ def ask_run(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    bare: bool = False,
 ) -> tuple[Kind, Iterator[AskedClip]]:
     """The task of a run, and its answers about clips spread over the scenes.
 
@@ -67,6 +68,7 @@ def ask_run(
         scenes: Which scenes.
         version: Version folder of the data set.
         device: Where to compute.
+        bare: The data are images alone: all scenes are meant, and nothing is true.
 
     Raises:
         ValueError: For anything wrong with run or data, or if the run is of another task.
@@ -77,7 +79,10 @@ def ask_run(
     model, task, config = load_task(run)
     if not isinstance(task, kind):
         raise ValueError(f"{run}: holds a run of the task {config.task}, not of {kind.__name__}")
-    dataset = build_dataset(config, data, scenes, version, judged=True)
+    if bare:
+        dataset = build_bare_dataset(config, data)
+    else:
+        dataset = build_dataset(config, data, scenes, version, judged=True)
     model.to(accelerator)
 
     def ask() -> Iterator[AskedClip]:
@@ -85,7 +90,8 @@ def ask_run(
             clip = dataset[index]
             with torch.no_grad():
                 answer = task.decode(model(clip.to(accelerator)))
-            known = was_trained_on(run, dataset.tables, [dataset.scene_name(index)])
-            yield AskedClip(clip, index, len(dataset), known, answer, task.targets(clip))
+            known = not bare and was_trained_on(run, dataset.tables, [dataset.scene_name(index)])
+            truth = None if bare else task.targets(clip)
+            yield AskedClip(clip, index, len(dataset), known, answer, truth)
 
     return task, ask()

@@ -40,14 +40,14 @@ class MapView:
     Attributes:
         title: Scene and number of the clip.
         clip: The clip, on the CPU.
-        true: Lines of the map.
+        true: Lines of the map; None of data without one.
         drawn: What the run draws; None where only the truth is looked at.
         range_xy_m: Length along x and width along y of what lines are cut to.
     """
 
     title: str
     clip: Clip
-    true: tuple[SeenLine, ...]
+    true: tuple[SeenLine, ...] | None
     drawn: tuple[SeenLine, ...] | None
     range_xy_m: tuple[float, float]
 
@@ -60,15 +60,16 @@ def map_views(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    bare: bool = False,
 ) -> Iterator[MapView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
     task, asked = ask_run(
-        run, data, HdMap, clips=clips, scenes=scenes, version=version, device=device
+        run, data, HdMap, clips=clips, scenes=scenes, version=version, device=device, bare=bare
     )
     for one in asked:
-        (answer,), (truth,) = one.answer, one.truth.lines
+        true = None if one.truth is None else seen_lines(one.truth.lines[0])
         range_xy_m = task.options.range_xy_m
-        yield MapView(one.title, one.clip, seen_lines(truth), seen_lines(answer), range_xy_m)
+        yield MapView(one.title, one.clip, true, seen_lines(one.answer[0]), range_xy_m)
 
 
 def seen_lines(lines: MapLines) -> tuple[SeenLine, ...]:

@@ -30,22 +30,22 @@ class OccupancyView:
         title: Scene and number of the clip.
         grid: Of the voxels.
         class_names: Of the classes from 1 on; 0 is free, -1 not known.
-        true: What was seen.
+        true: What was seen; None of data without LiDAR or exact distances.
         drawn: What the run says of every voxel.
         clip: The clip (b = 1).
         met_m: Along rays through a lattice of pixels of each camera: distance at which the first
             voxel that the run says is occupied begins; infinite where there is none.
-        true_met_m: The same of the truth, what is not known being free.
+        true_met_m: The same of the truth, what is not known being free; None without truth.
     """
 
     title: str
     grid: VoxelGrid
     class_names: tuple[str, ...]
-    true: Int64[Tensor, "z y x"]
+    true: Int64[Tensor, "z y x"] | None
     drawn: Int64[Tensor, "z y x"]
     clip: Clip
     met_m: Float[Tensor, "n h w"]
-    true_met_m: Float[Tensor, "n h w"]
+    true_met_m: Float[Tensor, "n h w"] | None
 
 
 def occupancy_views(
@@ -56,14 +56,17 @@ def occupancy_views(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    bare: bool = False,
 ) -> Iterator[OccupancyView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
     task, asked = ask_run(
-        run, data, Occupancy, clips=clips, scenes=scenes, version=version, device=device
+        run, data, Occupancy, clips=clips, scenes=scenes, version=version, device=device, bare=bare
     )
     for one in asked:
-        drawn, truth = one.answer[0].cpu(), one.truth.labels[0]
-        met, true_met = (first_distances(one.clip, v, task.grid) for v in (drawn, truth))
+        drawn = one.answer[0].cpu()
+        truth = None if one.truth is None else one.truth.labels[0]
+        met = first_distances(one.clip, drawn, task.grid)
+        true_met = None if truth is None else first_distances(one.clip, truth, task.grid)
         yield OccupancyView(
             one.title, task.grid, task.class_names, truth, drawn, one.clip, met, true_met
         )

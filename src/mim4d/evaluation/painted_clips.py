@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,8 +29,8 @@ class PaintedClip:
         layers: Names of the layers.
         cells: One layer of voxels in ego axes; rows go with y, columns with x.
         probabilities: Predicted.
-        occupied: True.
-        ignored: Cells of objects that hardly anybody could have seen.
+        occupied: True; None of data without truth.
+        ignored: Cells of objects that hardly anybody could have seen; None likewise.
     """
 
     clip: Clip
@@ -38,8 +39,8 @@ class PaintedClip:
     layers: tuple[str, ...]
     cells: VoxelGrid
     probabilities: Float[Tensor, "l y x"]
-    occupied: Bool[Tensor, "l y x"]
-    ignored: Bool[Tensor, "l y x"]
+    occupied: Bool[Tensor, "l y x"] | None
+    ignored: Bool[Tensor, "l y x"] | None
 
     @property
     def name(self) -> str:
@@ -50,12 +51,13 @@ class PaintedClip:
     def save_arrays(self, folder: Path) -> Path:
         """Write everything but the images as one .npz, whole or not at all."""
         path = folder / f"{self.name}.npz"
+        truth = {"occupied": self.occupied, "ignored": self.ignored}
+        known: dict[str, Any] = {k: v.numpy() for k, v in truth.items() if v is not None}
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 probabilities=self.probabilities.numpy(),
-                occupied=self.occupied.numpy(),
-                ignored=self.ignored.numpy(),
+                **known,
                 layers=np.array(self.layers),
                 lower_xy_m=np.array(self.cells.lower_m[:2]),
                 upper_xy_m=np.array(self.cells.upper_m[:2]),
@@ -73,6 +75,7 @@ def paint_clips(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    bare: bool = False,
 ) -> Iterator[PaintedClip]:
     """Ask a run about some clips, spread over the scenes.
 
@@ -83,12 +86,20 @@ def paint_clips(
         scenes: Which scenes.
         version: Version folder of the data set.
         device: Where to compute.
+        bare: The data are images alone, of which nothing is true.
 
     Raises:
         ValueError: For anything wrong with run or data, or if a prediction is not finite.
     """
     task, asked = ask_run(
-        run, data, BevSegmentation, clips=clips, scenes=scenes, version=version, device=device
+        run,
+        data,
+        BevSegmentation,
+        clips=clips,
+        scenes=scenes,
+        version=version,
+        device=device,
+        bare=bare,
     )
     for one in asked:
         probabilities = one.answer[0].cpu()
@@ -101,6 +112,6 @@ def paint_clips(
             layers=tuple(task.options.layers),
             cells=task.cells,
             probabilities=probabilities,
-            occupied=one.truth.occupied[0],
-            ignored=one.truth.ignored[0],
+            occupied=None if one.truth is None else one.truth.occupied[0],
+            ignored=None if one.truth is None else one.truth.ignored[0],
         )

@@ -1,8 +1,8 @@
 """Argoverse 2's vector map as rows of the nuScenes map expansion.
 
-Drivable areas are road segments too, so that their outlines are road boundaries. A lane's left
-boundary is a road divider where it is marked yellow, else a lane divider where a lane lies beyond.
-Lanes in intersections are connectors: they have a centre line and an area, but no divider.
+Drivable areas are road segments too, so that their outlines are road boundaries. Which left
+boundaries of lanes are dividers, `geometry.lane_dividers` says. Lanes in intersections are
+connectors: they have a centre line and an area, but no divider.
 """
 
 from pathlib import Path
@@ -14,6 +14,7 @@ from jaxtyping import Float
 from shapely import Polygon
 
 from mim4d.errors import DataError
+from mim4d.geometry.lane_dividers import divider_kind
 from mim4d.writing.map_files import LISTS
 from mim4d.writing.map_rows import MapRows
 
@@ -70,7 +71,7 @@ def _draw(rows: MapRows, content: dict[str, Any]) -> None:
         for after in map(str, lane["successors"]):
             if after in tokens:
                 rows.connect(tokens[key], tokens[after])
-    _draw_dividers(rows, lanes)
+    _draw_dividers(rows, content["lane_segments"])
 
 
 def _is_driven(lane: dict[str, Any]) -> bool:
@@ -97,14 +98,15 @@ def _draw_dividers(rows: MapRows, lanes: dict[str, dict[str, Any]]) -> None:
         if lane["is_intersection"]:
             continue
         line = _points(lane["left_lane_boundary"])
-        yellow = "YELLOW" in lane["left_lane_mark_type"]
-        beyond = str(lane["left_neighbor_id"]) in lanes
+        neighbour = lanes.get(str(lane["left_neighbor_id"]))
+        beside = None if neighbour is None else _points(neighbour["left_lane_boundary"])
+        kind = divider_kind(line, beside, "YELLOW" in lane["left_lane_mark_type"])
         ends = tuple(sorted((tuple(line[0].tolist()), tuple(line[-1].tolist()))))
-        if len(line) < 2 or ends in drawn or not (yellow or beyond):
+        if len(line) < 2 or ends in drawn or kind is None:
             continue
         drawn.add(ends)
         token = rows.line(line)
-        if yellow:
+        if kind == "road_divider":
             rows.add("road_divider", line_token=token, road_segment_token="")
         else:
             marks = rows.divider(line, "NIL")

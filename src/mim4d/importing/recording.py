@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from mim4d.geometry.lenses.lens import Lens
-from mim4d.importing.rectify import View
+from mim4d.importing.rectify import View, view_names
 from mim4d.writing.map_rows import MapRows
 
 Points = Float32[np.ndarray, "p 5"]
@@ -55,9 +55,7 @@ class CameraTrack:
     @property
     def channels(self) -> tuple[str, ...]:
         """Channels that it is written as: one for each view."""
-        if len(self.views) < 2:
-            return (self.name,)
-        return tuple(f"{self.name}_{number}" for number in range(1, len(self.views) + 1))
+        return view_names(self.name, len(self.views))
 
 
 @dataclass(frozen=True)

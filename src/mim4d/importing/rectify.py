@@ -86,6 +86,13 @@ class ViewWish:
     width_px: int | None = None
 
 
+def view_names(camera: str, count: int) -> tuple[str, ...]:
+    """Channels of a camera's views."""
+    if count < 2:
+        return (camera,)
+    return tuple(f"{camera}_{number}" for number in range(1, count + 1))
+
+
 def field_of_view_deg(lens: Lens, size_wh: Size) -> tuple[float, float, float, float]:
     """How far an image reaches to the left, right, top and bottom of the axis, degrees."""
     width, height = size_wh

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,23 +10,15 @@ from jaxtyping import Float
 
 from mim4d.errors import DataError
 from mim4d.geometry.lenses.lens import MODELS, Lens
-from mim4d.importing.rectify import View, ViewWish, choose_views
-from mim4d.importing.rotations import (
-    FORWARD_FROM_OPTICAL,
-    Rotation,
-    from_quaternion,
-    from_yaw_pitch_roll,
-    pose,
-)
+from mim4d.importing.rectify import View, ViewWish, choose_views, view_names
+from mim4d.importing.rig_mounts import read_mount, refuse_sky
+from mim4d.importing.rotations import pose
 from mim4d.importing.times import UNITS_US
 from mim4d.importing.yaml_fields import Fields, read_yaml
 
 HOLDS = "the rig: a section `cameras` with size, lens and place on the car of each camera"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-FARTHEST_MOUNT_M = 15.0
-STEEPEST_DEG = 60.0
 POINT_COLUMNS = ("x", "y", "z", "intensity", "ring")
-_ROTATIONS = ("rotation_wxyz", "rotation_xyzw", "looks_deg")
 
 
 @dataclass(frozen=True)
@@ -42,6 +33,7 @@ class CameraSpec:
         wish: What its images should become.
         views: What they become; none where they are pinhole images already.
         hidden: Picture of where it sees its own car; None without.
+        simulated: How `mim4d world --rig` should record it; an importer does not ask.
     """
 
     name: str
@@ -51,12 +43,47 @@ class CameraSpec:
     wish: ViewWish
     views: tuple[View, ...]
     hidden: Path | None
+    simulated: Fields
+
+    def pinholes(self) -> list["Pinhole"]:
+        """The cameras that a data set has in its place."""
+        if not self.views:
+            (fx, fy), (u, v) = self.lens.focal_px, self.lens.centre_px
+            intrinsics = np.array([[fx, 0.0, u], [0.0, fy, v], [0.0, 0.0, 1.0]])
+            return [Pinhole(self.name, self.car_from_camera, intrinsics, self.size_wh)]
+        names = view_names(self.name, len(self.views))
+        return [
+            Pinhole(
+                name,
+                self.car_from_camera @ pose((0.0, 0.0, 0.0), view.camera_from_view),
+                np.array(view.intrinsics),
+                view.size_wh,
+            )
+            for name, view in zip(names, self.views, strict=True)
+        ]
 
     def resized(self, size_wh: tuple[int, int]) -> "CameraSpec":
         """The same camera with its images resized."""
         lens = self.lens.scaled(size_wh[0] / self.size_wh[0], size_wh[1] / self.size_wh[1])
         views = choose_views(lens, size_wh, self.wish)
         return replace(self, size_wh=size_wh, lens=lens, views=views)
+
+
+@dataclass(frozen=True)
+class Pinhole:
+    """A camera without distortion.
+
+    Attributes:
+        channel: Its name in a data set.
+        car_from_camera: Mount.
+        intrinsics: In pixels.
+        size_wh: Columns and rows.
+    """
+
+    channel: str
+    car_from_camera: Float[np.ndarray, "4 4"]
+    intrinsics: Float[np.ndarray, "3 3"]
+    size_wh: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -68,12 +95,14 @@ class LidarSpec:
         car_from_lidar: Mount.
         columns: Names of the numbers of a point, where its files do not name them.
         dtype: Type of the numbers of a `.bin` file.
+        simulated: How `mim4d world --rig` should record it; an importer does not ask.
     """
 
     name: str
     car_from_lidar: Float[np.ndarray, "4 4"]
     columns: tuple[str, ...]
     dtype: str
+    simulated: Fields
 
 
 @dataclass(frozen=True)
@@ -115,7 +144,7 @@ def read_rig_file(path: Path) -> RigFile:
     if len(lidars) > 1:
         raise fields.error("lidar", f"{len(lidars)} LiDARs given; one is read: name one")
     body = fields.section("poses_of")
-    car_from_body = _mount(body, optical=False) if body.values else np.eye(4)
+    car_from_body = read_mount(body, optical=False) if body.values else np.eye(4)
     body.refuse_others()
     rig = RigFile(
         path,
@@ -146,19 +175,22 @@ def _camera(name: str, fields: Fields) -> CameraSpec:
     )
     if hidden is not None and not hidden.is_file():
         raise fields.error("own_car_mask", f"{hidden} not found")
-    car_from_camera = _mount(fields, optical=True)
+    car_from_camera = read_mount(fields, optical=True)
     tilted = fields.choice("tilted", ("True", "False"), "False") == "True"
     wish = _wish(fields.section("rectify"))
+    simulated = fields.section("simulated")
     fields.refuse_others()
     if not tilted:
-        _refuse_sky(fields, car_from_camera[:3, :3])
+        refuse_sky(fields, car_from_camera[:3, :3])
     views = choose_views(lens, (width, height), wish)
-    return CameraSpec(name, lens, (width, height), car_from_camera, wish, views, hidden)
+    return CameraSpec(name, lens, (width, height), car_from_camera, wish, views, hidden, simulated)
 
 
 def _lens(fields: Fields, size_wh: tuple[int, int]) -> Lens:
     section = fields.section("lens")
     model = section.choice("model", tuple(MODELS))
+    if model == "pinhole" and section.has("horizontal_deg"):
+        return _plain_lens(section, size_wh)
     theta = model.startswith("ftheta")
     key = "polynomial" if theta else "coefficients"
     coefficients = section.numbers(key, None, () if model == "pinhole" else None)
@@ -184,89 +216,15 @@ def _lens(fields: Fields, size_wh: tuple[int, int]) -> Lens:
     return lens.moved(0.5 - first).scaled(size_wh[0] / calibrated[0], size_wh[1] / calibrated[1])
 
 
-def _mount(fields: Fields, *, optical: bool) -> Float[np.ndarray, "4 4"]:
-    """`car` from a sensor; `optical`: its axes are x right, y down, z ahead unless it says not."""
-    position = fields.numbers("position_m", 3)
-    distance = math.hypot(*position)
-    if distance > FARTHEST_MOUNT_M:
-        raise fields.error(
-            "position_m",
-            f"{list(position)} is {distance:.0f} m from the car's origin, expected at most "
-            f"{FARTHEST_MOUNT_M:g} m; {'millimetres' if distance > 300 else 'another unit'} "
-            "instead of metres?",
-        )
-    given = [key for key in _ROTATIONS if fields.has(key)]
-    if len(given) != 1:
-        raise fields.error(
-            "rotation",
-            f"{' and '.join(given) or 'nothing'} given; expected one of {', '.join(_ROTATIONS)}",
-        )
-    if given[0] == "looks_deg":
-        looks = fields.section("looks_deg")
-        rotation = from_yaw_pitch_roll(*(looks.number(k, 0.0) for k in ("yaw", "pitch", "roll")))
-        looks.refuse_others()
-        turned = rotation @ FORWARD_FROM_OPTICAL if optical else rotation
-        return pose(position, turned)
-    numbers = fields.numbers(given[0], 4)
-    if abs(math.hypot(*numbers) - 1) > 0.01:
-        raise fields.error(
-            given[0], f"{list(numbers)} has length {math.hypot(*numbers):.3f}, expected 1"
-        )
-    rotation = from_quaternion(_wxyz(numbers, given[0]))
-    axes = fields.choice("axes", ("optical", "forward"), "optical" if optical else "forward")
-    if optical and axes == "forward":
-        rotation = rotation @ FORWARD_FROM_OPTICAL
-    return pose(position, rotation)
-
-
-def _wxyz(numbers: Sequence[float], order: str) -> Sequence[float]:
-    return numbers if order == "rotation_wxyz" else (numbers[3], *numbers[:3])
-
-
-def _refuse_sky(fields: Fields, rotation: Rotation) -> None:
-    """Refuse a camera that looks into the sky, at its feet or stands on its head.
-
-    Raises:
-        DataError: With what would cure it, if something would.
-    """
-    if (problem := _steep(rotation)) is None:
-        return
-    cures = [name for name, cured in _cures(fields, rotation).items() if _steep(cured) is None]
-    likely = f"; read as {' or '.join(cures)} it would not" if cures else ""
-    raise DataError(
-        f"{fields.path}: {fields.where.rstrip('.')}: the camera {problem} by its rotation{likely}. "
-        "Correct the rotation (car from camera; the camera's axes are x right, y down, z ahead), "
-        "or say `tilted: true` if it is meant"
-    )
-
-
-def _steep(rotation: Rotation) -> str | None:
-    """What is odd about how a camera stands."""
-    elevation = math.degrees(math.asin(float(np.clip(rotation[2, 2], -1, 1))))
-    if abs(elevation) > STEEPEST_DEG:
-        return f"looks {abs(elevation):.0f}° {'up' if elevation > 0 else 'down'}"
-    if rotation[2, 1] > 0:
-        down = math.degrees(math.asin(float(np.clip(rotation[2, 1], -1, 1))))
-        return f"stands on its head (its y axis, down in the image, points {down:.0f}° up)"
-    if (lean := math.degrees(math.asin(float(np.clip(rotation[2, 0], -1, 1))))) and abs(lean) > 45:
-        return f"leans to its side by {abs(lean):.0f}°"
-    return None
-
-
-def _cures(fields: Fields, rotation: Rotation) -> dict[str, Rotation]:
-    """Other ways to read a quaternion, by the words that ask for them."""
-    given = next(key for key in _ROTATIONS if fields.has(key))
-    if given == "looks_deg":
-        return {}
-    other = "rotation_xyzw" if given == "rotation_wxyz" else "rotation_wxyz"
-    swapped = from_quaternion(_wxyz(fields.numbers(given, 4), other))
-    return {
-        f"`{other}`": swapped,
-        "`axes: forward` (x forward, y left, z up)": rotation @ FORWARD_FROM_OPTICAL,
-        "camera from car (inverted)": rotation.T,
-        f"`{other}` with `axes: forward`": swapped @ FORWARD_FROM_OPTICAL,
-        f"`{other}`, inverted": swapped.T,
-    }
+def _plain_lens(section: Fields, size_wh: tuple[int, int]) -> Lens:
+    """A pinhole with square pixels, its axis in the middle, of which the angle of view is known."""
+    angle = section.number("horizontal_deg")
+    section.refuse_others()
+    if not 1 <= angle <= 170:
+        raise section.error("horizontal_deg", f"{angle:g} degrees: a pinhole camera has 1 to 170")
+    (width, height), half = size_wh, math.radians(angle / 2)
+    focal = width / 2 / math.tan(half)
+    return Lens("pinhole", (focal, focal), (width / 2, height / 2))
 
 
 def _wish(fields: Fields) -> ViewWish:
@@ -295,6 +253,7 @@ def _lidar(name: str, fields: Fields) -> LidarSpec:
     if not isinstance(columns, list) or not {"x", "y", "z"} <= set(map(str, columns)):
         raise fields.error("columns", f"is {columns!r}, expected names with x, y and z among them")
     dtype = fields.choice("dtype", ("float32", "float64", "float16"), "float32")
-    spec = LidarSpec(name, _mount(fields, optical=False), tuple(map(str, columns)), dtype)
+    mount, simulated = read_mount(fields, optical=False), fields.section("simulated")
+    spec = LidarSpec(name, mount, tuple(map(str, columns)), dtype, simulated)
     fields.refuse_others()
     return spec

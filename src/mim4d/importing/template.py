@@ -51,6 +51,7 @@ cameras:
     #                                  also width_px: 640, columns of each view
 
 # Other lenses:
+#   {model: pinhole, horizontal_deg: 70}   only the angle of view: square pixels, axis in the middle
 #   {model: mei, focal_px: [...], centre_px: [...], xi: 0.9, coefficients: [k1, k2, p1, p2]}
 #   {model: ftheta, centre_px: [...], polynomial: [c0, c1, c2]}             pixels by radians
 #   {model: ftheta-of-radius, centre_px: [...], polynomial: [c0, c1, c2]}   radians by pixels

@@ -51,29 +51,32 @@ def draw_painted(painted: PaintedClip, folder: Path) -> Path:
     clip = painted.clip
     predicted = painted.probabilities >= _THRESHOLD
     said = paint(predicted, painted.layers, None)
-    true = paint(painted.occupied & ~painted.ignored, painted.layers, painted.ignored)
+    sides = [("predicted", said)]
+    if painted.occupied is not None and painted.ignored is not None:
+        true = paint(painted.occupied & ~painted.ignored, painted.layers, painted.ignored)
+        sides.append(("true", true))
     rows = [row for row in front_and_rear(clip) if row]
     height, width = (int(size) for size in clip.image_sizes[0, clip.key].amax(dim=0))
     panel_height = round(_PANEL * height / max(width, 1))
     left = _MARGIN + 90 + max(map(len, rows)) * (_PANEL + _GAP)
-    bottom = _TOP + 2 * len(rows) * (panel_height + _GAP)
-    canvas = Canvas(left + 2 * (_ABOVE + 76), max(bottom, _TOP + _ABOVE) + 150)
+    bottom = _TOP + len(sides) * len(rows) * (panel_height + _GAP)
+    canvas = Canvas(left + len(sides) * (_ABOVE + 76), max(bottom, _TOP + _ABOVE) + 150)
     _draw_words(canvas, painted)
     top = _TOP
     for row in rows:
-        for words, colours in (("predicted", said), ("true", true)):
+        for words, colours in sides:
             canvas.text(_MARGIN + 78, top + panel_height / 2, words, ha="right", va="center")
             for column, n in enumerate(row):
                 x = _MARGIN + 90 + column * (_PANEL + _GAP)
                 axes = canvas.axes(x, top, _PANEL, panel_height)
                 _draw_camera(axes, clip, n, colours, painted.cells)
             top += panel_height + _GAP
-    for words, colours in (("predicted", said), ("true", true)):
+    for words, colours in sides:
         left += 62
         canvas.text(left, _TOP - 24, f"{words}, from above")
         _draw_above(canvas.axes(left, _TOP, _ABOVE, _ABOVE), clip, colours, painted.cells)
         left += _ABOVE + 14
-    _draw_layers(canvas, _MARGIN + 90, max(bottom, _TOP + _ABOVE) + 56, painted.layers)
+    _draw_layers(canvas, _MARGIN + 90, max(bottom, _TOP + _ABOVE) + 56, painted)
     return canvas.save(folder / f"{painted.name}.png")
 
 
@@ -156,12 +159,15 @@ def _draw_above(
 def _draw_words(canvas: Canvas, painted: PaintedClip) -> None:
     clip = painted.clip
     held_out = "TRAINED ON" if painted.trained_on else "held out"
+    if painted.occupied is None:
+        held_out = "no truth"
     canvas.text(_MARGIN, 16, f"{clip.scene_names[0]} ({held_out})", size_px=22, weight="bold")
     canvas.text(_MARGIN, 48, f"key sample {clip.key_tokens[0]}", size_px=14, color=FAINT)
 
 
-def _draw_layers(canvas: Canvas, left: Length, top: Length, layers: tuple[str, ...]) -> None:
-    entries = [Entry(name, fill=LAYER_COLOURS[name]) for name in LAYER_COLOURS if name in layers]
-    entries.append(Entry("ignored: hardly to be seen", fill=_IGNORED))
-    entries.append(Entry("outlines: annotated boxes", INK, line="solid"))
+def _draw_layers(canvas: Canvas, left: Length, top: Length, painted: PaintedClip) -> None:
+    entries = [Entry(n, fill=colour) for n, colour in LAYER_COLOURS.items() if n in painted.layers]
+    if painted.occupied is not None:
+        entries.append(Entry("ignored: hardly to be seen", fill=_IGNORED))
+        entries.append(Entry("outlines: annotated boxes", INK, line="solid"))
     draw_legend(canvas, left, top, entries, columns=4)

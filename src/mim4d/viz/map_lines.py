@@ -32,7 +32,9 @@ _PIECE_M = 1.0
 
 def draw_maps(view: MapView) -> Canvas:
     """Cameras with the truth, then with what is drawn; both from above."""
-    sides: list[tuple[str, Sequence[SeenLine]]] = [("true", view.true)]
+    sides: list[tuple[str, Sequence[SeenLine]]] = []
+    if view.true is not None:
+        sides.append(("true", view.true))
     if view.drawn is not None:
         sure = [line for line in view.drawn if line.score >= LEAST_SCORE]
         sides.append((f"drawn, score {LEAST_SCORE:g} or more", sure))

@@ -27,9 +27,10 @@ from pathlib import Path
 
 from mim4d.errors import DataError
 from mim4d.world.scene.town import Split, placement
-from mim4d.world.sensing.rig import make_cameras
+from mim4d.world.sensing.check_rig import SMALLEST_IMAGE, check_rig
+from mim4d.world.sensing.rig import Rig, usual_rig
 from mim4d.world.sensing.schedule import Recording
-from mim4d.world.writing.record_scene import LIDAR, SceneCounts, SceneJob, record_scene
+from mim4d.world.writing.record_scene import SceneCounts, SceneJob, record_scene
 from mim4d.world.writing.table_rows import VERSION, Town, fixed_tables, join_tables
 from mim4d.world.writing.town_maps import write_town_maps
 from mim4d.world.writing.world_folder import (
@@ -44,8 +45,6 @@ from mim4d.world.writing.world_folder import (
 TRAINING_STREAM, HELD_OUT_STREAM = 1, 2
 SPLITS: dict[int, Split] = {TRAINING_STREAM: "train", HELD_OUT_STREAM: "val"}
 EPOCH_US = {TRAINING_STREAM: 1_500_000_000_000_000, HELD_OUT_STREAM: 1_400_000_000_000_000}
-SMALLEST_IMAGE, LARGEST_IMAGE = 16, 4096  # rows and columns
-MOST_AZIMUTHS = 100_000
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,7 @@ def generate_world(
     shadows: bool = True,
     camera_rate_hz: float | None = None,
     lidar_rate_hz: float | None = None,
+    rig: Rig | None = None,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -99,11 +99,13 @@ def generate_world(
         seed: Seed of the world, not negative.
         samples_per_scene: Key frames per scene.
         keyframe_interval_s: Time between key frames, seconds (to the nearest turn of the LiDAR).
-        image_hw: Rows and columns of the images.
-        lidar_azimuths: LiDAR firings per turn and beam.
+        image_hw: Rows and columns of the usual rig's images.
+        lidar_azimuths: The usual rig's LiDAR firings per turn and beam.
         shadows: Whether the sun casts shadows.
         camera_rate_hz: Images per second and camera; None: key frames only.
-        lidar_rate_hz: Turns of the LiDAR per second; None: key frames only, of turns of 50 ms.
+        lidar_rate_hz: Turns of the LiDAR per second; None: what the rig says, else key frames
+            only, of turns of 50 ms.
+        rig: Other sensors; None: six cameras and a LiDAR of 32 beams, as on the nuScenes car.
         overwrite: Replace a world that `out` already holds.
         workers: Processes; None: as many as this process may use cores. 1: this process alone.
         progress: Called with the number of scenes done and of all scenes.
@@ -114,31 +116,29 @@ def generate_world(
         DataError: The world could not be written; nothing of it is left.
     """
     started = time.monotonic()
-    _check(scenes, held_out, seed, lidar_azimuths)
+    _check(scenes, held_out, seed)
     if not 0.1 <= keyframe_interval_s <= 10.0:
         raise ValueError(f"keyframe_interval_s={keyframe_interval_s}: expected 0.1 to 10 seconds")
+    rig = rig or usual_rig(image_hw, lidar_azimuths)
     recording = Recording(
         samples=samples_per_scene,
         interval_us=round(keyframe_interval_s * 1e6),
-        height=image_hw[0],
-        width=image_hw[1],
-        azimuths=lidar_azimuths,
         shadows=shadows,
         camera_hz=camera_rate_hz,
-        lidar_hz=lidar_rate_hz,
+        lidar_hz=lidar_rate_hz or (rig.lidar.rate_hz if rig.lidar else None),
     )
-    _check_recording(recording)
+    check_rig(rig, recording)
     check_target(out, overwrite)
     with built_aside(out) as partial:
-        make_folders(partial, camera_rate_hz is not None or lidar_rate_hz is not None)
+        make_folders(partial, rig, _keeps_sweeps(rig, recording))
         streams = [(TRAINING_STREAM, i) for i in range(scenes)]
         streams += [(HELD_OUT_STREAM, i) for i in range(held_out)]
-        jobs = [_job(seed, stream, index, recording, partial) for stream, index in streams]
+        jobs = [_job(seed, stream, index, recording, rig, partial) for stream, index in streams]
         counts = _record(jobs, _num_workers(workers, len(jobs)), progress)
         names = [job.name for job in jobs]
         splits = {"train": names[:scenes], "val": names[scenes:]}
-        _write_tables(jobs, splits, partial)
-        finish_folder(partial, splits, _made_with(recording, seed))
+        _write_tables(jobs, splits, rig, partial)
+        finish_folder(partial, splits, _made_with(recording, rig, seed))
         # The last step: a folder without it is no data set.
         (partial / "tables").rename(partial / VERSION)
     return WorldSummary(
@@ -153,31 +153,26 @@ def generate_world(
     )
 
 
-def _check(scenes: int, held_out: int, seed: int, azimuths: int) -> None:
+def _check(scenes: int, held_out: int, seed: int) -> None:
     if scenes < 0 or held_out < 0 or scenes + held_out < 1:
         raise ValueError(
             f"scenes={scenes}, held_out={held_out}: expected at least one scene in all"
         )
     if seed < 0:
         raise ValueError(f"seed={seed}: expected 0 or more")
-    if not 1 <= azimuths <= MOST_AZIMUTHS:
-        raise ValueError(f"lidar_azimuths={azimuths}: expected 1 to {MOST_AZIMUTHS}")
     for is_held_out, count in ((False, scenes), (True, held_out)):
         scene_name(is_held_out, max(count - 1, 0))
 
 
-def _check_recording(recording: Recording) -> None:
-    if recording.samples < 1:
-        raise ValueError(f"samples_per_scene={recording.samples}: expected at least 1")
-    size = (recording.height, recording.width)
-    if not SMALLEST_IMAGE <= min(size) <= max(size) <= LARGEST_IMAGE:
-        raise ValueError(
-            f"image_hw={size}: expected {SMALLEST_IMAGE} to {LARGEST_IMAGE} rows and columns"
-        )
-    recording.check()
+def _keeps_sweeps(rig: Rig, recording: Recording) -> bool:
+    """Whether anything is measured between key frames."""
+    rates = [camera.rate_hz for camera in rig.cameras]
+    return any(rate is not None for rate in (*rates, recording.camera_hz, recording.lidar_hz))
 
 
-def _job(seed: int, stream: int, index: int, recording: Recording, folder: Path) -> SceneJob:
+def _job(
+    seed: int, stream: int, index: int, recording: Recording, rig: Rig, folder: Path
+) -> SceneJob:
     name = scene_name(stream == HELD_OUT_STREAM, index)
     return SceneJob(
         name=name,
@@ -186,6 +181,7 @@ def _job(seed: int, stream: int, index: int, recording: Recording, folder: Path)
         first_us=EPOCH_US[stream] + index * 1_000_000_000,
         place=placement(SPLITS[stream], index, recording.duration_s),
         recording=recording,
+        rig=rig,
         folder=folder,
         rows=folder / "rows" / name,
     )
@@ -239,13 +235,13 @@ def _end_at_interrupt() -> None:
 
 def compile_kernels() -> None:
     """Record a tiny scene, so that workers find compiled kernels in numba's cache."""
-    recording = Recording(1, 500_000, SMALLEST_IMAGE, SMALLEST_IMAGE, 8, True)
+    recording, rig = Recording(1, 500_000, True), usual_rig((SMALLEST_IMAGE, SMALLEST_IMAGE), 8)
     with tempfile.TemporaryDirectory() as name:
-        make_folders(Path(name), False)
-        record_scene(_job(0, TRAINING_STREAM, 0, recording, Path(name)))
+        make_folders(Path(name), rig, False)
+        record_scene(_job(0, TRAINING_STREAM, 0, recording, rig, Path(name)))
 
 
-def _write_tables(jobs: list[SceneJob], splits: dict[str, list[str]], root: Path) -> None:
+def _write_tables(jobs: list[SceneJob], splits: dict[str, list[str]], rig: Rig, root: Path) -> None:
     """Join the scenes' rows into maps and tables; list the scenes as the official tools want it."""
     parts = [job.rows for job in jobs]
     scenes_of = write_town_maps([job.place for job in jobs], parts, root / "maps")
@@ -253,8 +249,7 @@ def _write_tables(jobs: list[SceneJob], splits: dict[str, list[str]], root: Path
         Town(location, f"maps/{location}.png", tuple(jobs[i].log.token for i in numbers))
         for location, numbers in scenes_of.items()
     ]
-    cameras = (camera.channel for camera in make_cameras(1, 1))
-    fixed = fixed_tables((LIDAR, *cameras), towns)
+    fixed = fixed_tables(rig.modalities, towns)
     join_tables(parts, fixed, root / "tables")
     shutil.rmtree(root / "rows")
     # Custom splits of the official tools: their own names, as `train` and `val` are taken.
@@ -262,14 +257,16 @@ def _write_tables(jobs: list[SceneJob], splits: dict[str, list[str]], root: Path
     (root / "tables" / "splits.json").write_text(json.dumps(own, indent=1) + "\n")
 
 
-def _made_with(recording: Recording, seed: int) -> str:
+def _made_with(recording: Recording, rig: Rig, seed: int) -> str:
     rates = [
         f"{rate:g} {what} per second" if rate else f"no {what} between key frames"
         for rate, what in ((recording.camera_hz, "images"), (recording.lidar_hz, "sweeps"))
     ]
+    sizes = sorted({camera.size_hw for camera in rig.cameras})
+    lidar = f"{rig.lidar.azimuths} LiDAR firings per turn and beam" if rig.lidar else "no LiDAR"
     return (
         f"seed {seed}, {recording.samples} samples per scene, one every "
         f"{recording.interval_us * 1e-6:g} s, {rates[0]}, {rates[1]}, images of "
-        f"{recording.height} x {recording.width} (rows x columns), {recording.azimuths} LiDAR "
-        f"firings per turn and beam, shadows {'on' if recording.shadows else 'off'}"
+        f"{', '.join(f'{height} x {width}' for height, width in sizes)} (rows x columns), "
+        f"{lidar}, shadows {'on' if recording.shadows else 'off'}"
     )

@@ -3,10 +3,13 @@ import math
 import numpy as np
 import pytest
 
+from mim4d.importing.rotations import FORWARD_FROM_OPTICAL, from_yaw_pitch_roll
 from mim4d.world.sensing.rig import (
+    Camera,
     listen,
     make_cameras,
     make_lidar,
+    mounted,
     quaternion_about_z,
     rotation_about_z,
 )
@@ -44,9 +47,21 @@ def test_fields_of_view_do_not_depend_on_the_size():
             assert view == pytest.approx(89.3 if camera.channel == "CAM_BACK" else 64.8, abs=0.5)
 
 
+def test_half_the_angle_of_view_as_seen_from_above():
+    def camera(yaw: float, pitch: float, roll: float) -> Camera:
+        mount = mounted(1.0, 0.0, 1.5, from_yaw_pitch_roll(yaw, pitch, roll) @ FORWARD_FROM_OPTICAL)
+        return Camera("CAM", mount, np.array([[50.0, 0, 50], [0, 50, 25], [0, 0, 1]]), (50, 100))
+
+    assert math.degrees(camera(70.0, 0.0, 0.0).half_angle()) == pytest.approx(45.0)
+    # On its side it is as wide as it was high: atan(25 / 50); nose down, corners spread.
+    assert math.degrees(camera(70.0, 0.0, 90.0).half_angle()) == pytest.approx(26.565, abs=1e-3)
+    assert math.degrees(camera(70.0, -30.0, 0.0).half_angle()) > 50.0
+    assert camera(0.0, -80.0, 0.0).half_angle() == math.pi  # sees the ground below itself
+
+
 def test_directions_pass_through_pixel_centres():
     camera = make_cameras(48, 80)[0]
-    rays = camera.directions(48, 80)
+    rays = camera.directions()
     pixels = rays @ camera.intrinsics.T
     pixels = pixels[..., :2] / pixels[..., 2:]
     np.testing.assert_allclose(pixels[0, 0], [0.5, 0.5])

@@ -1,11 +1,15 @@
 import pytest
 
-from mim4d.world.sensing.schedule import Recording, camera_measurements, lidar_measurements
+from mim4d.world.sensing.schedule import (
+    Recording,
+    camera_measurements,
+    jittered,
+    lidar_measurements,
+)
 
 
 def recording(**changes) -> Recording:
-    values = {"samples": 3, "interval_us": 500_000, "height": 16, "width": 16, "azimuths": 8}
-    return Recording(**{**values, "shadows": True, **changes})
+    return Recording(**{"samples": 3, "interval_us": 500_000, "shadows": True, **changes})
 
 
 def test_key_frames_only():
@@ -60,3 +64,22 @@ def test_key_images_are_the_nearest():
 def test_one_exposure_for_two_samples_is_refused():
     with pytest.raises(ValueError, match="images of their own"):
         camera_measurements(recording(camera_hz=2.5, interval_us=200_000), "CAM", 0.0)
+
+
+def test_a_camera_without_lidar_runs_by_itself():
+    """Seven exposures a second at multiples of a seventh; the nearest to a sample is its own."""
+    images = camera_measurements(recording(), "CAM", None, 7.0)
+    assert [m.time_us for m in images] == [round(i * 1e6 / 7) for i in range(8)]
+    assert [i for i, m in enumerate(images) if m.is_key] == [0, 3, 7]  # 0.43 and 1.00 s
+    assert [m.sample for m in images] == [0, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_jitter_moves_times_within_its_limit_and_nothing_else():
+    images = camera_measurements(recording(samples=40), "CAM", None, 10.0)
+    moved = jittered(images, 8.0, seed=3)
+    shifts = [b.time_us - a.time_us for a, b in zip(images, moved, strict=True)]
+    assert max(map(abs, shifts)) <= 8000
+    assert max(shifts) > 6000
+    assert min(shifts) < -6000
+    assert [(m.sample, m.is_key) for m in moved] == [(m.sample, m.is_key) for m in images]
+    assert moved == jittered(images, 8.0, seed=3)

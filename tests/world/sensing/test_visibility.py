@@ -34,7 +34,7 @@ def traced(bodies, k):
     thing = bodies.things[k]
     mesh = thing.mesh.moved(thing.x, thing.y, 0.0, thing.yaw)
     solid = Solid(mesh.triangles, mesh.materials, np.zeros(len(mesh.materials), np.int32))
-    rays = CAMERA.directions(*SIZE).reshape(-1, 3)
+    rays = CAMERA.directions().reshape(-1, 3)
     directions = rotate(CAMERA.ego_from_camera[:3, :3], rays)
     origins = np.tile(CAMERA.ego_from_camera[:3, 3].astype(np.float32), (len(rays), 1))
     limits = np.full(len(rays), 500.0, np.float32)

@@ -2,9 +2,8 @@
 
 Enters: what `log_map_archive_<log>____<city>_city_<number>.json` holds: lane segments with both
 their boundaries, crossings as two edges, outlines of drivable areas. Leaves: the tables of
-`map_file`. Heights are left out. A boundary between two lanes divides them: lanes of one direction
-(`lane_divider`) or of both (`road_divider`, as is every yellow one). Inside intersections
-boundaries are not painted, and divide nothing.
+`map_file`. Heights are left out. Which boundaries divide lanes, `geometry.lane_dividers` says;
+inside intersections they are not painted, and divide nothing.
 """
 
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from mim4d.data.maps.map_file import (
     polygon_parts,
 )
 from mim4d.errors import DataError
+from mim4d.geometry.lane_dividers import divider_kind
 
 LAYERS = ("lane_segments", "pedestrian_crossings", "drivable_areas")
 _CENTRE_POINTS = 20
@@ -97,15 +97,12 @@ def _dividers(
     points = _points(path, lane, "left_lane_boundary")
     neighbour = lanes.get(lane.get("left_neighbor_id"))
     yellow = "YELLOW" in str(lane.get("left_lane_mark_type"))
-    if neighbour is None:
-        return [("road_divider", shapely.LineString(points))] if yellow else []
-    beside = _points(path, neighbour, "left_lane_boundary")
-    opposite = bool(((points[-1] - points[0]) * (beside[-1] - beside[0])).sum() < 0)
+    beside = None if neighbour is None else _points(path, neighbour, "left_lane_boundary")
     # Both lanes of opposite directions have it on their left: the one with the smaller id tells.
-    if opposite and neighbour.get("left_neighbor_id") == lane["id"] > neighbour["id"]:
+    if neighbour and neighbour.get("left_neighbor_id") == lane["id"] > neighbour["id"]:
         return []
-    table = "road_divider" if opposite or yellow else "lane_divider"
-    return [(table, shapely.LineString(points))]
+    table = divider_kind(points, beside, yellow)
+    return [] if table is None else [(table, shapely.LineString(points))]
 
 
 def _centre(path: Path, lane: dict[str, Any]) -> shapely.LineString:

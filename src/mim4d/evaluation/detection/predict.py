@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from mim4d.build.data import build_dataset
+from mim4d.build.data import build_bare_dataset, build_dataset
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
@@ -97,6 +97,7 @@ class Detector:
         scenes: Scenes to look at.
         version: Version folder of the data set.
         device: Where to compute.
+        bare: The data are images alone: all scenes are meant, and nothing is true.
 
     Raises:
         ValueError: For anything wrong with run or data.
@@ -109,6 +110,8 @@ class Detector:
         scenes: SceneChoice = HELD_OUT,
         version: str | None = None,
         device: Device = "auto",
+        *,
+        bare: bool = False,
     ) -> None:
         self._device = choose_accelerator(device)
         model, task, config = load_task(run)
@@ -117,12 +120,18 @@ class Detector:
         self._model, self._task = model.to(self._device), task
         self.class_table = class_table(task.options.class_names)
         # Every sample counts, also the first ones of a scene, which lack earlier frames.
-        self.dataset = build_dataset(config, data, scenes, version, incomplete="keep", judged=True)
+        if bare:
+            self.dataset = build_bare_dataset(config, data)
+            scenes = SceneChoice(names=tuple(self.dataset.tables.scene_names))
+        else:
+            self.dataset = build_dataset(
+                config, data, scenes, version, incomplete="keep", judged=True
+            )
         tables = self.dataset.tables
         rows = choose_scenes(tables, scenes)
         self.scenes = [tables.scene(row).name for row in rows]
         self.samples = np.concatenate([tables.samples_of_scene(row) for row in rows]).tolist()
-        self.trained_on = was_trained_on(run, tables, self.scenes)
+        self.trained_on = not bare and was_trained_on(run, tables, self.scenes)
         self._run, self._data, self._config = run, data, config
         self._is_labelled = _has_classes(tables.category_names, self.class_table)
 

@@ -44,7 +44,8 @@ class View:
         ahead = dx * math.cos(self.yaw) + dy * math.sin(self.yaw)
         aside = abs(dy * math.cos(self.yaw) - dx * math.sin(self.yaw))
         outside = aside * math.cos(self.half_angle) - ahead * math.sin(self.half_angle)
-        return bool(ahead > -SHADOW_M and outside < SHADOW_M)
+        in_front = ahead > -SHADOW_M or self.half_angle > math.pi / 2
+        return bool(in_front and outside < SHADOW_M)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The sensor rig: six cameras at nuScenes-like places and angles, and a spinning LiDAR on the roof.
+"""Sensor rigs; the usual one has six cameras as on the nuScenes car and a LiDAR on the roof.
 
 `ego` is x forward, y left, z up with its origin on the ground under the rear axle; `camera` is x
 right, y down, z along the optical axis; `lidar` is x right, y forward, z up. Pixel (0, 0) is the
@@ -20,25 +20,45 @@ class Camera:
     """One camera.
 
     Attributes:
-        channel: nuScenes name.
+        channel: Its name.
         ego_from_camera: Mounting.
         intrinsics: In pixels.
-        lead_turns: The LiDAR passes the optical axis, and the camera is triggered, this share of
-            a turn before the turn's end.
+        size_hw: Rows and columns of its images.
+        rate_hz: Its own exposures per second; None: as all cameras of the recording.
+        jitter_ms: Its exposures come up to so much earlier or later than they should.
     """
 
     channel: str
     ego_from_camera: Float[np.ndarray, "4 4"]
     intrinsics: Float[np.ndarray, "3 3"]
-    lead_turns: float
+    size_hw: tuple[int, int]
+    rate_hz: float | None = None
+    jitter_ms: float = 0.0
 
-    def half_angle(self, width: int) -> float:
-        """Largest horizontal angle between the optical axis and a ray, radians."""
-        side = max(self.intrinsics[0, 2], width - self.intrinsics[0, 2])
-        return math.atan(float(side / self.intrinsics[0, 0]))
+    @property
+    def lead_turns(self) -> float:
+        """The LiDAR passes the optical axis this share of a turn before the turn's end."""
+        ahead = self.ego_from_camera[:2, 2]
+        azimuth_deg = math.degrees(math.atan2(ahead[1], ahead[0]))
+        # Rounded: an axis where turns end is passed at their end, not a whole turn before.
+        return round((azimuth_deg - TURN_END_DEG) % 360.0, 9) % 360.0 / 360.0
 
-    def directions(self, height: int, width: int) -> Float[np.ndarray, "h w 3"]:
+    def half_angle(self) -> float:
+        """Largest angle between the optical axis and a ray, both seen from above, radians."""
+        height, width = self.size_hw
+        corners = np.array([[u, v, 1.0] for u in (0, width) for v in (0, height)])
+        rays = corners @ np.linalg.inv(self.intrinsics).T
+        slant = np.arccos((rays[:, 2] / np.linalg.norm(rays, axis=1)).min())
+        if slant + abs(math.asin(np.clip(self.ego_from_camera[2, 2], -1, 1))) >= math.pi / 2:
+            return math.pi  # it may see what is straight below or above
+        x, y = self.ego_from_camera[:2, 2]
+        turned = rays @ self.ego_from_camera[:3, :3].T
+        across = turned[:, 1] * x - turned[:, 0] * y
+        return float(np.abs(np.arctan2(across, turned[:, :2] @ [x, y])).max())
+
+    def directions(self) -> Float[np.ndarray, "h w 3"]:
         """Unit directions through the pixel centres, camera axes."""
+        height, width = self.size_hw
         u, v = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
         pixels = np.stack([u, v, np.ones_like(u)], axis=-1)
         rays = pixels @ np.linalg.inv(self.intrinsics).T
@@ -53,7 +73,10 @@ class Lidar:
     Attributes:
         ego_from_lidar: Mounting.
         azimuths: Firings per turn and beam.
-        beams: Number of beams, from −30° to +10°.
+        channel: Its name.
+        beams: Number of beams.
+        elevation_deg: Of the lowest and the highest beam; the others are spaced evenly.
+        rate_hz: Its own turns per second; None: as the recording says.
         reach_m: Nothing farther returns.
         noise_m: Standard deviation of the distance.
         dropout: Share of returns lost at random.
@@ -61,14 +84,17 @@ class Lidar:
 
     ego_from_lidar: Float[np.ndarray, "4 4"]
     azimuths: int = 1080
+    channel: str = "LIDAR_TOP"
     beams: int = 32
+    elevation_deg: tuple[float, float] = (-30.0, 10.0)
+    rate_hz: float | None = None
     reach_m: float = 85.0
     noise_m: float = 0.02
     dropout: float = 0.04
 
     def directions(self) -> Float[np.ndarray, "r 3"]:
         """Unit directions in lidar axes in the order of firing: all beams, azimuth by azimuth."""
-        elevation = np.deg2rad(np.linspace(-30.0, 10.0, self.beams))
+        elevation = np.deg2rad(np.linspace(*self.elevation_deg, self.beams))
         mount = math.atan2(self.ego_from_lidar[1, 0], self.ego_from_lidar[0, 0])
         end = math.radians(TURN_END_DEG) - mount
         azimuth = end + 2 * math.pi * self.lead_turns()
@@ -79,6 +105,25 @@ class Lidar:
     def lead_turns(self) -> Float[np.ndarray, " a"]:
         """Share of a turn between the firing at each azimuth and the end of the turn."""
         return np.arange(self.azimuths - 1, -1, -1) / self.azimuths
+
+
+@dataclass(frozen=True)
+class Rig:
+    """The sensors of a car.
+
+    Attributes:
+        cameras: At least one.
+        lidar: None for a car without.
+    """
+
+    cameras: tuple[Camera, ...]
+    lidar: Lidar | None
+
+    @property
+    def modalities(self) -> dict[str, str]:
+        """`camera` or `lidar` by channel, the LiDAR first."""
+        lidar = {} if self.lidar is None else {self.lidar.channel: "lidar"}
+        return lidar | {camera.channel: "camera" for camera in self.cameras}
 
 
 def mounted(
@@ -113,10 +158,15 @@ def make_cameras(height: int, width: int) -> tuple[Camera, ...]:
             channel,
             mounted(x, y, z, _camera_rotation(math.radians(yaw), math.radians(pitch))),
             np.array([[f * width, 0, c * width], [0, f * width, 0.53 * height], [0, 0, 1.0]]),
-            ((yaw - TURN_END_DEG) % 360.0) / 360.0,
+            (height, width),
         )
         for channel, x, y, z, yaw, pitch, f, c in places
     )
+
+
+def usual_rig(image_hw: tuple[int, int], azimuths: int) -> Rig:
+    """The sensors of the nuScenes car."""
+    return Rig(make_cameras(*image_hw), make_lidar(azimuths))
 
 
 def make_lidar(azimuths: int) -> Lidar:

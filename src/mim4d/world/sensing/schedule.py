@@ -2,13 +2,17 @@
 
 The LiDAR turns without pause; turn k ends, and its sweep is stamped, at k / rate after the scene's
 first sample. A camera is triggered when the LiDAR passes its axis, so its exposures fall into whole
-turns too, spread evenly over them where it is slower. A sample is the end of the turn nearest to
-its wished time; the measurements nearest to it are its key frames, those before them belong to it
-as sweeps (as in nuScenes: a sweep points to the sample that follows). Whole microseconds, counted
-from the first sample.
+turns too, spread evenly over them where it is slower. On a car without LiDAR each camera runs by
+itself, its exposure k at k / rate. A sample is the end of the turn nearest to its wished time (20
+turns a second are thought of where nothing turns); the measurements nearest to it are its key
+frames, those before them belong to it as sweeps (as in nuScenes: a sweep points to the sample that
+follows). Whole microseconds, counted from the first sample.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 TURN_HZ = 20.0  # of a LiDAR whose sweeps are not kept
 LOWEST_TURN_HZ, HIGHEST_HZ = 4.0, 50.0
@@ -21,19 +25,14 @@ class Recording:
     Attributes:
         samples: Number of samples.
         interval_us: Wished time between samples.
-        height: Of the images, pixels.
-        width: The same.
-        azimuths: LiDAR firings per turn and beam.
         shadows: Whether the sun casts shadows.
-        camera_hz: Exposures per second of each camera; None: key frames only.
+        camera_hz: Exposures per second of cameras without a rate of their own; None: key frames
+            only.
         lidar_hz: Turns per second of the LiDAR; None: key frames only, of a LiDAR at 20 Hz.
     """
 
     samples: int
     interval_us: int
-    height: int
-    width: int
-    azimuths: int
     shadows: bool
     camera_hz: float | None = None
     lidar_hz: float | None = None
@@ -61,27 +60,38 @@ class Recording:
         """The turn at whose end each sample lies."""
         return [round(i * self.interval_us * 1e-6 * self.turn_hz) for i in range(self.samples)]
 
-    def check(self) -> None:
-        """Refuse rates that do not fit together.
+    def check_lidar(self) -> None:
+        """Refuse a rate of the LiDAR that is out of range.
 
         Raises:
-            ValueError: A rate is out of range, or too low for the samples to have key frames of
-                their own.
+            ValueError: It is, or too low for the samples to have sweeps of their own.
         """
-        often = 1e6 / self.interval_us  # a measurement for every key frame
-        for name, rate, lowest in (
-            ("camera_rate_hz", self.camera_hz, often),
-            ("lidar_rate_hz", self.lidar_hz, max(often, LOWEST_TURN_HZ)),
-        ):
-            if rate is not None and not lowest <= rate <= HIGHEST_HZ:
-                raise ValueError(
-                    f"{name}={rate}: expected {lowest:g} to {HIGHEST_HZ:g} at this interval of key "
-                    "frames; leave it out for key frames only"
-                )
-        if self.camera_hz and self.camera_hz > self.turn_hz:
+        self._check_rate("lidar_rate_hz", self.lidar_hz, LOWEST_TURN_HZ)
+
+    def check_camera(self, name: str, rate_hz: float | None, triggered: bool) -> None:
+        """Refuse a rate of a camera that is out of range or does not fit the LiDAR's.
+
+        Args:
+            name: What the rate is called.
+            rate_hz: Exposures per second.
+            triggered: Whether a LiDAR triggers the camera.
+
+        Raises:
+            ValueError: It is, or too low for the samples to have images of their own.
+        """
+        self._check_rate(name, rate_hz, 0.0)
+        if rate_hz and triggered and rate_hz > self.turn_hz:
             raise ValueError(
-                f"camera_rate_hz={self.camera_hz}: the LiDAR's turns trigger the cameras, so "
-                f"expected at most lidar_rate_hz={self.turn_hz:g}; raise that or lower this"
+                f"{name}={rate_hz}: the LiDAR's turns trigger the cameras, so expected at most "
+                f"lidar_rate_hz={self.turn_hz:g}; raise that or lower this"
+            )
+
+    def _check_rate(self, name: str, rate_hz: float | None, lowest: float) -> None:
+        lowest = max(lowest, 1e6 / self.interval_us)  # a measurement for every key frame
+        if rate_hz is not None and not lowest <= rate_hz <= HIGHEST_HZ:
+            raise ValueError(
+                f"{name}={rate_hz}: expected {lowest:g} to {HIGHEST_HZ:g} at this interval of key "
+                "frames; leave it out for key frames only"
             )
 
 
@@ -106,44 +116,61 @@ def lidar_measurements(recording: Recording, channel: str) -> list[Measurement]:
     """Sweeps of a scene, oldest first."""
     keys = recording.key_turns()
     turns = keys if recording.lidar_hz is None else list(range(keys[-1] + 1))
-    return _measurements(recording, channel, turns, keys, 0)
+    ends = [recording.turn_end_us(turn) for turn in turns]
+    return _measurements(channel, ends, [turns.index(key) for key in keys], 0)
 
 
-def camera_measurements(recording: Recording, channel: str, lead_turns: float) -> list[Measurement]:
+def camera_measurements(
+    recording: Recording, channel: str, lead_turns: float | None, rate_hz: float | None = None
+) -> list[Measurement]:
     """Exposures of a scene, oldest first.
 
     Args:
         recording: How the scene is recorded.
         channel: Of the camera.
-        lead_turns: Share of a turn by which its exposures precede the turn's end.
+        lead_turns: Share of a turn by which its exposures precede the turn's end; None: no LiDAR
+            triggers it.
+        rate_hz: Its own exposures per second; None: the recording's.
 
     Raises:
         ValueError: Two samples would share their nearest exposure.
     """
-    samples = recording.key_turns()
-    turns = samples
-    if recording.camera_hz is not None:
-        step = recording.turn_hz / recording.camera_hz
-        turns = []
-        while not turns or turns[-1] < samples[-1]:
-            turns.append(int(len(turns) * step + 1e-9))
-    keys = [min(turns, key=lambda turn: abs(turn - sample)) for sample in samples]
+    samples = [recording.turn_end_us(turn) for turn in recording.key_turns()]
+    rate_hz = rate_hz or recording.camera_hz
+    moments = samples
+    if rate_hz is not None:
+        count = math.ceil(samples[-1] * 1e-6 * rate_hz - 1e-6) + 1
+        moments = [round(i * 1e6 / rate_hz) for i in range(count)]
+        if lead_turns is not None:
+            step = recording.turn_hz / rate_hz
+            moments = [recording.turn_end_us(int(i * step + 1e-9)) for i in range(count + 1)]
+    keys = [min(range(len(moments)), key=lambda i: abs(moments[i] - sample)) for sample in samples]
     if len(set(keys)) < len(keys):
         raise ValueError(
-            f"camera_rate_hz={recording.camera_hz}: too low for the samples to have images of "
-            "their own; raise it or the interval between samples"
+            f"camera_rate_hz={rate_hz}: too low for the samples to have images of their own; "
+            "raise it or the interval between samples"
         )
-    kept = [turn for turn in turns if turn <= keys[-1]]
-    return _measurements(recording, channel, kept, keys, round(lead_turns * recording.turn_us))
+    lead_us = round((lead_turns or 0.0) * recording.turn_us)
+    return _measurements(channel, moments[: keys[-1] + 1], keys, lead_us)
+
+
+def jittered(measurements: list[Measurement], jitter_ms: float, seed: int) -> list[Measurement]:
+    """The same, each up to `jitter_ms` earlier or later."""
+    limit_us = round(jitter_ms * 1000)
+    shifts = np.random.default_rng(seed).integers(-limit_us, limit_us + 1, len(measurements))
+    return [
+        replace(measured, time_us=measured.time_us + shift)
+        for measured, shift in zip(measurements, shifts.tolist(), strict=True)
+    ]
 
 
 def _measurements(
-    recording: Recording, channel: str, turns: list[int], keys: list[int], lead_us: int
+    channel: str, moments_us: list[int], keys: list[int], lead_us: int
 ) -> list[Measurement]:
+    """Measurements a little before these moments; `keys` are the key frames among them."""
     out, sample = [], 0
-    for turn in turns:
-        if turn > keys[sample]:
+    for number, moment_us in enumerate(moments_us):
+        if number > keys[sample]:
             sample += 1
-        time_us = recording.turn_end_us(turn) - lead_us
-        out.append(Measurement(channel, time_us, sample, turn == keys[sample]))
+        out.append(Measurement(channel, moment_us - lead_us, sample, number == keys[sample]))
     return out

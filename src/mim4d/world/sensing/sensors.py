@@ -132,7 +132,7 @@ class Stage:
         world_from_camera = self.world_from_ego(time_us) @ camera.ego_from_camera
         origin = world_from_camera[:3, 3].copy()  # contiguous: one compiled kernel serves all
         poses = self.mover_poses(time_us)
-        concerned = self._concern(world_from_camera, camera.half_angle(width), poses)
+        concerned = self._concern(world_from_camera, camera.half_angle(), poses)
         moving = PlacedMovers(self._movers, poses, concerned)
         bundle = Rays(
             origin,

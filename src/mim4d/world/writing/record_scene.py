@@ -14,11 +14,12 @@ from PIL import Image
 from mim4d.world.scene.layout import Layout, sample_layout
 from mim4d.world.scene.town import Placement
 from mim4d.world.sensing.annotate import annotate, within_reach
-from mim4d.world.sensing.rig import Camera, make_cameras, make_lidar
+from mim4d.world.sensing.rig import Camera, Lidar, Rig
 from mim4d.world.sensing.schedule import (
     Measurement,
     Recording,
     camera_measurements,
+    jittered,
     lidar_measurements,
 )
 from mim4d.world.sensing.sensors import Stage, Turn, turn_slices
@@ -29,7 +30,6 @@ from mim4d.world.writing.table_rows import Log, SceneTables
 from mim4d.world.writing.town_maps import write_scene_parts
 from mim4d.world.writing.truth_files import save_distance, save_instances, save_motion, save_points
 
-LIDAR = "LIDAR_TOP"
 JPEG_QUALITY = 90
 
 
@@ -44,6 +44,7 @@ class SceneJob:
         first_us: Timestamp of the first sample.
         place: Where it lies.
         recording: What is measured when.
+        rig: What measures.
         folder: Root of the data set being written.
         rows: Folder for this scene's rows.
     """
@@ -54,6 +55,7 @@ class SceneJob:
     first_us: int
     place: Placement
     recording: Recording
+    rig: Rig
     folder: Path
     rows: Path
 
@@ -100,66 +102,82 @@ class _Recorder:
 
     def __init__(self, job: SceneJob, layout: Layout) -> None:
         self.job, self.recording, self.layout = job, job.recording, layout
-        size = (job.recording.height, job.recording.width)
-        self.cameras = {camera.channel: camera for camera in make_cameras(*size)}
-        self.rays = {name: camera.directions(*size) for name, camera in self.cameras.items()}
-        self.lidar = make_lidar(job.recording.azimuths)
-        self.lidar_rays = self.lidar.directions()
+        self.cameras = {camera.channel: camera for camera in job.rig.cameras}
+        self.rays = {name: camera.directions() for name, camera in self.cameras.items()}
+        self.lidar = job.rig.lidar
         self.measurements = self._plan()
         self.stage = Stage(layout, track(layout, self._moments()))
         self.tables = SceneTables(job.log)
-        self.tables.add_calibration(LIDAR, self.lidar.ego_from_lidar, [])
+        if self.lidar is not None:
+            self.tables.add_calibration(self.lidar.channel, self.lidar.ego_from_lidar, [])
+            self.lidar_rays = self.lidar.directions()
         for camera in self.cameras.values():
             intrinsics = camera.intrinsics.tolist()
             self.tables.add_calibration(camera.channel, camera.ego_from_camera, intrinsics)
 
     def _plan(self) -> list[list[Measurement]]:
         """Measurements of each sample, oldest first, the sweep of its key frame last."""
-        all_ = lidar_measurements(self.recording, LIDAR)
+        all_ = [] if self.lidar is None else lidar_measurements(self.recording, self.lidar.channel)
         for camera in self.cameras.values():
-            all_ += camera_measurements(self.recording, camera.channel, camera.lead_turns)
+            lead = None if self.lidar is None else camera.lead_turns
+            images = camera_measurements(self.recording, camera.channel, lead, camera.rate_hz)
+            if camera.jitter_ms:
+                images = jittered(images, camera.jitter_ms, self._noise_seed(camera, -1))
+            all_ += images
         plan: list[list[Measurement]] = [[] for _ in range(self.recording.samples)]
-        for measured in sorted(all_, key=lambda m: (m.channel == LIDAR and m.is_key, m.time_us)):
+        for measured in sorted(all_, key=lambda m: (self._is_turn(m) and m.is_key, m.time_us)):
             plan[measured.sample].append(measured)
         return plan
+
+    def _is_turn(self, measured: Measurement) -> bool:
+        """Whether it is a sweep of the LiDAR."""
+        return measured.channel not in self.cameras
+
+    def _turn_ends(self) -> list[int]:
+        return [m.time_us for sample in self.measurements for m in sample if self._is_turn(m)]
 
     def _times(self) -> list[int]:
         """When files are stamped, and when turns of the LiDAR begin."""
         times = [measured.time_us for sample in self.measurements for measured in sample]
-        turns = [m.time_us for sample in self.measurements for m in sample if m.channel == LIDAR]
-        return times + [time - self.recording.turn_us for time in turns]
+        return times + [time - self.recording.turn_us for time in self._turn_ends()]
 
     def _moments(self) -> Int64[np.ndarray, " q"]:
         """All times at which anything must be placed."""
-        slices = turn_slices(self.lidar, self.recording.turn_us)
-        turns = [m.time_us for sample in self.measurements for m in sample if m.channel == LIDAR]
-        inner = [time - part.age_us for time in turns for part in slices]
-        return np.unique(np.array(self._times() + inner, dtype=np.int64))
+        moments = self._times() + [self._key_us(i) for i in range(self.recording.samples)]
+        if self.lidar is not None:
+            slices = turn_slices(self.lidar, self.recording.turn_us)
+            moments += [time - part.age_us for time in self._turn_ends() for part in slices]
+        return np.unique(np.array(moments, dtype=np.int64))
+
+    def _key_us(self, index: int) -> int:
+        """Time of a sample."""
+        return self.recording.turn_end_us(self.recording.key_turns()[index])
 
     def record_sample(self, index: int) -> None:
         """Record what belongs to a sample, and its boxes."""
-        key_us = self.recording.turn_end_us(self.recording.key_turns()[index])
+        key_us = self._key_us(index)
         self.tables.add_sample(index, key_us)
         stage = self.stage
         poses = stage.bodies.poses(stage.mover_poses(key_us))
         near = within_reach(stage.bodies, poses, stage.tracks.ego[stage.tracks.index(key_us)])
         pixels = np.zeros((len(poses), 2), dtype=np.int64)
+        points_world = np.zeros((0, 3))  # of the key frame's sweep, which comes last
         for measured in self.measurements[index]:
-            if measured.channel == LIDAR:
-                turn = self._record_turn(measured)
+            if self.lidar is not None and self._is_turn(measured):
+                points_world = self._record_turn(self.lidar, measured).points_world
             else:
                 shown = self._record_image(measured, near)
                 pixels += shown if measured.is_key else 0
         speeds = np.linalg.norm(stage.tracks.velocities[:, stage.tracks.index(key_us)], axis=-1)
-        boxes = annotate(stage.bodies, poses, speeds, near, turn.points_world, pixels)
+        boxes = annotate(stage.bodies, poses, speeds, near, points_world, pixels)
         for box in boxes:
             self.tables.add_annotation(index, box, self.layout.global_offset)
 
-    def _record_turn(self, measured: Measurement) -> Turn:
+    def _record_turn(self, lidar: Lidar, measured: Measurement) -> Turn:
         # Every measurement has noise of its own, whichever others are kept.
         rng = np.random.default_rng((self.layout.seed, measured.time_us))
         turn = self.stage.turn_lidar(
-            self.lidar, self.lidar_rays, measured.time_us, self.recording.turn_us, rng
+            lidar, self.lidar_rays, measured.time_us, self.recording.turn_us, rng
         )
         file = self._add_file(measured, "pcd.bin", (0, 0))
         turn.points.tofile(self.job.folder / file)
@@ -178,8 +196,7 @@ class _Recorder:
             self._noise_seed(camera, measured.time_us),
             self.recording.shadows,
         )
-        size = (self.recording.height, self.recording.width)
-        file = self._add_file(measured, "jpg", size)
+        file = self._add_file(measured, "jpg", camera.size_hw)
         Image.fromarray(picture.pixels).save(self.job.folder / file, quality=JPEG_QUALITY)
         save_distance(self.job.folder, file, picture.distance_m)
         save_instances(self.job.folder, file, picture.instances)

@@ -3,7 +3,7 @@
 The rows themselves are those of `mim4d.writing`; here are the world's sensors, classes and boxes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,16 @@ __all__ = ["VERSION", "Log", "Row", "SceneTables", "Town", "fixed_tables", "join
 VERSION = "v1.0-mini"
 
 
-def fixed_tables(channels: Sequence[str], towns: Sequence[Town]) -> dict[str, list[Row]]:
-    """Tables that do not grow with the scenes (but for the logs of the maps)."""
+def fixed_tables(modalities: Mapping[str, str], towns: Sequence[Town]) -> dict[str, list[Row]]:
+    """Tables that do not grow with the scenes (but for the logs of the maps).
+
+    Args:
+        modalities: `camera` or `lidar` by channel.
+        towns: Where scenes lie.
+    """
     levels = ("v0-40", "v40-60", "v60-80", "v80-100")
     return tables.fixed_tables(
-        {channel: "camera" if channel.startswith("CAM") else "lidar" for channel in channels},
+        modalities,
         CATEGORIES,
         ATTRIBUTES,
         {

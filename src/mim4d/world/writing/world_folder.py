@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mim4d.errors import DataError
-from mim4d.world.sensing.rig import make_cameras
+from mim4d.world.sensing.rig import Rig
 from mim4d.world.writing.marker import TITLE, is_world
 from mim4d.world.writing.table_rows import VERSION
 
@@ -18,10 +18,10 @@ Scenes in the nuScenes v1.0 format (`{version}`); `splits.json` names the traini
 scenes. Made with: {made_with}.
 
 Timestamps, poses and chains are as in nuScenes: every measurement has its own pose at its own
-time; `samples/` holds key frames, `sweeps/` what was measured between them. A camera is triggered
-when the LiDAR passes its axis. The ground is the plane z = 0 of `global`. A sweep's points are
-expressed in the LiDAR's axes at its timestamp (the end of its turn): the car's own motion during
-the turn is compensated, that of other objects is not.
+time; `samples/` holds key frames, `sweeps/` what was measured between them. Where there is a LiDAR,
+a camera is triggered when it passes the camera's axis. The ground is the plane z = 0 of `global`. A
+sweep's points are expressed in the LiDAR's axes at its timestamp (the end of its turn): the car's
+own motion during the turn is compensated, that of other objects is not.
 
 An object is annotated within 60 m of the car if a LiDAR point of the key frame lies in its box or a
 pixel of a key image shows it. Its visibility is the share of its own silhouette, over all key
@@ -123,17 +123,18 @@ def _put_in_place(partial: Path, out: Path) -> None:
         ) from error
 
 
-def make_folders(root: Path, with_sweeps: bool) -> None:
+def make_folders(root: Path, rig: Rig, with_sweeps: bool) -> None:
     """Make the folders that files of scenes go to."""
     (root / "truth" / "motion").mkdir(parents=True)
     (root / "can_bus").mkdir()
     for folder in ("samples", "sweeps") if with_sweeps else ("samples",):
         for kind in ("distance", "instance"):
-            for camera in make_cameras(1, 1):
+            for camera in rig.cameras:
                 (root / "truth" / kind / folder / camera.channel).mkdir(parents=True)
                 (root / folder / camera.channel).mkdir(parents=True, exist_ok=True)
-        (root / folder / "LIDAR_TOP").mkdir()
-        (root / "truth" / "lidar" / folder / "LIDAR_TOP").mkdir(parents=True)
+        if rig.lidar is not None:
+            (root / folder / rig.lidar.channel).mkdir()
+            (root / "truth" / "lidar" / folder / rig.lidar.channel).mkdir(parents=True)
 
 
 def finish_folder(root: Path, names: dict[str, list[str]], made_with: str) -> None:

@@ -1,0 +1,1 @@
+"""`mim4d viewer`: a scene in three dimensions, in the browser."""
