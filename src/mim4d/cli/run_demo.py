@@ -26,7 +26,7 @@ from mim4d.training.train_once import refuse_another_run, train_unless_finished
 from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
 from mim4d.viz.run_report import write_report
-from mim4d.viz.strip import render_strips
+from mim4d.viz.strip import Strip, render_strips
 from mim4d.viz.video import render_video
 from mim4d.world.generate import generate_world
 
@@ -86,11 +86,12 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
         film = render_video(
             run, world, renders / "film.webp", stride=RENDER_STRIDE, steps=FILM_STEPS
         )
-        pictures = [Picture(path, STRIP_CAPTION) for path in strips]
+        pictures = strip_pictures(strips)
         pictures.append(Picture(film, FILM_CAPTION))
         pictures += [Picture(path, _caption(path)) for path in details]
         facts = _run_facts(config, run, evaluation)
-        write_report(report, run, evaluation, pictures, facts, _commands(world, run))
+        commands = _commands(world, run)
+        write_report(report, run, evaluation, pictures, facts, commands, ABOUT_PICTURES)
     _conclude(evaluation, out, seconds)
 
 
@@ -161,10 +162,32 @@ def _train(config: PretrainConfig, world: Path, run: Path) -> None:
     train_unless_finished(config, world, run)
 
 
-STRIP_CAPTION = (
-    "One of six held-out clips, evenly spread, so that nobody chose them for their looks. Rendered "
-    "from the volume of the frame's own images. Grey: unknown, or beyond the grid."
+ABOUT_PICTURES = (
+    "Held-out clips, evenly spread, so that nobody chose them for their looks; then one in motion, "
+    "and one in detail. Grey: unknown, or beyond the grid."
 )
+
+
+def strip_pictures(strips: list[Strip]) -> list[Picture]:
+    """Each strip with its own error and its place among the others."""
+    order = sorted(strips, key=lambda strip: strip.abs_rel)
+    return [
+        Picture(
+            strip.path,
+            f"{strip.scene}: rendered distances are off by {strip.abs_rel:.0%} of the distance on "
+            f"average ({_place(order.index(strip), len(order))} of these {len(order)}). Rendered "
+            f"from the volume of the frame's own images; truth: {strip.truth_name}.",
+        )
+        for strip in strips
+    ]
+
+
+def _place(rank: int, count: int) -> str:
+    """A place from the best, 0, to the worst."""
+    if rank in (0, count - 1):
+        return "the best" if rank == 0 else "the worst"
+    return f"number {rank + 1} from the best"
+
 
 FILM_CAPTION = (
     "One held-out clip in motion: the volume of its middle frame, seen along the clip's own path, "
@@ -173,6 +196,12 @@ FILM_CAPTION = (
 
 
 def _caption(path: Path) -> str:
+    if path.stem.endswith("-flow"):
+        return (
+            f"What moves in held-out clip {path.stem.removesuffix('-flow')}, seen from above: the "
+            "model's velocities beside the true ones. Direction is the hue of the wheel, speed its "
+            "strength; the car's own motion is removed, so what stands should have no colour."
+        )
     return (
         f"Held-out clip {path.stem}. Compare the rows of distances with the truth above them: "
         "edges of cars and houses should stand at the right place and in the right colour. The "
