@@ -88,7 +88,7 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
         )
         pictures = strip_pictures(strips)
         pictures.append(Picture(film, FILM_CAPTION))
-        pictures += [Picture(path, _caption(path)) for path in details]
+        pictures += [Picture(path, picture_caption(path)) for path in details]
         facts = _run_facts(config, run, evaluation)
         commands = _commands(world, run)
         write_report(report, run, evaluation, pictures, facts, commands, ABOUT_PICTURES)
@@ -195,7 +195,8 @@ FILM_CAPTION = (
 )
 
 
-def _caption(path: Path) -> str:
+def picture_caption(path: Path) -> str:
+    """What is to be seen in a detailed picture of a clip, by the name of its file."""
     if path.stem.endswith("-flow"):
         return (
             f"What moves in held-out clip {path.stem.removesuffix('-flow')}, seen from above: the "

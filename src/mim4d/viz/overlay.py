@@ -34,7 +34,7 @@ _CATEGORY_COLOURS = {
     "vehicle.construction": "#e6c700",
     "vehicle.motorcycle": "#ff4fd8",
     "vehicle.bicycle": "#35d07f",
-    "human.pedestrian.child": "#ffb8d2",
+    "human.pedestrian.child": "#ff8ac4",
     "human.pedestrian.construction_worker": "#d9ff3d",
     "human.pedestrian.police_officer": "#5b7cff",
     "human.pedestrian": "#ff2d55",
