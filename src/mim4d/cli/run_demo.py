@@ -197,14 +197,15 @@ FILM_CAPTION = (
 
 def picture_caption(path: Path) -> str:
     """What is to be seen in a detailed picture of a clip, by the name of its file."""
+    scene = path.stem.removesuffix("-flow").partition("-")[2]
     if path.stem.endswith("-flow"):
         return (
-            f"What moves in held-out clip {path.stem.removesuffix('-flow')}, seen from above: the "
-            "model's velocities beside the true ones. Direction is the hue of the wheel, speed its "
-            "strength; the car's own motion is removed, so what stands should have no colour."
+            f"What moves in {scene}, seen from above: the model's velocities beside the true ones. "
+            "The hue is the direction, its strength the speed; the car's own motion is removed, so "
+            "what stands should have no colour."
         )
     return (
-        f"Held-out clip {path.stem}. Compare the rows of distances with the truth above them: "
+        f"One clip of {scene} in detail. Compare the rows of distances with the truth above them: "
         "edges of cars and houses should stand at the right place and in the right colour. The "
         "rebuilt frame comes from the frames before and after it, so what moves is blurred. The "
         "last rows start from the masked input: what is behind a grey patch has to be guessed."

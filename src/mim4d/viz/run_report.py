@@ -81,19 +81,22 @@ class VerdictWords:
             f"{value:.{column.digits}f}{column.unit}"
             for value in (verdict.value, verdict.reference)
         )
-        others = "every answer without training"
-        if verdict.against not in BASELINES:
-            others = "the model's own depth head"
-        better = "better than" if verdict.met else "NOT better than"
-        everywhere = f", in each of {len(COLUMNS)} errors" if verdict.met else ""
+        among_baselines = verdict.against in BASELINES
+        if verdict.met:
+            rival = "every answer without training" if among_baselines else _OWN_DEPTH
+            judgement = f"better than {rival}, in each of {len(COLUMNS)} errors"
+        else:
+            rival = "an answer without training" if among_baselines else _OWN_DEPTH
+            judgement = f"{rival} is as good or better"
         return cls(
             verdict.met,
-            f"{_SUBJECTS[verdict.row]}: {better} {others}{everywhere}.",
+            f"{_SUBJECTS[verdict.row]}: {judgement}.",
             f"The worst of the {len(COLUMNS)}: the {column.title} is {here}, against {there} for "
             f"{NAMES[verdict.against]} ({percent_apart(verdict.ratio)} it).",
         )
 
 
+_OWN_DEPTH = "the model's own depth head"
 _SUBJECTS = {
     "direct": "Distances rendered from a frame's own images",
     "rebuilt": "Distances of a dropped frame, rebuilt from the other frames",
