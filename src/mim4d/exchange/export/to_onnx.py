@@ -5,11 +5,10 @@ steps of its coarsest stride. Before anything is written, ONNX Runtime has to gi
 features, at another number and size of images than those that the graph was traced with.
 """
 
-import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -78,6 +77,7 @@ def _graph(encoder: MaskedEncoder, names: list[str]) -> bytes:
             dynamic_shapes=(shape,),
             opset_version=_OPSET,
             dynamo=True,
+            verbose=False,
         )
     content: bytes = program.model_proto.SerializeToString()
     return content
@@ -85,12 +85,12 @@ def _graph(encoder: MaskedEncoder, names: list[str]) -> bytes:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """The exporter tells of its progress and of its own parts that will change one day."""
+    """Leave out the exporter's remarks on parts of its own that will change one day."""
     exporter = logging.getLogger("torch.onnx")
     level = exporter.level
     exporter.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -70,14 +70,15 @@ def _sizes(config: EncoderConfig) -> tuple[str, str]:
 def _hub_config(encoder: MaskedEncoder, config: EncoderConfig, twin: Any) -> str:
     """What `timm.create_model("local-dir:FOLDER")`, or `hf-hub:`, reads beside the weights."""
     mean, std = (rounded(values) for values in (encoder.mean, encoder.std))
-    own = {"mean": mean, "std": std, "num_classes": 0}
+    # Of what timm says of its own weights, only names of layers hold for these.
+    layers = {name: twin.pretrained_cfg.get(name) for name in ("first_conv", "classifier")}
     about = {
         "architecture": config.name,
         "num_classes": 0,
         "model_args": _given_sizes(config),
-        "pretrained_cfg": {**twin.pretrained_cfg, **own, "url": "", "hf_hub_id": None},
+        "pretrained_cfg": {"mean": mean, "std": std, "num_classes": 0, **layers},
     }
-    return json.dumps(about, indent=2, default=str) + "\n"
+    return json.dumps(about, indent=2) + "\n"
 
 
 def _given_sizes(config: EncoderConfig) -> dict[str, Any]:
