@@ -6,6 +6,7 @@ and started again.
 
 import json
 import logging
+import math
 import platform
 import time
 from collections.abc import Iterator
@@ -170,23 +171,20 @@ ABOUT_PICTURES = (
 
 def strip_pictures(strips: list[Strip]) -> list[Picture]:
     """Each strip with its own error and its place among the others."""
-    order = sorted(strips, key=lambda strip: strip.abs_rel)
-    return [
-        Picture(
-            strip.path,
-            f"{strip.scene}: rendered distances are off by {strip.abs_rel:.0%} of the distance on "
-            f"average ({_place(order.index(strip), len(order))} of these {len(order)}). Rendered "
-            f"from the volume of the frame's own images; truth: {strip.truth_name}.",
-        )
-        for strip in strips
-    ]
+    ranked = sorted(strip.abs_rel for strip in strips if not math.isnan(strip.abs_rel))
+    return [Picture(strip.path, _strip_caption(strip, ranked)) for strip in strips]
 
 
-def _place(rank: int, count: int) -> str:
-    """A place from the best, 0, to the worst."""
-    if rank in (0, count - 1):
-        return "the best" if rank == 0 else "the worst"
-    return f"number {rank + 1} from the best"
+def _strip_caption(strip: Strip, ranked: list[float]) -> str:
+    seen = "Rendered from the volume of the frame's own images"
+    if math.isnan(strip.abs_rel):
+        return f"{strip.scene}: no true distance is known here. {seen}."
+    rank, last = ranked.index(strip.abs_rel), len(ranked) - 1
+    place = {0: "the best", last: "the worst"}.get(rank, f"number {rank + 1} from the best")
+    return (
+        f"{strip.scene}: rendered distances are off by {strip.abs_rel:.0%} of the distance on "
+        f"average ({place} of these {len(ranked)}). {seen}; truth: {strip.truth_name}."
+    )
 
 
 FILM_CAPTION = (

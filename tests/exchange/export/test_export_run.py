@@ -87,6 +87,12 @@ def test_writes_weights_and_card(
     assert (out / weights).stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_the_encoder_of_a_run_can_be_read_by_others(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    encoder = finished / "encoder.safetensors"
+    assert encoder.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_weights_are_those_that_evaluation_uses(finished: Path, tmp_path: Path) -> None:
     """The averaged ones, which here differ from the raw ones."""
     (path, *_), _ = export_run(finished, "safetensors", tmp_path / "encoder.safetensors")
