@@ -180,7 +180,7 @@ def _strip_caption(strip: Strip, ranked: list[float]) -> str:
     if math.isnan(strip.abs_rel):
         return f"{strip.scene}: no true distance is known here. {seen}."
     rank, last = ranked.index(strip.abs_rel), len(ranked) - 1
-    place = {0: "the best", last: "the worst"}.get(rank, f"number {rank + 1} from the best")
+    place = {last: "the worst", 0: "the best"}.get(rank, f"number {rank + 1} from the best")
     return (
         f"{strip.scene}: rendered distances are off by {strip.abs_rel:.0%} of the distance on "
         f"average ({place} of these {len(ranked)}). {seen}; truth: {strip.truth_name}."
