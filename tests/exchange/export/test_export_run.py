@@ -12,7 +12,6 @@ import torch
 import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from timm.data import resolve_model_data_config
 
 import mim4d
 from mim4d.cli import main
@@ -131,10 +130,10 @@ def test_a_folder_in_hugging_faces_layout_is_read(finished: Path, tmp_path: Path
 def test_timm_builds_the_model_from_its_folder(finished: Path, tmp_path: Path) -> None:
     """Sizes, weights and normalisation come from config.json alone, as from a model hub."""
     export_run(finished, "timm", tmp_path)
-    model = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    model: Any = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
     encoder: Any = mim4d.load_encoder(finished).image_encoder
     images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(3))
-    about = resolve_model_data_config(model)
+    about = model.pretrained_cfg
     mean, std = (torch.tensor(about[name])[:, None, None] for name in ("mean", "std"))
     with torch.no_grad():
         features = model.forward_features((images - mean) / std)
