@@ -47,12 +47,17 @@ def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
     assert len(sources) == 2  # the curves and the picture
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     links = set(re.findall(r'href="([^"]*)"', text))
-    anchors = ("#picture-clip", "#picture-curves")
-    assert links == {f"{anchor}{end}" for anchor in anchors for end in ("", "-small")}
+    assert len(links) == 2 * 2
+    assert {link.split("-")[1] for link in links} == {"clip", "curves"}
     assert all(f'id="{link[1:]}"' in text for link in links)  # full size, and back
     assert "<script" not in text
     assert "@import" not in text
     assert "http" not in text
+
+
+def test_pictures_of_one_name_open_apart() -> None:
+    one, two = (Picture(Path(run) / "curves.png", "") for run in ("a", "b"))
+    assert one.anchor != two.anchor
 
 
 def test_it_holds_the_numbers_of_the_table(text: str) -> None:

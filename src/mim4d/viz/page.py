@@ -6,6 +6,7 @@ be passed on; a gallery shows the files beside it. Either way a picture opens in
 
 import base64
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -31,8 +32,9 @@ class Picture:
 
     @property
     def anchor(self) -> str:
-        """Its name within a page."""
-        return "picture-" + re.sub(r"[^\w-]", "-", self.path.stem)
+        """Its name within a page: files of one name in several folders are told apart."""
+        name = re.sub(r"[^\w-]", "-", self.path.stem)
+        return f"picture-{name}-{zlib.crc32(str(self.path).encode()):08x}"
 
     @property
     def embedded(self) -> str:

@@ -202,6 +202,15 @@ def test_existing_files_are_replaced_only_if_asked(
     assert "load_encoder" in (tmp_path / "README.md").read_text()
 
 
+def test_a_run_is_no_place_for_an_export(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its config.json would be replaced."""
+    run = copy_of(finished, tmp_path)
+    argv = ["export", str(run), "--to", "safetensors", "--out", str(run), "--overwrite"]
+    assert "is a run" in error(argv, capsys)
+
+
 def _unfinished(run: Path) -> None:
     (run / "encoder.safetensors").unlink()
 

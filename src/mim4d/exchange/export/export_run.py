@@ -23,12 +23,15 @@ from mim4d.exchange.export.to_timm import to_timm
 from mim4d.exchange.export.to_torchvision import to_torchvision
 from mim4d.files import replacing, write_bytes, write_text
 from mim4d.models.video_encoder import VideoEncoder
+from mim4d.runs.checkpoint import ENCODER_FILE
 from mim4d.runs.loading import EXPORTED_FILE, load_encoder
 from mim4d.runs.record import read_config
 
 Target = Literal["timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors"]
 # mmcv and mmengine read files of `torch.save` only.
 _WEIGHTS_FILE: dict[Target, str] = {"mmdet": "model.pth", "uvtr": "model.pth", "onnx": "model.onnx"}
+_WITH_CONFIG: tuple[Target, ...] = ("timm", "safetensors")
+"""Targets whose folders have Hugging Face's layout."""
 _ENDINGS = (".pth", ".safetensors", ".onnx", ".pt", ".bin")
 
 
@@ -65,7 +68,8 @@ class ExportFiles:
             norms = out.with_name(f"{out.stem}.output_norms.safetensors")
             return cls(out, norms, None, out.with_name(f"{out.stem}.README.md"))
         norms = out / "output_norms.safetensors"
-        return cls(out / weights, norms, out / "config.json", out / "README.md")
+        config = out / "config.json" if target in _WITH_CONFIG else None
+        return cls(out / weights, norms, config, out / "README.md")
 
 
 def export_run(
@@ -83,10 +87,14 @@ def export_run(
         The written files, and what was exported.
 
     Raises:
-        ValueError: If the run is none or has not finished, the target has no such model, or files
-            are there already.
+        ValueError: If the run is none or has not finished, the target has no such model, files are
+            there already, or `out` is itself a run.
     """
     config = read_config(run)
+    if out is not None and (out / ENCODER_FILE).is_file():
+        raise ValueError(
+            f"--out {out}: is a run, whose files an export would replace; name another"
+        )
     files = ExportFiles.of(run / "export" / target if out is None else out, target)
     if not overwrite:
         _refuse_existing(files)
