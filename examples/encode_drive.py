@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from mim4d import NuscenesDataset, load_encoder
 
@@ -26,7 +26,9 @@ def main(run: Path, data: Path, out: Path) -> None:
         clip = clips[index]
         volumes = encoder(clip)
         name = out / f"{clip.scene_names[0]}-{clip.key_tokens[0]}.safetensors"
-        save_file({"volume": volumes[0, 0].contiguous(), "pose": clip.ref_from_ego[0, 0]}, name)
+        name.write_bytes(
+            save({"volume": volumes[0, 0].contiguous(), "pose": clip.ref_from_ego[0, 0]})
+        )
         print(name, tuple(volumes.shape[2:]))
 
 

@@ -1,10 +1,13 @@
 """The user's path on a small world: make, look, train, measure, draw, use."""
 
 import json
+import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import nbformat
 import pytest
 import torch
 from PIL import Image
@@ -18,7 +21,11 @@ from mim4d.config.as_json import config_to_json
 from mim4d.evaluation import exact_volume, floors_and_ceilings
 from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.study.bench import step as bench
+from tests.conftest import ROOT
 from tests.toy import toy_config
+
+_SCRIPT = runpy.run_path(str(ROOT / "scripts" / "run_notebooks.py"))
+NOTEBOOKS, RUN_NOTEBOOK = _SCRIPT["NOTEBOOKS"], _SCRIPT["run_notebook"]
 
 pytest.importorskip("embreex", reason="the embedded world needs mim4d[world]")
 
@@ -282,6 +289,20 @@ def test_a_short_video_is_made(folder: Path, tmp_path: Path) -> None:
     assert main([*argv, "--video", str(tmp_path / "film.webp")]) == 0
     with Image.open(tmp_path / "film.webp") as film:
         assert getattr(film, "n_frames", 1) == 2 * 20  # forth and back
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_run(folder: Path, path: Path) -> None:
+    """On another run than the one whose outputs are stored, every picture is drawn again."""
+    stored = nbformat.read(path, as_version=4)
+    ran = RUN_NOTEBOOK(path, folder / "run", folder / "world")
+    assert [_kinds(cell) for cell in ran.cells] == [_kinds(cell) for cell in stored.cells]
+
+
+def _kinds(cell: Any) -> list[str]:
+    """What a cell shows: printed text or pictures, whatever their format."""
+    outputs = [output for output in cell.get("outputs", ()) if output.get("name") != "stderr"]
+    return [output.output_type for output in outputs]
 
 
 def test_scene_flow_is_drawn(folder: Path, flow_run: Path, tmp_path: Path) -> None:

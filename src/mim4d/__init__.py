@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mim4d.models.video_encoder import VideoEncoder
     from mim4d.runs.loading import load_encoder
 
-__version__ = "0.1.0.dev0"
+    __version__: str
 
 __all__ = [
     "Clip",
@@ -43,9 +43,21 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
+    if name == "__version__":
+        return _version()
     if name not in _MODULES:
         raise AttributeError(f"module 'mim4d' has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)
+
+
+def _version() -> str:
+    """The installed version: made from the newest tag when the package was built or installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("mim4d")
+    except PackageNotFoundError:  # the sources alone, on PYTHONPATH
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

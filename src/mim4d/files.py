@@ -1,10 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and that others may read as the umask says."""
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
@@ -12,12 +13,16 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` to write to; it becomes `path` if nothing goes wrong.
 
     The folder is made if it is missing. A kill leaves at most the temporary file, never half of
-    `path`.
+    `path`. Whatever writes the file, it gets the mode of any new file: some writers (safetensors')
+    make files that nobody but their owner can read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -41,14 +46,24 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 
     `folder` itself must not exist, or be empty.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    temporary.mkdir()
+    temporary = new_folder_beside(folder)
     try:
         yield temporary
         temporary.replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def new_folder_beside(path: Path, suffix: str = "") -> Path:
+    """A new hidden folder of a name of its own in the folder of `path`.
+
+    Unlike `tempfile.mkdtemp`, whose folders are closed to all others for ever, it has the mode of
+    any new folder: it is made to be renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.with_name(f".{path.name}-{uuid4().hex[:8]}{suffix}")
+    folder.mkdir()
+    return folder
 
 
 def read_text(path: Path) -> str:

@@ -1,14 +1,11 @@
-"""PSNR and SSIM: hand numbers, a slow twin, and torchmetrics where nothing is missing."""
+"""PSNR and SSIM: hand numbers, torchmetrics, and a loop over windows."""
 
 import math
 
 import pytest
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from mim4d.metrics.image import psnr, ssim
 from tests.reference import ssim as reference
@@ -46,19 +43,13 @@ def test_what_is_not_valid_does_not_count(seed: torch.Generator) -> None:
         assert found[1].isnan()
 
 
-def test_both_equal_torchmetrics(seed: torch.Generator) -> None:
+def test_psnr_equals_torchmetrics(seed: torch.Generator) -> None:
     predicted, truth = pictures(seed)
     x, y = predicted.movedim(-1, 1), truth.movedim(-1, 1)
     torch.testing.assert_close(
         psnr(predicted, truth, ALL).float(),
         peak_signal_noise_ratio(x, y, data_range=1.0, reduction="none", dim=(1, 2, 3)),
     )
-    _, similarity = structural_similarity_index_measure(
-        x, y, data_range=1.0, kernel_size=11, sigma=1.5, return_full_image=True
-    )
-    # It reflects images at their borders; these windows need nothing from beyond.
-    expected = similarity[..., 5:-5, 5:-5].mean(dim=(1, 2, 3))
-    torch.testing.assert_close(ssim(predicted, truth, ALL).float(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_ssim_equals_a_loop_over_windows(seed: torch.Generator) -> None:

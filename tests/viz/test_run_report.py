@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 from mim4d.evaluation import Evaluation
+from mim4d.evaluation.headline import Verdict
 from mim4d.viz.page import Picture
-from mim4d.viz.run_report import write_report
+from mim4d.viz.run_report import VerdictWords, write_report
 from tests.evaluation.rows import row
 from tests.viz.test_curves import write_metrics
 
@@ -42,12 +43,21 @@ def text(tmp_path: Path) -> str:
 
 
 def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
-    sources = re.findall(r'(?:src|href|url)\s*[=(]\s*"?([^"\s)>]*)', text)
+    sources = re.findall(r'(?:src|url)\s*[=(]\s*"?([^"\s)>]*)', text)
     assert len(sources) == 2  # the curves and the picture
     assert all(source.startswith("data:image/png;base64,") for source in sources)
+    links = set(re.findall(r'href="([^"]*)"', text))
+    assert len(links) == 2 * 2
+    assert {link.split("-")[1] for link in links} == {"clip", "curves"}
+    assert all(f'id="{link[1:]}"' in text for link in links)  # full size, and back
     assert "<script" not in text
     assert "@import" not in text
     assert "http" not in text
+
+
+def test_pictures_of_one_name_open_apart() -> None:
+    one, two = (Picture(Path(run) / "curves.png", "") for run in ("a", "b"))
+    assert one.anchor != two.anchor
 
 
 def test_it_holds_the_numbers_of_the_table(text: str) -> None:
@@ -72,8 +82,27 @@ def test_it_holds_the_numbers_of_the_table(text: str) -> None:
 def test_the_headline_is_marked_as_met_or_missed(text: str) -> None:
     """1 − δ is the same in all rows made for tests: equal to the best baseline is not better."""
     assert text.count("<li class=") == len(EVALUATION.verdicts) == 2
-    assert '<li class="missed">Direct volume: ' in text
+    assert (
+        '<li class="missed"><strong>Distances rendered from a frame\'s own images: an answer '
+        "without training is as good or better.</strong>"
+    ) in text.replace("&#39;", "'")
+    assert "(equal to it)" in text
     assert '<li class="met">' not in text
+
+
+def test_a_good_verdict_names_the_worst_of_the_four_errors() -> None:
+    verdict = Verdict("direct", "misses", "pixel_median", 0.249, 0.283, 0.249 / 0.283)
+    words = VerdictWords.of(verdict)
+    assert words.met
+    assert words.headline.endswith(
+        "better than every answer without training, in each of 4 errors."
+    )
+    assert words.detail.endswith(
+        "is 0.249, against 0.283 for the median of the training scenes (12 % below it)."
+    )
+    against = VerdictWords.of(Verdict("direct", "rmse", "depth_head", 4.0, 3.5, 4.0 / 3.5))
+    assert against.headline.endswith(": the model's own depth head is as good or better.")
+    assert "4.00 m, against 3.50 m" in against.detail
 
 
 def test_wide_tables_scroll_below_groups_of_columns(text: str) -> None:
@@ -82,6 +111,6 @@ def test_wide_tables_scroll_below_groups_of_columns(text: str) -> None:
     groups = re.findall(r"colspan=(\d+)>([^<]*)<", ladder)
     parts = ["all pixels", "road", "obstacles", "what moves"]
     assert groups == [("1", ""), *(("5", part) for part in parts), ("1", "scaled")]
-    direct = next(line for line in ladder.splitlines() if "direct volume" in line)
+    direct = next(line for line in ladder.splitlines() if ">direct volume" in line)
     assert len(re.findall("<td>", direct)) == 1 + 4 * 5 + 1
     assert re.findall("<td>([^<]*)<", direct)[:2] == ["1.00", "0.250"]  # the worst column first

@@ -3,8 +3,6 @@
 The JSON's keys are stable; `report_version` changes when one of them does.
 """
 
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import orjson
 from mim4d.check.findings import SEVERITIES, Finding, Findings, Severity
 from mim4d.check.overlaps import SplitOverlap
 from mim4d.check.summary import SensorSummary, Summary
+from mim4d.files import write_bytes
 
 REPORT_VERSION = 1
 
@@ -78,17 +77,8 @@ class Report:
         return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
     def save_json(self, path: Path) -> None:
-        """Write the JSON under a temporary name first: the file is whole or not there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self.as_json())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        """Write the JSON, whole or not at all."""
+        write_bytes(path, self.as_json())
 
 
 def _count(findings: Findings, severity: Severity) -> str:

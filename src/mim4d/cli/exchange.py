@@ -21,15 +21,18 @@ class Export:
     timm, torchvision: the image encoder as a model of theirs, loaded with strict=True.
     mmdet: image encoder and neck for detectors of the mmdet3d line (UVTR, BEVFormer, MapTR, ...).
     uvtr: the same under the names of UVTR's own ConvNeXt, with the depth head.
+    onnx: the image encoder as a graph, checked with ONNX Runtime (extra `onnx`).
     safetensors: everything, for `mim4d.load_encoder`. docs/use_the_encoder.md has examples.
+    The folders of timm and safetensors can be uploaded to a model hub as they are.
     """
 
     run: PathArgument
     """Folder of a finished run."""
-    to: Literal["timm", "torchvision", "mmdet", "uvtr", "safetensors"]
+    to: Literal["timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors"]
     """Framework that shall load it."""
     out: Path | None = None
-    """Folder, or file (.safetensors; .pth for mmdet and uvtr); by default RUN/export/FRAMEWORK."""
+    """Folder, or file (.safetensors; .pth for mmdet and uvtr; .onnx); by default
+    RUN/export/FRAMEWORK."""
     overwrite: bool = False
     """Replace an earlier export."""
 

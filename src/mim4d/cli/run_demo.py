@@ -6,6 +6,7 @@ and started again.
 
 import json
 import logging
+import math
 import platform
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from mim4d.training.train_once import refuse_another_run, train_unless_finished
 from mim4d.viz.page import Picture
 from mim4d.viz.rendering import render_run
 from mim4d.viz.run_report import write_report
-from mim4d.viz.strip import render_strips
+from mim4d.viz.strip import Strip, render_strips
 from mim4d.viz.video import render_video
 from mim4d.world.generate import generate_world
 
@@ -86,11 +87,12 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
         film = render_video(
             run, world, renders / "film.webp", stride=RENDER_STRIDE, steps=FILM_STEPS
         )
-        pictures = [Picture(path, STRIP_CAPTION) for path in strips]
+        pictures = strip_pictures(strips)
         pictures.append(Picture(film, FILM_CAPTION))
-        pictures += [Picture(path, _caption(path)) for path in details]
+        pictures += [Picture(path, picture_caption(path)) for path in details]
         facts = _run_facts(config, run, evaluation)
-        write_report(report, run, evaluation, pictures, facts, _commands(world, run))
+        commands = _commands(world, run)
+        write_report(report, run, evaluation, pictures, facts, commands, ABOUT_PICTURES)
     _conclude(evaluation, out, seconds)
 
 
@@ -161,10 +163,29 @@ def _train(config: PretrainConfig, world: Path, run: Path) -> None:
     train_unless_finished(config, world, run)
 
 
-STRIP_CAPTION = (
-    "One of six held-out clips, evenly spread, so that nobody chose them for their looks. Rendered "
-    "from the volume of the frame's own images. Grey: unknown, or beyond the grid."
+ABOUT_PICTURES = (
+    "Held-out clips, evenly spread, so that nobody chose them for their looks; then one in motion, "
+    "and one in detail. Grey: unknown, or beyond the grid."
 )
+
+
+def strip_pictures(strips: list[Strip]) -> list[Picture]:
+    """Each strip with its own error and its place among the others."""
+    ranked = sorted(strip.abs_rel for strip in strips if not math.isnan(strip.abs_rel))
+    return [Picture(strip.path, _strip_caption(strip, ranked)) for strip in strips]
+
+
+def _strip_caption(strip: Strip, ranked: list[float]) -> str:
+    seen = "Rendered from the volume of the frame's own images"
+    if math.isnan(strip.abs_rel):
+        return f"{strip.scene}: no true distance is known here. {seen}."
+    rank, last = ranked.index(strip.abs_rel), len(ranked) - 1
+    place = {last: "the worst", 0: "the best"}.get(rank, f"number {rank + 1} from the best")
+    return (
+        f"{strip.scene}: rendered distances are off by {strip.abs_rel:.0%} of the distance on "
+        f"average ({place} of these {len(ranked)}). {seen}; truth: {strip.truth_name}."
+    )
+
 
 FILM_CAPTION = (
     "One held-out clip in motion: the volume of its middle frame, seen along the clip's own path, "
@@ -172,9 +193,17 @@ FILM_CAPTION = (
 )
 
 
-def _caption(path: Path) -> str:
+def picture_caption(path: Path) -> str:
+    """What is to be seen in a detailed picture of a clip, by the name of its file."""
+    scene = path.stem.removesuffix("-flow").partition("-")[2]
+    if path.stem.endswith("-flow"):
+        return (
+            f"What moves in {scene}, seen from above: the model's velocities beside the true ones. "
+            "The hue is the direction, its strength the speed; the car's own motion is removed, so "
+            "what stands should have no colour."
+        )
     return (
-        f"Held-out clip {path.stem}. Compare the rows of distances with the truth above them: "
+        f"One clip of {scene} in detail. Compare the rows of distances with the truth above them: "
         "edges of cars and houses should stand at the right place and in the right colour. The "
         "rebuilt frame comes from the frames before and after it, so what moves is blurred. The "
         "last rows start from the masked input: what is behind a grey patch has to be guessed."

@@ -114,8 +114,7 @@ class MapAp(Metric):
         return table
 
     def answers(self, rule: LineRule) -> Float64[np.ndarray, "q k"]:
-        """Every predicted line so far, clip by clip: class, score, whether it matches at each
-        threshold."""
+        """Every predicted line so far, clip by clip: class, score, match at each threshold."""
         kept: list[Tensor] | Tensor = getattr(self, f"{rule.name}_rows")
         rows = torch.cat(kept) if isinstance(kept, list) and kept else kept
         if not isinstance(rows, Tensor):

@@ -24,6 +24,8 @@ from mim4d.runs.record import (
 from mim4d.tasks.model import TaskModel
 from mim4d.tasks.task import Task
 
+EXPORTED_FILE = "model.safetensors"
+"""The weights in a folder that `mim4d export --to safetensors` wrote, by Hugging Face's name."""
 EMBEDDED_CONFIG = "mim4d_config"
 """The entry of an exported file's metadata that holds the run's configuration."""
 
@@ -35,8 +37,8 @@ def load_encoder(source: str | Path) -> VideoEncoder:
     images (RGB in [0, 1]) and `encoder.image_encoder` is the backbone alone.
 
     Args:
-        source: Folder written by `mim4d pretrain` or `mim4d finetune`, or file written by
-            `mim4d export --to safetensors`.
+        source: Folder written by `mim4d pretrain` or `mim4d finetune`, or folder or file written
+            by `mim4d export --to safetensors`.
 
     Raises:
         ValueError: If the folder is no finished run, the file is not of this project, or the
@@ -69,15 +71,17 @@ def load_encoder(source: str | Path) -> VideoEncoder:
 
 
 def encoder_file(run: Path) -> Path:
-    """The encoder's weights in the folder of a finished run.
+    """The encoder's weights in the folder of a finished run, or in an exported folder.
 
     Raises:
         ValueError: If it has none.
     """
-    path = run / ENCODER_FILE
-    if not path.is_file():
-        raise ValueError(f"{path}: not found; the run has not finished, continue it with --resume")
-    return path
+    for path in (run / ENCODER_FILE, run / EXPORTED_FILE):
+        if path.is_file():
+            return path
+    raise ValueError(
+        f"{run / ENCODER_FILE}: not found; the run has not finished, continue it with --resume"
+    )
 
 
 def embedded_config(path: Path) -> PretrainConfig:

@@ -5,6 +5,11 @@ max(momentum, 10 / (10 + n)): all the way at n = 0, so that the random start lea
 as an average over about the last tenth of the steps so far, and at last with the momentum asked
 for. MIM4D's published configuration has the momentum 2e-4 throughout (its start stays in the
 average), and its evaluation then reads the raw weights.
+
+Written out here because no library's average is the same. timm's `ModelEmaV3` has this warm-up
+(γ 10, power 1) but averages running statistics of batch norms as if they were weights. Lightning's
+`WeightAveraging` does so too, counters included, and saves the average in the place of the weights:
+checkpoints of earlier versions would no longer go on exactly, as `--resume` promises.
 """
 
 from collections.abc import Callable

@@ -14,9 +14,10 @@ from mim4d.data.maps.scene_maps import has_maps
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, points, show_nothing
+from mim4d.viz.distance_colours import DISTANCE_TICKS_M
 from mim4d.viz.legend import Entry, class_entries, draw_legend, map_entries
 from mim4d.viz.map_drawing import FARTHEST_M
-from mim4d.viz.overlay import DISTANCE_TICKS_M, EVERYTHING, Overlay, Shown, draw_image
+from mim4d.viz.overlay import EVERYTHING, Overlay, Shown, draw_image
 from mim4d.viz.top import ARROW_S, draw_from_above, frame_colours
 from mim4d.viz.wireframe import left_to_right
 

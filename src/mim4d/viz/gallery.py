@@ -2,12 +2,11 @@
 
 Enters: a data set in the nuScenes format. Leaves: `scenes.jpg` (images alone), `overlays.jpg` (the
 same with boxes, LiDAR and map over the pixels), one picture per scene, and `index.html`, which
-holds all of them and loads nothing from elsewhere.
+shows these files and links each in full size.
 """
 
 import logging
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from mim4d.data.maps.scene_maps import location_of
@@ -17,7 +16,7 @@ from mim4d.data.tables.tables import NuscenesTables
 from mim4d.files import write_text
 from mim4d.viz.clip_picture import map_range
 from mim4d.viz.overlay import Overlay, Shown
-from mim4d.viz.page import Picture, figure, page
+from mim4d.viz.page import Picture, render
 from mim4d.viz.scene_picture import draw_scene
 from mim4d.viz.scene_view import SceneView
 from mim4d.viz.sheet import draw_sheet
@@ -113,21 +112,22 @@ def _location(tables: NuscenesTables, scene: str) -> str:
 
 
 def _page(data: Path, views: list[SceneView], sheets: list[Path], details: list[Path]) -> str:
-    names = [view.clip.scene_names[0] for view in views]
     has_map = any(view.clip.maps is not None for view in views)
     over = "LiDAR, boxes and map" if has_map else "LiDAR and boxes"
-    sections = [
-        f"<h1>{escape(data.resolve().name)}: {len(views)} scenes</h1>",
-        figure(Picture(sheets[0], "One keyframe of each scene, all cameras.")),
-        figure(
-            Picture(
-                sheets[1],
-                f"The same keyframes with {over} over the pixels. LiDAR points are coloured by "
-                "distance; a cross marks the front of a box"
-                + ("; the map lies on the plane of the car's wheels." if has_map else "."),
-            )
-        ),
-    ]
-    for name, view, path in zip(names, views, details, strict=True):
-        sections += [f"<h2>{escape(name)}</h2>", figure(Picture(path, view.caption))]
-    return page(f"mim4d: {data.resolve().name}", sections)
+    heading = f"{data.resolve().name}: {len(views)} scenes"
+    captions = (
+        "One keyframe of each scene, all cameras.",
+        f"The same keyframes with {over} over the pixels. LiDAR points are coloured by distance; a "
+        "cross marks the front of a box"
+        + ("; the map lies on the plane of the car's wheels." if has_map else "."),
+    )
+    return render(
+        "gallery.html",
+        title=f"mim4d: {data.resolve().name}",
+        heading=heading,
+        sheets=list(map(Picture, sheets, captions)),
+        scenes={
+            view.clip.scene_names[0]: Picture(path, view.caption)
+            for view, path in zip(views, details, strict=True)
+        },
+    )

@@ -51,8 +51,11 @@ def draw_cameras(view: OccupancyView) -> Canvas:
                 elif kind == 0:
                     show_colours(axes, picture(clip, clip.key, n))
                 else:
-                    met = (view.met_m, view.true_met_m)[kind - 1][n]
-                    _show_distances(axes, met, (size[0], size[1]), clip.images.shape[-2])
+                    met = (view.met_m, view.true_met_m)[kind - 1]
+                    if met is None:
+                        show_nothing(axes, "not known")
+                    else:
+                        _show_distances(axes, met[n], (size[0], size[1]), clip.images.shape[-2])
     return canvas
 
 

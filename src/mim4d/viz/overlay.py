@@ -18,16 +18,13 @@ from mim4d.data.maps.map_names import MAP_LAYERS, MapLayer
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.tensors.pixels import unit_colours
-from mim4d.viz.canvas import colour_map, points, show_colours
+from mim4d.viz.canvas import points, show_colours
+from mim4d.viz.distance_colours import distance_colours, distance_norm
 from mim4d.viz.map_drawing import draw_map_in_image
 from mim4d.viz.wireframe import box_segments, project_segments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-NEAREST_M, FARTHEST_M = 3.0, 80.0
-"""Ends of the colours of distances."""
-DISTANCE_TICKS_M = (3.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
 _CATEGORY_COLOURS = {
     "vehicle.car": "#00b4f5",
@@ -37,11 +34,14 @@ _CATEGORY_COLOURS = {
     "vehicle.construction": "#e6c700",
     "vehicle.motorcycle": "#ff4fd8",
     "vehicle.bicycle": "#35d07f",
+    "human.pedestrian.child": "#ff8ac4",
+    "human.pedestrian.construction_worker": "#d9ff3d",
+    "human.pedestrian.police_officer": "#5b7cff",
     "human.pedestrian": "#ff2d55",
     "movable_object.barrier": "#8f9bff",
     "movable_object.trafficcone": "#ff9e80",
 }
-"""The ten classes of nuScenes detection, by how the names of their categories begin."""
+"""nuScenes' detection classes, and kinds of people, by how the names of their categories begin."""
 _BODY_TINT = (1.0, 0.1, 0.6)
 _OTHER_COLOURS = ("#00a37a", "#c0ca33", "#d4a5a5", "#94a3b8", "#c026d3", "#fb7185")
 
@@ -156,16 +156,7 @@ def visible_points(clip: Clip, t: int, n: int) -> tuple[Tensor, Tensor]:
     return pixels[order], distance[order]
 
 
-def distance_colours() -> Any:
-    """Yellow near, violet far; the darkest end is left out, it drowns in shadows."""
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap(colour_map("plasma_r")(torch.linspace(0, 0.88, 256).numpy()))
-
-
 def _draw_lidar(axes: "Axes", clip: Clip, t: int, n: int) -> Any:
-    from matplotlib.colors import LogNorm
-
     pixels, distance = visible_points(clip, t, n)
     if len(pixels) == 0:
         return None
@@ -178,7 +169,7 @@ def _draw_lidar(axes: "Axes", clip: Clip, t: int, n: int) -> Any:
         marker="s",
         linewidths=0,
         cmap=distance_colours(),
-        norm=LogNorm(NEAREST_M, FARTHEST_M),
+        norm=distance_norm(),
     )
 
 

@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.evaluation import MAX_M
 from mim4d.viz.canvas import (
     Canvas,
     Length,
@@ -24,6 +23,7 @@ from mim4d.viz.canvas import (
     show_nothing,
     show_values,
 )
+from mim4d.viz.distance_colours import DISTANCE_TICKS_M, distance_colours, distance_norm
 from mim4d.viz.wireframe import left_to_right
 
 if TYPE_CHECKING:
@@ -91,10 +91,7 @@ Row = ColourRow | ValueRow
 
 def distance_scale() -> Scale:
     """Metres, near ones told apart best."""
-    from matplotlib.colors import LogNorm
-
-    ticks = (2, 5, 10, 20, 40, 60)
-    return Scale(LogNorm(2.0, MAX_M), colour_map("viridis_r"), "distance (m)", ticks)
+    return Scale(distance_norm(), distance_colours(), "distance (m)", DISTANCE_TICKS_M)
 
 
 def error_scale() -> Scale:

@@ -6,7 +6,6 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from mim4d.evaluation import MAX_M
 from mim4d.evaluation.predicted_clip import PredictedClip
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tensors.pixels import unit_colours
@@ -20,6 +19,7 @@ from mim4d.viz.canvas import (
     show_nothing,
     show_values,
 )
+from mim4d.viz.distance_colours import DISTANCE_TICKS_M, distance_colours, distance_norm
 from mim4d.viz.wireframe import left_to_right
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ HIGHEST_M = 4.0
 def draw_prediction(predicted: PredictedClip, grid: VoxelGrid, title: str) -> Canvas:
     """Draw one prediction."""
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.colors import Normalize
 
     clip, t = predicted.clip, predicted.frame
     rows = ("image", "rendered\ncolour", "rendered\ndistance")
@@ -46,7 +46,7 @@ def draw_prediction(predicted: PredictedClip, grid: VoxelGrid, title: str) -> Ca
     canvas.text(_LEFT, 14, title, size_px=22, weight="bold")
     images = rearrange(unit_colours(clip.images[0, t]), "n c h w -> n h w c")
     distances = torch.where(predicted.shown, predicted.seen.distances_m.float(), torch.nan)
-    far = ScalarMappable(LogNorm(2.0, MAX_M), colour_map("viridis_r"))
+    far = ScalarMappable(distance_norm(), distance_colours())
     for row, label in enumerate(rows):
         middle = panels.row_top(row) + panels.panel_height / 2
         canvas.text(_LEFT - 12, middle, label, size_px=13.5, va="center", ha="right")
@@ -65,7 +65,7 @@ def draw_prediction(predicted: PredictedClip, grid: VoxelGrid, title: str) -> Ca
                 left = panels.column_left(column)
                 canvas.text(left + 2, _TOP - 21, clip.camera_names[n], size_px=14)
     bar = (_LEFT + panels.width + 12, panels.row_top(2) + 4, 13, panels.panel_height - 8)
-    canvas.colour_bar(bar, far, "distance (m)", (2, 5, 10, 20, 40, 60))
+    canvas.colour_bar(bar, far, "distance (m)", DISTANCE_TICKS_M)
     top = _TOP + panels.height + 60
     label = f"Where rays end, seen from above, up to {HIGHEST_M:g} m (sky has no distance to learn)"
     canvas.text(_LEFT, top - 34, label, size_px=15)

@@ -13,14 +13,11 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.data.truth.exact import has_instances, has_truth
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, show_colours, show_nothing, show_values
+from mim4d.viz.distance_colours import DISTANCE_TICKS_M, distance_colours, distance_norm
 from mim4d.viz.legend import class_entries, draw_legend, map_entries
 from mim4d.viz.overlay import (
-    DISTANCE_TICKS_M,
-    FARTHEST_M,
-    NEAREST_M,
     Overlay,
     Shown,
-    distance_colours,
     draw_image,
     picture,
 )
@@ -106,10 +103,7 @@ def _draw_block(
 
 
 def _draw_distance(axes: Any, distance: Float[Tensor, "h w"]) -> Any:
-    from matplotlib.colors import LogNorm
-
-    colours = distance_colours().with_extremes(bad="#e3e6ea")
-    return show_values(axes, distance, LogNorm(NEAREST_M, FARTHEST_M), colours)
+    return show_values(axes, distance, distance_norm(), distance_colours())
 
 
 def _tinted(

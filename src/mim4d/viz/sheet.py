@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, show_nothing
+from mim4d.viz.distance_colours import DISTANCE_TICKS_M
 from mim4d.viz.legend import Entry, draw_legend, map_entries
-from mim4d.viz.overlay import DISTANCE_TICKS_M, Overlay, Shown, draw_image
+from mim4d.viz.overlay import Overlay, Shown, draw_image
 from mim4d.viz.scene_view import SceneView
 from mim4d.viz.wireframe import front_and_rear
 

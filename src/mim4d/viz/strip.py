@@ -4,6 +4,7 @@ Which clips is decided by a rule before anyone has looked: evenly spread over th
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,6 +21,24 @@ from mim4d.training.devices import choose_accelerator
 from mim4d.viz.canvas import Canvas, PanelGrid
 from mim4d.viz.panels import ColourRow, Row, ValueRow, distance_scale, draw_rows, error_scale
 
+
+@dataclass(frozen=True)
+class Strip:
+    """A picture of one frame.
+
+    Attributes:
+        path: Of the picture.
+        scene: Of the frame.
+        abs_rel: Mean relative error of its distances.
+        truth_name: What served as truth.
+    """
+
+    path: Path
+    scene: str
+    abs_rel: float
+    truth_name: str
+
+
 _LEFT, _RIGHT, _TOP, _BOTTOM, _PANEL = 134, 96, 66, 16, 256
 
 
@@ -33,7 +52,7 @@ def render_strips(
     scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
-) -> list[Path]:
+) -> list[Strip]:
     """Draw held-out clips, one small picture each.
 
     Args:
@@ -54,11 +73,13 @@ def render_strips(
     model, config = load_model(run)
     dataset = build_dataset(config, data, scenes, version, judged=True)
     view, model = EvaluatedView.of(config, stride), model.to(accelerator)
-    paths = []
+    strips = []
     for index in spread(len(dataset), clips):
-        canvas = draw_strip(see_frame(model, dataset, index, view, accelerator))
-        paths.append(canvas.save(out / f"strip-{index:04d}.jpg"))
-    return paths
+        seen = see_frame(model, dataset, index, view, accelerator)
+        path = draw_strip(seen).save(out / f"strip-{index:04d}.jpg")
+        error = abs_rel(seen.rendered.distances_m.float(), seen.truth)
+        strips.append(Strip(path, seen.clip.scene_names[0], error, seen.truth_name))
+    return strips
 
 
 def draw_strip(seen: SeenFrame) -> Canvas:

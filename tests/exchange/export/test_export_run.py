@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
+import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -22,11 +24,13 @@ from mim4d.exchange.official.checkpoint_layout import read_layout
 from mim4d.exchange.official.run_folder import import_official
 from mim4d.runs.loading import load_model
 from mim4d.runs.record import read_config
+from tests.exchange.export.cases import assert_same
 from tests.exchange.official.conftest import metres_of, save
 from tests.parity import GoldenFile
 from tests.toy import toy_clip
 
-TARGETS: tuple[Target, ...] = ("timm", "torchvision", "mmdet", "uvtr", "safetensors")
+TARGETS: tuple[Target, ...] = ("timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors")
+WEIGHTS = {"mmdet": "model.pth", "uvtr": "model.pth", "onnx": "model.onnx"}
 NORMS = ["output_norms.safetensors"]
 
 
@@ -47,15 +51,24 @@ def edit(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
+@pytest.fixture
+def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph in a moment: the real one is made, and compared, in test_to_onnx.py."""
+    monkeypatch.setattr("mim4d.exchange.export.to_onnx._graph", lambda encoder, names: b"graph")
+    monkeypatch.setattr("mim4d.exchange.export.to_onnx._difference", lambda encoder, graph: 0.0)
+
+
+@pytest.mark.usefixtures("no_onnx")
 @pytest.mark.parametrize("target", TARGETS)
 def test_writes_weights_and_card(
     target: Target, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     assert main(["export", str(finished), "--to", target, "--out", str(out)]) == 0
-    weights = "model.pth" if target in ("mmdet", "uvtr") else "model.safetensors"
+    weights = WEIGHTS.get(target, "model.safetensors")
     norms = NORMS if target in ("timm", "torchvision") else []
-    names = [weights, *norms, "README.md"]
+    config = ["config.json"] if target in ("timm", "safetensors") else []
+    names = [weights, *norms, *config, "README.md"]
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
     printed = capsys.readouterr().out.splitlines()
     assert printed[-len(names) :] == [str(out / name) for name in names]
@@ -71,6 +84,12 @@ def test_writes_weights_and_card(
     # A sane file mode: what is made to be passed on can be read by others.
     (tmp_path / "plain").touch()
     assert (out / weights).stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_the_encoder_of_a_run_can_be_read_by_others(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    encoder = finished / "encoder.safetensors"
+    assert encoder.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_weights_are_those_that_evaluation_uses(finished: Path, tmp_path: Path) -> None:
@@ -91,6 +110,36 @@ def test_whole_encoder_is_built_from_its_file_alone(finished: Path, tmp_path: Pa
     assert not encoder.training
     with torch.no_grad():
         assert torch.equal(encoder(clip), mim4d.load_encoder(finished)(clip))
+
+
+def test_a_folder_in_hugging_faces_layout_is_read(finished: Path, tmp_path: Path) -> None:
+    """Also where somebody has written the weights anew and lost the head of the file."""
+    export_run(finished, "safetensors", tmp_path / "hub")
+    encoder, clip = mim4d.load_encoder(tmp_path / "hub"), toy_clip(0)
+    with torch.no_grad():
+        assert torch.equal(encoder(clip), mim4d.load_encoder(finished)(clip))
+    weights = tmp_path / "hub" / "model.safetensors"
+    save_file(load_file(weights), weights)
+    assert mim4d.load_encoder(tmp_path / "hub").grid == encoder.grid
+    _, front, _ = (tmp_path / "hub" / "README.md").read_text().split("---\n", 2)
+    head = yaml.safe_load(front)
+    assert head["library_name"] == "mim4d"
+    assert "license" not in head  # whose data these were is not known
+
+
+def test_timm_builds_the_model_from_its_folder(finished: Path, tmp_path: Path) -> None:
+    """Sizes, weights and normalisation come from config.json alone, as from a model hub."""
+    export_run(finished, "timm", tmp_path)
+    model: Any = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    encoder: Any = mim4d.load_encoder(finished).image_encoder
+    images = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(3))
+    about = model.pretrained_cfg
+    mean, std = (torch.tensor(about[name])[:, None, None] for name in ("mean", "std"))
+    with torch.no_grad():
+        features = model.forward_features((images - mean) / std)
+        assert_same([encoder.out_norms[-1](features)], encoder(images)[-1:])
+    with pytest.raises(ValueError, match=r"config\.json"):
+        mim4d.load_encoder(tmp_path)
 
 
 def test_head_of_the_file_names_no_local_file(finished: Path, tmp_path: Path) -> None:
@@ -148,8 +197,18 @@ def test_existing_files_are_replaced_only_if_asked(
     # What an earlier export left and this one does not have goes.
     argv[3] = "safetensors"
     assert main([*argv, "--overwrite"]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "model.safetensors"]
+    left = ["README.md", "config.json", "model.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
     assert "load_encoder" in (tmp_path / "README.md").read_text()
+
+
+def test_a_run_is_no_place_for_an_export(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its config.json would be replaced."""
+    run = copy_of(finished, tmp_path)
+    argv = ["export", str(run), "--to", "safetensors", "--out", str(run), "--overwrite"]
+    assert "is a run" in error(argv, capsys)
 
 
 def _unfinished(run: Path) -> None:

@@ -19,6 +19,7 @@ import orjson
 
 from mim4d.data.tables.schema import Columns
 from mim4d.errors import MachineError
+from mim4d.files import new_folder_beside
 
 FORMAT_VERSION = 3
 """Raise it whenever the columns change: caches of other versions are then left alone."""
@@ -80,8 +81,7 @@ def save_columns(folder: Path, tables: dict[str, Columns]) -> None:
         MachineError: If the folder cannot be written.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+        temporary = new_folder_beside(folder)
         try:
             _write(temporary, tables)
             _move_into_place(temporary, folder)
@@ -125,7 +125,7 @@ def _move_into_place(temporary: Path, folder: Path) -> None:
         except OSError:
             if load_columns(folder) is not None:
                 return
-            damaged = Path(tempfile.mkdtemp(prefix="damaged.", dir=folder.parent))
+            damaged = new_folder_beside(folder, ".damaged")
             with suppress(FileNotFoundError):
                 folder.rename(damaged / "columns")
             shutil.rmtree(damaged, ignore_errors=True)

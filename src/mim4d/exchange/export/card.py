@@ -33,6 +33,7 @@ def model_card(
         norms: Name of the file of output norms.
     """
     sections = [
+        *_front_matter(run, exported),
         _about(run, config, exported, weights),
         _loading(exported, weights, norms),
         _input(config, exported),
@@ -40,6 +41,17 @@ def model_card(
         _metrics(run),
     ]
     return "\n".join(sections)
+
+
+def _front_matter(run: Path, exported: Exported) -> list[str]:
+    """What a model hub reads of the card, for a folder in its layout."""
+    if exported.config is None:
+        return []
+    tags = ("autonomous-driving", "multi-camera", "masked-image-modeling", "self-supervised")
+    lines = ["---", f"library_name: {exported.library}", "pipeline_tag: image-feature-extraction"]
+    if _is_of_nuscenes(_record(run).get("training_scenes", [])):
+        lines.append("license: cc-by-nc-sa-4.0")
+    return ["\n".join([*lines, "tags:", *(f"- {tag}" for tag in tags), "---", ""])]
 
 
 def _about(run: Path, config: PretrainConfig, exported: Exported, weights: str) -> str:
@@ -117,7 +129,7 @@ def _set(folder: Path, scenes: list[str]) -> str:
     """The data set and what its licence says, as far as it is known."""
     if is_world(folder):
         return "a synthetic world that mim4d made itself; no data of others went into it."
-    if scenes and set(scenes) <= set().union(*official_splits().values()):
+    if _is_of_nuscenes(scenes):
         return (
             "nuScenes (by the names of the scenes).\n"
             "nuScenes is offered for non-commercial use (CC BY-NC-SA 4.0 and the terms of use at\n"
@@ -128,6 +140,10 @@ def _set(folder: Path, scenes: list[str]) -> str:
         f"{name}, whose licence mim4d does not know:\n"
         "complete this section before the weights are passed on."
     )
+
+
+def _is_of_nuscenes(scenes: list[str]) -> bool:
+    return bool(scenes) and set(scenes) <= set().union(*official_splits().values())
 
 
 def _start_weights(config: PretrainConfig) -> str | None:

@@ -18,16 +18,21 @@ from mim4d.exchange.export.card import model_card
 from mim4d.exchange.export.exported import Exported
 from mim4d.exchange.export.own import to_safetensors
 from mim4d.exchange.export.to_mmdet import to_mmdet, to_uvtr
+from mim4d.exchange.export.to_onnx import to_onnx
 from mim4d.exchange.export.to_timm import to_timm
 from mim4d.exchange.export.to_torchvision import to_torchvision
 from mim4d.files import replacing, write_bytes, write_text
 from mim4d.models.video_encoder import VideoEncoder
-from mim4d.runs.loading import load_encoder
+from mim4d.runs.checkpoint import ENCODER_FILE
+from mim4d.runs.loading import EXPORTED_FILE, load_encoder
 from mim4d.runs.record import read_config
 
-Target = Literal["timm", "torchvision", "mmdet", "uvtr", "safetensors"]
-_PICKLED: tuple[Target, ...] = ("mmdet", "uvtr")
-"""Targets whose loader (mmcv, mmengine) reads `torch.save` files only."""
+Target = Literal["timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors"]
+# mmcv and mmengine read files of `torch.save` only.
+_WEIGHTS_FILE: dict[Target, str] = {"mmdet": "model.pth", "uvtr": "model.pth", "onnx": "model.onnx"}
+_WITH_CONFIG: tuple[Target, ...] = ("timm", "safetensors")
+"""Targets whose folders have Hugging Face's layout."""
+_ENDINGS = (".pth", ".safetensors", ".onnx", ".pt", ".bin")
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,13 @@ class ExportFiles:
     Attributes:
         weights: The weights file.
         norms: Norms of the outputs, for frameworks that have no place for them.
+        config: What the weights belong to, in a folder of Hugging Face's layout.
         card: The model card.
     """
 
     weights: Path
     norms: Path
+    config: Path | None
     card: Path
 
     @classmethod
@@ -51,16 +58,18 @@ class ExportFiles:
         Raises:
             ValueError: If the file has not the target's ending.
         """
-        ending = ".pth" if target in _PICKLED else ".safetensors"
-        if out.suffix in (".pth", ".safetensors", ".pt", ".bin"):
-            if out.suffix != ending:
+        weights = Path(_WEIGHTS_FILE.get(target, EXPORTED_FILE))
+        if out.suffix in _ENDINGS:
+            if out.suffix != weights.suffix:
                 raise ValueError(
-                    f"--out {out}: expected a file that ends in {ending}, which --to {target} is "
-                    "loaded from, or a folder"
+                    f"--out {out}: expected a file that ends in {weights.suffix}, which --to "
+                    f"{target} is loaded from, or a folder"
                 )
             norms = out.with_name(f"{out.stem}.output_norms.safetensors")
-            return cls(out, norms, out.with_name(f"{out.stem}.README.md"))
-        return cls(out / f"model{ending}", out / "output_norms.safetensors", out / "README.md")
+            return cls(out, norms, None, out.with_name(f"{out.stem}.README.md"))
+        norms = out / "output_norms.safetensors"
+        config = out / "config.json" if target in _WITH_CONFIG else None
+        return cls(out / weights, norms, config, out / "README.md")
 
 
 def export_run(
@@ -78,10 +87,14 @@ def export_run(
         The written files, and what was exported.
 
     Raises:
-        ValueError: If the run is none or has not finished, the target has no such model, or files
-            are there already.
+        ValueError: If the run is none or has not finished, the target has no such model, files are
+            there already, or `out` is itself a run.
     """
     config = read_config(run)
+    if out is not None and (out / ENCODER_FILE).is_file():
+        raise ValueError(
+            f"--out {out}: is a run, whose files an export would replace; name another"
+        )
     files = ExportFiles.of(run / "export" / target if out is None else out, target)
     if not overwrite:
         _refuse_existing(files)
@@ -94,6 +107,9 @@ def export_run(
         written.append(files.norms)
     else:
         files.norms.unlink(missing_ok=True)
+    if exported.config is not None and files.config is not None:
+        write_text(files.config, exported.config)
+        written.append(files.config)
     write_text(files.card, card)
     return [*written, files.card], exported
 
@@ -103,6 +119,7 @@ def convert(encoder: VideoEncoder, config: PretrainConfig, target: Target) -> Ex
 
     Raises:
         ValueError: If the target has no such model.
+        ImportError: If the target is of an extra that is not installed.
     """
     match target:
         case "timm":
@@ -113,19 +130,24 @@ def convert(encoder: VideoEncoder, config: PretrainConfig, target: Target) -> Ex
             return to_mmdet(encoder, config.encoder)
         case "uvtr":
             return to_uvtr(encoder, config.encoder)
+        case "onnx":
+            return to_onnx(encoder.image_encoder, config.encoder)
         case "safetensors":
             return to_safetensors(encoder, config)
 
 
 def _refuse_existing(files: ExportFiles) -> None:
-    for path in (files.weights, files.norms, files.card):
-        if path.exists():
+    for path in (files.weights, files.norms, files.config, files.card):
+        if path is not None and path.exists():
             raise ValueError(
                 f"{path}: already exists; choose another --out, or replace it with --overwrite"
             )
 
 
 def _write_weights(path: Path, exported: Exported, config: PretrainConfig) -> None:
+    if exported.content is not None:
+        write_bytes(path, exported.content)
+        return
     weights = _plain(exported.weights)
     if path.suffix == ".pth":
         about = {"mim4d_version": mim4d.__version__, "preset": config.preset}

@@ -39,8 +39,12 @@ class Exported:
             `norm{stage}.weight` and `norm{stage}.bias`.
         metadata: Strings for the head of the file.
         left_out: Parts of ours that the framework has no place for, and why.
-        difference: Largest difference between the framework's features and ours on one image, as
-            a share of the largest feature; None where the framework is not installed.
+        difference: Largest difference between the framework's features and ours, as a share of
+            the largest feature; None where the framework is not installed.
+        content: The whole file, of a format that is no dictionary of tensors.
+        config: Text of the `config.json` that a folder in Hugging Face's layout has beside the
+            weights, where the framework reads one.
+        library: Name of the framework on a model hub.
     """
 
     weights: dict[str, Tensor]
@@ -50,6 +54,9 @@ class Exported:
     metadata: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     difference: float | None = None
+    content: bytes | None = None
+    config: str | None = None
+    library: str = "mim4d"
 
 
 def backbone_weights(encoder: MaskedEncoder) -> dict[str, Tensor]:

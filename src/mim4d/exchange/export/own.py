@@ -1,7 +1,8 @@
 """The encoder under our own names, with all that is needed to build it in the head of the file.
 
 One file holds image encoder, neck, depth head, volume convolution and, in its metadata, the
-configuration; `mim4d.load_encoder(FILE)` makes a plain `nn.Module` of it.
+configuration; `mim4d.load_encoder(FILE)` makes a plain `nn.Module` of it. A folder has the same
+configuration beside it as `config.json`, and is loaded the same way.
 """
 
 from dataclasses import replace
@@ -25,10 +26,12 @@ def to_safetensors(encoder: VideoEncoder, config: PretrainConfig) -> Exported:
     """Everything the encoder has, and its configuration without the names of local files."""
     clip = replace(config.clip, body_masks=None, sky_masks=None)
     shared = replace(without_weights_file(config), clip=clip)
-    metadata = {EMBEDDED_CONFIG: config_to_json(shared), "mim4d_version": mim4d.__version__}
+    config_json = config_to_json(shared)
+    metadata = {EMBEDDED_CONFIG: config_json, "mim4d_version": mim4d.__version__}
     return Exported(
         encoder.state_dict(),
         model="mim4d.VideoEncoder: image encoder, neck, depth head, lifting, volume convolution",
         load=_LOAD,
         metadata=metadata | input_metadata(encoder.image_encoder),
+        config=config_json,
     )

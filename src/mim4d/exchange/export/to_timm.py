@@ -5,6 +5,7 @@ the last stage is ConvNeXt's `head.norm`. EfficientNet's last convolution (`conv
 its classifier and is not in our encoder, so it becomes what `features_only=True` loads strictly.
 """
 
+import json
 from typing import Any
 
 import timm
@@ -18,6 +19,7 @@ from mim4d.exchange.export.exported import (
     input_metadata,
     output_norms,
     require_all_stages,
+    rounded,
     size_arguments,
 )
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
@@ -56,6 +58,8 @@ def to_timm(encoder: MaskedEncoder, config: EncoderConfig) -> Exported:
         metadata={"architecture": config.name} | input_metadata(encoder),
         left_out=("neck and depth head: timm's models have none",),
         difference=feature_difference(encoder, twin, features),
+        config=_hub_config(encoder, config, twin),
+        library="timm",
     )
 
 
@@ -63,11 +67,29 @@ def _sizes(config: EncoderConfig) -> tuple[str, str]:
     return _SIZES.get(config.family, ("", ""))
 
 
-def _twin(config: EncoderConfig, features_only: bool) -> Any:
+def _hub_config(encoder: MaskedEncoder, config: EncoderConfig, twin: Any) -> str:
+    """What `timm.create_model("local-dir:FOLDER")`, or `hf-hub:`, reads beside the weights."""
+    mean, std = (rounded(values) for values in (encoder.mean, encoder.std))
+    # Of what timm says of its own weights, only names of layers hold for these.
+    layers = {name: twin.pretrained_cfg.get(name) for name in ("first_conv", "classifier")}
+    about = {
+        "architecture": config.name,
+        "num_classes": 0,
+        "model_args": _given_sizes(config),
+        "pretrained_cfg": {"mean": mean, "std": std, "num_classes": 0, **layers},
+    }
+    return json.dumps(about, indent=2) + "\n"
+
+
+def _given_sizes(config: EncoderConfig) -> dict[str, Any]:
+    """Depths and widths, by timm's names, where they are not the named model's own."""
     sizes = zip(_sizes(config), (config.depths, config.widths), strict=True)
-    given: dict[str, Any] = {name: value for name, value in sizes if value is not None}
-    given |= {"features_only": True} if features_only else {"num_classes": 0}
-    return timm.create_model(config.name, **given).eval()
+    return {name: value for name, value in sizes if value is not None}
+
+
+def _twin(config: EncoderConfig, features_only: bool) -> Any:
+    kind: dict[str, Any] = {"features_only": True} if features_only else {"num_classes": 0}
+    return timm.create_model(config.name, **_given_sizes(config), **kind).eval()
 
 
 def _add_head_norm(

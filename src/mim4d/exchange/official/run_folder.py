@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mim4d.config import PretrainConfig, TaskConfig
@@ -22,7 +22,7 @@ from mim4d.exchange.official.describe import Metres, published_metres
 from mim4d.exchange.official.key_report import full_list, summary
 from mim4d.exchange.official.model import Imported, export_state, import_state
 from mim4d.exchange.official.read import Weights, read_state
-from mim4d.files import replacing_folder, write_text
+from mim4d.files import replacing_folder, write_bytes, write_text
 from mim4d.runs.checkpoint import ENCODER_FILE, checkpoint_path
 from mim4d.runs.loading import load_model, load_task
 from mim4d.runs.record import read_run_config, refuse_existing, write_record
@@ -88,9 +88,10 @@ def read_official_state(run: Path) -> dict[str, Tensor]:
 def _write(imported: Imported, folder: Path, state: Mapping[str, Tensor]) -> None:
     weights = {name: value.contiguous().clone() for name, value in imported.weights.items()}
     encoder = {k.removeprefix(_ENCODER): v for k, v in weights.items() if k.startswith(_ENCODER)}
-    save_file(encoder, folder / ENCODER_FILE)
+    write_bytes(folder / ENCODER_FILE, save(encoder))
     leftovers = imported.translation.leftovers
-    save_file({k: v.contiguous().clone() for k, v in leftovers.items()}, folder / LEFTOVERS_FILE)
+    left = {name: value.contiguous().clone() for name, value in leftovers.items()}
+    write_bytes(folder / LEFTOVERS_FILE, save(left))
     write_text(folder / "import.txt", full_list(imported, state))
     path = checkpoint_path(folder, 0)
     path.parent.mkdir()

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mim4d.errors import DataError
+from mim4d.files import new_folder_beside
 from mim4d.world.sensing.rig import Rig
 from mim4d.world.writing.marker import TITLE, is_world
 from mim4d.world.writing.table_rows import VERSION
@@ -86,9 +86,7 @@ def built_aside(out: Path) -> Iterator[Path]:
     partial: Path | None = None
     try:
         out = out.resolve()  # a link stays, and what it leads to is replaced
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", suffix=".partial", dir=out.parent))
-        partial.chmod(0o755)
+        partial = new_folder_beside(out, ".partial")
         yield partial
         _put_in_place(partial, out)
     except BaseException as error:
