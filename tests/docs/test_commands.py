@@ -1,4 +1,4 @@
-"""Every command on the pages is one that the command line takes, with flags and presets there are."""
+"""Every command on the pages is one that the command line takes; its flags and presets exist."""
 
 import ast
 import re
@@ -100,9 +100,9 @@ def test_make_targets_and_extras_are_there(page: Path) -> None:
     for block in blocks(text, "", "sh"):
         named += re.findall(r"^make ([a-z-]+)", block, re.MULTILINE)
     assert [target for target in named if f"\n{target}:" not in makefile] == []
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for names in re.findall(r"pip install.*?\[([a-z0-9,]+)\]", text):
-        assert set(names.split(",")) <= set(extras), names
+        assert set(names.split(",")) <= set(project["optional-dependencies"]), names
 
 
 @EACH_PAGE

@@ -27,7 +27,7 @@ class Export:
     run: PathArgument
     """Folder of a finished run."""
     to: Literal["timm", "torchvision", "mmdet", "uvtr", "safetensors"]
-    """Framework that shall load it."""
+    """Framework that will load the file."""
     out: Path | None = None
     """Folder, or file (.safetensors; .pth for mmdet and uvtr); by default RUN/export/FRAMEWORK."""
     overwrite: bool = False

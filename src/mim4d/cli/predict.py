@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict what is there: distances and what is solid, boxes, lines, layers of the ground.
+    """Predict distances and surfaces, boxes, map lines, voxels or layers of the ground.
 
     A pre-training predicts for a folder of images with cameras.yaml; a task's run for a data set.
     """

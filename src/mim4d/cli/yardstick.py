@@ -10,7 +10,7 @@ from mim4d.config import Device
 
 @dataclass(frozen=True)
 class Yardstick:
-    """Train the vehicle head on a few labelled scenes from a run, and from what it must beat.
+    """Measure what a pre-training is worth for a task: few labels, the run against its rivals.
 
     Learning rates are searched alike for all, on labelled scenes; what is finished is kept.
     """

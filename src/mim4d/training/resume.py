@@ -30,13 +30,14 @@ def check_start(config: RunConfig, source: Path | None, flag: str) -> None:
             f"{flag} {source}: gives the whole encoder its weights; leave out "
             "--encoder.weights-file and --encoder.weights"
         )
-    require(
-        named or source is not None or encoder.frozen_stages == 0,
-        "encoder.frozen_stages",
-        encoder.frozen_stages,
-        "0 while the encoder starts from random weights, or --encoder.weights-file or "
-        f"{flag} beside it",
-    )
+    if encoder.frozen_stages and not named and source is None:
+        frozen = encoder.frozen_stages
+        stages = "first stage" if frozen == 1 else f"first {frozen} stages"
+        run = "" if flag == "--start-from" else f" or {flag} RUN"
+        raise ValueError(
+            f"This preset freezes its {stages}, so it needs weights: pass "
+            f"--encoder.weights-file{run}, or --encoder.frozen-stages 0."
+        )
 
 
 def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str, Any]) -> None:

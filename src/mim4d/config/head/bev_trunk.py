@@ -17,7 +17,7 @@ class BevTrunkConfig:
     blocks: int = 1
     """Residual blocks at each scale, on the way down and on the way up."""
     cell_blocks: int = 1
-    """Residual blocks on the cells, where these are finer or fewer than the voxels."""
+    """Residual blocks on the cells, if these are not the voxels' own columns."""
 
     def __post_init__(self) -> None:
         for name, least in (("width", 8), ("blocks", 1), ("cell_blocks", 0)):
