@@ -64,7 +64,7 @@ def test_single_frames_drop_none_whatever_the_mask_options_say() -> None:
     ("ratio", "rays_on", "message"),
     [
         (0.95, "everywhere", r"mask\.ratio: expected a share that leaves one of an image's 6"),
-        (0.0, "hidden", r"mask\.ratio: expected a share that hides one .*render\.rays_on"),
+        (0.0, "hidden", r"mask\.ratio: expected more, so that .*render\.rays_on"),
         (0.05, "hidden", r"hides one of an image's 6 patches.*got 0\.05"),
     ],
 )

@@ -37,7 +37,7 @@ class Evaluate:
     """With --predictions: folder for evaluation.json and, of detections, the curves; by default
     these get, for results.json, results_scores beside it."""
     stride: int = 4
-    """Spacing of evaluated pixels, in image pixels, in both directions. Tasks have no use for it."""
+    """Spacing of evaluated pixels, in image pixels, in both directions. Tasks do not use it."""
     clips: int | None = None
     """Evaluate at most this many clips, spread over the scenes."""
     split: str = "val"

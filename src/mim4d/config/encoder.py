@@ -75,7 +75,7 @@ class EncoderConfig:
         defaults = {field.name: field.default for field in fields(self)}
         for option in _not_in_family(self.family):
             found, default = getattr(self, option), defaults[option]
-            expected = f"{default}: {self.name} ({self.family}) knows no such thing"
+            expected = f"{default}, because {self.name} ({self.family}) has no such option"
             require(found == default, f"encoder.{option}", found, expected)
         self._check_sizes()
         if self.weights == "lite0_imagenet":

@@ -51,13 +51,14 @@ class MaskConfig:
             num_visible >= 1,
             "mask.ratio",
             self.ratio,
-            f"a share that leaves one of an image's {count} patches visible",
+            f"less, so that at least one of an image's {count} patches stays visible",
         )
         require(
             num_visible < count or not rays_on_hidden,
             "mask.ratio",
             self.ratio,
-            f"a share that hides one of an image's {count} patches, or render.rays_on 'everywhere'",
+            f"more, so that at least one of an image's {count} patches is hidden, or "
+            "render.rays_on 'everywhere'",
         )
 
     def check_dropped(self, frames: int) -> None:

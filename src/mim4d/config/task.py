@@ -47,5 +47,5 @@ class TaskConfig(RunConfig):
             self.join == "key" or self.clip.frames > 1,
             "join",
             self.join,
-            "key where clip.frames is 1, or more frames beside it",
+            "key, because clip.frames is 1 (or raise clip.frames)",
         )

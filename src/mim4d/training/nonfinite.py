@@ -67,8 +67,8 @@ def check_finite(
     found = _save_suspects(batches, run, only_gradient=bad == [GRADIENT_NORM])
     where = "; ".join(text for text in gather(found) if text)
     raise NonFiniteError(
-        f"step {batches.step}: NaN or infinite: {', '.join(bad)}. It comes from {where}. The weights "
-        "were not changed, and the checkpoints are good. Look at the clips with "
+        f"step {batches.step}: NaN or infinite: {', '.join(bad)}. It comes from {where}. The "
+        "weights were not changed, and the checkpoints are good. Look at the clips with "
         "mim4d.training.nonfinite.load_batch(FILE). If poses, intrinsics or points are NaN or "
         "infinite, repair the data and continue with --resume. If the data are sound, start a new "
         "run with a lower --optim.lr or with --precision fp32"

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from mim4d.config import RunConfig
-from mim4d.config.checks import require
 from mim4d.data.fingerprint import Fingerprint
 from mim4d.runs.record import config_differences, kind_of, read_record, read_run_config, run_kind
 
