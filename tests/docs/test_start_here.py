@@ -11,8 +11,8 @@ from tests.shared import made_once, run_module
 pytest.importorskip("embreex", reason="the embedded world needs mim4d[world]")
 pytest.importorskip("matplotlib", reason="pictures need mim4d[viz]")
 
-# What `make demo` runs is covered step by step in tests/test_world_to_report.py; the task from random
-# weights is the same two commands again.
+# What `make demo` runs is covered step by step in tests/test_world_to_report.py; the task from
+# random weights is the same two commands again.
 LEFT_OUT = ("demo", "demo-tasks")
 LESS = {
     "finetune": ["--optim.steps", "1", "--device", "cpu"],

@@ -31,7 +31,8 @@ def test_a_row_is_judged_by_its_worst_column_beside_the_best_of_each() -> None:
     assert verdict.ratio == pytest.approx(0.88)
     assert verdict.sentence == (
         "Direct volume: distance error (RMSE) is 12 % below the best untrained baseline (the "
-        "median of the training scenes): 4.40 m against 5.00 m. This is its worst of 4 error measures."
+        "median of the training scenes): 4.40 m against 5.00 m. This is its worst of 4 error "
+        "measures."
     )
 
 
