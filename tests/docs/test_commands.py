@@ -40,6 +40,7 @@ def parsed(words: list[str], folder: Path) -> Any:
     return dispatch._parse(name, COMMANDS[name], words)
 
 
+@pytest.mark.slow  # a parser for each command
 @EACH_PAGE
 def test_every_command_parses(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for words in shown_commands(page.read_text()):
@@ -105,6 +106,7 @@ def test_make_targets_and_extras_are_there(page: Path) -> None:
         assert set(names.split(",")) <= set(project["optional-dependencies"]), names
 
 
+@pytest.mark.slow  # torch and more are imported
 @EACH_PAGE
 def test_python_blocks_import_what_is_there(page: Path) -> None:
     for block in blocks(page.read_text(), "python"):
