@@ -18,7 +18,7 @@ class Check:
     data: PathArgument
     """Data set in the nuScenes format."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     json: Path | None = None
     """Also write the report to this file, as JSON."""
     files: Literal["all", "sample", "none"] = "sample"
@@ -74,8 +74,8 @@ class Split:
     out: Path = Path("split")
     """Folder for train.txt, val.txt (and test.txt), which --scenes of other commands takes."""
     geo: bool = False
-    """Divide by place: no held-out sample lies within --gap-m of a training one. Otherwise scenes
-    are drawn whatever lies beside them."""
+    """Divide by place: no held-out sample lies within --gap-m of a training one. Otherwise
+    scenes are drawn at random."""
     gap_m: float = 50.0
     """Metres between the parts, with --geo."""
     val: float = 0.15
@@ -85,7 +85,7 @@ class Split:
     seed: int = 0
     """Seed of the draw."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def split(options: Split) -> None:
@@ -148,7 +148,7 @@ class View:
     augment_seed: int = 0
     """Seed of the random draws, with --augment options."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def view(options: View) -> None:
@@ -194,7 +194,7 @@ class Gallery:
     lidar: str | None = "LIDAR_TOP"
     """LiDAR channel."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def gallery(options: Gallery) -> None:

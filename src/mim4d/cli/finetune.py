@@ -19,8 +19,8 @@ class Finetune(Training):
     """Folder to cache the volumes of a frozen trunk in, by trunk and data. A clip that comes again,
     in this run or another, is read instead of computed."""
     start_from: Path | None = None
-    """Instead: another run of this task (an imported detector, say), whose whole model is taken;
-    beside it, --init none."""
+    """Another run of this task, such as an imported detector, whose whole model the new run starts
+    from. Give --init none with it."""
 
 
 def finetune(options: Finetune) -> None:

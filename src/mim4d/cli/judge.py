@@ -48,7 +48,7 @@ class Evaluate:
     """Also fit a renderer to exact volumes, and measure what grid and renderer allow: one or two
     minutes more; only where distances are known exactly."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
     json: Path | None = None
@@ -204,7 +204,7 @@ class Render:
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
 

@@ -17,7 +17,7 @@ from mim4d.data.images.image_fit import Fit
 class Ablate:
     """Train and measure the method with one thing changed at a time, over several seeds.
 
-    What is finished is kept and what was interrupted is continued.
+    Finished runs are kept, and interrupted ones continue.
     """
 
     data: Path
@@ -42,9 +42,9 @@ class Ablate:
     """Runs that are trained side by side, each on its share of the cores and reading its clips
     between its steps."""
     only_table: bool = False
-    """Train nothing: measure and show what is finished."""
+    """Train nothing: measure and show the finished runs."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
 
@@ -92,7 +92,7 @@ class BenchStep:
     no_stages: bool = False
     """Do not split the time by stage, which takes as many steps again."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
 
@@ -171,7 +171,7 @@ class BenchLoad:
     rounds: int = 10
     """Number of measurements of each row."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def bench_load(options: BenchLoad) -> None:

@@ -20,7 +20,7 @@ class Training:
     out: Path
     """Run folder to create."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     resume: bool = False
     """Continue the run in --out from its newest checkpoint."""
     overfit: int = 0

@@ -12,7 +12,7 @@ from mim4d.config import Device
 class Yardstick:
     """Measure what a pre-training is worth for a task: few labels, the run against its rivals.
 
-    Learning rates are searched alike for all, on labelled scenes; what is finished is kept.
+    The learning rate of each rival is searched alike, on labelled scenes. Finished parts are kept.
     """
 
     run: PathArgument
@@ -29,7 +29,7 @@ class Yardstick:
         "random",
         "depth_only",
     )
-    """What is compared: the run, random weights, a pre-training by depth cross-entropy alone."""
+    """Rivals: the run, random weights, a pre-training by depth cross-entropy alone."""
     scenes: int = 6
     """Labelled scenes, spread over the training split."""
     steps: int | None = None
@@ -39,9 +39,9 @@ class Yardstick:
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of every arm."""
     clips: int | None = None
-    """At most so many held-out clips, spread over the scenes."""
+    """Evaluate at most this many held-out clips, spread over the scenes."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
 
