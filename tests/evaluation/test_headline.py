@@ -48,7 +48,7 @@ def test_beside_its_depth_head() -> None:
     verdict = judge(ROWS, "direct", ("depth_head",))
     assert verdict is not None
     assert verdict.column == "abs_rel"
-    assert "is 100 % above its own depth head, 0.200 to 0.100;" in verdict.sentence
+    assert "is 100 % above its own depth head: 0.200 against 0.100." in verdict.sentence
 
 
 def test_nothing_to_compare_with_is_no_headline() -> None:

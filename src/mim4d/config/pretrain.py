@@ -39,8 +39,8 @@ class PretrainConfig(RunConfig):
         """Refuse losses that want LiDAR where there is none, or where it is not used."""
         wanting = self.loss.lidar_weights
         want = (
-            f"which {' and '.join(f'loss.{name}' for name in wanting)} "
-            "need (set them to 0 to train without LiDAR)"
+            f"needed by {' and '.join(f'loss.{name}' for name in wanting)} "
+            "(set to 0 to train without LiDAR)"
         )
         lidar = self.clip.lidar
         require(lidar is not None or not wanting, "clip.lidar", lidar, f"a LiDAR channel, {want}")
