@@ -219,10 +219,10 @@ def test_data_without_vehicles_leave_nothing(data: Path, tmp_path: Path) -> None
     ("argv", "part"),
     [
         (["render", "TASK", "--data", "DATA"], "a task's run; `mim4d predict` draws what it says"),
-        (["export", "TASK", "--to", "timm"], "holds a run of a task, not a pre-training"),
+        (["export", "TASK", "--to", "timm"], "is the run of a task; a pre-training is needed here"),
         (
             ["pretrain", "toy", "--data", "DATA", "--out", "NEW", "--start-from", "TASK"],
-            "holds a run of a task, not a pre-training",
+            "is the run of a task; a pre-training is needed here",
         ),
         (
             ["pretrain", "toy", "--data", "DATA", "--out", "TASK", "--resume"],
