@@ -78,8 +78,8 @@ def _summary(evaluation: Evaluation, facts: Mapping[str, str]) -> str:
         "<h1>Pre-training on multi-camera video</h1>\n"
         "<p>The model sees several cameras over a few frames, with part of every image hidden. It "
         "lifts the images into a volume of voxels around the car, drops one frame, rebuilds that "
-        "frame's volume from the others, and checks both volumes by rendering them back into the "
-        f"cameras as colour and distance.{trained} The numbers below were measured on "
+        "frame's volume from the others, and proves both volumes by rendering them back into the "
+        f"cameras as colour and distance.{trained} Below, it is measured on "
         f"{len(evaluation.scenes)} {where}.</p>\n<ul class=verdict>{sentences}</ul>"
     )
 
