@@ -64,7 +64,7 @@ hooks: $(VENV)/.dev
 	$(BIN)/pre-commit install
 
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open site/index.html"
 
 flags: $(VENV)/.dev
