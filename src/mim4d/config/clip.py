@@ -18,9 +18,9 @@ class ClipConfig:
     frame_interval_s: float | None = None
     """Time between frames, seconds. None: consecutive keyframes, whatever their spacing."""
     image_height: int = 128
-    """Rows images are resized and padded to; a multiple of 32."""
+    """Height that images are fitted into, pixels; a multiple of 32."""
     image_width: int = 224
-    """Columns images are resized and padded to; a multiple of 32."""
+    """Width that images are fitted into, pixels; a multiple of 32."""
     fit: Fit = "inside"
     """`inside`: the whole image, with padding. `cover`: fill the target and crop the sky."""
     cameras: tuple[str, ...] | None = None

@@ -7,7 +7,7 @@ from mim4d.config.checks import require
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Continuous scene flow: the velocity of what each voxel of a dropped frame holds."""
+    """Scene flow: the velocity of the content of each voxel of a dropped frame."""
 
     enabled: bool = False
     """Estimate motion, and remove it from the frames from which a dropped one is rebuilt."""

@@ -27,7 +27,7 @@ _COMPARING = (
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the losses, and what they take for granted; a weight of 0 leaves a loss out."""
+    """Weights of the losses, and their constants. A weight of 0 leaves a loss out."""
 
     colour_weight: float = 10.0
     """Mean absolute colour error, colours in [0, 1]."""
