@@ -35,8 +35,6 @@ def parsed(words: list[str], folder: Path) -> Any:
             config = preset("demo") if name == "pretrain" else task_preset("demo", words[0])
             (folder / "config.json").write_text(config_to_json(config))
             words[i] = str(folder / "config.json")
-    if words[-1:] == ["--help"]:
-        return None
     return dispatch._parse(name, COMMANDS[name], words)
 
 
@@ -44,11 +42,13 @@ def parsed(words: list[str], folder: Path) -> Any:
 @EACH_PAGE
 def test_every_command_parses(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for words in shown_commands(page.read_text()):
-        if OWN_TASK in words:
+        if OWN_TASK in words or words == ["--help"]:
             continue
         try:
             options = parsed(words, tmp_path)
         except (SystemExit, ValueError) as error:
+            if isinstance(error, SystemExit) and "--help" in words and error.code == 0:
+                continue
             pytest.fail(f"mim4d {' '.join(words)}: {error} {capsys.readouterr()}")
         encoder = getattr(getattr(options, "config", None), "encoder", None)
         if encoder is not None and encoder.frozen_stages and words[0] in ("pretrain", "finetune"):
