@@ -61,8 +61,8 @@ def choose_lidar(tables: NuscenesTables, wanted: str | None) -> str | None:
     if wanted is not None and wanted not in found:
         raise DataError(
             f"{tables.root / tables.version}: has no LiDAR {wanted} (it has: "
-            f"{', '.join(found) or 'none'}). Name one of these with --clip.lidar (view: --lidar), or "
-            "pass None. To pre-train without LiDAR, take the preset demo_no_lidar"
+            f"{', '.join(found) or 'none'}). Name one of these with --clip.lidar (view: --lidar), "
+            "or pass None. To pre-train without LiDAR, take the preset demo_no_lidar"
         )
     return wanted
 
