@@ -13,7 +13,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 # One process for each processor, one thread each; a file's tests stay together, for what they share.
 PARALLEL := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo demo-tasks test nightly quick parity lint format hooks flags devkit-check clean
+.PHONY: help demo demo-tasks test nightly quick parity lint format hooks docs flags devkit-check clean
 
 help:
 	@echo "make demo    make a small world, pre-train on it, evaluate, write demo/report.html"
@@ -24,6 +24,7 @@ help:
 	@echo "make parity  compare with the golden files, write docs/parity.md"
 	@echo "make lint    ruff, ruff format, mypy and the import contracts, as CI runs them"
 	@echo "make format  let ruff format and fix"
+	@echo "make docs    build the documentation as a site: site/index.html; warnings are errors"
 	@echo "make hooks   let git run make lint's commands before each commit (pre-commit)"
 	@echo "make flags   write the list of the command line's flags anew (tests/cli/flags.txt)"
 	@echo "make devkit-check  open an embedded world with the official nuScenes devkit"
@@ -62,6 +63,10 @@ format: $(VENV)/.dev
 hooks: $(VENV)/.dev
 	$(BIN)/pre-commit install
 
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open site/index.html"
+
 flags: $(VENV)/.dev
 	$(BIN)/python -m tests.cli.flags
 
@@ -69,7 +74,7 @@ devkit-check: $(VENV)/.demo
 	$(BIN)/python scripts/devkit_check.py --out devkit-check --environment .venv-devkit
 
 clean:
-	rm -rf $(VENV) .venv-devkit demo devkit-check
+	rm -rf $(VENV) .venv-devkit demo devkit-check site
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.14 found; set PYTHON=..."; exit 1; }
@@ -79,6 +84,11 @@ $(BIN)/python:
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@echo "installing mim4d and what the demo needs (some minutes, mostly PyTorch) ..."
 	$(BIN)/python -m pip install --quiet -e '.[viz,world]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	@echo "installing what the documentation needs ..."
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python

@@ -307,7 +307,7 @@ def test_a_data_set_without_lidar_names_the_options_and_they_work(
     status, text = _run(argv, capsys)
     assert status == 2
     assert "--clip.lidar" in text
-    assert "losses without LiDAR" in text
+    assert "take the preset demo_no_lidar" in text
     assert not out.exists()
     argv += ["--clip.lidar", "None"]
     status, text = _run(argv, capsys)

@@ -63,9 +63,9 @@ def test_single_frames_drop_none_whatever_the_mask_options_say() -> None:
 @pytest.mark.parametrize(
     ("ratio", "rays_on", "message"),
     [
-        (0.95, "everywhere", r"mask\.ratio: expected a share that leaves one of an image's 6"),
-        (0.0, "hidden", r"mask\.ratio: expected a share that hides one .*render\.rays_on"),
-        (0.05, "hidden", r"hides one of an image's 6 patches.*got 0\.05"),
+        (0.95, "everywhere", r"mask\.ratio: expected less, so that at least one of an image's 6"),
+        (0.0, "hidden", r"mask\.ratio: expected more, so that .*render\.rays_on"),
+        (0.05, "hidden", r"one of an image's 6 patches is hidden.*got 0\.05"),
     ],
 )
 def test_masks_that_hide_all_or_nothing(ratio: float, rays_on: RaysOn, message: str) -> None:
@@ -83,7 +83,7 @@ def _masked(ratio: float, rays_on: RaysOn) -> PretrainConfig:
 
 def test_losses_of_a_lidar_want_a_lidar() -> None:
     clip = ClipConfig(lidar=None)
-    with pytest.raises(ValueError, match=r"clip\.lidar: .* loss\.distance_weight want .*None"):
+    with pytest.raises(ValueError, match=r"clip\.lidar: .* needed by loss\.distance_weight .*None"):
         PretrainConfig(preset="toy", clip=clip)
     loss = LossConfig(distance_weight=0.0, relative_distance_weight=1.0, depth_weight=1.0)
     with pytest.raises(ValueError, match=r"loss\.relative_distance_weight and loss\.depth_weight"):

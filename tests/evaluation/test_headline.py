@@ -30,8 +30,9 @@ def test_a_row_is_judged_by_its_worst_column_beside_the_best_of_each() -> None:
     assert (verdict.column, verdict.against, verdict.met) == ("rmse", "pixel_median", True)
     assert verdict.ratio == pytest.approx(0.88)
     assert verdict.sentence == (
-        "Direct volume: distance error (RMSE) is 12 % below the best baseline without training "
-        "(the median of the training scenes), 4.40 m to 5.00 m; this is the worst of 4 columns."
+        "Direct volume: distance error (RMSE) is 12 % below the best untrained baseline (the "
+        "median of the training scenes): 4.40 m against 5.00 m. This is its worst of 4 error "
+        "measures."
     )
 
 
@@ -47,7 +48,7 @@ def test_beside_its_depth_head() -> None:
     verdict = judge(ROWS, "direct", ("depth_head",))
     assert verdict is not None
     assert verdict.column == "abs_rel"
-    assert "is 100 % above its own depth head, 0.200 to 0.100;" in verdict.sentence
+    assert "is 100 % above its own depth head: 0.200 against 0.100." in verdict.sentence
 
 
 def test_nothing_to_compare_with_is_no_headline() -> None:

@@ -75,7 +75,7 @@ def test_more_cells_than_a_float32_counts() -> None:
 
 
 def test_what_is_not_finite_is_no_answer() -> None:
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="NaN or infinite"):
         CellIou("things", CENTRES).update(
             torch.full((1, 2, 2), torch.nan), _truth([[1, 0], [0, 0]], [[0, 0], [0, 0]])
         )

@@ -146,7 +146,7 @@ def test_nothing_seen_scores_zero_and_says_so() -> None:
 def test_a_point_that_is_not_finite_is_refused() -> None:
     metric = MapAp(["divider"], [MAPTR])
     bad = _one(_line((0, 0), (float("nan"), 1)))
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="NaN or infinite"):
         metric.update([bad], [_one(_line((0, 0), (1, 0)))])
 
 

@@ -53,7 +53,7 @@ def test_what_lidar_says_of_a_ray_teaches_both_renderings_and_wants_a_lidar(name
             allow_unused=True,
         )[0]
         assert voxels.abs().sum() > 0
-    with pytest.raises(ValueError, match=rf"clip\.lidar: .* loss\.{name}_weight want"):
+    with pytest.raises(ValueError, match=rf"clip\.lidar: .*needed by .*loss\.{name}_weight"):
         PretrainConfig(preset="toy", clip=ClipConfig(lidar=None), loss=loss)
 
 
@@ -97,7 +97,7 @@ def test_without_a_measurement_they_are_zero() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_they_want_a_lidar_and_a_length(name: str) -> None:
     loss = _weighted(name)
-    with pytest.raises(ValueError, match=rf"clip\.lidar: .* loss\.{name}_weight want"):
+    with pytest.raises(ValueError, match=rf"clip\.lidar: .*needed by .*loss\.{name}_weight"):
         PretrainConfig(preset="toy", clip=ClipConfig(lidar=None), loss=loss)
     with pytest.raises(ValueError, match=rf"loss\.{name}_truncation_m: expected a positive"):
         _weighted(name, **{f"{name}_truncation_m": 0.0})

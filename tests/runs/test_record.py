@@ -25,9 +25,9 @@ def test_a_record_that_does_not_say_is_of_a_pretraining(pretraining: Path) -> No
 
 
 def test_the_wrong_kind_is_refused_in_one_line(pretraining: Path, task: Path) -> None:
-    with pytest.raises(ValueError, match=r"task: holds a run of a task, not a pre-training"):
+    with pytest.raises(ValueError, match=r"task: is the run of a task; a pre-training is needed"):
         read_config(task)
-    with pytest.raises(ValueError, match=r"pre: holds a pre-training, not a run of a task"):
+    with pytest.raises(ValueError, match=r"pre: is a pre-training; the run of a task is needed"):
         read_task_config(pretraining)
 
 

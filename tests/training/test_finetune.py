@@ -201,7 +201,7 @@ def test_a_step_that_is_not_finite_stops(
         return losses if step < 1 else losses | {"loss": losses["loss"] * float("nan")}
 
     monkeypatch.setattr(TaskModule, "step_losses", step_losses)
-    with pytest.raises(NonFiniteError, match="step 1: not finite: loss, grad_norm"):
+    with pytest.raises(NonFiniteError, match="step 1: NaN or infinite: loss, grad_norm"):
         _finetune(_config(), data, tmp_path / "run")
     clip, _ = load_batch(tmp_path / "run/nan/step-0000001-rank-0.pt")
     assert clip.category_names == ("movable_object.barrier", "vehicle.car")
@@ -219,10 +219,10 @@ def test_data_without_vehicles_leave_nothing(data: Path, tmp_path: Path) -> None
     ("argv", "part"),
     [
         (["render", "TASK", "--data", "DATA"], "a task's run; `mim4d predict` draws what it says"),
-        (["export", "TASK", "--to", "timm"], "holds a run of a task, not a pre-training"),
+        (["export", "TASK", "--to", "timm"], "is the run of a task; a pre-training is needed here"),
         (
             ["pretrain", "toy", "--data", "DATA", "--out", "NEW", "--start-from", "TASK"],
-            "holds a run of a task, not a pre-training",
+            "is the run of a task; a pre-training is needed here",
         ),
         (
             ["pretrain", "toy", "--data", "DATA", "--out", "TASK", "--resume"],
@@ -238,8 +238,8 @@ def test_data_without_vehicles_leave_nothing(data: Path, tmp_path: Path) -> None
         ),
         (
             [*FINETUNE, "none", "--out", "NEW", "--encoder.frozen-stages", "1"],
-            "encoder.frozen_stages: expected 0 while the encoder starts from random weights, or "
-            "--encoder.weights-file or --init beside it",
+            "This preset freezes its first stage, so it needs weights: pass --encoder.weights-file "
+            "or --init RUN, or --encoder.frozen-stages 0.",
         ),
     ],
 )

@@ -172,7 +172,7 @@ def test_a_step_that_is_not_finite_stops_before_the_weights(
         assert main([*argv, "--device", "cpu", "--workers", "0"]) == 2
     text = capsys.readouterr().err
     path = run / "nan" / "step-0000002-rank-0.pt"
-    assert "step 2: not finite: loss, colour, grad_norm" in text
+    assert "step 2: NaN or infinite: loss, colour, grad_norm" in text
     assert str(path) in text
     assert "Traceback" not in text
     assert text.splitlines()[-1].startswith("mim4d: error: step 2")  # not behind the progress bar

@@ -81,7 +81,7 @@ def test_what_moves_has_its_colour_at_its_place() -> None:
     words = words_of(drawn)
     assert "normalised EPE 0.40 (zero flow: 1), median angle 22°" in words
     assert "1234 points of 56" in words
-    assert "6.2% is said to move" in words
+    assert "6.2% of static points are wrongly marked as moving" in words
     assert "the frames at −0.5 s, +0.5 s" in words
 
 

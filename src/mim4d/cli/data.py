@@ -18,13 +18,13 @@ class Check:
     data: PathArgument
     """Data set in the nuScenes format."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     json: Path | None = None
-    """Report for a machine to write."""
+    """Also write the report to this file, as JSON."""
     files: Literal["all", "sample", "none"] = "sample"
-    """Files to open: all, some 2000 spread evenly, or none (nor look for them)."""
+    """Files to open: all, about 2000 spread evenly, or none (and look for none)."""
     max_findings: int = 5
-    """How many places of each finding to name; all are counted."""
+    """Places of each finding to print; all are counted."""
     strict: bool = False
     """Treat warnings as errors (exit status 2)."""
     training_scenes: tuple[str, ...] = ()
@@ -67,15 +67,15 @@ def _split(options: Check) -> "tuple[tuple[str, ...], tuple[str, ...]] | None":
 
 @dataclass(frozen=True)
 class Split:
-    """Divide scenes into parts for training and testing, and say how far they overlap."""
+    """Divide scenes into parts for training and testing, and measure their overlap."""
 
     data: PathArgument
     """Data set in the nuScenes format."""
     out: Path = Path("split")
     """Folder for train.txt, val.txt (and test.txt), which --scenes of other commands takes."""
     geo: bool = False
-    """Divide by place: no held-out sample lies within --gap-m of a training one. Otherwise scenes
-    are drawn whatever lies beside them."""
+    """Divide by place: no held-out sample lies within --gap-m of a training one. Otherwise
+    scenes are drawn at random."""
     gap_m: float = 50.0
     """Metres between the parts, with --geo."""
     val: float = 0.15
@@ -85,7 +85,7 @@ class Split:
     seed: int = 0
     """Seed of the draw."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def split(options: Split) -> None:
@@ -130,7 +130,7 @@ class View:
     out: Path = Path("view.png")
     """Picture to write."""
     index: int = 0
-    """Which clip."""
+    """Number of the clip, from 0."""
     frames: int = 3
     """Frames of the clip."""
     frame_interval_s: float | None = None
@@ -140,15 +140,15 @@ class View:
     lidar: str | None = "LIDAR_TOP"
     """LiDAR channel."""
     without: tuple[Drawn, ...] = ()
-    """What to leave out; the map is drawn where the data set has one."""
+    """Things not to draw. The map is drawn where the data set has one."""
     body_masks: Path | None = None
-    """Folder of body masks (see --clip.body-masks of pretrain); what they cover is tinted."""
+    """Folder of body masks (see --clip.body-masks of pretrain); masked pixels are tinted."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Show the clip as training would see it."""
     augment_seed: int = 0
-    """Seed of what is drawn from the ranges."""
+    """Seed of the random draws, with --augment options."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def view(options: View) -> None:
@@ -190,11 +190,11 @@ class Gallery:
     split: str | None = None
     """Take only scenes of this split, such as val."""
     without: tuple[Drawn, ...] = ()
-    """What to leave out where things are drawn over the pixels."""
+    """Things not to draw over the pixels."""
     lidar: str | None = "LIDAR_TOP"
     """LiDAR channel."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def gallery(options: Gallery) -> None:

@@ -11,7 +11,7 @@ class Demo:
     """Make a small world, pre-train on it, evaluate on held-out scenes, write a report."""
 
     out: PathArgument = Path("demo")
-    """Folder for everything; what is already there and whole is kept."""
+    """Folder for everything. Finished parts that are there are kept."""
     scenes: int = 64
     """Training scenes."""
     held_out: int = 12
@@ -31,10 +31,10 @@ def demo(options: Demo) -> None:
 
 @dataclass(frozen=True)
 class DemoTasks:
-    """After a demo: train BEV segmentation on its pre-training and on random weights; compare."""
+    """After a demo: compare BEV segmentation from its pre-training and from random weights."""
 
     out: PathArgument = Path("demo")
-    """Folder of the finished demo; what is already there and whole is kept."""
+    """Folder of the finished demo. Finished parts that are there are kept."""
     steps: int | None = None
     """Optimiser steps of each training; by default the preset's."""
     seed: int = 0

@@ -29,7 +29,7 @@ class Export:
     run: PathArgument
     """Folder of a finished run."""
     to: Literal["timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors"]
-    """Framework that shall load it."""
+    """Framework that will load the file."""
     out: Path | None = None
     """Folder, or file (.safetensors; .pth for mmdet and uvtr; .onnx); by default
     RUN/export/FRAMEWORK."""
@@ -54,7 +54,7 @@ class ImportOfficial:
     """Turn a checkpoint of MIM4D's authors into a run folder; no code in the file is run.
 
     Published pre-trainings and fine-tuned detectors are imported whole: to render, predict,
-    evaluate and train on. What became of every key is printed, and listed in OUT/import.txt.
+    evaluate and train on. The fate of every key is printed, and listed in OUT/import.txt.
     """
 
     file: PathArgument
@@ -67,7 +67,7 @@ class ImportOfficial:
     """Time between the frames of a clip, seconds; the authors' 12 Hz wants a data set with all
     camera images, `None` takes consecutive keyframes."""
     lidar_origin_m: Vector3 = NUSCENES_LIDAR_ORIGIN_M
-    """Where the LiDAR, in whose axes the grid lies, is in ego axes; by default between those of
+    """Place of the LiDAR in ego axes; the grid lies in its axes. By default between those of
     nuScenes' two cars."""
     lidar_rotation_deg: Vector3 = NUSCENES_LIDAR_ROTATION_DEG
     """Roll, pitch and yaw of the LiDAR's axes in ego axes, degrees."""

@@ -13,14 +13,14 @@ class Finetune(Training):
 
     config: TaskPresetConfig
     init: str
-    """What the trunk starts from: a finished run folder, a file that `mim4d export --to
-    safetensors` wrote, or none."""
+    """Weights to start the trunk from: a finished run folder, a file of `mim4d export RUN --to
+    safetensors`, or none for random ones."""
     volume_cache: Path | None = None
-    """Folder to keep the volumes of a frozen trunk in, by trunk and data: read instead of computed
-    when a clip comes again, in this run or another."""
+    """Folder to cache the volumes of a frozen trunk in, by trunk and data. A clip that comes again,
+    in this run or another, is read instead of computed."""
     start_from: Path | None = None
-    """Instead: another run of this task (an imported detector, say), whose whole model is taken;
-    beside it, --init none."""
+    """Another run of this task, such as an imported detector, whose whole model the new run starts
+    from. Give --init none with it."""
 
 
 def finetune(options: Finetune) -> None:

@@ -41,9 +41,9 @@ class Evaluate:
     """With --predictions: folder for evaluation.json and, of detections, curves and pictures; by
     default these get, for results.json, results_scores beside it."""
     stride: int = 4
-    """Image pixels per evaluated pixel, in both directions; of no meaning to a task."""
+    """Spacing of evaluated pixels, in image pixels, in both directions. Tasks do not use it."""
     clips: int | None = None
-    """At most so many clips, spread over the scenes."""
+    """Evaluate at most this many clips, spread over the scenes."""
     split: str = "val"
     """Split to take scenes from; by default the held-out one."""
     scenes: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Evaluate:
     exactly. Of a pre-training: a renderer fitted to exact volumes. Of a task: the run itself given
     exact depth, and a head fitted to voxels that hold a surface."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
     json: Path | None = None
@@ -205,9 +205,9 @@ def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
 
 @dataclass(frozen=True)
 class Render:
-    """Draw what a pre-training sees: input, rendered colour and distance, truth, error, scene flow.
+    """Draw held-out clips as a pre-training sees them: input, colour, distance, truth, error, flow.
 
-    What a task's run says is drawn by `mim4d predict`.
+    For the run of a task, use `mim4d predict`.
     """
 
     run: PathArgument
@@ -220,15 +220,15 @@ class Render:
     """Instead of pictures write one short video to this file (.webp, .gif or .mp4): a held-out
     clip's volume seen along the clip's own path, and from 1 m to the left of it."""
     clips: int = 2
-    """How many clips, spread over the scenes."""
+    """Number of clips, spread over the scenes."""
     stride: int = 2
-    """Image pixels per rendered pixel."""
+    """Spacing of rendered pixels, in image pixels, in both directions."""
     split: str = "val"
     """Split to take scenes from; by default the held-out one."""
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
 

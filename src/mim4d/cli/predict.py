@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict what is there: distances and what is solid, boxes, lines, layers of the ground.
+    """Predict distances and surfaces, boxes, map lines, voxels or layers of the ground.
 
     For a folder of images with cameras.yaml and nothing else; a task's run for a data set too.
     """
@@ -27,22 +27,22 @@ class Predict:
     out: Path | None = None
     """Folder for pictures, arrays and points; by default RUN/predictions."""
     clips: int = 4
-    """At most so many clips are drawn, spread over the scenes or the folder."""
+    """Draw at most this many clips, spread over the scenes or the folder."""
     device: Device = "auto"
     """Where to compute."""
     stride: int = 2
-    """Image pixels per rendered pixel. Of a pre-training alone."""
+    """Image pixels per rendered pixel. Pre-trainings only."""
     submission: Path | None = None
     """File to write all samples' boxes to, in the official form (then pictures are made only
-    where --out is given). Of detection alone."""
+    where --out is given). Detection only."""
     min_score: float = 0.3
-    """Boxes of a lower score are not drawn; the file has them all. Of detection alone."""
+    """Boxes of a lower score are not drawn; the file has them all. Detection only."""
     split: str = "val"
-    """Split to take scenes from; by default the held-out one. Of a task alone."""
+    """Split to take scenes from; by default the held-out one. Tasks only."""
     scenes: tuple[str, ...] = ()
-    """Scenes by name instead of a split; a .txt file holds one name a line. Of a task alone."""
+    """Scenes by name instead of a split; a .txt file holds one name a line. Tasks only."""
     version: str | None = None
-    """Version folder, where there are several. Of a task alone."""
+    """Folder of the tables, such as v1.0-trainval, if there are several. Tasks only."""
 
     @property
     def folder(self) -> Path:

@@ -14,7 +14,7 @@ class Pretrain(Training):
 
     config: PresetConfig
     start_from: Path | None = None
-    """Run folder, imported ones too, whose whole model the new run starts from."""
+    """Run folder (imported ones too) whose whole model the new run starts from."""
 
 
 def pretrain(options: Pretrain) -> None:
@@ -34,7 +34,7 @@ def pretrain(options: Pretrain) -> None:
 
 @dataclass(frozen=True)
 class ShowConfig:
-    """Print the resolved configuration as JSON; a file of it can stand in a preset's place."""
+    """Print a preset's whole configuration as JSON. A file of it can be given as a preset."""
 
     config: PresetConfig
 

@@ -17,7 +17,7 @@ from mim4d.data.images.image_fit import Fit
 class Ablate:
     """Train and measure the method with one thing changed at a time, over several seeds.
 
-    What is finished is kept and what was interrupted is continued.
+    Finished runs are kept, and interrupted ones continue.
     """
 
     data: Path
@@ -35,7 +35,7 @@ class Ablate:
     """Rows by name; by default all. The row full, with which the others are compared, is always
     among them."""
     clips: int | None = 48
-    """Measure at most so many held-out frames, spread over the scenes; the same for all rows."""
+    """Measure at most this many held-out frames, spread over the scenes; the same for all rows."""
     stride: int = 8
     """Image pixels per measured pixel, in both directions."""
     jobs: int = 1
@@ -45,9 +45,9 @@ class Ablate:
     """Learn vehicles on each row's frozen trunk from so many labelled scenes, and show the IoU of
     held-out scenes; 0 does not. One rate for all rows: see `mim4d study` for claims."""
     only_table: bool = False
-    """Train nothing: measure and show what is finished."""
+    """Train nothing: measure and show the finished runs."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
 
@@ -84,7 +84,7 @@ def ablate(options: Ablate) -> None:
 
 @dataclass(frozen=True)
 class BenchStep:
-    """Time one training step, split by stage, and its peak memory."""
+    """Time a training step by stage, and measure its peak memory."""
 
     data: Path
     """Data set."""
@@ -96,7 +96,7 @@ class BenchStep:
     no_stages: bool = False
     """Do not split the time by stage, which takes as many steps again."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
 
@@ -119,11 +119,11 @@ def bench_step(options: BenchStep) -> None:
 
 @dataclass(frozen=True)
 class BenchMemory:
-    """Count what a training step holds by stage, without data, without a GPU, without computing."""
+    """Count the memory of a training step by stage. Needs no data and no GPU."""
 
     config: PresetConfig
     place: Literal["cpu", "accelerator"] = "accelerator"
-    """Whose way through the code is counted."""
+    """Where the step would run; the code differs a little."""
     compare: bool = False
     """Count again with each option that trades time for memory, and without."""
 
@@ -139,13 +139,13 @@ def bench_memory(options: BenchMemory) -> None:
 
 @dataclass(frozen=True)
 class BenchCost:
-    """Calculate what a run costs, from operations counted and a rate that was measured."""
+    """Calculate the time of a run from counted operations and a rate that you measured."""
 
     config: PresetConfig
     rate_tflop_s: float
-    """What one device achieves in such steps: operations a step over measured seconds a step."""
+    """Rate of one device in such steps: operations of a step over measured seconds a step."""
     devices: int = 8
-    """How many train together."""
+    """Number of devices that train together."""
     efficiency: float = 1.0
     """Share of their sum that is left when they work together, as `benchmarks/two_processes.py`
     measures it."""
@@ -160,7 +160,7 @@ def bench_cost(options: BenchCost) -> None:
 
 @dataclass(frozen=True)
 class BenchLoad:
-    """Time the reading of a clip, beside bare decoding and OpenCV's usual ways."""
+    """Time the reading of a clip, beside bare decoding and the usual OpenCV code."""
 
     data: Annotated[Path | None, tyro.conf.Positional] = None
     """Data set; by default one of 3 × 6 JPEGs of 1600×900 is written for the while."""
@@ -173,9 +173,9 @@ class BenchLoad:
     lidar: str | None = "LIDAR_TOP"
     """LiDAR channel."""
     rounds: int = 10
-    """How often everything is measured."""
+    """Number of measurements of each row."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
 
 
 def bench_load(options: BenchLoad) -> None:
@@ -196,7 +196,7 @@ def bench_load(options: BenchLoad) -> None:
 
 @dataclass(frozen=True)
 class BenchParts:
-    """Time the parts of a step beside their plain twins, or beside another checkout's, in turn."""
+    """Time each part of a step beside plain reference code, or beside another checkout."""
 
     shapes: Annotated[Literal["official_080", "demo", "small"], tyro.conf.Positional] = (
         "official_080"
@@ -240,7 +240,7 @@ def bench_parts(options: BenchParts) -> None:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Make a page, and a picture of the roofline, of what `bench parts` measured."""
+    """Make a page and a roofline picture from the numbers of `bench parts`."""
 
     measured: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Files that `mim4d bench parts --json` wrote."""

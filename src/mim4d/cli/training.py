@@ -20,20 +20,20 @@ class Training:
     out: Path
     """Run folder to create."""
     version: str | None = None
-    """Version folder, where there are several."""
+    """Folder of the tables, such as v1.0-trainval, if there are several."""
     resume: bool = False
     """Continue the run in --out from its newest checkpoint."""
     overfit: int = 0
-    """Train on only so many clips; 0 takes all."""
+    """Train on this many clips only. 0: all."""
     split: str = "train"
-    """Split to train on, by the data set's splits.json or nuScenes' official lists; a data set
-    that lists none is one split."""
+    """Split to train on, from the data set's splits.json or nuScenes' official lists. A data set
+    without either is one split."""
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     scene_fraction: float = 1.0
-    """Share of the scenes to train on; a smaller share is contained in a larger one."""
+    """Share of the scenes to train on. A smaller share is part of a larger one."""
     scene_seed: int = 0
-    """Seed that chooses the share of scenes."""
+    """Seed of the choice of that share."""
     device: Device = "auto"
     """Where to train."""
     devices: int = 1
@@ -42,7 +42,7 @@ class Training:
     workers: int | None = None
     """Loader processes of each training process; by default chosen from the cores."""
     on_bad_clip: Literal["fail", "skip"] = "fail"
-    """What to do with a clip that cannot be read; skipped ones are counted and reported."""
+    """What to do with a clip that cannot be read. Skipped clips are counted and reported."""
 
     def run_options(self) -> "RunOptions":
         """The same as arguments of the training loop."""

@@ -17,7 +17,7 @@ class World:
     held_out: int = 2
     """Held-out scenes, from seeds that no training scene uses."""
     seed: int = 0
-    """Seed of everything in the world."""
+    """Seed of the whole world."""
     samples_per_scene: int = 8
     """Keyframes of each scene."""
     keyframe_interval_s: float = 0.5
@@ -38,7 +38,7 @@ class World:
     overwrite: bool = False
     """Replace a world that the folder already holds."""
     workers: int | None = None
-    """Processes; by default one per core. The files do not depend on it."""
+    """Processes; by default one per core. The files are the same for any number."""
 
 
 def world(options: World) -> None:

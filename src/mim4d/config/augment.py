@@ -17,12 +17,12 @@ class AugmentConfig:
     """
 
     image_scale: Range = (1.0, 1.0)
-    """Factor on the usual size of images; what then exceeds the target is cropped, at a random
-    place. Drawn per camera, the same for all frames."""
+    """Range of the factor on the usual size of images. What exceeds the target is cropped at a
+    random place. Drawn per camera, the same for all frames."""
     image_flip: float = 0.0
     """Probability that a camera's images are mirrored left to right."""
     camera_drop: float = 0.0
-    """Probability that a camera is absent from a clip; one always stays."""
+    """Probability that a camera is left out of a clip; one always stays."""
     camera_turn_deg: float = 0.0
     """Largest turn of each camera about each of its axes, degrees: images are warped and poses
     turned with them, as if the rig had been built a little differently."""
@@ -35,15 +35,15 @@ class AugmentConfig:
     hue_deg: float = 0.0
     """Largest turn of hues, degrees."""
     colours_by: Literal["clip", "camera"] = "clip"
-    """Whether all cameras of a clip change their colours alike, or each for itself."""
+    """`clip`: all cameras of a clip change colours alike. `camera`: each for itself."""
     bev_rotation_deg: float = 0.0
-    """Largest turn of `ref` about z, degrees."""
+    """Largest turn of the scene about the vertical, degrees."""
     bev_scale: Range = (1.0, 1.0)
-    """Factor on every length of the world."""
+    """Range of the factor on every length of the scene."""
     bev_flip_x: float = 0.0
-    """Probability that front and back are exchanged."""
+    """Probability that front and back of the scene are exchanged."""
     bev_flip_y: float = 0.0
-    """Probability that left and right are exchanged."""
+    """Probability that left and right of the scene are exchanged."""
 
     def __post_init__(self) -> None:
         for name in ("image_scale", "bev_scale"):

@@ -12,27 +12,27 @@ class ClipConfig:
     """Which images make a clip, and at what size."""
 
     frames: int = 3
-    """Frames of a clip; of a single one none is dropped, and nothing temporal is learned."""
+    """Frames of a clip. With 1 no frame is dropped, and nothing is learned about time."""
     key: int = 1
-    """Index of the key frame among the frames, oldest first; its ego frame is `ref`."""
+    """Index of the key frame among the frames, oldest first. Its ego frame is `ref`."""
     frame_interval_s: float | None = None
-    """Time between frames, seconds; None takes consecutive keyframes, whatever their spacing."""
+    """Time between frames, seconds. None: consecutive keyframes, whatever their spacing."""
     image_height: int = 128
-    """Rows images are resized and padded to; a multiple of 32."""
+    """Height that images are fitted into, pixels; a multiple of 32."""
     image_width: int = 224
-    """Columns images are resized and padded to; a multiple of 32."""
+    """Width that images are fitted into, pixels; a multiple of 32."""
     fit: Fit = "inside"
-    """`inside` shows whole images, with padding; `cover` fills the target and crops the sky."""
+    """`inside`: the whole image, with padding. `cover`: fill the target and crop the sky."""
     cameras: tuple[str, ...] | None = None
-    """Camera channels to use; None takes all."""
+    """Camera channels to use. None: all."""
     lidar: str | None = "LIDAR_TOP"
-    """LiDAR channel; None uses none, and frames then take time and pose of the front camera."""
+    """LiDAR channel. None: no LiDAR; frames then have the time and pose of the front camera."""
     body_masks: Path | None = None
-    """Folder of CHANNEL.png, one per camera that sees its own car, non-zero where it does; there
-    no rays are cast and no distance counts."""
+    """Folder with a mask CHANNEL.png for each camera that sees its own car, non-zero on the car.
+    Masked pixels get no rays, and no distance counts there."""
     sky_masks: Path | None = None
-    """Folder with a PNG for every image, at the image's path below the data set, non-zero on the
-    sky; there no rays are cast."""
+    """Folder with a mask for every image (PNG, at the image's path below the data set), non-zero on
+    the sky. Masked pixels get no rays."""
 
     def __post_init__(self) -> None:
         require(self.frames >= 1, "clip.frames", self.frames, "at least 1")

@@ -28,33 +28,33 @@ class EncoderConfig:
     widths: tuple[int, int, int, int] | None = None
     """Channels per stage; None keeps the named model's own. ConvNeXt and ResNet only."""
     weights_file: Path | None = None
-    """Local weights of the named timm model to start from; None starts as `weights` says."""
+    """File with weights of the named timm model to start from. None: see `weights`."""
     weights: Literal["random", "lite0_imagenet"] = "random"
     """`lite0_imagenet`: ImageNet weights of tf_efficientnet_lite0, from the package of the extra
     `lite0`."""
     layer_scale_init: float | None = None
-    """Start of ConvNeXt's residual scales; None takes 1e-6, which suits pre-trained weights; larger
-    values suit short runs."""
+    """Initial value of ConvNeXt's residual scales. None: 1e-6, which suits pre-trained weights.
+    Short runs from random weights want more, up to 1."""
     init: Literal["timm", "fan_in"] = "timm"
-    """Random weights: timm's, or scaled by each layer's inputs with no residual branch starting at
-    zero, which suits narrow models and short runs."""
+    """Random weights. `timm`: as timm draws them. `fan_in`: scaled by each layer's inputs, and no
+    residual branch starts at zero; suits narrow models and short runs."""
     drop_path_rate: float = 0.0
     """Largest stochastic-depth rate."""
     frozen_stages: int = 0
-    """Stages (stem included) that stay as they are."""
+    """First stages that are not trained; the stem belongs to the first. They need weights."""
     norm_eval: bool = False
-    """Batch norms keep their running statistics, as suits pre-trained weights and small batches.
-    ResNet and EfficientNet only."""
+    """Keep the running statistics of batch norms fixed; suits pre-trained weights and small
+    batches. ResNet and EfficientNet only."""
     mask_token: bool = False
-    """Put a learned vector into the hidden cells of each stage's map instead of zeros."""
+    """Fill the hidden cells of each stage's map with a learned vector instead of zeros."""
     checkpoint_blocks: bool = False
-    """Compute each block again in the backward pass: the same numbers, less memory, more time."""
+    """Compute each block again in the backward pass: less memory, more time, the same numbers."""
     levels: tuple[int, ...] = (1, 2, 3)
     """Stages whose maps enter the neck: 0 to 3, of strides 4, 8, 16 and 32."""
     neck_channels: int = 64
     """Channels of the neck's output."""
     lift_levels: int = 1
-    """How many of the neck's levels, finest first, are lifted."""
+    """Number of the neck's levels that are lifted, finest first."""
 
     @property
     def family(self) -> EncoderFamily:
@@ -75,7 +75,7 @@ class EncoderConfig:
         defaults = {field.name: field.default for field in fields(self)}
         for option in _not_in_family(self.family):
             found, default = getattr(self, option), defaults[option]
-            expected = f"{default}: {self.name} ({self.family}) knows no such thing"
+            expected = f"{default}, because {self.name} ({self.family}) has no such option"
             require(found == default, f"encoder.{option}", found, expected)
         self._check_sizes()
         if self.weights == "lite0_imagenet":

@@ -7,26 +7,26 @@ from mim4d.config.checks import require
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Continuous scene flow: the velocity of what each voxel of a dropped frame holds."""
+    """Scene flow: the velocity of the content of each voxel of a dropped frame."""
 
     enabled: bool = False
-    """Look for motion, and rebuild dropped frames from sources that it is removed from."""
+    """Estimate motion, and remove it from the frames from which a dropped one is rebuilt."""
     width: int = 16
-    """Channels of the descriptors that are compared."""
+    """Channels of the descriptors that are matched."""
     max_speed_m_s: float = 16.0
-    """Largest speed along either axis, m/s."""
+    """Largest speed that is searched along either axis, m/s."""
     step_m_s: float = 8 / 3
-    """Spacing of the first velocities that are tried, m/s: about two voxels over the time between
-    the two sources nearest in time; half as much where that time is twice as long."""
+    """Spacing of the first velocities that are tried, m/s. About two voxels over the time between
+    the two nearest sources is right: twice the time wants half the spacing."""
     heights_m: tuple[float, float] = (0.3, 2.5)
-    """Lowest and highest voxel centres above the ground that are compared: where what drives and
-    walks is. The ground looks alike everywhere, trees and walls stand."""
+    """Lowest and highest voxel centres that are matched, metres above the ground: the heights of
+    traffic. Ground looks alike everywhere; trees and walls do not move."""
     static_prior: float = 0.2
-    """By how much standing still is preferred; a perfect match of strong features has 1. The demo's
-    0.5 leaves more of the street alone and finds slow objects less often."""
+    """Preference for standing still, in scores; a perfect match of strong features scores 1. The
+    demo's 0.5 leaves more of the street alone and finds slow objects less often."""
     slow_prior: float = 0.2
-    """The same for the slower of two velocities, times the square of their speed as a share of the
-    largest."""
+    """Preference for the slower of two velocities, in scores: this times the square of speed, as a
+    share of the largest."""
 
     def __post_init__(self) -> None:
         require(self.width >= 1, "flow.width", self.width, "at least 1")

@@ -16,7 +16,7 @@ class GridConfig:
     shape_xyz: tuple[int, int, int] = (64, 64, 8)
     """Number of voxels along x, y, z."""
     origin_m: Vector3 = (0.0, 0.0, 0.0)
-    """Where the grid's own axes begin, in ego axes; published grids lie in the LiDAR's axes."""
+    """Origin of the grid's own axes, in ego axes; published grids lie in the LiDAR's axes."""
     rotation_deg: Vector3 = (0.0, 0.0, 0.0)
     """Roll, pitch and yaw of the grid's axes in ego axes, degrees: turns about x, then y, then
     z."""

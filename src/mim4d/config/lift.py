@@ -11,29 +11,30 @@ class LiftConfig:
     """Image features to voxels."""
 
     method: Literal["lookup", "splat"] = "lookup"
-    """`lookup`: each voxel asks the cameras that see it, so none stays empty. `splat`: each cell
-    and depth bin of the images falls into one voxel, so no probability is lost or counted twice."""
+    """`lookup`: each voxel reads the cameras that see it, so none of these stays empty. `splat`:
+    each image cell and depth bin falls into one voxel, so no probability is lost or counted
+    twice."""
     num_bins: int = 48
-    """Depth bins."""
+    """Number of depth bins."""
     first_bin_m: float = 1.0
     """Centre of the first bin, metres along the optical axis."""
     last_bin_m: float = 48.0
     """Centre of the last bin, metres."""
     depth_head: Literal["camera_aware", "simple", "aspp"] = "camera_aware"
-    """`camera_aware` knows each cell's ray and starts at the road; `simple` (one 1×1 convolution)
-    and `aspp` are the published ones."""
+    """`camera_aware`: gets the ray of each cell and starts from a flat road. `simple` (one 1×1
+    convolution) and `aspp`: the published ones."""
     normalise: Literal["sum", "mean"] = "mean"
-    """What several cameras (lookup) or points (splat) say about a voxel: added up, or averaged."""
+    """Sum or mean of what several cameras (lookup) or points (splat) contribute to a voxel."""
     light: bool = False
-    """Give the volume's convolution three more channels: how much of the light ends at a voxel,
-    passes it, and ended before. Free space and what is hidden then look different, and surfaces
-    stand between voxels that are wider than a depth bin."""
+    """Give the volume's convolution three more channels: how much light ends at a voxel, passes it,
+    and ended before. They tell free space from hidden space, and place surfaces between voxels
+    that are wider than a depth bin."""
     volume_channels: int = 32
-    """Channels of a voxel."""
+    """Channels of each voxel."""
     volume_layers: int = 1
-    """3×3×3 convolutions of a volume, one after the other; published detectors have three."""
+    """Number of 3×3×3 convolutions on a volume; published detectors have three."""
     aspp_channels: int = 96
-    """Channels of each branch of the pyramid of depth_head aspp."""
+    """Channels of each branch of the pyramid, with depth_head aspp."""
 
     def __post_init__(self) -> None:
         require(

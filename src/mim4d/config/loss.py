@@ -27,65 +27,65 @@ _COMPARING = (
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the losses, and what they take for granted; a weight of 0 leaves a loss out."""
+    """Weights of the losses, and their constants. A weight of 0 leaves a loss out."""
 
     colour_weight: float = 10.0
     """Mean absolute colour error, colours in [0, 1]."""
     distance_weight: float = 0.195
     """Mean absolute distance error, per metre."""
     relative_distance_weight: float = 0.0
-    """Mean relative distance error, |d̂ − d| / d: for what is near."""
+    """Mean relative distance error, |d̂ − d| / d: weighs near distances more."""
     log_distance_weight: float = 0.0
-    """Mean |ln d̂ − ln d|, every ray alike: the same factor too near and too far costs the same,
-    where the relative error costs less the shorter one guesses."""
+    """Mean |ln d̂ − ln d|. Too near and too far by the same factor cost the same; the relative
+    error favours short guesses."""
     termination_weight: float = 0.0
-    """How unlikely the weights along a ray make the distance that the LiDAR measured on it: pulls
-    light to end there, not before and not beyond."""
+    """Negative log-likelihood of the measured distance under the weights along its ray: light
+    shall end there, not before and not beyond."""
     termination_scale: float = 0.1
-    """How far off, as ln(d̂ / d), a measured distance is taken to be there."""
+    """Spread of measured distances in that likelihood, as ln(d̂ / d)."""
     eikonal_weight: float = 0.0
-    """Mean squared deviation of the SDF gradient's length from 1."""
+    """Mean squared difference between the length of the SDF's gradient and 1."""
     free_space_weight: float = 0.0
-    """How little above `free_space_truncation_m` the SDF lies in front of what the LiDAR hit."""
+    """Mean amount by which the SDF is below `free_space_truncation_m` in front of LiDAR returns."""
     free_space_truncation_m: float = 0.5
-    """Free space ends so far in front of the measured surface, metres."""
+    """Free space ends this far in front of the measured surface, metres."""
     near_surface_weight: float = 0.0
-    """Error of the SDF around what the LiDAR hit, against the distance to it."""
+    """Mean error of the SDF around LiDAR returns, against the distance to the return."""
     near_surface_truncation_m: float = 1.5
-    """How far before and behind the measured surface its samples are compared, metres."""
+    """Samples up to this far before and behind the measured surface are compared, metres."""
     near_surface_along: Literal["ray", "normal"] = "ray"
-    """How that distance is taken: `ray` as it is along the ray, right for what is seen face on;
-    `normal` shortened by the angle at which the SDF of the moment is met, and on the road as the
-    height above it."""
+    """How that distance is measured. `ray`: along the ray, which is right for surfaces seen face
+    on. `normal`: shortened by the angle between the ray and the current SDF's normal; on the road,
+    the height above it."""
     depth_weight: float = 0.0
-    """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has none: its
-    depth is learned through rendering alone."""
+    """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has no such
+    loss: its depth is learned through rendering alone."""
     obstacle_weight: float = 0.0
-    """How many times more, beside once, a LiDAR return counts that lies clearly before the road and
-    within 25 m: obstacles are few, and learned last."""
+    """Extra weight of LiDAR returns from obstacles (clearly before the road, within 25 m): with 4
+    each counts five times. Obstacles are few, and learned last."""
     predicted_weight: float = 1.0
-    """Weight of the rebuilt frame's losses beside those of the direct volumes."""
+    """Weight of the rebuilt frame's losses; those of the direct volumes have 1."""
     photometric_weight: float = 0.0
-    """Photometric cost between images at the rendered distances (needs no LiDAR)."""
+    """Difference between images at the rendered distances (needs no LiDAR)."""
     sweep_weight: float = 0.0
-    """How badly the weights along a ray explain a plane sweep through the other images."""
+    """Mismatch between the weights along a ray and a plane sweep through the other images."""
     sweep_distance_weight: float = 0.0
-    """Relative error of the rendered distance against where the weights along the ray and the plane
-    sweep together put the surface."""
+    """Relative error of the rendered distance against the surface that the weights along the ray
+    and the plane sweep agree on."""
     depth_sweep_weight: float = 0.0
-    """How badly the lifting's depth distributions explain the plane sweep."""
+    """Mismatch between the lifting's depth distributions and the plane sweep."""
     smoothness_weight: float = 0.0
     """Edge-aware second-order smoothness of the lifting's expected inverse depth."""
     flow_render_weight: float = 0.5
-    """Weight of the losses of the mean of the sources with motion removed, rendered like the
-    rebuilt frame. The four terms of the flow count only where `flow.enabled`."""
+    """Weight of the losses of the sources' mean with motion removed, rendered like the rebuilt
+    frame. The four losses of the flow count only with `flow.enabled`."""
     flow_smoothness_weight: float = 0.0
-    """Mean change of the flow between neighbouring voxels, 1/s."""
+    """Mean difference of the flow between neighbouring voxels, 1/s."""
     flow_static_weight: float = 0.0
-    """Mean speed, m/s: what cannot be told stands."""
+    """Mean speed, m/s: keeps the flow at zero where the images do not show motion."""
     flow_label_weight: float = 0.0
     """Mean error of the flow against the velocities of annotated boxes, m/s, zero outside them.
-    With it the flow is no longer learned without labels."""
+    With it the flow is learned from labels."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

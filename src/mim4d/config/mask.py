@@ -11,20 +11,19 @@ class MaskConfig:
     """Which part of the input is hidden."""
 
     ratio: float = 0.3
-    """Share of image patches hidden, drawn anew for every image; 0 hides none."""
+    """Share of image patches that are hidden, drawn anew for every image. 0: none."""
     patch_px: int = 32
-    """Side of a patch, pixels: the encoder's largest stride or a multiple of it."""
+    """Side of a patch, pixels: 32, the encoder's largest stride, or a multiple of it."""
     shared_over_time: bool = False
-    """Hide the same patches in all frames of a camera, so that no other frame shows what is
-    there."""
+    """Hide the same patches in all frames of a camera, so that no other frame of it shows them."""
     dropped_frame: Literal["inner", "any", "key"] = "inner"
-    """The frame that is dropped and rebuilt: one that has neighbours on both sides, any, or the
-    key frame (and, if more are dropped, any others beside it)."""
+    """Which frame is dropped and rebuilt. `inner`: one with neighbours on both sides. `any`: any.
+    `key`: the key frame (and, if more are dropped, any others)."""
     num_dropped: int = 1
-    """How many frames of a clip are dropped; the published recipe drops the key frame and another,
-    not together. 0 drops none: nothing temporal is learned."""
+    """Frames of a clip that are dropped. 0: none, and nothing is learned about time. The published
+    recipe drops two, the key frame and another, not together."""
     dropped_together: bool = True
-    """Rebuild each dropped frame from the frames that are not dropped; otherwise from all others,
+    """Rebuild each dropped frame only from frames that are not dropped. Off: from all others,
     dropped ones too."""
 
     def __post_init__(self) -> None:
@@ -52,13 +51,14 @@ class MaskConfig:
             num_visible >= 1,
             "mask.ratio",
             self.ratio,
-            f"a share that leaves one of an image's {count} patches visible",
+            f"less, so that at least one of an image's {count} patches stays visible",
         )
         require(
             num_visible < count or not rays_on_hidden,
             "mask.ratio",
             self.ratio,
-            f"a share that hides one of an image's {count} patches, or render.rays_on 'everywhere'",
+            f"more, so that at least one of an image's {count} patches is hidden, or "
+            "render.rays_on 'everywhere'",
         )
 
     def check_dropped(self, frames: int) -> None:

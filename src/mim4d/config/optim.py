@@ -13,22 +13,22 @@ class OptimConfig:
     steps: int = 400
     """Optimiser steps of the run."""
     batch_size: int = 1
-    """Clips per forward pass and process."""
+    """Clips per forward pass in each process."""
     accumulate: int = 1
-    """Forward passes whose gradients are averaged for one optimiser step: a larger batch in the
-    same memory."""
+    """Forward passes per optimiser step, whose gradients are averaged: a larger batch in the same
+    memory."""
     method: Literal["adamw", "muon"] = "adamw"
-    """`muon`: convolution kernels take steps of orthogonalised momentum, everything else AdamW's,
-    at the same learning rate; from random weights it needs about 0.6 of the steps."""
+    """`muon`: steps of orthogonalised momentum for convolution kernels, AdamW for everything else,
+    at the same learning rate. From random weights it needs about 0.6 of the steps."""
     lr: float = 1e-3
     """Peak learning rate of everything but the backbone."""
     lr_clips: int | None = None
-    """Clips per optimiser step, over all processes, that `lr` is meant for: with more or fewer it
-    is scaled in proportion. None takes `lr` as it is."""
+    """Clips per optimiser step, over all processes, that `lr` is meant for; with more or fewer the
+    rate is scaled in proportion. None: use `lr` as it is."""
     backbone_lr_factor: float = 1.0
     """The backbone's learning rate as a share of `lr`."""
     beta_2: float = 0.999
-    """AdamW's decay of squared gradients; a little less suits short runs."""
+    """AdamW's decay of squared gradients. Short runs want a little less."""
     weight_decay: float = 0.01
     """AdamW weight decay of matrices; vectors have none."""
     warmup_steps: int = 20
@@ -38,9 +38,9 @@ class OptimConfig:
     clip_norm: float = 35.0
     """Largest gradient norm."""
     ema_momentum: float | None = None
-    """Share of the new weights in an exponential moving average over the optimiser steps, which
-    evaluation and the exported encoder then use (larger shares first: the random start leaves no
-    trace). None averages nothing."""
+    """Share of the new weights in an exponential moving average over the optimiser steps.
+    Evaluation and the exported encoder then use the average. The first steps have larger shares, so
+    that the random start leaves no trace. None: no average."""
 
     def __post_init__(self) -> None:
         for name in ("accumulate", "lr_clips"):

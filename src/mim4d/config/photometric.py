@@ -10,9 +10,9 @@ class PhotometricConfig:
     """How images are compared by the losses that need no LiDAR."""
 
     sources: int = 4
-    """Images each image is compared with: those of its clip that see most of what it sees."""
+    """Images that each image is compared with: those of its clip with the largest overlap."""
     downscale: int = 2
-    """Images are averaged over so many pixels each way before they are compared."""
+    """Images are made smaller by this factor, by averaging, before they are compared."""
     patch_side: int = 3
     """Pixels along a side of the compared patches; odd, at least 3."""
     patch_step_px: float = 2.0
@@ -20,7 +20,7 @@ class PhotometricConfig:
     sweep_depths: int = 40
     """Depths of the plane sweep, in equal ratios over the range of the lifting's bins."""
     temperature: float = 0.06
-    """Difference in cost (0 to 1) that a plane sweep takes for telling."""
+    """Temperature of the plane sweep: the difference in cost (0 to 1) that counts as clear."""
 
     def __post_init__(self) -> None:
         for name, least in (("sources", 1), ("downscale", 1), ("sweep_depths", 2)):

@@ -39,10 +39,10 @@ class PretrainConfig(RunConfig):
         """Refuse losses that want LiDAR where there is none, or where it is not used."""
         wanting = self.loss.lidar_weights
         want = (
-            f"while {' and '.join(f'loss.{name}' for name in wanting)} "
-            "want what it measures (set them to 0 to do without)"
+            f"needed by {' and '.join(f'loss.{name}' for name in wanting)} "
+            "(set to 0 to train without LiDAR)"
         )
         lidar = self.clip.lidar
-        require(lidar is not None or not wanting, "clip.lidar", lidar, f"a LiDAR channel {want}")
+        require(lidar is not None or not wanting, "clip.lidar", lidar, f"a LiDAR channel, {want}")
         use = self.render.use_lidar
-        require(use or not wanting, "render.use_lidar", use, f"True {want}")
+        require(use or not wanting, "render.use_lidar", use, f"True, {want}")

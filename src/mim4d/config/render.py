@@ -13,39 +13,39 @@ class RenderConfig:
     rays_per_camera: int = 64
     """Rays per image in training."""
     rays_on: Literal["everywhere", "hidden"] = "everywhere"
-    """Whether rays, LiDAR's too, go through all pixels, or through those of hidden patches only."""
+    """Which pixels get rays, LiDAR's too: all, or those of hidden patches only."""
     use_lidar: bool = True
-    """Take rays through LiDAR returns first, and supervise their distance."""
+    """Cast rays through LiDAR returns first, and compare their distance with the measured one."""
     lidar_points: int = 8192
-    """LiDAR points of each frame that a step looks at, drawn at random."""
+    """LiDAR points of each frame that a step uses, drawn at random."""
     lidar_share: float = 1.0
-    """Largest share of an image's rays that go through LiDAR returns; the others go through random
-    pixels, which also shows the renderer what no beam meets: the sky."""
+    """Largest share of an image's rays that go through LiDAR returns. The others go through random
+    pixels and also show what no LiDAR beam meets: the sky."""
     clear_sky: bool = False
-    """Take random pixels above everything that LiDAR met in their part of the image, but no higher
-    than it met anything elsewhere in the image, for measured to be free all the way."""
+    """Treat the rays of some random pixels as free all the way: of those above all LiDAR returns in
+    their part of the image, but not above the highest return of the whole image."""
     sky_fraction: float = 0.0
-    """Share of rows at the top of the image where no pixel-only ray starts."""
+    """Share of rows at the top of the image that get no random rays."""
     occlusion_cell_px: int | None = 8
-    """Cell size of the test that drops LiDAR points the camera cannot see; None keeps all."""
+    """Cell size, pixels, of the test that drops LiDAR points hidden from the camera. None: none."""
     num_samples: int = 32
-    """Samples per ray that are spread from end to end, before those by importance."""
+    """Samples per ray, spread from end to end; further ones follow by importance."""
     spacing: Literal["even", "log"] = "even"
-    """How they are spread: `even`, or `log`, in equal steps of ln(1 m + d), which are shorter near
+    """How samples are spread. `even`: equal steps. `log`: equal steps of ln(1 m + d), shorter near
     the camera."""
     num_importance: int = 16
-    """Further samples per ray, drawn where the surface seems to be."""
+    """Further samples per ray, near the surface as it is known so far."""
     chunk_rays: int | None = None
-    """Rays rendered at once in training, over all frames; what lies between is computed again for
-    the gradient. None keeps it all in memory: faster, if it fits."""
+    """Rays rendered at once in training, over all frames. Intermediate values are computed again
+    for the gradient, which saves memory. None: all at once, faster if memory allows."""
     direct_frames: Literal["all", "dropped"] = "all"
-    """Frames whose own volumes are rendered beside the rebuilt ones: `all` lets every encoded image
-    teach; `dropped`, the published choice, costs less."""
+    """Frames whose own volumes are rendered beside the rebuilt ones. `all`: every encoded image
+    teaches. `dropped`: the published choice, which costs less."""
     near_m: float = 1.0
     """Nearest sample, metres along the ray."""
     background: Literal["black", "sky"] = "black"
-    """What shows where nothing stops a ray: nothing, or a colour learned from the ray's direction
-    and from the volume, as a whole and where the ray leaves it."""
+    """Colour where nothing stops a ray: black, or a sky learned from the ray's direction and from
+    the volume, as a whole and where the ray leaves it."""
     hidden: int = 32
     """Width of the SDF and colour networks."""
     sdf_layers: int = 6
@@ -53,7 +53,7 @@ class RenderConfig:
     colour_layers: int = 4
     """Linear layers of the colour network."""
     sdf_start: Literal["network", "ground"] = "ground"
-    """`ground`: the SDF starts as height above the ground."""
+    """SDF before the first step. `ground`: height above the ground. `network`: random."""
     sharpness_start_per_m: float = 1.0
     """NeuS sharpness at the start, 1/metre."""
 

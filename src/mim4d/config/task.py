@@ -20,15 +20,16 @@ class TaskConfig(RunConfig):
     """Name of the task, one of `mim4d.tasks.TASKS`."""
     head: HeadConfig = field(default_factory=CellsHeadConfig)
     frozen: Frozen = "nothing"
-    """What stays as it is, its running statistics and stochastic depth included: `image_encoder`
-    is the backbone, `trunk` everything below the head. `encoder.frozen_stages` keeps less."""
+    """Part that is not trained; its running statistics and stochastic depth stand still, too.
+    `image_encoder`: the backbone. `trunk`: everything below the head. For single stages of the
+    backbone see `encoder.frozen_stages`."""
     encoder_lr_factor: float = 1.0
-    """Learning rate of what `--init` gave its weights, as a share of `optim.lr`; what is new learns
+    """Learning rate of the weights that `--init` gave, as a share of `optim.lr`; new weights learn
     at the full rate. The backbone's is `optim.backbone_lr_factor` times that."""
     join: Join = "key"
-    """What a head sees of `clip.frames` frames. `key`: the key frame's volume alone. `concatenate`:
-    the others' beside it, ego motion removed. `decoder`: beside it what the decoder of the
-    pre-training rebuilds of it from the others."""
+    """What the head reads of `clip.frames` frames. `key`: the key frame's volume alone.
+    `concatenate`: also the other frames' volumes, ego motion removed. `decoder`: also the key
+    frame's volume as the pre-training's decoder rebuilds it from the others."""
     class_balanced: bool = False
     """Draw clips so that each of the ten detection classes is drawn for equally often: rare ones
     are repeated (CBGS, about 4.5 times the draws of an epoch on nuScenes)."""
@@ -46,7 +47,7 @@ class TaskConfig(RunConfig):
             self.join == "key" or self.clip.frames > 1,
             "join",
             self.join,
-            "key where clip.frames is 1, or more frames beside it",
+            "key, because clip.frames is 1 (or raise clip.frames)",
         )
         weight = self.depth_loss_weight
         require(0 <= weight < float("inf"), "depth_loss_weight", weight, "0 or more")

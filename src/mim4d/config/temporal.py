@@ -11,11 +11,11 @@ class TemporalConfig:
     """The decoder that rebuilds the dropped frame."""
 
     decoder: Literal["attention", "copy", "mean"] = "attention"
-    """`attention` is the method; `copy` (the nearest warped frame) and `mean` (of all warped
-    frames) learn nothing of their own and are there to compare with."""
+    """`attention`: the method. `copy` (the nearest warped frame) and `mean` (of all warped frames)
+    have no weights; they are there to compare with."""
     branches: Literal["both", "short", "long"] = "both"
-    """`short` reads the nearest past and future source at full width, `long` all sources at reduced
-    width; the method has both."""
+    """`short`: the nearest past and future frame, at full width. `long`: all frames, at reduced
+    width. The method has both."""
     width: int = 64
     """Channels of the short branch."""
     reduction: int = 2

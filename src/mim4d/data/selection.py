@@ -60,10 +60,9 @@ def choose_lidar(tables: NuscenesTables, wanted: str | None) -> str | None:
     found = tables.channels("lidar")
     if wanted is not None and wanted not in found:
         raise DataError(
-            f"{tables.root / tables.version}: LiDAR {wanted} asked for; found: "
-            f"{', '.join(found) or 'none'}. Name one of these (--clip.lidar, --lidar to view), or "
-            "None to do without; a pre-training then wants losses without LiDAR as well, as the "
-            "preset demo_no_lidar has them"
+            f"{tables.root / tables.version}: has no LiDAR {wanted} (it has: "
+            f"{', '.join(found) or 'none'}). Name one of these with --clip.lidar (view: --lidar), "
+            "or pass None. To pre-train without LiDAR, take the preset demo_no_lidar"
         )
     return wanted
 

@@ -76,10 +76,10 @@ class Verdict:
         here, there = (f"{x:.{column.digits}f}{column.unit}" for x in (self.value, self.reference))
         other = NAMES[self.against]
         if self.against in BASELINES:
-            other = f"the best baseline without training ({other})"
+            other = f"the best untrained baseline ({other})"
         return (
-            f"{name[0].upper()}{name[1:]}: {column.title} is {percent_apart(self.ratio)} {other}, "
-            f"{here} to {there}; this is the worst of {len(COLUMNS)} columns."
+            f"{name[0].upper()}{name[1:]}: {column.title} is {percent_apart(self.ratio)} {other}: "
+            f"{here} against {there}. This is its worst of {len(COLUMNS)} error measures."
         )
 
 

@@ -188,7 +188,7 @@ def _points(where: str, points: Any) -> Tensor:
             "and y"
         )
     if not np.isfinite(array).all():
-        raise DataError(f"{where}: a point is not finite")
+        raise DataError(f"{where}: a point is NaN or infinite")
     return torch.from_numpy(array[:, :2].copy())
 
 

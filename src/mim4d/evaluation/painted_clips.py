@@ -104,7 +104,7 @@ def paint_clips(
     for one in asked:
         probabilities = one.answer[0].cpu()
         if not bool(probabilities.isfinite().all()):
-            raise ValueError(f"{run}: predicts numbers that are not finite; its weights are broken")
+            raise ValueError(f"{run}: predicts NaN or infinite values; its weights are unusable")
         yield PaintedClip(
             clip=one.clip,
             index=one.index,

@@ -64,7 +64,7 @@ class CellIou(Metric):
             ValueError: If a probability is not finite.
         """
         if not bool(probabilities.isfinite().all()):
-            raise ValueError("a predicted probability is not finite; the weights are unusable")
+            raise ValueError("a predicted probability is NaN or infinite; the weights are unusable")
         predicted = probabilities >= self.threshold
         near = self._near.to(predicted.device)
         counted = (

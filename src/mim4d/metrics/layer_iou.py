@@ -96,7 +96,7 @@ class LayerIou(Metric):
             ValueError: If a probability is not finite.
         """
         if not bool(probabilities.isfinite().all()):
-            raise ValueError("a predicted probability is not finite; the weights are unusable")
+            raise ValueError("a predicted probability is NaN or infinite; the weights are unusable")
         near, everywhere = self._near.to(probabilities.device), torch.ones_like(truth.ignored)
         predicted = self._above(probabilities, THRESHOLD)
         for habit, counted in enumerate((~truth.ignored, everywhere)):

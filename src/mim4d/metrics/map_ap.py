@@ -169,4 +169,4 @@ def average_precision(matched: Bool[np.ndarray, " q"], num_true: int) -> float:
 def _require_finite(lines: MapLines) -> None:
     values = [lines.scores, *lines.lines]
     if not all(bool(value.isfinite().all()) for value in values):
-        raise ValueError("a predicted line has a point or score that is not finite")
+        raise ValueError("a predicted line has a point or score that is NaN or infinite")

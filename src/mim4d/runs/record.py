@@ -181,7 +181,7 @@ def read_config(run: Path) -> PretrainConfig:
     """
     config = read_run_config(run)
     if not isinstance(config, PretrainConfig):
-        raise ValueError(f"{run}: holds a run of a task, not a pre-training, which is wanted here")
+        raise ValueError(f"{run}: is the run of a task; a pre-training is needed here")
     return config
 
 
@@ -193,7 +193,7 @@ def read_task_config(run: Path) -> TaskConfig:
     """
     config = read_run_config(run)
     if not isinstance(config, TaskConfig):
-        raise ValueError(f"{run}: holds a pre-training, not a run of a task, which is wanted here")
+        raise ValueError(f"{run}: is a pre-training; the run of a task is needed here")
     return config
 
 

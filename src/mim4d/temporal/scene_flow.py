@@ -89,14 +89,15 @@ class SceneFlow(nn.Module):
         self.grid = grid
         self.search = search = search or FlowSearch()
         low, high = search.heights_m
-        heights = [low <= z <= high for z in grid.layer_heights_m]
-        if not any(heights):
+        # Layers by number: a mask would make the host wait for the device at every step.
+        heights = [i for i, z in enumerate(grid.layer_heights_m) if low <= z <= high]
+        if not heights:
             raise ValueError(
                 f"voxel centres lie at heights of {grid.layer_heights_m} m, none between {low} and "
                 f"{high} m: choose other heights to match (flow.heights_m)"
             )
         self.register_buffer("heights", torch.tensor(heights), persistent=False)
-        self.describe = nn.Linear(channels * sum(heights), width, bias=False)
+        self.describe = nn.Linear(channels * len(heights), width, bias=False)
         nn.init.orthogonal_(self.describe.weight)
         count = max(1, round(search.max_speed_m_s / search.step_m_s))
         speeds_m_s = torch.arange(-count, count + 1) * search.step_m_s

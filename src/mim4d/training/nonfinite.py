@@ -67,11 +67,11 @@ def check_finite(
     found = _save_suspects(batches, run, only_gradient=bad == [GRADIENT_NORM])
     where = "; ".join(text for text in gather(found) if text)
     raise NonFiniteError(
-        f"step {batches.step}: not finite: {', '.join(bad)}. It comes from {where}. The weights "
-        "were not touched and the checkpoints are good. Look at the clips with "
-        "mim4d.training.nonfinite.load_batch(FILE): where poses, intrinsics or points are not "
-        "finite, repair the data and continue with --resume; if the data are sound, start anew "
-        "with a lower --optim.lr or with --precision fp32"
+        f"step {batches.step}: NaN or infinite: {', '.join(bad)}. It comes from {where}. The "
+        "weights were not changed, and the checkpoints are good. Look at the clips with "
+        "mim4d.training.nonfinite.load_batch(FILE). If poses, intrinsics or points are NaN or "
+        "infinite, repair the data and continue with --resume. If the data are sound, start a new "
+        "run with a lower --optim.lr or with --precision fp32"
     )
 
 
@@ -104,7 +104,7 @@ def load_batch(path: str | Path) -> tuple[Clip, dict[str, Any]]:
     """
     saved = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(saved, dict) or "clip" not in saved:
-        raise ValueError(f"{path}: not a batch that was saved because a step was not finite")
+        raise ValueError(f"{path}: not a batch saved from a step with NaN or infinite losses")
     clip: dict[str, Any] = saved.pop("clip")
     clip = {name: tuple(v) if isinstance(v, list) else v for name, v in clip.items()}
     return Clip(**_unknown_then(clip) | clip), saved

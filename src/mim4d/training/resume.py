@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from mim4d.config import RunConfig
-from mim4d.config.checks import require
 from mim4d.data.fingerprint import Fingerprint
 from mim4d.runs.record import config_differences, kind_of, read_record, read_run_config, run_kind
 
@@ -30,13 +29,14 @@ def check_start(config: RunConfig, source: Path | None, flag: str) -> None:
             f"{flag} {source}: gives the whole encoder its weights; leave out "
             "--encoder.weights-file and --encoder.weights"
         )
-    require(
-        named or source is not None or encoder.frozen_stages == 0,
-        "encoder.frozen_stages",
-        encoder.frozen_stages,
-        "0 while the encoder starts from random weights, or --encoder.weights-file or "
-        f"{flag} beside it",
-    )
+    if encoder.frozen_stages and not named and source is None:
+        frozen = encoder.frozen_stages
+        stages = "first stage" if frozen == 1 else f"first {frozen} stages"
+        run = "" if flag == "--start-from" else f" or {flag} RUN"
+        raise ValueError(
+            f"This preset freezes its {stages}, so it needs weights: pass "
+            f"--encoder.weights-file{run}, or --encoder.frozen-stages 0."
+        )
 
 
 def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str, Any]) -> None:

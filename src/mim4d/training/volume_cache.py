@@ -50,13 +50,13 @@ class VolumeCache:
     ) -> None:
         if config.frozen != "trunk":
             raise ValueError(
-                f"--volume-cache: a trunk that learns (frozen {config.frozen}) has no volumes to "
-                "keep; leave it out, or say --frozen trunk"
+                "--volume-cache: only volumes of a frozen trunk can be cached, and frozen is "
+                f"{config.frozen}; pass --frozen trunk, or leave it out"
             )
         if config.augment != type(config.augment)():
             raise ValueError(
-                "--volume-cache: augmented clips have other volumes every time; leave it out, or "
-                "all options --augment.*"
+                "--volume-cache: augmented clips have other volumes every time; leave out either "
+                "--volume-cache or all --augment options"
             )
         self._root = folder
         self._config = config

@@ -171,5 +171,6 @@ def _numbers(shown: FlowClip) -> str:
             f"{row.moving.normalised_epe:.2f}."
         )
     if share is not None:
-        parts.append(f"Of what stands, {share:.1%} is said to move faster than {MOVING_M_S} m/s.")
+        moving = f"moving (above {MOVING_M_S} m/s)"
+        parts.append(f"{share:.1%} of static points are wrongly marked as {moving}.")
     return "\n".join(parts)

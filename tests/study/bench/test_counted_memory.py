@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mim4d.config import FlowConfig
 from mim4d.study.bench.counted_memory import StepCount, _LiveBytes, count_step
 from mim4d.study.bench.parts.scene import made_up_clip
 from mim4d.study.bench.step_memory import stage_peaks
@@ -22,7 +23,8 @@ WAITS = ("aten::nonzero", "aten::_local_scalar_dense", "aten::masked_select", "a
 
 @pytest.fixture(scope="module")
 def on_accelerator() -> StepCount:
-    return count_step(toy_config(), "accelerator", cameras=3)
+    config = replace(toy_config(), flow=FlowConfig(enabled=True))
+    return count_step(config, "accelerator", cameras=3)
 
 
 def test_bytes_live_and_die() -> None:

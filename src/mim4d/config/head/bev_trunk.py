@@ -17,11 +17,11 @@ class BevTrunkConfig:
     blocks: int = 1
     """Residual blocks at each scale, on the way down and on the way up."""
     cell_blocks: int = 1
-    """Residual blocks on the cells, where these are finer or fewer than the voxels."""
+    """Residual blocks on the cells, if these are not the voxels' own columns."""
     place_octaves: int = 0
-    """Tell each cell where it lies around the car, by waves along x and y of so many wavelengths,
-    from the whole range on, each half of the one before; 0: a cell does not know. Roads run where
-    one drives, which convolutions alone cannot know."""
+    """Position encoding of each cell around the car: sine waves along x and y of so many
+    wavelengths, each half of the one before. 0: none. Roads run where one drives, which
+    convolutions alone cannot know."""
 
     def __post_init__(self) -> None:
         numbers = (("width", 8), ("blocks", 1), ("cell_blocks", 0), ("place_octaves", 0))

@@ -15,21 +15,21 @@ class CellsHeadConfig:
     kind: tyro.conf.Fixed[Literal["cells"]] = "cells"
     """Tells the kinds of heads apart where a configuration is read."""
     cells_xy: tuple[int, int] = (96, 96)
-    """Cells along x and y, over the trunk's grid: all of it, whatever its voxels."""
+    """Number of cells along x and y. Together they cover the trunk's whole grid."""
     hidden: int = 64
     """Channels between the convolutions."""
     bce_weight: float = 1.0
     """Weight of the binary cross-entropy."""
     dice_weight: float = 1.0
-    """Weight of the dice loss, which weighs rare cells up."""
+    """Weight of the dice loss, which gives rare cells more weight."""
     min_lidar_points: int = 1
     """Cells of boxes with fewer LiDAR points are ignored, in the loss and in the counts; 0 ignores
-    none. Boxes whose points nobody counted are kept."""
+    none. Boxes without a count of points are kept."""
     min_visibility: int = 2
     """Cells of boxes of a lower visibility (nuScenes' 1 to 4) are ignored as well; 1 ignores none.
-    Boxes whose visibility nobody noted are kept."""
+    Boxes without a visibility are kept."""
     threshold: float = 0.5
-    """Probability from which on a cell counts as predicted."""
+    """A cell counts as predicted from this probability on."""
 
     @property
     def needs_map(self) -> bool:

@@ -16,29 +16,29 @@ class CentreHeadConfig:
     kind: tyro.conf.Fixed[Literal["centres"]] = "centres"
     """Tells the kinds of heads apart where a configuration is read."""
     cells_xy: tuple[int, int] = (128, 128)
-    """Cells along x and y, over the trunk's grid or range_xy_m."""
+    """Number of cells along x and y, over range_xy_m."""
     range_xy_m: tuple[float, float] | None = None
-    """Length and width of what is searched, centred on the car; None: all of the trunk's grid."""
+    """Length and width of the searched area, metres, centred on the car. None: the whole grid."""
     trunk: BevTrunkConfig = field(default_factory=BevTrunkConfig)
     hidden: int = 64
     """Channels of each branch."""
     box_weight: float = 1.0
     """Weight of the L1 losses of place in the cell, height, size and heading."""
     velocity_weight: float = 0.2
-    """Weight of the L1 loss of velocity, m/s. One frame says little about it: see `join`."""
+    """Weight of the L1 loss of velocity, m/s. It takes more than one frame: see `join`."""
     attribute_weight: float = 0.2
     """Weight of the cross-entropy of the attribute."""
     min_lidar_points: int = 1
-    """Boxes with fewer LiDAR points are neither to be found nor wrong to find, in training; 0 takes
-    all. Boxes whose points nobody counted are taken."""
+    """Boxes with fewer LiDAR points are ignored in training: finding them is neither right nor
+    wrong. 0 takes all. Boxes without a count of points are taken."""
     min_visibility: int = 1
-    """The same of boxes of a lower visibility, nuScenes' 1 to 4."""
+    """Boxes of a lower visibility (nuScenes' 1 to 4) are ignored as well."""
     max_boxes: int = 300
-    """Most boxes of a clip; at most 500 are allowed in a submission."""
+    """Largest number of boxes of a clip; a submission allows 500."""
     min_score: float = 0.01
     """Boxes of a lower score are dropped."""
     class_names: tuple[str, ...] = ()
-    """Categories of the data that are called otherwise than nuScenes', as OTHER=CLASS with one of
+    """Names of the data's categories where they differ from nuScenes', as NAME=CLASS with one of
     the ten classes."""
 
     @property

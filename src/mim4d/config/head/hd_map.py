@@ -18,9 +18,9 @@ class HdMapHeadConfig:
     range_xy_m: tuple[float, float] = (60.0, 30.0)
     """Length along x and width along y of the map, centred on the car."""
     cells_xy: tuple[int, int] = (100, 50)
-    """Cells along x and y over that range, which points look at."""
+    """Number of cells along x and y over that range, from which points read features."""
     lines: int = 20
-    """Most lines that are drawn."""
+    """Largest number of lines."""
     points: int = 10
     """Points of a line, evenly spaced."""
     layers: int = 3
@@ -28,10 +28,10 @@ class HdMapHeadConfig:
     heads: int = 4
     """Heads of every attention; they divide `trunk.width`."""
     places: int = 4
-    """Places around each point that a head looks at."""
+    """Places around each point that an attention head reads."""
     boundary: Literal["drivable_area", "road_boundary"] = "drivable_area"
-    """Boundaries are the outline of this: of all areas that may be driven on, or of road segments
-    and lanes alone, as MapTR has it on nuScenes."""
+    """What boundaries are the outline of. `drivable_area`: all areas that may be driven on.
+    `road_boundary`: road segments and lanes, as MapTR does on nuScenes."""
     class_weight: float = 2.0
     """Weight of the focal loss of classes."""
     points_weight: float = 5.0
@@ -41,11 +41,11 @@ class HdMapHeadConfig:
     segmentation_weight: float = 1.0
     """Weight of the auxiliary loss of cells near lines."""
     warmup_steps: int = 50
-    """Steps in which the cells alone are learned: they bring the features that lines need."""
+    """First steps, which train the cells alone: lines need their features."""
     one_to_many: int = 0
-    """Further lines that are drawn in training alone, where several learn each true one."""
+    """Further lines in training alone, several of which learn each true one (one-to-many)."""
     repeats: int = 6
-    """How many of the further lines learn each true one."""
+    """Number of further lines that learn each true one."""
     one_to_many_weight: float = 1.0
     """Weight of the losses of the further lines."""
     trunk: BevTrunkConfig = field(default_factory=BevTrunkConfig)

@@ -15,12 +15,12 @@ class OccupancyHeadConfig:
     kind: tyro.conf.Fixed[Literal["occupancy"]] = "occupancy"
     """Tells the kinds of heads apart where a configuration is read."""
     labels: Literal["auto", "exact", "lidar"] = "auto"
-    """Where labels are from: exact truth of an embedded world, LiDAR of several key frames with
-    boxes moved along, or the first of these that there is."""
+    """Source of the labels. `exact`: truth of an embedded world. `lidar`: LiDAR of several key
+    frames, boxes moved along. `auto`: exact where there is, else lidar."""
     sweeps: int = 2
     """Key frames before and after the key frame whose LiDAR makes labels."""
     classes: bool = False
-    """Tell vehicles, people and other objects from what stands and lies still."""
+    """Predict vehicles, people, other objects and background apart, not just occupied."""
     hidden: int = 32
     """Channels of the convolution."""
     occupied_weight: float = 1.0

@@ -17,36 +17,36 @@ class QueryHeadConfig:
     kind: tyro.conf.Fixed[Literal["queries"]] = "queries"
     """Tells the kinds of heads apart where a configuration is read."""
     queries: Literal["learned", "placed"] = "learned"
-    """`learned`: content and position are (UVTR, the 0.1 m release). `placed`: places are, and
-    noisy true boxes are added in training (UVTR-DN, 0.075 m)."""
+    """`learned`: content and position are learned (UVTR, the 0.1 m release). `placed`: places are
+    learned, and noisy true boxes are added in training (UVTR-DN, 0.075 m)."""
     num_queries: int = 900
-    """Queries."""
+    """Number of queries."""
     layers: int = 6
     """Layers of the decoder."""
     heads: int = 8
-    """Of the attention among queries; they share the volume's channels."""
+    """Heads of the attention among queries; they share the volume's channels."""
     hidden: int = 512
     """Channels of the feed-forward parts."""
     dropout: float = 0.1
-    """In training."""
+    """Dropout rate in training."""
     class_weight: float = 2.0
     """Weight of the focal loss and of its matching cost."""
     box_weight: float = 0.25
     """Weight of the L1 of box codes and of its matching cost."""
     overlap_weight: float = 0.5
-    """Weight of the L1 of 2·IoU − 1, which placed queries say of their boxes."""
+    """Weight of the L1 loss of 2·IoU − 1, which placed queries predict of their boxes."""
     code_weights: tuple[float, ...] = (1.0,) * 8 + (0.2, 0.2)
     """Weights within a box code: cx, cy, log w, log l, cz, log h, sin, cos, vx, vy."""
     denoising_groups: int = 10
-    """Most copies of each true box among the noisy queries of `placed`; 0 does without."""
+    """Largest number of noisy copies of each true box, with `placed`; 0: no denoising."""
     max_boxes: int = 300
-    """Boxes of a clip: the best over queries and classes."""
+    """Boxes of a clip: the best-scored over queries and classes."""
     centre_limits_m: tuple[float, float, float] = (61.2, 61.2, 10.0)
     """Boxes whose centre lies further along x, y or z of the grid's axes are dropped."""
     min_lidar_points: int = 1
     """Boxes with fewer LiDAR points are not learned; 0 takes all."""
     class_names: tuple[str, ...] = ()
-    """Categories of the data that are called otherwise than nuScenes', as OTHER=CLASS with one of
+    """Names of the data's categories where they differ from nuScenes', as NAME=CLASS with one of
     the ten classes."""
 
     @property

@@ -23,37 +23,37 @@ class SegmentationHeadConfig:
     kind: tyro.conf.Fixed[Literal["segmentation"]] = "segmentation"
     """Tells the kinds of heads apart where a configuration is read."""
     layers: tuple[BevLayer, ...] = BEV_LAYERS
-    """What is painted. Objects come from boxes (a vehicle is what CVT counts as one, so no police
-    car), the others from the vector map; a divider is one of lanes or roads."""
+    """Layers to predict. Vehicles (CVT's definition: no police cars) and pedestrians come from
+    boxes, the others from the vector map; dividers are those of lanes and of roads."""
     range_xy_m: tuple[float, float] | None = None
-    """Length along x and width along y of what is painted, around the car; None: the whole grid."""
+    """Length along x and width along y of the area, metres, around the car. None: the grid's."""
     cells_xy: tuple[int, int] = (200, 200)
-    """Cells along x and y."""
+    """Number of cells along x and y."""
     trunk: BevTrunkConfig = field(default_factory=BevTrunkConfig)
     hidden: int = 64
     """Channels between the two convolutions of the head."""
     loss: Literal["focal", "bce"] = "bce"
-    """Of each cell: cross-entropy, or focal, which leaves easy cells alone."""
+    """Loss of each cell: cross-entropy (`bce`), or focal, which gives easy cells little weight."""
     focal_gamma: float = 2.0
     """Exponent of the focal loss."""
     positive_weight: float = 1.0
-    """How many times a cell counts in which something is: with w, a cell is painted (at 0.5) where
-    something is in more than one of 1 + w cases, as far as `loss` decides."""
+    """Weight of cells that are occupied; others have 1. With weight w a cell is drawn (at 0.5)
+    where it is occupied in more than one of 1 + w cases, as far as `loss` decides."""
     positive_weights: tuple[str, ...] = ()
-    """The same of single layers, as LAYER=WEIGHT: rare and thin things want more of it."""
+    """The same for single layers, as LAYER=WEIGHT: rare and thin things need more."""
     cell_weight: float = 1.0
     """Weight of `loss`."""
     dice_weight: float = 1.0
-    """Weight of the dice loss of each layer, which weighs rare layers up."""
+    """Weight of the dice loss of each layer, which gives rare layers more weight."""
     centre_weight: float = 0.0
-    """Weight of a heat-map of objects' centres, learned beside and thrown away."""
+    """Weight of an auxiliary heat map of objects' centres, used in training alone."""
     offset_weight: float = 0.0
-    """Weight of each object cell's way to its object's centre, learned beside and thrown away."""
+    """Weight of auxiliary offsets from cells to their object's centre, used in training alone."""
     min_visibility: int = 2
     """Cells of boxes of a lower visibility (nuScenes' 1 to 4) are ignored in the losses and in the
-    rows `visible`; 1 ignores none. Boxes whose visibility nobody noted are kept."""
+    rows `visible`; 1 ignores none. Boxes without a visibility are kept."""
     line_width_m: float = 0.5
-    """How wide dividers and boundaries are painted."""
+    """Width of dividers and boundaries, metres."""
 
     @property
     def objects(self) -> tuple[BevLayer, ...]:

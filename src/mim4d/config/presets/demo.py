@@ -104,7 +104,7 @@ def demo_no_lidar() -> PretrainConfig:
 
 
 def toy() -> PretrainConfig:
-    """A few thousand weights, for tests and first steps: seconds, not accuracy."""
+    """35 thousand weights, for tests and first steps: seconds, and no accuracy."""
     return replace(
         demo(),
         preset="toy",

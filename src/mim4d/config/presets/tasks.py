@@ -65,7 +65,7 @@ _TOY_HEADS: dict[str, HeadConfig] = {
 
 
 def demo(task: str) -> TaskConfig:
-    """On what `make demo` trained: minutes on two cores."""
+    """The trunk of `make demo`: minutes on two cores."""
     return _on_trunk_of(
         demo_pretraining(),
         task,
@@ -75,7 +75,7 @@ def demo(task: str) -> TaskConfig:
 
 
 def toy(task: str) -> TaskConfig:
-    """A few thousand weights, for tests and first steps: seconds, not accuracy."""
+    """A tiny model for tests and first steps: seconds, and no accuracy."""
     return _on_trunk_of(
         toy_pretraining(),
         task,

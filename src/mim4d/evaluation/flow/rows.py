@@ -86,8 +86,8 @@ class FlowEvaluation:
             "90° where the predicted speed is under 0.5 m/s. '3-way': mean error of what moves, "
             "of objects that stand and of the background, cm in 0.1 s. 'strict', 'relaxed': share "
             "of all moving points with an error under 5 cm in 0.1 s or 5 %, 10 cm or 10 %. "
-            "'still': share of what stands that is said to move faster than 0.5 m/s. By class: "
-            "error of what moves in units of its speed, all buckets of speed alike. "
+            "'still': share of static points that are wrongly marked as moving (above 0.5 m/s). By "
+            "class: error of what moves in units of its speed, all buckets of speed alike. "
             f"Truth: {self.truth}."
         )
 

@@ -63,7 +63,7 @@ def require_numbers(said: Tensor) -> None:
         ValueError: If anything is NaN.
     """
     if bool(said.isnan().any()):
-        raise ValueError("what the detector says is not finite; its weights are unusable")
+        raise ValueError("the detector predicts NaN or infinite values; its weights are unusable")
 
 
 def best_of_classes(

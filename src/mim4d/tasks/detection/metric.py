@@ -47,7 +47,7 @@ class DetectionMetric(Metric):
         """
         for found, boxes in zip(answers, truth, strict=True):
             if not bool(found.boxes_ref.isfinite().all() and found.scores.isfinite().all()):
-                raise ValueError("a predicted box is not finite; the weights are unusable")
+                raise ValueError("a predicted box is NaN or infinite; the weights are unusable")
             number = number_of_token(boxes.token)
             none = torch.full_like(boxes.classes, -1)
             self._keep("predicted", number, found.boxes_ref, found.classes, found.attributes)
