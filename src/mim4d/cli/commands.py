@@ -56,15 +56,22 @@ from mim4d.cli.yardstick import Yardstick, yardstick
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its options, what runs it, and whether a preset, or a task too, comes first.
+    """A subcommand.
 
-    What `run` returns is the exit status; None means 0.
+    Attributes:
+        options: Its options. Where they have a method `check`, it is called first: it raises what
+            can be known without heavy imports.
+        run: What runs it; what it returns is the exit status, None means 0.
+        takes_preset: Whether a preset comes first.
+        takes_task: Whether a task comes before it.
+        is_light: Whether it answers at once, without importing torch.
     """
 
     options: type[Any]
     run: Callable[[Any], int | None]
     takes_preset: bool = False
     takes_task: bool = False
+    is_light: bool = False
 
 
 COMMANDS: dict[str, Command] = {
@@ -94,5 +101,10 @@ COMMANDS: dict[str, Command] = {
     "bench cost": Command(BenchCost, bench_cost, takes_preset=True),
     "bench memory": Command(BenchMemory, bench_memory, takes_preset=True),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
-    "show-config": Command(ShowConfig, show_config, takes_preset=True),
+    "show-config": Command(ShowConfig, show_config, takes_preset=True, is_light=True),
 }
+GROUPS = {
+    "import": "Write a data set in the nuScenes format from other recordings.",
+    "bench": "Measure and calculate time and memory.",
+}
+"""Commands of two words, by the first."""

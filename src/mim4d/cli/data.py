@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mim4d.cli.arguments import Drawn, PathArgument
+from mim4d.cli import at_once
+from mim4d.cli.arguments import Drawn, PathArgument, scene_choice
 from mim4d.config import AugmentConfig
 
 
@@ -32,6 +33,11 @@ class Check:
     files with one name a line. By default the splits that the data set lists."""
     held_out_scenes: tuple[str, ...] = ()
     """Scenes held out from training, see --training-scenes."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.data_set(self.data, self.version)
+        _split(self)
 
 
 def check(options: Check) -> int:
@@ -86,6 +92,10 @@ class Split:
     """Seed of the draw."""
     version: str | None = None
     """Version folder, where there are several."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.data_set(self.data, self.version)
 
 
 def split(options: Split) -> None:
@@ -150,6 +160,14 @@ class View:
     version: str | None = None
     """Version folder, where there are several."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(0, index=self.index)
+        at_once.at_least(1, frames=self.frames)
+        at_once.data_set(self.data, self.version)
+        at_once.existing(self.body_masks, "--body-masks")
+        at_once.drawing()
+
 
 def view(options: View) -> None:
     """`mim4d view`."""
@@ -195,6 +213,13 @@ class Gallery:
     """LiDAR channel."""
     version: str | None = None
     """Version folder, where there are several."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, scenes=self.scenes)
+        chosen = None if self.split is None else scene_choice(self.split, ())
+        at_once.data_set(self.data, self.version, chosen)
+        at_once.drawing()
 
 
 def gallery(options: Gallery) -> None:

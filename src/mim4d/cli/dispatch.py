@@ -15,11 +15,11 @@ from typing import Any
 import tyro
 
 import mim4d
-from mim4d.cli.commands import COMMANDS, Command
+from mim4d.cli.commands import COMMANDS, GROUPS, Command
 from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
-from mim4d.errors import Terminated, did_you_mean
+from mim4d.errors import EXTRAS, Terminated, did_you_mean, install_line
 from mim4d.files import read_text
 from mim4d.tasks import TASKS
 
@@ -40,11 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Terminated as stop:
         print(f"mim4d: {stop}", file=sys.stderr)
-        return 143
+        return stop.status
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
-        print(f"mim4d: error: {error}", file=sys.stderr)
+        print(f"mim4d: error: {error}{_how_to_install(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mim4d: interrupted", file=sys.stderr)
@@ -59,7 +59,10 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"mim4d {mim4d.__version__}")
         return 0
     name = arguments.pop(0)
-    if name in ("bench", "import") and arguments and arguments[0][:1] != "-":
+    if name in GROUPS:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(_group_overview(name))
+            return 0 if arguments else 2
         name = f"{name} {arguments.pop(0)}"
     if name not in COMMANDS:
         raise ValueError(
@@ -67,7 +70,20 @@ def _dispatch(arguments: list[str]) -> int:
         )
     command = COMMANDS[name]
     options = _parse(name, command, arguments)
-    return (command.run(options) or 0) if options is not None else 0
+    if options is None:
+        return 0
+    if check := getattr(options, "check", None):
+        check()
+    if not command.is_light and "torch" not in sys.modules:
+        print("loading ...", file=sys.stderr, flush=True)
+    return command.run(options) or 0
+
+
+def _how_to_install(error: Exception) -> str:
+    """The install line for a module that is missing, where it was met unannounced."""
+    module = error.name if isinstance(error, ModuleNotFoundError) else None
+    extra = EXTRAS.get((module or "").partition(".")[0])
+    return f"; {install_line(extra)}" if extra else ""
 
 
 def _parse(name: str, command: Command, arguments: list[str]) -> Any:
@@ -141,11 +157,20 @@ def _overview() -> str:
         "Pre-train the perception of a camera car on unlabelled multi-camera video.",
         "",
     ]
-    width = max(map(len, COMMANDS))
-    for name, command in COMMANDS.items():
-        lines.append(f"  {name:<{width}}  {_first_line(command.options)}")
+    lines += _listed(COMMANDS)
     lines += ["", "  --version    Print the version.", "  --debug      Show tracebacks of errors."]
     return "\n".join(lines)
+
+
+def _group_overview(group: str) -> str:
+    members = {name: command for name, command in COMMANDS.items() if name.split()[0] == group}
+    usage = f"usage: mim4d {group} WHAT [OPTIONS]   (mim4d {group} WHAT --help explains each)"
+    return "\n".join([usage, "", GROUPS[group], "", *_listed(members)])
+
+
+def _listed(commands: Mapping[str, Command]) -> list[str]:
+    width = max(map(len, commands))
+    return [f"  {name:<{width}}  {_first_line(c.options)}" for name, c in commands.items()]
 
 
 def _first_line(options: type[Any]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.config import Device
 
@@ -56,15 +57,26 @@ class Evaluate:
     allow_training_scenes: bool = False
     """Evaluate a task also on scenes whose labels it was trained on."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        if (self.run is None) == (self.predictions is None):
+            raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
+        at_once.at_least(1, stride=self.stride, clips=self.clips)
+        at_once.existing(self.predictions, "--predictions")
+        at_once.existing(self.class_table, "--class-table")
+        if self.run is not None:
+            at_once.run_folder(self.run)
+        scenes = scene_choice(self.split, self.scenes)
+        at_once.data_set(self.data, self.version, scenes)
+        at_once.device(self.device)
+
 
 def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
-    if options.run is not None and options.predictions is None:
+    if options.run is not None:
         _evaluate_run(options, options.run)
-    elif options.run is None and options.predictions is not None:
+    elif options.predictions is not None:
         _evaluate_predictions(options, options.predictions)
-    else:
-        raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
 
 
 def _evaluate_predictions(options: Evaluate, file: Path) -> None:
@@ -208,13 +220,18 @@ class Render:
     device: Device = "auto"
     """Where to compute."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, clips=self.clips, stride=self.stride)
+        if hasattr(at_once.run_folder(self.run), "task"):
+            raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws what it says")
+        at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
+        at_once.device(self.device)
+        at_once.drawing()
+
 
 def render(options: Render) -> None:
     """`mim4d render`."""
-    from mim4d.runs.record import run_kind
-
-    if run_kind(options.run) == "task":
-        raise ValueError(f"{options.run}: a task's run; `mim4d predict` draws what it says")
     scenes = scene_choice(options.split, options.scenes)
     if options.video is not None:
         from mim4d.viz.video import render_video

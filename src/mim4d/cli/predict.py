@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.cli.predict_folder import predict_folder
 from mim4d.config import Device
@@ -44,6 +45,20 @@ class Predict:
     version: str | None = None
     """Version folder, where there are several. Of a task alone."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, clips=self.clips, stride=self.stride)
+        config = at_once.run_folder(self.run)
+        if self.submission is not None and getattr(config, "task", None) != "detection":
+            raise ValueError("--submission: there is one of the task detection alone")
+        if hasattr(config, "task"):
+            at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
+        else:
+            at_once.existing(self.data)
+        at_once.device(self.device)
+        if self.submission is None or self.out is not None:
+            at_once.drawing()
+
     @property
     def folder(self) -> Path:
         """Where pictures go."""
@@ -52,16 +67,12 @@ class Predict:
 
 def predict(options: Predict) -> None:
     """`mim4d predict`."""
-    if options.clips < 1:
-        raise ValueError(f"--clips {options.clips}: expected at least 1")
     from mim4d.runs.record import read_task_config, run_kind
 
     if run_kind(options.run) == "pretraining":
         _without_a_data_set(options)
         return
     task = read_task_config(options.run).task
-    if task != "detection" and options.submission is not None:
-        raise ValueError("--submission: there is one of the task detection alone")
     draws = {
         "bev_segmentation": _paint,
         "detection": _detect,
@@ -77,8 +88,6 @@ def predict(options: Predict) -> None:
 
 
 def _without_a_data_set(options: Predict) -> None:
-    if options.submission is not None:
-        raise ValueError("--submission: there is one of the task detection alone")
     paths = predict_folder(
         options.run, options.data, options.folder, options.clips, options.stride, options.device
     )

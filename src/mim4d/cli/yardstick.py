@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument
 from mim4d.config import Device
 
@@ -44,6 +45,15 @@ class Yardstick:
     """Version folder, where there are several."""
     device: Device = "auto"
     """Where to compute."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, scenes=self.scenes, steps=self.steps, clips=self.clips)
+        at_once.run_folder(self.run, "pretraining", finished=True)
+        if self.depth_only is not None:
+            at_once.run_folder(self.depth_only, "pretraining", finished=True)
+        at_once.data_set(self.data, self.version)
+        at_once.device(self.device)
 
 
 def yardstick(options: Yardstick) -> None:
