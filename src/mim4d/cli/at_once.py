@@ -17,7 +17,13 @@ from mim4d.data.tables.dataset_folder import find_version
 from mim4d.data.tables.json_rows import loads
 from mim4d.errors import MissingFileError, need_extra
 from mim4d.files import nearest_name
-from mim4d.runs.record import Kind, read_run_config, refuse_existing
+from mim4d.runs.record import (
+    Kind,
+    read_config,
+    read_run_config,
+    read_task_config,
+    refuse_existing,
+)
 from mim4d.runs.run_files import ENCODER_FILE, latest_checkpoint
 
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
@@ -55,11 +61,7 @@ def run_folder(run: Path, kind: Kind | None = None, *, finished: bool = False) -
         kind: What it must have trained; None: anything.
         finished: Whether it must have done all of its steps.
     """
-    config = read_run_config(run)
-    if kind == "task" and not hasattr(config, "task"):
-        raise ValueError(f"{run}: holds a pre-training, not a run of a task, which is wanted here")
-    if kind == "pretraining" and hasattr(config, "task"):
-        raise ValueError(f"{run}: holds a run of a task, not a pre-training, which is wanted here")
+    config = read_run_config(run) if kind is None else run_of_kind(run, kind)
     if finished and not (run / ENCODER_FILE).is_file():
         raise ValueError(
             f"{run / ENCODER_FILE}: not found; the run has not finished, continue it with --resume"
@@ -67,6 +69,11 @@ def run_folder(run: Path, kind: Kind | None = None, *, finished: bool = False) -
     if not finished and latest_checkpoint(run) is None:
         raise ValueError(f"{run}: has no checkpoint yet")
     return config
+
+
+def run_of_kind(run: Path, kind: Kind) -> RunConfig:
+    """The configuration of a run that trained what is wanted."""
+    return read_config(run) if kind == "pretraining" else read_task_config(run)
 
 
 def new_run(run: Path) -> None:

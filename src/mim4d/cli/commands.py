@@ -34,6 +34,7 @@ from mim4d.cli.import_data import (
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
+from mim4d.cli.runs import Runs, runs
 from mim4d.cli.study import (
     Ablate,
     BenchCost,
@@ -101,6 +102,7 @@ COMMANDS: dict[str, Command] = {
     "bench cost": Command(BenchCost, bench_cost, takes_preset=True),
     "bench memory": Command(BenchMemory, bench_memory, takes_preset=True),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
+    "runs": Command(Runs, runs, is_light=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True, is_light=True),
 }
 GROUPS = {

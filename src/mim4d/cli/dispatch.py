@@ -16,6 +16,7 @@ import tyro
 
 import mim4d
 from mim4d.cli.commands import COMMANDS, GROUPS, Command
+from mim4d.cli.training import Training
 from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
@@ -89,7 +90,10 @@ def _how_to_install(error: Exception) -> str:
 def _parse(name: str, command: Command, arguments: list[str]) -> Any:
     default: Any = tyro.MISSING_NONPROP
     program = f"mim4d {name}"
-    if command.takes_preset:
+    if run := _resumed(command, arguments):
+        program = f"{program} --resume {run}"
+        default = _with_values(command.options, command.options.of_run(Path(run)))
+    elif command.takes_preset:
         words = _leading(arguments, 2 if command.takes_task else 1)
         if words is None:
             print(_preset_usage(name, command))
@@ -100,7 +104,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             first = "" if tasks else " first"
             raise ValueError(f"`{program}` wants {tasks}a preset{first}, one of: {names}")
         program = " ".join([program, *words])
-        default = _with_config(command.options, _config(*reversed(words)))
+        default = _with_values(command.options, {"config": _config(*reversed(words))})
     return tyro.cli(
         command.options,
         prog=program,
@@ -119,15 +123,27 @@ def _leading(arguments: list[str], count: int) -> list[str] | None:
     return words
 
 
-def _with_config(options: type[Any], config: RunConfig) -> Any:
-    """Default options around a preset, in which what the user must give is still missing.
+def _resumed(command: Command, arguments: list[str]) -> str | None:
+    """Take `--resume RUN` from arguments that begin with no preset; None if it is not there."""
+    words = arguments[arguments.index("--resume") :] if "--resume" in arguments else []
+    if not issubclass(command.options, Training) or len(words) < 2 or words[1].startswith("-"):
+        return None
+    if not arguments[0].startswith("-"):
+        return None
+    place = len(arguments) - len(words)
+    del arguments[place : place + 2]
+    return words[1]
+
+
+def _with_values(options: type[Any], values: Mapping[str, Any]) -> Any:
+    """Default options with these values, in which what the user must give is still missing.
 
     Made without the constructor: the mark for a missing value is of no option's type.
     """
     default = object.__new__(options)
     for field in fields(options):
         value = tyro.MISSING_NONPROP if field.default is MISSING else field.default
-        object.__setattr__(default, field.name, config if field.name == "config" else value)
+        object.__setattr__(default, field.name, values.get(field.name, value))
     return default
 
 

@@ -10,10 +10,13 @@ import torch
 from mim4d.build.data import build_dataset
 from mim4d.config import Device
 from mim4d.data.clip import Clip
+from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.view import spread
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
+from mim4d.tasks.model import TaskModel
+from mim4d.tasks.task import Task
 from mim4d.training.devices import choose_accelerator
 
 Kind = TypeVar("Kind")
@@ -82,10 +85,18 @@ def ask_run(
 
     def ask() -> Iterator[AskedClip]:
         for index in spread(len(dataset), clips):
-            clip = dataset[index]
-            with torch.no_grad():
-                answer = task.decode(model(clip.to(accelerator)))
             known = was_trained_on(run, dataset.tables, [dataset.scene_name(index)])
-            yield AskedClip(clip, index, len(dataset), known, answer, task.targets(clip))
+            yield ask_clip(model, task, dataset, index, trained_on=known)
 
     return task, ask()
+
+
+@torch.no_grad()
+def ask_clip(
+    model: TaskModel, task: Task, dataset: NuscenesDataset, index: int, *, trained_on: bool
+) -> AskedClip:
+    """The answer of a model in evaluation mode about one clip, on the device of its weights."""
+    clip = dataset[index]
+    device = next(model.parameters()).device
+    answer = task.decode(model(clip.to(device)))
+    return AskedClip(clip, index, len(dataset), trained_on, answer, task.targets(clip))

@@ -13,7 +13,7 @@ from torch import Tensor
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import ask_run
+from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.metrics.map_ap import MapLines
 from mim4d.tasks.hd_map import HdMap
 
@@ -66,9 +66,14 @@ def map_views(
         run, data, HdMap, clips=clips, scenes=scenes, version=version, device=device
     )
     for one in asked:
-        (answer,), (truth,) = one.answer, one.truth.lines
-        range_xy_m = task.options.range_xy_m
-        yield MapView(one.title, one.clip, seen_lines(truth), seen_lines(answer), range_xy_m)
+        yield map_view(task, one)
+
+
+def map_view(task: HdMap, one: AskedClip) -> MapView:
+    """One answer, ready to be drawn."""
+    (answer,), (truth,) = one.answer, one.truth.lines
+    range_xy_m = task.options.range_xy_m
+    return MapView(one.title, one.clip, seen_lines(truth), seen_lines(answer), range_xy_m)
 
 
 def seen_lines(lines: MapLines) -> tuple[SeenLine, ...]:

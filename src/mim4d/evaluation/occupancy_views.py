@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import ask_run
+from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.occupancy import Occupancy
 
@@ -47,5 +47,10 @@ def occupancy_views(
         run, data, Occupancy, clips=clips, scenes=scenes, version=version, device=device
     )
     for one in asked:
-        drawn, truth = one.answer[0].cpu(), one.truth.labels[0]
-        yield OccupancyView(one.title, task.grid, task.class_names, truth, drawn)
+        yield occupancy_view(task, one)
+
+
+def occupancy_view(task: Occupancy, one: AskedClip) -> OccupancyView:
+    """One answer, ready to be drawn."""
+    drawn, truth = one.answer[0].cpu(), one.truth.labels[0]
+    return OccupancyView(one.title, task.grid, task.class_names, truth, drawn)

@@ -11,7 +11,7 @@ from torch import Tensor
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import ask_run
+from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.files import replacing
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.bev_segmentation import BevSegmentation
@@ -91,16 +91,21 @@ def paint_clips(
         run, data, BevSegmentation, clips=clips, scenes=scenes, version=version, device=device
     )
     for one in asked:
-        probabilities = one.answer[0].cpu()
-        if not bool(probabilities.isfinite().all()):
+        painted = painted_clip(task, one)
+        if not bool(painted.probabilities.isfinite().all()):
             raise ValueError(f"{run}: predicts numbers that are not finite; its weights are broken")
-        yield PaintedClip(
-            clip=one.clip,
-            index=one.index,
-            trained_on=one.trained_on,
-            layers=tuple(task.options.layers),
-            cells=task.cells,
-            probabilities=probabilities,
-            occupied=one.truth.occupied[0],
-            ignored=one.truth.ignored[0],
-        )
+        yield painted
+
+
+def painted_clip(task: BevSegmentation, one: AskedClip) -> PaintedClip:
+    """One answer, ready to be drawn."""
+    return PaintedClip(
+        clip=one.clip,
+        index=one.index,
+        trained_on=one.trained_on,
+        layers=tuple(task.options.layers),
+        cells=task.cells,
+        probabilities=one.answer[0].cpu(),
+        occupied=one.truth.occupied[0],
+        ignored=one.truth.ignored[0],
+    )

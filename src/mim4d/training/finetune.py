@@ -75,4 +75,6 @@ def finetune(
         name: None if path is None else str(path.resolve())
         for name, path in (("init", init), ("start_from", start_from))
     }
-    return train(Job(config, f"finetune {config.task}", start, make), data, run, **options)
+    kept = {"volume_cache": None if volume_cache is None else str(volume_cache)}
+    job = Job(config, f"finetune {config.task}", start, make, kept)
+    return train(job, data, run, **options)

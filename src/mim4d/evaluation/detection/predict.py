@@ -27,6 +27,7 @@ from mim4d.runs.record import was_trained_on
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
 from mim4d.tasks.detection.task import Detection
 from mim4d.tasks.detection.true_boxes import class_table
+from mim4d.tasks.model import TaskModel
 from mim4d.training.devices import choose_accelerator
 
 _HELD_OUT = SceneChoice("val")
@@ -136,21 +137,36 @@ class Detector:
             *overlap_remarks(self._run, self._data, tables, self.scenes),
         )
 
-    @torch.no_grad()
     def look(self, index: int) -> DetectedClip:
         """Find the boxes of one clip."""
-        clip = self.dataset[index]
-        (found,) = self._task.decode(self._model(clip.to(self._device)))
-        found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
-        pose = global_from_ref(self.dataset, index)
-        labelled = self._is_labelled and bool(clip.valid_boxes.any())
-        truth = self._task.targets(clip)[0] if labelled else None
-        return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
+        return detected_clip(self._model, self._task, self.dataset, index, self._is_labelled)
 
     def look_at_all(self) -> Iterator[DetectedClip]:
         """All clips, in their order."""
         for index in range(len(self.dataset)):
             yield self.look(index)
+
+
+@torch.no_grad()
+def detected_clip(
+    model: TaskModel, task: Detection, dataset: NuscenesDataset, index: int, is_labelled: bool
+) -> DetectedClip:
+    """What a model in evaluation mode finds in one clip.
+
+    Args:
+        model: On any device.
+        task: The detection that it was trained for.
+        dataset: Clips.
+        index: Which.
+        is_labelled: Whether the data have any of the ten classes.
+    """
+    clip = dataset[index]
+    device = next(model.parameters()).device
+    (found,) = task.decode(model(clip.to(device)))
+    found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
+    pose = global_from_ref(dataset, index)
+    truth = task.targets(clip)[0] if is_labelled and bool(clip.valid_boxes.any()) else None
+    return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
 
 
 def _has_classes(category_names: tuple[str, ...], table: ClassTable) -> bool:
