@@ -31,8 +31,8 @@ class Pretrain(Training):
     @classmethod
     def of_run(cls, run: Path, kind: Kind = "pretraining") -> dict[str, Any]:
         """What a run was started with, as options by name."""
-        start = read_record(run).get("start_from")
-        return super().of_run(run, kind) | {"start_from": None if start is None else Path(start)}
+        options, start = super().of_run(run, kind), read_record(run).get("start_from")
+        return options | {"start_from": None if start is None else Path(start)}
 
 
 def pretrain(options: Pretrain) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -81,8 +81,10 @@ def extend_run(run: Path, config: RunConfig) -> None:
     if before == config.optim:
         return
     record = read_record(run)
-    changes = {"from": asdict(before), "to": asdict(config.optim)}
-    record.setdefault("extended", []).append(changes)
+    after = config.optim
+    record.setdefault("extended", []).append(
+        {"from": before.steps, "to": after.steps, "schedule_steps": after.schedule_steps}
+    )
     write_text(run / "record.json", json.dumps(record, indent=2) + "\n")
     write_text(run / "config.json", config_to_json(config))
     logger.info(

@@ -88,10 +88,10 @@ def _draw_panel(
         if name in metrics:
             values = metrics[name]
             axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
-            smooth = running_mean(values, window)
+            smooth = values if name == "lr" else running_mean(values, window)
             axes.plot(steps, smooth, color=colour, linewidth=1.8, label=label)
         if name in validated:
-            style = {"color": colour, "marker": "o", "linestyle": "--", "linewidth": 1.2}
+            style = {"color": colour, "marker": "o", "linestyle": "--", "linewidth": 1.2, "clip_on": False}
             axes.plot(validated["step"] + 1, validated[name], label=f"{label}, held out", **style)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, steps[-1])
