@@ -6,6 +6,7 @@ from typing import Literal
 
 from mim4d.cli import at_once
 from mim4d.cli.arguments import Drawn, PathArgument, scene_choice
+from mim4d.cli.console import counting
 from mim4d.config import AugmentConfig
 
 
@@ -43,9 +44,8 @@ class Check:
 def check(options: Check) -> int:
     """`mim4d check`."""
     from mim4d.check.check_data import check_data
-    from mim4d.cli.console import Counter
 
-    with Counter("check", "file") as counter:
+    with counting("check", "file") as progress:
         report = check_data(
             options.data,
             version=options.version,
@@ -53,7 +53,7 @@ def check(options: Check) -> int:
             max_findings=options.max_findings,
             strict=options.strict,
             split=_split(options),
-            progress=counter.update,
+            progress=progress,
         )
     print(report.text())
     if options.json is not None:
@@ -226,13 +226,16 @@ def gallery(options: Gallery) -> None:
     """`mim4d gallery`."""
     from mim4d.viz.gallery import write_gallery
 
-    for path in write_gallery(
-        options.data,
-        options.out,
-        scenes=options.scenes,
-        split=options.split,
-        without=options.without,
-        lidar=options.lidar,
-        version=options.version,
-    ):
+    with counting("gallery", "scene") as progress:
+        paths = write_gallery(
+            options.data,
+            options.out,
+            scenes=options.scenes,
+            split=options.split,
+            without=options.without,
+            lidar=options.lidar,
+            version=options.version,
+            progress=progress,
+        )
+    for path in paths:
         print(path)

@@ -8,6 +8,7 @@ import tyro
 
 from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.cli.console import counting
 from mim4d.config import Device
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class Evaluate:
     device: Device = "auto"
     """Where to compute."""
     json: Path | None = None
-    """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
+    """Also write all numbers to this file; RUN/evaluation.json has them in any case, but for a
+    detector's --clips, whose file is named by their number."""
     allow_training_scenes: bool = False
     """Evaluate a task also on scenes whose labels it was trained on."""
 
@@ -128,7 +130,7 @@ def _evaluate_run(options: Evaluate, run: Path) -> None:
 
     # A folder that is no run is refused where a run is read, after the options.
     is_task = (run / "config.json").is_file() and run_kind(run) == "task"
-    if is_task and read_task_config(run).task == "detection" and options.clips is None:
+    if is_task and read_task_config(run).task == "detection":
         _evaluate_detector(options, run)
         return
     evaluation = _evaluate_task(options, run) if is_task else _evaluate(options, run)
@@ -142,14 +144,21 @@ def _evaluate_detector(options: Evaluate, run: Path) -> None:
 
     scenes = scene_choice(options.split, options.scenes)
     detector = Detector(run, options.data, scenes, options.version, options.device)
-    evaluation = evaluate_detector(
-        detector, str(run), allow_training_scenes=options.allow_training_scenes
-    )
+    with counting("evaluate", "clip") as progress:
+        evaluation = evaluate_detector(
+            detector,
+            str(run),
+            max_clips=options.clips,
+            allow_training_scenes=options.allow_training_scenes,
+            progress=progress,
+        )
     print(evaluation.table())
-    for path in filter(None, (run / "evaluation.json", options.json)):
+    whole = evaluation.num_samples == len(detector.samples)
+    part = "" if whole else f"_{evaluation.num_samples}_clips"
+    for path in filter(None, (run / f"evaluation{part}.json", options.json)):
         evaluation.save(path)
         print(path)
-    _draw_curves(evaluation, run / "detection_curves.png")
+    _draw_curves(evaluation, run / f"detection_curves{part}.png")
 
 
 def _draw_curves(evaluation: "DetectionEvaluation", out: Path) -> None:
@@ -165,30 +174,34 @@ def _draw_curves(evaluation: "DetectionEvaluation", out: Path) -> None:
 def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
     from mim4d.evaluation.task import evaluate_task
 
-    return evaluate_task(
-        run,
-        options.data,
-        max_clips=options.clips,
-        scenes=scene_choice(options.split, options.scenes),
-        version=options.version,
-        device=options.device,
-        allow_training_scenes=options.allow_training_scenes,
-    )
+    with counting("evaluate", "clip") as progress:
+        return evaluate_task(
+            run,
+            options.data,
+            max_clips=options.clips,
+            scenes=scene_choice(options.split, options.scenes),
+            version=options.version,
+            device=options.device,
+            allow_training_scenes=options.allow_training_scenes,
+            progress=progress,
+        )
 
 
 def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
     from mim4d.evaluation import evaluate_run
 
-    return evaluate_run(
-        run,
-        options.data,
-        stride=options.stride,
-        max_clips=options.clips,
-        scenes=scene_choice(options.split, options.scenes),
-        version=options.version,
-        device=options.device,
-        ceilings=options.ceilings,
-    )
+    with counting("evaluate", "clip") as progress:
+        return evaluate_run(
+            run,
+            options.data,
+            stride=options.stride,
+            max_clips=options.clips,
+            scenes=scene_choice(options.split, options.scenes),
+            version=options.version,
+            device=options.device,
+            ceilings=options.ceilings,
+            progress=progress,
+        )
 
 
 @dataclass(frozen=True)
@@ -236,27 +249,32 @@ def render(options: Render) -> None:
     if options.video is not None:
         from mim4d.viz.video import render_video
 
-        written = render_video(
-            options.run,
-            options.data,
-            options.video,
-            stride=options.stride,
-            scenes=scenes,
-            version=options.version,
-            device=options.device,
-        )
+        with counting("render", "picture") as progress:
+            written = render_video(
+                options.run,
+                options.data,
+                options.video,
+                stride=options.stride,
+                scenes=scenes,
+                version=options.version,
+                device=options.device,
+                progress=progress,
+            )
         print(written)
         return
     from mim4d.viz.rendering import render_run
 
-    for path in render_run(
-        options.run,
-        options.data,
-        options.out or options.run / "renders",
-        clips=options.clips,
-        stride=options.stride,
-        scenes=scenes,
-        version=options.version,
-        device=options.device,
-    ):
+    with counting("render", "clip") as progress:
+        paths = render_run(
+            options.run,
+            options.data,
+            options.out or options.run / "renders",
+            clips=options.clips,
+            stride=options.stride,
+            scenes=scenes,
+            version=options.version,
+            device=options.device,
+            progress=progress,
+        )
+    for path in paths:
         print(path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.cli.console import counting
 from mim4d.cli.predict_folder import predict_folder
 from mim4d.config import Device
 
@@ -88,36 +89,47 @@ def predict(options: Predict) -> None:
 
 
 def _without_a_data_set(options: Predict) -> None:
-    paths = predict_folder(
-        options.run, options.data, options.folder, options.clips, options.stride, options.device
-    )
-    for path in paths:
-        print(path)
+    asked = (options.clips, options.stride, options.device)
+    with counting("predict", "clip") as progress:
+        paths = predict_folder(options.run, options.data, options.folder, *asked, progress)
+    _print(paths)
 
 
 def _paint(options: Predict) -> None:
     from mim4d.evaluation.painted_clips import paint_clips
     from mim4d.viz.bev_picture import draw_painted
 
-    for painted in paint_clips(options.run, options.data, **_asked(options)):
-        print(draw_painted(painted, options.folder))
-        print(painted.save_arrays(options.folder))
+    paths = []
+    with counting("predict", "clip") as progress:
+        for painted in paint_clips(options.run, options.data, **_asked(options), progress=progress):
+            paths += [draw_painted(painted, options.folder), painted.save_arrays(options.folder)]
+    _print(paths)
 
 
 def _draw_lines(options: Predict) -> None:
     from mim4d.evaluation.map_views import map_views
     from mim4d.viz.map_lines import draw_maps
 
-    for number, view in enumerate(map_views(options.run, options.data, **_asked(options))):
-        print(draw_maps(view).save(options.folder / f"map_{number:02d}.png"))
+    with counting("predict", "clip") as progress:
+        views = map_views(options.run, options.data, **_asked(options), progress=progress)
+        paths = [
+            draw_maps(view).save(options.folder / f"map_{number:02d}.png")
+            for number, view in enumerate(views)
+        ]
+    _print(paths)
 
 
 def _draw_slices(options: Predict) -> None:
     from mim4d.evaluation.occupancy_views import occupancy_views
     from mim4d.viz.occupancy_slices import draw_slices
 
-    for number, view in enumerate(occupancy_views(options.run, options.data, **_asked(options))):
-        print(draw_slices(view).save(options.folder / f"occupancy_{number:02d}.png"))
+    with counting("predict", "clip") as progress:
+        views = occupancy_views(options.run, options.data, **_asked(options), progress=progress)
+        paths = [
+            draw_slices(view).save(options.folder / f"occupancy_{number:02d}.png")
+            for number, view in enumerate(views)
+        ]
+    _print(paths)
 
 
 def _asked(options: Predict) -> dict[str, Any]:
@@ -142,8 +154,11 @@ def _detect(options: Predict) -> None:
         options.device,
     )
     if options.submission is not None:
-        found = ((one.clip.key_tokens[0], one.boxes) for one in detector.look_at_all())
-        print(write_submission(options.submission, detector.tokens, found))
+        with counting("predict", "clip") as progress:
+            seen = detector.look_at_all(progress)
+            found = ((one.clip.key_tokens[0], one.boxes) for one in seen)
+            path = write_submission(options.submission, detector.tokens, found)
+        print(path)
     if options.submission is None or options.out is not None:
         _draw(options, detector)
 
@@ -152,6 +167,15 @@ def _draw(options: Predict, detector: "Detector") -> None:
     from mim4d.evaluation import spread
     from mim4d.viz.detection_picture import draw_detected
 
-    for index in spread(len(detector.dataset), options.clips):
-        out = options.folder / f"clip-{index:05d}.png"
-        print(draw_detected(detector.look(index), options.min_score, out))
+    indices = spread(len(detector.dataset), options.clips)
+    with counting("draw", "clip") as progress:
+        paths = [
+            draw_detected(detected, options.min_score, options.folder / f"clip-{index:05d}.png")
+            for index, detected in zip(indices, detector.look_at(indices, progress), strict=True)
+        ]
+    _print(paths)
+
+
+def _print(paths: list[Path]) -> None:
+    for path in paths:
+        print(path)

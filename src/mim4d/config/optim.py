@@ -32,7 +32,7 @@ class OptimConfig:
     final_lr_factor: float = 0.02
     """Learning rate at the end as a share of the peak (cosine)."""
     schedule_steps: int | None = None
-    """Steps over which the learning rate falls; after them it stays as it is. None takes `steps`."""
+    """Steps over which the learning rate falls; after them it stays as it is. None: `steps`."""
     clip_norm: float = 35.0
     """Largest gradient norm."""
     ema_momentum: float | None = None

@@ -13,6 +13,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.view import spread
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.model import TaskModel
@@ -59,6 +60,7 @@ def ask_run(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    progress: Report = silent,
 ) -> tuple[Kind, Iterator[AskedClip]]:
     """The task of a run, and its answers about clips spread over the scenes.
 
@@ -70,6 +72,7 @@ def ask_run(
         scenes: Which scenes.
         version: Version folder of the data set.
         device: Where to compute.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if the run is of another task.
@@ -84,7 +87,7 @@ def ask_run(
     model.to(accelerator)
 
     def ask() -> Iterator[AskedClip]:
-        for index in spread(len(dataset), clips):
+        for index in counted(spread(len(dataset), clips), progress):
             known = was_trained_on(run, dataset.tables, [dataset.scene_name(index)])
             yield ask_clip(model, task, dataset, index, trained_on=known)
 

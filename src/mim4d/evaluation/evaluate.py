@@ -22,6 +22,7 @@ from mim4d.evaluation.table import Evaluation
 from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.progress import Report, counted, silent
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.runs.loading import load_model, untrained_model
 from mim4d.runs.record import was_trained_on
@@ -46,6 +47,7 @@ def evaluate_run(
     baselines: bool = True,
     ceilings: bool = False,
     save: bool = True,
+    progress: Report = silent,
 ) -> Evaluation:
     """Evaluate a run and write RUN/evaluation.json.
 
@@ -62,6 +64,7 @@ def evaluate_run(
         ceilings: Fit a renderer to exact volumes of training clips and measure that, too, which
             takes a minute or two; only with exact distances.
         save: Write the file.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if no pixel has a truth that counts.
@@ -83,7 +86,7 @@ def evaluate_run(
         indices = spread(len(reader.dataset), max_clips)
     else:
         indices = clips_of_targets(reader.dataset, view.frame, targets)
-    for index in indices:
+    for index in counted(indices, progress):
         clip = reader.dataset[index]
         depths = reader.depths(index, clip) if baselines or ceilings else None
         scoring.add(clip, reader.read(index, clip), accelerator, depths)

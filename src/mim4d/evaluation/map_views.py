@@ -15,6 +15,7 @@ from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.metrics.map_ap import MapLines
+from mim4d.progress import Report, silent
 from mim4d.tasks.hd_map import HdMap
 
 
@@ -60,10 +61,18 @@ def map_views(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    progress: Report = silent,
 ) -> Iterator[MapView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
     task, asked = ask_run(
-        run, data, HdMap, clips=clips, scenes=scenes, version=version, device=device
+        run,
+        data,
+        HdMap,
+        clips=clips,
+        scenes=scenes,
+        version=version,
+        device=device,
+        progress=progress,
     )
     for one in asked:
         yield map_view(task, one)

@@ -11,6 +11,7 @@ from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.progress import Report, silent
 from mim4d.tasks.occupancy import Occupancy
 
 
@@ -41,10 +42,18 @@ def occupancy_views(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    progress: Report = silent,
 ) -> Iterator[OccupancyView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
     task, asked = ask_run(
-        run, data, Occupancy, clips=clips, scenes=scenes, version=version, device=device
+        run,
+        data,
+        Occupancy,
+        clips=clips,
+        scenes=scenes,
+        version=version,
+        device=device,
+        progress=progress,
     )
     for one in asked:
         yield occupancy_view(task, one)

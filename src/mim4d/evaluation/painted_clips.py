@@ -14,6 +14,7 @@ from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.files import replacing
 from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.progress import Report, silent
 from mim4d.tasks.bev_segmentation import BevSegmentation
 
 
@@ -73,6 +74,7 @@ def paint_clips(
     scenes: SceneChoice,
     version: str | None = None,
     device: Device = "auto",
+    progress: Report = silent,
 ) -> Iterator[PaintedClip]:
     """Ask a run about some clips, spread over the scenes.
 
@@ -83,12 +85,20 @@ def paint_clips(
         scenes: Which scenes.
         version: Version folder of the data set.
         device: Where to compute.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if a prediction is not finite.
     """
     task, asked = ask_run(
-        run, data, BevSegmentation, clips=clips, scenes=scenes, version=version, device=device
+        run,
+        data,
+        BevSegmentation,
+        clips=clips,
+        scenes=scenes,
+        version=version,
+        device=device,
+        progress=progress,
     )
     for one in asked:
         painted = painted_clip(task, one)

@@ -17,6 +17,7 @@ from mim4d.evaluation.formatting import count_of, line
 from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.task import HasFurtherTables, Score, Scores
@@ -97,6 +98,7 @@ def evaluate_task(
     device: Device = "auto",
     save: bool = True,
     allow_training_scenes: bool = False,
+    progress: Report = silent,
 ) -> TaskEvaluation:
     """Evaluate a task's run and write RUN/evaluation.json.
 
@@ -109,6 +111,7 @@ def evaluate_task(
         device: Where to compute.
         save: Write the file.
         allow_training_scenes: Also take scenes whose labels the run was trained on.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if a scene was trained on.
@@ -127,7 +130,7 @@ def evaluate_task(
     conditions = conditions_of_scenes(dataset.tables)
     whole = task.build_metric().to(accelerator)
     parts: dict[str, Metric] = {}
-    for index in indices:
+    for index in counted(indices, progress):
         clip = dataset[index].to(accelerator)
         answer, targets = task.decode(model(clip)), task.targets(clip)
         whole.update(answer, targets)

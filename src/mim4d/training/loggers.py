@@ -71,9 +71,7 @@ def _build(name: LoggerName, run: Path, first_step: int) -> Logger:
             )
 
 
-def log_image(
-    logger: Logger, name: str, image: UInt8[np.ndarray, "h w 3"], step: int
-) -> None:
+def log_image(logger: Logger, name: str, image: UInt8[np.ndarray, "h w 3"], step: int) -> None:
     """Show an image in a logger that can."""
     match logger:
         case TensorBoardLogger():

@@ -49,7 +49,7 @@ from mim4d.training.resume import (
 from mim4d.training.sampling import StepSampler
 from mim4d.training.step_module import StepModule
 from mim4d.training.trainer import build_callbacks, build_trainer, fit
-from mim4d.training.validation import Validation, refuse_trained_on
+from mim4d.training.validation import refuse_trained_on
 from mim4d.training.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -232,11 +232,10 @@ def _train(
     )
     names = sorted({dataset.scene_name(i) for i in range(len(dataset))})
     num_clips = min(overfit, len(dataset)) if overfit else len(dataset)
-    validation = None
+    held_out = None
     if watch.validate_every:
         held_out = build_dataset(config, data, watch.validation_scenes, version)
         refuse_trained_on(held_out, names)
-        validation = Validation(run, watch, held_out)
     checkpoint, first_step = None, 0
     if resume:
         check_same_scenes(run, names)
@@ -276,9 +275,7 @@ def _train(
         num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank, order
     )
     loader = build_loader(dataset, sampler, loading)
-    callbacks = build_callbacks(
-        config, job.command, run, dataset, processes, progress, validation
-    )
+    callbacks = build_callbacks(config, job.command, run, dataset, processes, progress, validation)
     trainer = build_trainer(config, run, accelerator, first_step, processes, callbacks, watch)
     fit(trainer, module, loader, checkpoint)
     if processes.is_first:

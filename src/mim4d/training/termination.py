@@ -12,7 +12,6 @@ from mim4d.errors import Terminated
 from mim4d.runs.checkpoint import checkpoint_path
 from mim4d.training.callbacks import StepCallback
 
-
 _NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
 
 

@@ -65,17 +65,20 @@ def build_callbacks(
     dataset: NuscenesDataset,
     processes: Processes,
     progress: bool,
-    validation: Validation | None,
+    watch: Watch,
+    held_out: NuscenesDataset | None,
 ) -> list[pl.Callback]:
     """In the order in which they act after a step: what is saved must be up to date."""
     callbacks: list[pl.Callback] = [SkippedClips(dataset)]
+    averages = None
     if config.optim.ema_momentum is not None:
-        callbacks.append(WeightAverage(config.optim.ema_momentum))
+        averages = WeightAverage(config.optim.ema_momentum)
+        callbacks.append(averages)
     if processes.is_first:
         callbacks.append(Metrics(run))
         callbacks += [Progress(f"{command} {config.preset}")] * progress
-    if validation is not None:
-        callbacks.append(validation)
+    if held_out is not None:
+        callbacks.append(Validation(run, watch, held_out, averages))
     stop = StopOnSignal(run, command.split()[0])
     return [*callbacks, Checkpoints(run, config.checkpoint_every), stop]
 

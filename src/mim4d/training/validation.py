@@ -60,10 +60,18 @@ class Validation(StepCallback):
         run: Run folder.
         watch: What is asked for.
         dataset: Clips of the held-out scenes.
+        averages: Holds the averaged weights; None where there are none.
     """
 
-    def __init__(self, run: Path, watch: Watch, dataset: NuscenesDataset) -> None:
+    def __init__(
+        self,
+        run: Path,
+        watch: Watch,
+        dataset: NuscenesDataset,
+        averages: WeightAverage | None = None,
+    ) -> None:
         self.run, self.watch, self.dataset = run, watch, dataset
+        self._averages = averages
         self.indices = spread_evenly(len(dataset), watch.validation_clips)
         self._least = float("inf")
 
@@ -79,8 +87,8 @@ class Validation(StepCallback):
         if step % self.watch.validate_every and step != trainer.max_steps:
             return
         assert isinstance(pl_module, StepModule)
-        averages = [c.average for c in trainer.callbacks if isinstance(c, WeightAverage)]
-        with torch.no_grad(), evaluated(pl_module, averages[0] if averages else None):
+        average = None if self._averages is None else self._averages.average
+        with torch.no_grad(), evaluated(pl_module, average):
             losses = self._measure(trainer, pl_module)
             if trainer.is_global_zero:
                 self._draw(trainer, pl_module)
@@ -97,7 +105,7 @@ class Validation(StepCallback):
     def _measure(self, trainer: pl.Trainer, module: StepModule) -> dict[str, float]:
         """Mean losses over all clips, each process measuring its share."""
         found: list[dict[str, Tensor]] = []
-        # Every process measures as many, so that all know the names: the last ones again if need be.
+        # Every process measures as many, so that all know the names: the last one again if need be.
         for turn in range(math.ceil(len(self.indices) / trainer.world_size)):
             place = turn * trainer.world_size + trainer.global_rank
             counts = place < len(self.indices)

@@ -4,7 +4,7 @@ Imports no torch, so that the command line can make it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,7 @@ class Watch:
     loggers: tuple[LoggerName, ...] = ("tensorboard",)
     validate_every: int = 0
     validation_clips: int = 8
-    validation_scenes: SceneChoice = SceneChoice("val")
+    validation_scenes: SceneChoice = field(default_factory=lambda: SceneChoice("val"))
     picture: Picture | None = None
 
     def __post_init__(self) -> None:

@@ -91,8 +91,8 @@ def _draw_panel(
             smooth = values if name == "lr" else running_mean(values, window)
             axes.plot(steps, smooth, color=colour, linewidth=1.8, label=label)
         if name in validated:
-            style = {"color": colour, "marker": "o", "linestyle": "--", "linewidth": 1.2, "clip_on": False}
-            axes.plot(validated["step"] + 1, validated[name], label=f"{label}, held out", **style)
+            at, held_out = validated["step"] + 1, f"{label}, held out"
+            axes.plot(at, validated[name], "o--", color=colour, clip_on=False, label=held_out)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, steps[-1])
     axes.grid(color="#e5e7eb", linewidth=0.7)

@@ -25,7 +25,9 @@ from mim4d.viz.strip import draw_strip
 _STRIDE, _MIN_SCORE = 4, 0.3
 
 
-def draw_validation(module: StepModule, dataset: NuscenesDataset, index: int, out: Path) -> Path | None:
+def draw_validation(
+    module: StepModule, dataset: NuscenesDataset, index: int, out: Path
+) -> Path | None:
     """Draw one clip; None where nothing draws the task.
 
     Args:

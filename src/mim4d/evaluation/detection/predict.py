@@ -1,6 +1,6 @@
 """A detector's run on every key frame of some scenes: boxes in `ref` and in `global`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from mim4d.evaluation.detection.evaluation import DetectionEvaluation, judge
 from mim4d.evaluation.detection.submission import yaws_of_quaternions
 from mim4d.evaluation.detection.truth import read_truth
 from mim4d.evaluation.held_out import overlap_remarks, pretraining_remarks
+from mim4d.evaluation.view import spread
 from mim4d.geometry.rigid import quaternion_from_rotation, rotation_from_yaw, transform_points
 from mim4d.metrics.detection.boxes import BoxTable, join_boxes
 from mim4d.metrics.detection.classes import ClassTable, class_rows
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
@@ -141,10 +143,14 @@ class Detector:
         """Find the boxes of one clip."""
         return detected_clip(self._model, self._task, self.dataset, index, self._is_labelled)
 
-    def look_at_all(self) -> Iterator[DetectedClip]:
-        """All clips, in their order."""
-        for index in range(len(self.dataset)):
+    def look_at(self, indices: Sequence[int], progress: Report = silent) -> Iterator[DetectedClip]:
+        """Some clips, one after the other."""
+        for index in counted(indices, progress):
             yield self.look(index)
+
+    def look_at_all(self, progress: Report = silent) -> Iterator[DetectedClip]:
+        """All clips, in their order."""
+        return self.look_at(range(len(self.dataset)), progress)
 
 
 @torch.no_grad()
@@ -198,9 +204,21 @@ def boxes_in_global(found: Detections, pose: Float64[Tensor, "4 4"]) -> GlobalBo
 
 
 def evaluate_detector(
-    detector: Detector, source: str, *, allow_training_scenes: bool = False
+    detector: Detector,
+    source: str,
+    *,
+    max_clips: int | None = None,
+    allow_training_scenes: bool = False,
+    progress: Report = silent,
 ) -> DetectionEvaluation:
-    """Find and judge the boxes of all samples by the official path.
+    """Find and judge the boxes of all samples, or of some, by the official path.
+
+    Args:
+        detector: The run and its scenes.
+        source: What is said to be judged.
+        max_clips: Judge at most so many samples, evenly spread.
+        allow_training_scenes: Also take scenes whose labels the run was trained on.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: If a scene was trained on and that is not allowed.
@@ -211,7 +229,13 @@ def evaluate_detector(
             "scores would say nothing of others; choose others with --split or --scenes, or allow "
             "it with --allow-training-scenes"
         )
-    truth = read_truth(detector.dataset.tables, detector.samples, detector.class_table)
-    numbers = {token: number for number, token in enumerate(truth.tokens)}
-    tables = [one.boxes.table(numbers[one.clip.key_tokens[0]]) for one in detector.look_at_all()]
-    return judge(truth, join_boxes(tables), source, detector.scenes, detector.remarks())
+    indices = spread(len(detector.dataset), max_clips)
+    found = {one.clip.key_tokens[0]: one.boxes for one in detector.look_at(indices, progress)}
+    tables, remarks = detector.dataset.tables, detector.remarks()
+    samples = detector.samples
+    if len(indices) < len(detector.dataset):
+        samples = [sample for sample in samples if tables.sample(sample).token in found]
+        remarks = (f"{len(samples)} of {len(detector.samples)} samples alone.", *remarks)
+    truth = read_truth(tables, samples, detector.class_table)
+    boxes = [found[token].table(number) for number, token in enumerate(truth.tokens)]
+    return judge(truth, join_boxes(boxes), source, detector.scenes, remarks)
