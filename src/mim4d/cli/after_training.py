@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mim4d.config import TaskConfig
+from mim4d.config.presets import TASK_PRESETS
 from mim4d.progress import duration
 from mim4d.runs.metrics_file import VALIDATION, read_metrics
 from mim4d.runs.record import read_run_config
@@ -74,9 +75,10 @@ def _commands(run: Path, data: Path) -> list[str]:
     if isinstance(config, TaskConfig):
         own = [f"mim4d predict {run} {data}"]
     else:
+        preset = config.preset if config.preset in TASK_PRESETS else "demo"
         own = [
             f"mim4d render {run} --data {data}",
-            f"mim4d finetune bev_segmentation demo --data {data} --init {run} --out {run}-bev",
+            f"mim4d finetune vehicles {preset} --data {data} --init {run} --out {run}-vehicles",
         ]
     compare = f"mim4d runs {run.parent}"
     return [f"mim4d evaluate {run} --data {data}", *own, compare]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mim4d.cli.completion import Completion, completion
 from mim4d.cli.data import (
     Check,
     Doctor,
@@ -102,6 +103,7 @@ COMMANDS: dict[str, Command] = {
     "bench cost": Command(BenchCost, bench_cost, takes_preset=True),
     "bench memory": Command(BenchMemory, bench_memory, takes_preset=True),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
+    "completion": Command(Completion, completion, is_light=True),
     "runs": Command(Runs, runs, is_light=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True, is_light=True),
 }

@@ -8,13 +8,13 @@ and mistakes are answered at once. Mistakes and bad data end with one line and e
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 import mim4d
+from mim4d.cli.arguments import with_values
 from mim4d.cli.commands import COMMANDS, GROUPS, Command
 from mim4d.cli.training import Training
 from mim4d.config import RunConfig, TaskConfig
@@ -92,7 +92,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
     program = f"mim4d {name}"
     if run := _resumed(command, arguments):
         program = f"{program} --resume {run}"
-        default = _with_values(command.options, command.options.of_run(Path(run)))
+        default = with_values(command.options, command.options.of_run(Path(run)))
     elif command.takes_preset:
         words = _leading(arguments, 2 if command.takes_task else 1)
         if words is None:
@@ -104,7 +104,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             first = "" if tasks else " first"
             raise ValueError(f"`{program}` wants {tasks}a preset{first}, one of: {names}")
         program = " ".join([program, *words])
-        default = _with_values(command.options, {"config": _config(*reversed(words))})
+        default = with_values(command.options, {"config": _config(*reversed(words))})
     return tyro.cli(
         command.options,
         prog=program,
@@ -133,18 +133,6 @@ def _resumed(command: Command, arguments: list[str]) -> str | None:
     place = len(arguments) - len(words)
     del arguments[place : place + 2]
     return words[1]
-
-
-def _with_values(options: type[Any], values: Mapping[str, Any]) -> Any:
-    """Default options with these values, in which what the user must give is still missing.
-
-    Made without the constructor: the mark for a missing value is of no option's type.
-    """
-    default = object.__new__(options)
-    for field in fields(options):
-        value = tyro.MISSING_NONPROP if field.default is MISSING else field.default
-        object.__setattr__(default, field.name, values.get(field.name, value))
-    return default
 
 
 def _config(name: str, task: str | None = None) -> RunConfig:

@@ -15,7 +15,7 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.progress import Counter
 from mim4d.runs.metrics_file import append_metrics
 from mim4d.runs.run_files import checkpoint_path, prune_checkpoints
-from mim4d.training.loggers import remember
+from mim4d.training.loggers import begin
 from mim4d.training.memory import peak_bytes
 
 logger = logging.getLogger(__name__)
@@ -88,8 +88,7 @@ class Metrics(StepCallback):
         """Start the clock."""
         self._last = time.perf_counter()
         for logger in trainer.loggers:
-            logger.log_hyperparams(json.loads(config_to_json(pl_module.config)))
-            remember(logger, self.run)
+            begin(logger, json.loads(config_to_json(pl_module.config)), self.run)
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write the step that has just been done."""

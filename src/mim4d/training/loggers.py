@@ -1,9 +1,11 @@
 """Lightning's loggers by name. A run's numbers stand in metrics.jsonl in any case."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -15,7 +17,7 @@ from lightning.pytorch.loggers import (
     WandbLogger,
 )
 
-from mim4d.errors import need_extra
+from mim4d.errors import MachineError, need_extra
 from mim4d.files import write_text
 from mim4d.runs.record import read_record
 from mim4d.training.watch import LoggerName
@@ -38,7 +40,26 @@ def build_loggers(names: Sequence[LoggerName], run: Path, first_step: int) -> li
     Raises:
         ImportError: If the extra of one is not installed.
     """
-    return [_build(name, run, first_step) for name in dict.fromkeys(names)]
+    found = []
+    for name in dict.fromkeys(names):
+        with _said_in_a_line(name, run):
+            found.append(_build(name, run, first_step))
+    return found
+
+
+@contextmanager
+def _said_in_a_line(name: str, run: Path) -> Iterator[None]:
+    """What a service's own library raises, as one error that says how to go on."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise MachineError(
+            f"logger {name}: cannot start ({reason[:200]}); log in or set its server and continue "
+            f"with --resume {run}, or choose others by --logger"
+        ) from error
 
 
 def _build(name: LoggerName, run: Path, first_step: int) -> Logger:
@@ -82,7 +103,13 @@ def log_image(logger: Logger, name: str, image: UInt8[np.ndarray, "h w 3"], step
             logger.experiment.log_image(logger.run_id, image, f"{name}/{step:07d}.png")
 
 
-def remember(logger: Logger, run: Path) -> None:
-    """Write down what a resumed run must know to go on in the same place."""
-    if isinstance(logger, MLFlowLogger) and logger.run_id is not None:
-        write_text(run / _MLFLOW_RUN, f"{logger.run_id}\n")
+def begin(logger: Logger, options: dict[str, Any], run: Path) -> None:
+    """Send the configuration, and write down what a resumed run must know to go on there.
+
+    Raises:
+        MachineError: If a service cannot be reached, or wants a login.
+    """
+    with _said_in_a_line(type(logger).__name__, run):
+        logger.log_hyperparams(options)
+        if isinstance(logger, MLFlowLogger) and logger.run_id is not None:
+            write_text(run / _MLFLOW_RUN, f"{logger.run_id}\n")

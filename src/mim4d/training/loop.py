@@ -275,7 +275,9 @@ def _train(
         num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank, order
     )
     loader = build_loader(dataset, sampler, loading)
-    callbacks = build_callbacks(config, job.command, run, dataset, processes, progress, validation)
+    callbacks = build_callbacks(
+        config, job.command, run, dataset, processes, progress, watch, held_out
+    )
     trainer = build_trainer(config, run, accelerator, first_step, processes, callbacks, watch)
     fit(trainer, module, loader, checkpoint)
     if processes.is_first:
