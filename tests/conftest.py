@@ -22,14 +22,7 @@ LEDGER = pytest.StashKey[Ledger]()
 SLOW_FIXTURES = {
     # What tests.world.make makes, and what is made of it.
     *("world", "film", "layouts", "town_layouts", "tables", "film_tables", "opened", "clips"),
-    *(
-        "unbroken",
-        "story",
-        "batch_of_two",
-        "folder",
-        "flow_run",
-        "finished",
-    ),  # whole runs of training
+    *("unbroken", "batch_of_two", "folder", "flow_run", "finished"),  # whole runs of training
 }
 """Their tests are marked slow: the first of them in a process waits until these are there."""
 ROOT = Path(__file__).resolve().parents[1]

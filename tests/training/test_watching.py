@@ -133,7 +133,7 @@ def test_the_end_says_how_it_went_and_what_comes_next(story: Story, data: Path) 
     lines = story.printed.splitlines()
     assert lines[0].startswith("steps    5 in ")
     assert any(line.startswith("held out loss ") and "best.ckpt" in line for line in lines)
-    assert f"next     mim4d evaluate {story.run} --data {data}" in lines
+    assert f"next     mim4d evaluate {story.run} --data {data} [--best]" in lines
     assert lines[-1] == str(story.run)
 
 
@@ -145,9 +145,11 @@ def test_runs_are_listed_and_compared(story: Story, capsys: pytest.CaptureFixtur
     assert "held-out loss  after step" in head
     assert (run.split()[0], twin.split()[0]) == ("run", "twin")
     loss = f"{np.mean(read_metrics(story.run)['loss'][-1:]):.4f}"
-    assert loss in run and loss in twin
+    assert loss in run
+    assert loss in twin
     text = page.read_text()
-    assert "<th>held-out loss</th>" in text and "data:image/png" in text
+    assert "<th>held-out loss</th>" in text
+    assert "data:image/png" in text
 
 
 def test_scenes_that_are_trained_on_are_no_validation(data: Path, tmp_path: Path) -> None:

@@ -81,4 +81,5 @@ def _commands(run: Path, data: Path) -> list[str]:
             f"mim4d finetune vehicles {preset} --data {data} --init {run} --out {run}-vehicles",
         ]
     compare = f"mim4d runs {run.parent}"
-    return [f"mim4d evaluate {run} --data {data}", *own, compare]
+    best = " [--best]" if (run / VALIDATION).is_file() else ""
+    return [f"mim4d evaluate {run} --data {data}{best}", *own, compare]

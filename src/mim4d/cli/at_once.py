@@ -76,9 +76,14 @@ def run_of_kind(run: Path, kind: Kind) -> RunConfig:
     return read_config(run) if kind == "pretraining" else read_task_config(run)
 
 
+def is_first_process() -> bool:
+    """Whether this is the only process of the command, or the first of several."""
+    return all(os.environ.get(name, "0") == "0" for name in _RANKS)
+
+
 def new_run(run: Path) -> None:
     """Refuse a folder that holds something, unless the first of several processes has made it."""
-    if all(os.environ.get(name, "0") == "0" for name in _RANKS):
+    if is_first_process():
         refuse_existing(run)
 
 

@@ -40,7 +40,7 @@ def completion(options: Completion) -> None:
 
 
 def _cases() -> Iterator[tuple[str, list[str]]]:
-    """The words before, as a pattern of the shell, and what can come next; the first match counts."""
+    """The words before, as a pattern of the shell, and what can follow; the first match counts."""
     from mim4d.cli.commands import COMMANDS, GROUPS
 
     yield '""', [*(name for name in COMMANDS if " " not in name), *GROUPS]

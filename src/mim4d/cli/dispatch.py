@@ -14,6 +14,7 @@ from typing import Any
 import tyro
 
 import mim4d
+from mim4d.cli import at_once
 from mim4d.cli.arguments import with_values
 from mim4d.cli.commands import COMMANDS, GROUPS, Command
 from mim4d.cli.training import Training
@@ -75,7 +76,7 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if check := getattr(options, "check", None):
         check()
-    if not command.is_light and "torch" not in sys.modules:
+    if not command.is_light and "torch" not in sys.modules and at_once.is_first_process():
         print("loading ...", file=sys.stderr, flush=True)
     return command.run(options) or 0
 

@@ -10,6 +10,7 @@ from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.cli.console import counting
 from mim4d.config import Device
+from mim4d.runs.run_files import best_checkpoint
 
 if TYPE_CHECKING:
     from mim4d.evaluation import Evaluation
@@ -56,6 +57,9 @@ class Evaluate:
     json: Path | None = None
     """Also write all numbers to this file; RUN/evaluation.json has them in any case, but for a
     detector's --clips, whose file is named by their number."""
+    best: bool = False
+    """Measure checkpoints/best.ckpt, which has the least validation loss, in place of the newest.
+    The numbers go to RUN/evaluation_best.json."""
     allow_training_scenes: bool = False
     """Evaluate a task also on scenes whose labels it was trained on."""
 
@@ -68,6 +72,8 @@ class Evaluate:
         at_once.existing(self.class_table, "--class-table")
         if self.run is not None:
             at_once.run_folder(self.run)
+            if self.best:
+                at_once.existing(best_checkpoint(self.run), "--best")
         scenes = scene_choice(self.split, self.scenes)
         at_once.data_set(self.data, self.version, scenes)
         at_once.device(self.device)
@@ -143,7 +149,7 @@ def _evaluate_detector(options: Evaluate, run: Path) -> None:
     from mim4d.evaluation.detection.predict import Detector, evaluate_detector
 
     scenes = scene_choice(options.split, options.scenes)
-    detector = Detector(run, options.data, scenes, options.version, options.device)
+    detector = Detector(run, options.data, scenes, options.version, options.device, options.best)
     with counting("evaluate", "clip") as progress:
         evaluation = evaluate_detector(
             detector,
@@ -154,7 +160,8 @@ def _evaluate_detector(options: Evaluate, run: Path) -> None:
         )
     print(evaluation.table())
     whole = evaluation.num_samples == len(detector.samples)
-    part = "" if whole else f"_{evaluation.num_samples}_clips"
+    part = "_best" if options.best else ""
+    part += "" if whole else f"_{evaluation.num_samples}_clips"
     for path in filter(None, (run / f"evaluation{part}.json", options.json)):
         evaluation.save(path)
         print(path)
@@ -183,6 +190,7 @@ def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
             version=options.version,
             device=options.device,
             allow_training_scenes=options.allow_training_scenes,
+            best=options.best,
             progress=progress,
         )
 
@@ -200,6 +208,7 @@ def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
             version=options.version,
             device=options.device,
             ceilings=options.ceilings,
+            best=options.best,
             progress=progress,
         )
 

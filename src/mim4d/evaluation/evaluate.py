@@ -47,6 +47,7 @@ def evaluate_run(
     baselines: bool = True,
     ceilings: bool = False,
     save: bool = True,
+    best: bool = False,
     progress: Report = silent,
 ) -> Evaluation:
     """Evaluate a run and write RUN/evaluation.json.
@@ -64,6 +65,8 @@ def evaluate_run(
         ceilings: Fit a renderer to exact volumes of training clips and measure that, too, which
             takes a minute or two; only with exact distances.
         save: Write the file.
+        best: Take the checkpoint with the least validation loss; its numbers go to a file of their
+            own, evaluation_best.json.
         progress: Told how many clips are done, of how many.
 
     Raises:
@@ -72,7 +75,7 @@ def evaluate_run(
     if stride < 1 or (max_clips is not None and max_clips < 1):
         raise ValueError(f"--stride {stride} and --clips {max_clips}: expected at least 1")
     accelerator = choose_accelerator(device)
-    model, config = load_model(run)
+    model, config = load_model(run, best=best)
     view = EvaluatedView.of(config, stride)
     dataset = build_dataset(config, data, scenes, version, lidar_may_lack=True)
     reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
@@ -110,7 +113,7 @@ def evaluate_run(
         masked=scoring.masked(),
     )
     if save:
-        evaluation.save(run / "evaluation.json")
+        evaluation.save(run / ("evaluation_best.json" if best else "evaluation.json"))
     return evaluation
 
 

@@ -98,6 +98,7 @@ def evaluate_task(
     device: Device = "auto",
     save: bool = True,
     allow_training_scenes: bool = False,
+    best: bool = False,
     progress: Report = silent,
 ) -> TaskEvaluation:
     """Evaluate a task's run and write RUN/evaluation.json.
@@ -111,6 +112,8 @@ def evaluate_task(
         device: Where to compute.
         save: Write the file.
         allow_training_scenes: Also take scenes whose labels the run was trained on.
+        best: Take the checkpoint with the least validation loss; its numbers go to a file of their
+            own, evaluation_best.json.
         progress: Told how many clips are done, of how many.
 
     Raises:
@@ -119,7 +122,7 @@ def evaluate_task(
     if max_clips is not None and max_clips < 1:
         raise ValueError(f"--clips {max_clips}: expected at least 1")
     accelerator = choose_accelerator(device)
-    model, task, config = load_task(run)
+    model, task, config = load_task(run, best=best)
     dataset = build_dataset(config, data, scenes, version)
     indices = spread(len(dataset), max_clips)
     names = sorted({dataset.scene_name(i) for i in indices})
@@ -152,7 +155,7 @@ def evaluate_task(
         ),
     )
     if save:
-        evaluation.save(run / "evaluation.json")
+        evaluation.save(run / ("evaluation_best.json" if best else "evaluation.json"))
     return evaluation
 
 

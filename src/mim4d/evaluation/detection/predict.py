@@ -95,6 +95,7 @@ class Detector:
         scenes: Scenes to look at.
         version: Version folder of the data set.
         device: Where to compute.
+        best: Take the checkpoint with the least validation loss instead of the newest.
 
     Raises:
         ValueError: For anything wrong with run or data.
@@ -107,9 +108,10 @@ class Detector:
         scenes: SceneChoice = _HELD_OUT,
         version: str | None = None,
         device: Device = "auto",
+        best: bool = False,
     ) -> None:
         self._device = choose_accelerator(device)
-        model, task, config = load_task(run)
+        model, task, config = load_task(run, best=best)
         if not isinstance(task, Detection):
             raise ValueError(f"{run}: holds a run of the task {config.task}, not of detection")
         self._model, self._task = model.to(self._device), task
