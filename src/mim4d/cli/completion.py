@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mim4d.cli.training import Training
 from mim4d.config.presets import PRESETS, TASK_PRESETS
 from mim4d.tasks import TASKS
 
@@ -48,14 +49,15 @@ def _cases() -> Iterator[tuple[str, list[str]]]:
         yield group, [name.split()[1] for name in COMMANDS if name.split()[0] == group]
     for name, command in COMMANDS.items():
         here = name.replace(" ", "\\ ")
+        alone = ["--resume"] if issubclass(command.options, Training) else []
         if command.takes_task:
-            yield here, list(TASKS)
+            yield here, [*TASKS, *alone]
             for task in TASKS:
                 yield f"{here}\\ {task}", list(TASK_PRESETS)
                 yield f"{here}\\ {task}\\ *", flags_of([name, task, "demo"])
             yield f"{here}\\ *", flags_of([name, next(iter(TASKS)), "demo"])
         elif command.takes_preset:
-            yield here, list(PRESETS)
+            yield here, [*PRESETS, *alone]
             yield f"{here}\\ *", flags_of([*name.split(), "demo"])
         else:
             yield f"{here}|{here}\\ *", flags_of(name.split())

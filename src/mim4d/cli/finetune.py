@@ -43,11 +43,11 @@ class Finetune(Training):
     def of_run(cls, run: Path, kind: Kind = "task") -> dict[str, Any]:
         """What a run was started with, as options by name."""
         options, record = super().of_run(run, kind), read_record(run)
-        paths = {name: record.get(name) for name in ("init", "start_from")}
+        cache, start = options.get("volume_cache"), record.get("start_from")
         return options | {
-            "volume_cache": None if (kept := options["volume_cache"]) is None else Path(kept),
-            "init": paths["init"] or "none",
-            "start_from": None if paths["start_from"] is None else Path(paths["start_from"]),
+            "volume_cache": None if cache is None else Path(cache),
+            "init": record.get("init") or "none",
+            "start_from": None if start is None else Path(start),
         }
 
 

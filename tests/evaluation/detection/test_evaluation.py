@@ -125,7 +125,7 @@ class _Seer(Detector):
         self.scenes = list(tables.scene_names)
         rows = [tables.samples_of_scene(row) for row in range(len(self.scenes))]
         self.samples = np.concatenate(rows).tolist()
-        self.class_table, self.trained_on = None, False
+        self.class_table, self.trained_on = {}, False
 
     def remarks(self) -> tuple[str, ...]:
         return ()
