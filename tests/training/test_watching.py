@@ -133,7 +133,8 @@ def test_the_end_says_how_it_went_and_what_comes_next(story: Story, data: Path) 
     lines = story.printed.splitlines()
     assert lines[0].startswith("steps    5 in ")
     assert any(line.startswith("held out loss ") and "best.ckpt" in line for line in lines)
-    assert f"next     mim4d evaluate {story.run} --data {data} [--best]" in lines
+    assert f"next     mim4d evaluate {story.run} --data {data}" in lines
+    assert f"         mim4d evaluate {story.run} --data {data} --best" in lines
     assert lines[-1] == str(story.run)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mim4d.cli.predict import DRAWS
 from mim4d.config import TaskConfig
 from mim4d.config.presets import TASK_PRESETS
 from mim4d.progress import duration
@@ -73,13 +74,14 @@ def _curves(run: Path) -> str:
 def _commands(run: Path, data: Path) -> list[str]:
     config = read_run_config(run)
     if isinstance(config, TaskConfig):
-        own = [f"mim4d predict {run} {data}"]
+        own = [f"mim4d predict {run} {data}"] * (config.task in DRAWS)
     else:
         preset = config.preset if config.preset in TASK_PRESETS else "demo"
         own = [
             f"mim4d render {run} --data {data}",
-            f"mim4d finetune vehicles {preset} --data {data} --init {run} --out {run}-vehicles",
+            f"mim4d finetune bev_segmentation {preset} --data {data} --init {run} --out {run}-bev",
         ]
     compare = f"mim4d runs {run.parent}"
-    best = " [--best]" if (run / VALIDATION).is_file() else ""
-    return [f"mim4d evaluate {run} --data {data}{best}", *own, compare]
+    measure = f"mim4d evaluate {run} --data {data}"
+    best = [f"{measure} --best"] * best_checkpoint(run).is_file()
+    return [measure, *best, *own, compare]

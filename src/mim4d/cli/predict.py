@@ -50,9 +50,14 @@ class Predict:
         """What is known at once."""
         at_once.at_least(1, clips=self.clips, stride=self.stride)
         config = at_once.run_folder(self.run)
-        if self.submission is not None and getattr(config, "task", None) != "detection":
+        if (task := getattr(config, "task", None)) not in (None, *DRAWS):
+            raise ValueError(
+                f"{self.run}: nothing draws the task {task}; `mim4d predict` knows "
+                f"{', '.join(DRAWS)}"
+            )
+        if self.submission is not None and task != "detection":
             raise ValueError("--submission: there is one of the task detection alone")
-        if hasattr(config, "task"):
+        if task is not None:
             at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
         else:
             at_once.existing(self.data)
@@ -73,19 +78,7 @@ def predict(options: Predict) -> None:
     if run_kind(options.run) == "pretraining":
         _without_a_data_set(options)
         return
-    task = read_task_config(options.run).task
-    draws = {
-        "bev_segmentation": _paint,
-        "detection": _detect,
-        "hd_map": _draw_lines,
-        "occupancy": _draw_slices,
-    }
-    if task not in draws:
-        raise ValueError(
-            f"{options.run}: nothing draws the task {task}; `mim4d predict` knows "
-            f"{', '.join(draws)}"
-        )
-    draws[task](options)
+    DRAWS[read_task_config(options.run).task](options)
 
 
 def _without_a_data_set(options: Predict) -> None:
@@ -179,3 +172,12 @@ def _draw(options: Predict, detector: "Detector") -> None:
 def _print(paths: list[Path]) -> None:
     for path in paths:
         print(path)
+
+
+DRAWS = {
+    "bev_segmentation": _paint,
+    "detection": _detect,
+    "hd_map": _draw_lines,
+    "occupancy": _draw_slices,
+}
+"""What predicts and draws each task; others are measured only."""
