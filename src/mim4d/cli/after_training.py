@@ -1,5 +1,6 @@
 """What a run says when it has ended: how it went, what lies where, what to do next."""
 
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,12 +14,19 @@ from mim4d.runs.metrics_file import VALIDATION, read_metrics
 from mim4d.runs.record import read_run_config
 from mim4d.runs.run_files import ENCODER_FILE, best_checkpoint
 
+logger = logging.getLogger(__name__)
 _ENDS = 20
 """So many steps at both ends of a run are averaged, or as many as a twentieth of it."""
 
 
+def say_what_was_done(run: Path, data: Path) -> None:
+    """Describe a finished run in the log, and print its folder alone, which scripts may take."""
+    logger.info("%s", describe_run(run, data))
+    print(run)
+
+
 def describe_run(run: Path, data: Path) -> str:
-    """Draw RUN/curves.png and describe a finished run in some lines; the last is its folder.
+    """Draw RUN/curves.png and describe a finished run in some lines.
 
     Args:
         run: Run folder.
@@ -33,7 +41,7 @@ def describe_run(run: Path, data: Path) -> str:
     }
     said = [f"{name:<9}{text}" for name, text in lines.items() if text]
     nexts = [f"{'next' if i == 0 else '':<9}{c}" for i, c in enumerate(_commands(run, data))]
-    return "\n".join([*said, *nexts, str(run)])
+    return "\n".join([*said, *nexts])
 
 
 def _steps(run: Path) -> str:

@@ -53,7 +53,7 @@ class Finetune(Training):
 
 def finetune(options: Finetune) -> None:
     """`mim4d finetune`."""
-    from mim4d.cli.after_training import describe_run
+    from mim4d.cli.after_training import say_what_was_done
     from mim4d.training.finetune import finetune as run_finetuning
 
     reports = run_finetuning(
@@ -66,4 +66,4 @@ def finetune(options: Finetune) -> None:
         **options.run_options(validation_picture(options)),
     )
     if reports:
-        print(describe_run(options.out, options.data))
+        say_what_was_done(options.out, options.data)

@@ -37,7 +37,7 @@ class Pretrain(Training):
 
 def pretrain(options: Pretrain) -> None:
     """`mim4d pretrain`."""
-    from mim4d.cli.after_training import describe_run
+    from mim4d.cli.after_training import say_what_was_done
     from mim4d.training.loop import pretrain as run_pretraining
 
     reports = run_pretraining(
@@ -48,7 +48,7 @@ def pretrain(options: Pretrain) -> None:
         **options.run_options(validation_picture(options)),
     )
     if reports:
-        print(describe_run(options.out, options.data))
+        say_what_was_done(options.out, options.data)
 
 
 @dataclass(frozen=True)
