@@ -74,6 +74,10 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "the run folder exists": ("pretrain toy --data DATA --out RUN", ["already exists", "--resume"]),
     "nothing to resume": ("pretrain --resume DATA", ["not a run folder"]),
     "resuming another kind": ("pretrain --resume TASK", ["run of a task, not a pre-training"]),
+    "a preset beside the run to resume": (
+        "pretrain toy --resume RUN",
+        ["preset and options are the run's own", "leave 'toy' out"],
+    ),
     "no such device": ("pretrain toy --data DATA --out NEW --device mps", ["no such device"]),
     "zero devices": (
         "pretrain toy --data DATA --out NEW --devices 0",

@@ -95,6 +95,8 @@ def existing(path: Path | None, flag: str = "") -> None:
 
 def config_files(config: RunConfig) -> None:
     """Refuse weights and masks that are not there."""
+    if config.encoder.weights == "lite0_imagenet":
+        need_extra("lite0", "--encoder.weights lite0_imagenet")
     existing(config.encoder.weights_file, "--encoder.weights-file")
     existing(config.clip.body_masks, "--clip.body-masks")
     existing(config.clip.sky_masks, "--clip.sky-masks")

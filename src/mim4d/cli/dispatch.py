@@ -125,12 +125,18 @@ def _leading(arguments: list[str], count: int) -> list[str] | None:
 
 
 def _resumed(command: Command, arguments: list[str]) -> str | None:
-    """Take `--resume RUN` from arguments that begin with no preset; None if it is not there."""
+    """Take `--resume RUN` from arguments that begin with no preset; None if it is not there.
+
+    Raises:
+        ValueError: If they do begin with one.
+    """
     words = arguments[arguments.index("--resume") :] if "--resume" in arguments else []
     if not issubclass(command.options, Training) or len(words) < 2 or words[1].startswith("-"):
         return None
     if not arguments[0].startswith("-"):
-        return None
+        raise ValueError(
+            f"--resume {words[1]}: preset and options are the run's own; leave {arguments[0]!r} out"
+        )
     place = len(arguments) - len(words)
     del arguments[place : place + 2]
     return words[1]
