@@ -109,21 +109,26 @@ class _Lines:
     def __init__(
         self, name: str, unit: str, initial: int, start: float, clock: Callable[[], float]
     ) -> None:
-        self._name, self._unit, self._initial = name, unit, initial
-        self._start, self._clock = start, clock
+        self._name, self._unit = name, unit
+        self._clock = clock
+        # Speed counts from the first report on: what comes before it is no measure of the rest.
+        self._since: tuple[float, int] | None = None
+        self._begun = (start, initial)
         self._last_s, self._last_done = float("-inf"), initial
 
     def update(self, done: int, total: int, values: Mapping[str, float]) -> None:
         now = self._clock()
+        since = self._since or self._begun
+        self._since = self._since or (now, done)
         waited = now - self._last_s
         enough = done - self._last_done >= _SHARE * total and waited >= _SOONEST_S
         if not (enough or waited >= _LATEST_S or done == total) or done == self._last_done:
             return
         self._last_s, self._last_done = now, done
-        print(self._line(done, total, now - self._start, values), file=sys.stderr, flush=True)
+        each = (now - since[0]) / max(done - since[1], 1)
+        print(self._line(done, total, each, values), file=sys.stderr, flush=True)
 
-    def _line(self, done: int, total: int, seconds: float, values: Mapping[str, float]) -> str:
-        each = seconds / max(done - self._initial, 1)
+    def _line(self, done: int, total: int, each: float, values: Mapping[str, float]) -> str:
         rest = f"{duration((total - done) * each)} left" if done < total else "done"
         line = f"{self._name}: {self._unit} {done} of {total}, {each:.2f} s each, {rest}"
         return "; ".join([line, ", ".join(f"{k} {v:.3f}" for k, v in values.items())]).rstrip("; ")

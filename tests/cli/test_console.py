@@ -59,6 +59,16 @@ def test_what_was_done_before_does_not_count_for_the_time_left(
     assert "step 201 of 300, 2.00 s each, 3 min 18 s left" in capsys.readouterr().err
 
 
+def test_what_comes_before_the_first_report_is_no_measure_of_the_rest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 0.0
+    with Counter("evaluate", "clip", clock=lambda: now) as counter:
+        for now in (60.0, 70.0):  # the counter reads the clock
+            counter.update(1 if now == 60 else 2, 3)
+    assert "clip 2 of 3, 10.00 s each, 10 s left" in capsys.readouterr().err
+
+
 def test_work_that_never_reports_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Counter("world", "scene"):
         pass
