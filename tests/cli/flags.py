@@ -4,14 +4,30 @@ A new flag is a decision: it must be explained, kept and tested for good. So is 
 which breaks scripts of users.
 """
 
+import contextlib
+import io
+import os
+import re
 from pathlib import Path
+from unittest import mock
 
-from mim4d.cli.commands import COMMANDS, Command
-from mim4d.cli.completion import flags_of
+from mim4d.cli import main
+from mim4d.cli.command import Command
+from mim4d.cli.commands import COMMANDS
 from mim4d.config.presets import PRESETS, TASK_PRESETS
 from mim4d.tasks import TASKS
 
 STORED = Path(__file__).with_name("flags.txt")
+
+
+def flags_of(arguments: list[str]) -> list[str]:
+    """The flags that help names for a command, in its order."""
+    out = io.StringIO()
+    narrow = mock.patch.dict(os.environ, COLUMNS="80")  # wide ones have flags side by side
+    with narrow, contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+        main([*arguments, "--help"])
+    # Each stands at the start of its line, in a box or not; what is said about it is indented.
+    return re.findall(r"^[│ ] (--[a-z0-9][\w.-]*)", out.getvalue(), re.MULTILINE)
 
 
 def listing() -> str:

@@ -4,10 +4,7 @@ Each group of commands has a file of its own. Heavy imports stand inside the fun
 so that help and mistakes are answered at once.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
+from mim4d.cli.command import Command
 from mim4d.cli.completion import Completion, completion
 from mim4d.cli.data import (
     Check,
@@ -55,27 +52,6 @@ from mim4d.cli.study import (
 from mim4d.cli.world import World, world
 from mim4d.cli.yardstick import Yardstick, yardstick
 
-
-@dataclass(frozen=True)
-class Command:
-    """A subcommand.
-
-    Attributes:
-        options: Its options. Where they have a method `check`, it is called first: it raises what
-            can be known without heavy imports.
-        run: What runs it; what it returns is the exit status, None means 0.
-        takes_preset: Whether a preset comes first.
-        takes_task: Whether a task comes before it.
-        is_light: Whether it answers at once, without importing torch.
-    """
-
-    options: type[Any]
-    run: Callable[[Any], int | None]
-    takes_preset: bool = False
-    takes_task: bool = False
-    is_light: bool = False
-
-
 COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
     "demo-tasks": Command(DemoTasks, demo_tasks),
@@ -103,7 +79,9 @@ COMMANDS: dict[str, Command] = {
     "bench cost": Command(BenchCost, bench_cost, takes_preset=True),
     "bench memory": Command(BenchMemory, bench_memory, takes_preset=True),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
-    "completion": Command(Completion, completion, is_light=True),
+    "completion": Command(
+        Completion, lambda options: completion(options, COMMANDS, GROUPS), is_light=True
+    ),
     "runs": Command(Runs, runs, is_light=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True, is_light=True),
 }

@@ -8,14 +8,17 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from mim4d.cli.arguments import with_values
+from mim4d.cli.command import Command
 from mim4d.cli.training import Training
-from mim4d.config.presets import PRESETS, TASK_PRESETS
+from mim4d.config import RunConfig
+from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
 from mim4d.tasks import TASKS
 
 Shell = Literal["bash", "zsh"]
@@ -33,44 +36,46 @@ class Completion:
     """Shell to write for."""
 
 
-def completion(options: Completion) -> None:
+def completion(options: Completion, commands: Mapping[str, Command], groups: Iterable[str]) -> None:
     """`mim4d completion`."""
     print("autoload -U bashcompinit && bashcompinit" if options.shell == "zsh" else "# bash")
-    cases = [f'    {pattern}) words="{" ".join(words)}" ;;' for pattern, words in _cases()]
+    cases = [
+        f'    {pattern}) words="{" ".join(words)}" ;;'
+        for pattern, words in _cases(commands, list(groups))
+    ]
     print(_SCRIPT.replace("CASES", "\n".join(cases)))
 
 
-def _cases() -> Iterator[tuple[str, list[str]]]:
+def _cases(commands: Mapping[str, Command], groups: list[str]) -> Iterator[tuple[str, list[str]]]:
     """The words before, as a pattern of the shell, and what can follow; the first match counts."""
-    from mim4d.cli.commands import COMMANDS, GROUPS
-
-    yield '""', [*(name for name in COMMANDS if " " not in name), *GROUPS]
-    for group in GROUPS:
-        yield group, [name.split()[1] for name in COMMANDS if name.split()[0] == group]
-    for name, command in COMMANDS.items():
+    yield '""', [*(name for name in commands if " " not in name), *groups]
+    for group in groups:
+        yield group, [name.split()[1] for name in commands if name.split()[0] == group]
+    for name, command in commands.items():
         here = name.replace(" ", "\\ ")
         alone = ["--resume"] if issubclass(command.options, Training) else []
         if command.takes_task:
             yield here, [*TASKS, *alone]
             for task in TASKS:
                 yield f"{here}\\ {task}", list(TASK_PRESETS)
-                yield f"{here}\\ {task}\\ *", flags_of([name, task, "demo"])
-            yield f"{here}\\ *", flags_of([name, next(iter(TASKS)), "demo"])
+                yield f"{here}\\ {task}\\ *", _flags(command, task_preset("demo", task))
+            yield f"{here}\\ *", _flags(command, task_preset("demo", next(iter(TASKS))))
         elif command.takes_preset:
             yield here, [*PRESETS, *alone]
-            yield f"{here}\\ *", flags_of([*name.split(), "demo"])
+            yield f"{here}\\ *", _flags(command, preset("demo"))
         else:
-            yield f"{here}|{here}\\ *", flags_of(name.split())
+            yield f"{here}|{here}\\ *", _flags(command)
 
 
-def flags_of(arguments: list[str]) -> list[str]:
+def _flags(command: Command, config: RunConfig | None = None) -> list[str]:
     """The flags that help names for a command, in its order."""
-    from mim4d.cli.dispatch import main
-
+    default: Any = tyro.MISSING_NONPROP
+    if config is not None:
+        default = with_values(command.options, {"config": config})
     out, width = io.StringIO(), os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "80"  # wide screens have flags side by side
     with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-        main([*arguments, "--help"])
+        command.parse("mim4d", ["--help"], default)
     del os.environ["COLUMNS"]
     if width is not None:
         os.environ["COLUMNS"] = width

@@ -16,7 +16,8 @@ import tyro
 import mim4d
 from mim4d.cli import at_once
 from mim4d.cli.arguments import with_values
-from mim4d.cli.commands import COMMANDS, GROUPS, Command
+from mim4d.cli.command import Command
+from mim4d.cli.commands import COMMANDS, GROUPS
 from mim4d.cli.training import Training
 from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
@@ -106,13 +107,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             raise ValueError(f"`{program}` wants {tasks}a preset{first}, one of: {names}")
         program = " ".join([program, *words])
         default = with_values(command.options, {"config": _config(*reversed(words))})
-    return tyro.cli(
-        command.options,
-        prog=program,
-        args=arguments,
-        default=default,
-        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
-    )
+    return command.parse(program, arguments, default)
 
 
 def _leading(arguments: list[str], count: int) -> list[str] | None:
