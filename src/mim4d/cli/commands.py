@@ -52,6 +52,12 @@ from mim4d.cli.study import (
 from mim4d.cli.world import World, world
 from mim4d.cli.yardstick import Yardstick, yardstick
 
+GROUPS: dict[str, str] = {
+    "import": "Write a data set in the nuScenes format from other recordings.",
+    "bench": "Measure and calculate time and memory.",
+}
+"""Commands of two words, by the first."""
+
 COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
     "demo-tasks": Command(DemoTasks, demo_tasks),
@@ -85,8 +91,3 @@ COMMANDS: dict[str, Command] = {
     "runs": Command(Runs, runs, is_light=True),
     "show-config": Command(ShowConfig, show_config, takes_preset=True, is_light=True),
 }
-GROUPS = {
-    "import": "Write a data set in the nuScenes format from other recordings.",
-    "bench": "Measure and calculate time and memory.",
-}
-"""Commands of two words, by the first."""

@@ -82,12 +82,14 @@ def _build(name: LoggerName, run: Path, first_step: int) -> Logger:
             return WandbLogger(run.name, run, id=known, project=project, resume="allow")
         case "mlflow":
             need_extra("mlflow", "--logger mlflow")
-            uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{run.resolve()}/mlflow.db")
+            server, here = os.environ.get("MLFLOW_TRACKING_URI"), run.resolve()
             known_id = run / _MLFLOW_RUN
             return MLFlowLogger(
                 os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT),
                 run.name,
-                uri,
+                server or f"sqlite:///{here}/mlflow.db",
+                # A server knows itself where pictures go; without one they stay with the run.
+                artifact_location=None if server else f"{here}/mlflow",
                 run_id=known_id.read_text().strip() if known_id.is_file() else None,
             )
 
