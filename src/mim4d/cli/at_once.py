@@ -128,4 +128,4 @@ def new_folder(out: Path, otherwise: str = "") -> None:
     """Refuse to write into a folder that holds something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         advice = ", ".join(filter(None, ("choose another folder", otherwise)))
-        raise ValueError(f"{out}: already exists and is not an empty folder; {advice}")
+        raise ValueError(f"{out}: is there already and is not an empty folder; {advice}")
