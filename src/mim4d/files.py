@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from mim4d.errors import did_you_mean
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -78,3 +80,10 @@ def read_text(path: Path) -> str:
         raise ValueError(
             f"{path}: not a text ({error.reason}); it is damaged: restore it"
         ) from error
+
+
+def nearest_name(path: Path) -> str:
+    """What a message adds about a path that does not exist: the nearest name beside it, if any."""
+    folder = path.parent
+    there = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    return did_you_mean(path.name, there)

@@ -12,7 +12,8 @@ from pathlib import Path
 from unittest import mock
 
 from mim4d.cli import main
-from mim4d.cli.commands import COMMANDS, Command
+from mim4d.cli.command import Command
+from mim4d.cli.commands import COMMANDS
 from mim4d.config.presets import PRESETS, TASK_PRESETS
 from mim4d.tasks import TASKS
 

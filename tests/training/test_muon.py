@@ -101,11 +101,11 @@ def test_a_stored_state_goes_on_exactly(seed):
         return kernel, MuonAdamW([group], betas=(0.9, 0.99))
 
     whole, first = make(torch.ones(8, 8, 3, 3)), make(torch.ones(8, 8, 3, 3))
-    run(*whole, range(6))
-    run(*first, range(3))
+    run(whole[0], whole[1], range(6))
+    run(first[0], first[1], range(3))
     resumed = make(first[0].detach())
     resumed[1].load_state_dict(copy.deepcopy(first[1].state_dict()))
-    run(*resumed, range(3, 6))
+    run(resumed[0], resumed[1], range(3, 6))
     assert torch.equal(resumed[0], whole[0])
 
 

@@ -1,7 +1,9 @@
 """Kinds of arguments that several commands take."""
 
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -24,3 +26,15 @@ def scene_choice(
     from mim4d.data.splits import SceneChoice, scene_names
 
     return SceneChoice(split, scene_names(names) or None, fraction, seed)
+
+
+def with_values(options: type[Any], values: Mapping[str, Any]) -> Any:
+    """Default options with these values, in which what the user must give is still missing.
+
+    Made without the constructor: the mark for a missing value is of no option's type.
+    """
+    default = object.__new__(options)
+    for field in fields(options):
+        value = tyro.MISSING_NONPROP if field.default is MISSING else field.default
+        object.__setattr__(default, field.name, values.get(field.name, value))
+    return default

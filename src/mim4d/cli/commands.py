@@ -4,10 +4,8 @@ Each group of commands has a file of its own. Heavy imports stand inside the fun
 so that help and mistakes are answered at once.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
+from mim4d.cli.command import Command
+from mim4d.cli.completion import Completion, completion
 from mim4d.cli.data import (
     Check,
     Doctor,
@@ -34,6 +32,7 @@ from mim4d.cli.import_data import (
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
+from mim4d.cli.runs import Runs, runs
 from mim4d.cli.study import (
     Ablate,
     BenchCost,
@@ -54,19 +53,11 @@ from mim4d.cli.study_labels import Study, study
 from mim4d.cli.viewer import View3d, viewer
 from mim4d.cli.world import World, world
 
-
-@dataclass(frozen=True)
-class Command:
-    """A subcommand: its options, what runs it, and whether a preset, or a task too, comes first.
-
-    What `run` returns is the exit status; None means 0.
-    """
-
-    options: type[Any]
-    run: Callable[[Any], int | None]
-    takes_preset: bool = False
-    takes_task: bool = False
-
+GROUPS: dict[str, str] = {
+    "import": "Write a data set in the nuScenes format from other recordings.",
+    "bench": "Measure and calculate time and memory.",
+}
+"""Commands of two words, by the first."""
 
 COMMANDS: dict[str, Command] = {
     "demo": Command(Demo, demo),
@@ -96,5 +87,9 @@ COMMANDS: dict[str, Command] = {
     "bench cost": Command(BenchCost, bench_cost, takes_preset=True),
     "bench memory": Command(BenchMemory, bench_memory, takes_preset=True),
     "bench step": Command(BenchStep, bench_step, takes_preset=True),
-    "show-config": Command(ShowConfig, show_config, takes_preset=True),
+    "completion": Command(
+        Completion, lambda options: completion(options, COMMANDS, GROUPS), is_light=True
+    ),
+    "runs": Command(Runs, runs, is_light=True),
+    "show-config": Command(ShowConfig, show_config, takes_preset=True, is_light=True),
 }

@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mim4d.cli.arguments import Drawn, PathArgument
+from mim4d.cli import at_once
+from mim4d.cli.arguments import Drawn, PathArgument, scene_choice
+from mim4d.cli.console import counting
 from mim4d.config import AugmentConfig
 
 
@@ -33,13 +35,17 @@ class Check:
     held_out_scenes: tuple[str, ...] = ()
     """Scenes held out from training, see --training-scenes."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.data_set(self.data, self.version)
+        _split(self)
+
 
 def check(options: Check) -> int:
     """`mim4d check`."""
     from mim4d.check.check_data import check_data
-    from mim4d.cli.console import Counter
 
-    with Counter("check", "file") as counter:
+    with counting("check", "file") as progress:
         report = check_data(
             options.data,
             version=options.version,
@@ -47,7 +53,7 @@ def check(options: Check) -> int:
             max_findings=options.max_findings,
             strict=options.strict,
             split=_split(options),
-            progress=counter.update,
+            progress=progress,
         )
     print(report.text())
     if options.json is not None:
@@ -86,6 +92,10 @@ class Split:
     """Seed of the draw."""
     version: str | None = None
     """Folder of the tables, such as v1.0-trainval, if there are several."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.data_set(self.data, self.version)
 
 
 def split(options: Split) -> None:
@@ -150,6 +160,14 @@ class View:
     version: str | None = None
     """Folder of the tables, such as v1.0-trainval, if there are several."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(0, index=self.index)
+        at_once.at_least(1, frames=self.frames)
+        at_once.data_set(self.data, self.version)
+        at_once.existing(self.body_masks, "--body-masks")
+        at_once.drawing()
+
 
 def view(options: View) -> None:
     """`mim4d view`."""
@@ -196,18 +214,28 @@ class Gallery:
     version: str | None = None
     """Folder of the tables, such as v1.0-trainval, if there are several."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, scenes=self.scenes)
+        chosen = None if self.split is None else scene_choice(self.split, ())
+        at_once.data_set(self.data, self.version, chosen)
+        at_once.drawing()
+
 
 def gallery(options: Gallery) -> None:
     """`mim4d gallery`."""
     from mim4d.viz.gallery import write_gallery
 
-    for path in write_gallery(
-        options.data,
-        options.out,
-        scenes=options.scenes,
-        split=options.split,
-        without=options.without,
-        lidar=options.lidar,
-        version=options.version,
-    ):
+    with counting("gallery", "scene") as progress:
+        paths = write_gallery(
+            options.data,
+            options.out,
+            scenes=options.scenes,
+            split=options.split,
+            without=options.without,
+            lidar=options.lidar,
+            version=options.version,
+            progress=progress,
+        )
+    for path in paths:
         print(path)

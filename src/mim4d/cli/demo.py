@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument
+from mim4d.errors import need_extra
+from mim4d.runs.run_files import ENCODER_FILE
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,12 @@ class Demo:
     """Seed of the world and of the training."""
     steps: int | None = None
     """Optimiser steps; by default the preset's."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, scenes=self.scenes, held_out=self.held_out, steps=self.steps)
+        need_extra("world", "the demo's world")
+        at_once.drawing("the demo's report")
 
 
 def demo(options: Demo) -> None:
@@ -39,6 +48,15 @@ class DemoTasks:
     """Optimiser steps of each training; by default the preset's."""
     seed: int = 0
     """Seed of the trainings."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, steps=self.steps)
+        if not (self.out / "run" / ENCODER_FILE).is_file() or not (self.out / "world").is_dir():
+            raise ValueError(
+                f"{self.out}: holds no finished demo; run `mim4d demo {self.out}` first"
+            )
+        at_once.drawing("the demo's report")
 
 
 def demo_tasks(options: DemoTasks) -> None:

@@ -8,18 +8,21 @@ and mistakes are answered at once. Mistakes and bad data end with one line and e
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 import mim4d
-from mim4d.cli.commands import COMMANDS, Command
+from mim4d.cli import at_once
+from mim4d.cli.arguments import with_values
+from mim4d.cli.command import Command
+from mim4d.cli.commands import COMMANDS, GROUPS
+from mim4d.cli.training import Training
 from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
-from mim4d.errors import Terminated, did_you_mean
+from mim4d.errors import EXTRAS, Terminated, did_you_mean, install_line
 from mim4d.files import read_text
 from mim4d.tasks import TASKS
 
@@ -40,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Terminated as stop:
         print(f"mim4d: {stop}", file=sys.stderr)
-        return 143
+        return stop.status
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
-        print(f"mim4d: error: {error}", file=sys.stderr)
+        print(f"mim4d: error: {error}{_how_to_install(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mim4d: interrupted", file=sys.stderr)
@@ -59,7 +62,10 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"mim4d {mim4d.__version__}")
         return 0
     name = arguments.pop(0)
-    if name in ("bench", "import") and arguments and arguments[0][:1] != "-":
+    if name in GROUPS:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(_group_overview(name))
+            return 0 if arguments else 2
         name = f"{name} {arguments.pop(0)}"
     if name not in COMMANDS:
         raise ValueError(
@@ -67,13 +73,29 @@ def _dispatch(arguments: list[str]) -> int:
         )
     command = COMMANDS[name]
     options = _parse(name, command, arguments)
-    return (command.run(options) or 0) if options is not None else 0
+    if options is None:
+        return 0
+    if check := getattr(options, "check", None):
+        check()
+    if not command.is_light and "torch" not in sys.modules and at_once.is_first_process():
+        print("loading ...", file=sys.stderr, flush=True)
+    return command.run(options) or 0
+
+
+def _how_to_install(error: Exception) -> str:
+    """The install line for a module that is missing, where it was met unannounced."""
+    module = error.name if isinstance(error, ModuleNotFoundError) else None
+    extra = EXTRAS.get((module or "").partition(".")[0])
+    return f"; {install_line(extra)}" if extra else ""
 
 
 def _parse(name: str, command: Command, arguments: list[str]) -> Any:
     default: Any = tyro.MISSING_NONPROP
     program = f"mim4d {name}"
-    if command.takes_preset:
+    if run := _resumed(command, arguments):
+        program = f"{program} --resume {run}"
+        default = with_values(command.options, command.options.of_run(Path(run)))
+    elif command.takes_preset:
         words = _leading(arguments, 2 if command.takes_task else 1)
         if words is None:
             print(_preset_usage(name, command))
@@ -84,14 +106,8 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             first = "" if tasks else " first"
             raise ValueError(f"`{program}` wants {tasks}a preset{first}, one of: {names}")
         program = " ".join([program, *words])
-        default = _with_config(command.options, _config(*reversed(words)))
-    return tyro.cli(
-        command.options,
-        prog=program,
-        args=arguments,
-        default=default,
-        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
-    )
+        default = with_values(command.options, {"config": _config(*reversed(words))})
+    return command.parse(program, arguments, default)
 
 
 def _leading(arguments: list[str], count: int) -> list[str] | None:
@@ -103,16 +119,22 @@ def _leading(arguments: list[str], count: int) -> list[str] | None:
     return words
 
 
-def _with_config(options: type[Any], config: RunConfig) -> Any:
-    """Default options around a preset, in which what the user must give is still missing.
+def _resumed(command: Command, arguments: list[str]) -> str | None:
+    """Take `--resume RUN` from arguments that begin with no preset; None if it is not there.
 
-    Made without the constructor: the mark for a missing value is of no option's type.
+    Raises:
+        ValueError: If they do begin with one.
     """
-    default = object.__new__(options)
-    for field in fields(options):
-        value = tyro.MISSING_NONPROP if field.default is MISSING else field.default
-        object.__setattr__(default, field.name, config if field.name == "config" else value)
-    return default
+    words = arguments[arguments.index("--resume") :] if "--resume" in arguments else []
+    if not issubclass(command.options, Training) or len(words) < 2 or words[1].startswith("-"):
+        return None
+    if not arguments[0].startswith("-"):
+        raise ValueError(
+            f"--resume {words[1]}: preset and options are the run's own; leave {arguments[0]!r} out"
+        )
+    place = len(arguments) - len(words)
+    del arguments[place : place + 2]
+    return words[1]
 
 
 def _config(name: str, task: str | None = None) -> RunConfig:
@@ -141,11 +163,20 @@ def _overview() -> str:
         "Pre-train the perception of a camera car on unlabelled multi-camera video.",
         "",
     ]
-    width = max(map(len, COMMANDS))
-    for name, command in COMMANDS.items():
-        lines.append(f"  {name:<{width}}  {_first_line(command.options)}")
+    lines += _listed(COMMANDS)
     lines += ["", "  --version    Print the version.", "  --debug      Show tracebacks of errors."]
     return "\n".join(lines)
+
+
+def _group_overview(group: str) -> str:
+    members = {name: command for name, command in COMMANDS.items() if name.split()[0] == group}
+    usage = f"usage: mim4d {group} WHAT [OPTIONS]   (mim4d {group} WHAT --help explains each)"
+    return "\n".join([usage, "", GROUPS[group], "", *_listed(members)])
+
+
+def _listed(commands: Mapping[str, Command]) -> list[str]:
+    width = max(map(len, commands))
+    return [f"  {name:<{width}}  {_first_line(c.options)}" for name, c in commands.items()]
 
 
 def _first_line(options: type[Any]) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument
 from mim4d.config import Vector3
 from mim4d.exchange.official.describe import (
@@ -35,6 +36,10 @@ class Export:
     RUN/export/FRAMEWORK."""
     overwrite: bool = False
     """Replace an earlier export."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.run_folder(self.run, finished=True)
 
 
 def export(options: Export) -> None:
@@ -71,6 +76,11 @@ class ImportOfficial:
     nuScenes' two cars."""
     lidar_rotation_deg: Vector3 = NUSCENES_LIDAR_ROTATION_DEG
     """Roll, pitch and yaw of the LiDAR's axes in ego axes, degrees."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.existing(self.file)
+        at_once.new_run(self.out)
 
 
 def import_official(options: ImportOfficial) -> None:

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import TaskPresetConfig
-from mim4d.cli.training import Training
+from mim4d.cli.training import Training, config_to_train, validation_picture
+from mim4d.runs.record import Kind, read_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,19 +25,45 @@ class Finetune(Training):
     """Another run of this task, such as an imported detector, whose whole model the new run starts
     from. Give --init none with it."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        super().check()
+        config_to_train(self.config, self)
+        if self.resume:
+            return
+        at_once.config_files(self.config)
+        if self.init != "none":
+            at_once.existing(Path(self.init), "--init")
+            if Path(self.init).is_dir():
+                at_once.run_folder(Path(self.init), finished=True)
+        if self.start_from is not None:
+            at_once.run_folder(self.start_from, "task")
+
+    @classmethod
+    def of_run(cls, run: Path, kind: Kind = "task") -> dict[str, Any]:
+        """What a run was started with, as options by name."""
+        options, record = super().of_run(run, kind), read_record(run)
+        cache, start = options.get("volume_cache"), record.get("start_from")
+        return options | {
+            "volume_cache": None if cache is None else Path(cache),
+            "init": record.get("init") or "none",
+            "start_from": None if start is None else Path(start),
+        }
+
 
 def finetune(options: Finetune) -> None:
     """`mim4d finetune`."""
+    from mim4d.cli.after_training import say_what_was_done
     from mim4d.training.finetune import finetune as run_finetuning
 
     reports = run_finetuning(
-        options.config,
+        config_to_train(options.config, options),
         options.data,
         options.out,
         init=None if options.init == "none" else Path(options.init),
         volume_cache=options.volume_cache,
         start_from=options.start_from,
-        **options.run_options(),
+        **options.run_options(validation_picture(options)),
     )
     if reports:
-        print(options.out)
+        say_what_was_done(options.out, options.data)

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from mim4d.cli import at_once
+from mim4d.errors import need_extra
+
 if TYPE_CHECKING:
     from mim4d.importing.recording import Recording
 
@@ -35,6 +38,12 @@ class _Import:
     no_check: bool = False
     """Do not check the data set at the end."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        source, out = _folders(self)
+        at_once.existing(source)
+        at_once.new_folder(out)
+
 
 @dataclass(frozen=True)
 class ImportRig(_Import):
@@ -42,6 +51,11 @@ class ImportRig(_Import):
 
     template: Path | None = None
     """Write an example of such a folder there, to be edited, and do nothing else."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        if self.template is None:
+            super().check()
 
 
 def import_rig(options: ImportRig) -> int:
@@ -99,6 +113,11 @@ class ImportVideo(_Import):
     width: int | None = None
     """Columns of the images; by default those of the video."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        super().check()
+        need_extra("video", "reading videos")
+
 
 def import_video(options: ImportVideo) -> int:
     """`mim4d import video`."""
@@ -116,6 +135,11 @@ def import_video(options: ImportVideo) -> int:
 @dataclass(frozen=True)
 class ImportAv2(_Import):
     """Write a data set from Argoverse 2 sensor logs: ring cameras, LiDAR, boxes, vector map."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        super().check()
+        need_extra("av2", "reading Argoverse 2")
 
 
 def import_av2(options: ImportAv2) -> int:

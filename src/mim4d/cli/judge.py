@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.cli.console import counting
 from mim4d.config import Device
+from mim4d.runs.run_files import best_checkpoint
 
 if TYPE_CHECKING:
     from mim4d.evaluation import Evaluation
@@ -57,19 +60,36 @@ class Evaluate:
     device: Device = "auto"
     """Where to compute."""
     json: Path | None = None
-    """Also write all numbers to this file; RUN/evaluation.json has them in any case."""
+    """Also write all numbers to this file; RUN/evaluation.json has them in any case, but for a
+    detector's --clips, whose file is named by their number."""
+    best: bool = False
+    """Measure checkpoints/best.ckpt, which has the least validation loss, in place of the newest.
+    The numbers go to RUN/evaluation_best.json."""
     allow_training_scenes: bool = False
     """Evaluate a task also on scenes whose labels it was trained on."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        if (self.run is None) == (self.predictions is None):
+            raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
+        at_once.at_least(1, stride=self.stride, clips=self.clips)
+        at_once.existing(self.predictions, "--predictions")
+        at_once.existing(self.class_table, "--class-table")
+        if self.run is not None:
+            at_once.run_folder(self.run)
+            if self.best:
+                at_once.existing(best_checkpoint(self.run), "--best")
+        scenes = scene_choice(self.split, self.scenes)
+        at_once.data_set(self.data, self.version, scenes)
+        at_once.device(self.device)
 
 
 def evaluate(options: Evaluate) -> None:
     """`mim4d evaluate`."""
-    if options.run is not None and options.predictions is None:
+    if options.run is not None:
         _evaluate_run(options, options.run)
-    elif options.run is None and options.predictions is not None:
+    elif options.predictions is not None:
         _evaluate_predictions(options, options.predictions)
-    else:
-        raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
 
 
 def _evaluate_predictions(options: Evaluate, file: Path) -> None:
@@ -136,7 +156,7 @@ def _evaluate_run(options: Evaluate, run: Path) -> None:
 
     # A folder that is no run is refused where a run is read, after the options.
     is_task = (run / "config.json").is_file() and run_kind(run) == "task"
-    if is_task and read_task_config(run).task == "detection" and options.clips is None:
+    if is_task and read_task_config(run).task == "detection":
         _evaluate_detector(options, run)
         return
     evaluation = _evaluate_task(options, run) if is_task else _evaluate(options, run)
@@ -149,18 +169,24 @@ def _evaluate_detector(options: Evaluate, run: Path) -> None:
     from mim4d.evaluation.detection.predict import Detector, evaluate_detector
 
     scenes = scene_choice(options.split, options.scenes)
-    detector = Detector(run, options.data, scenes, options.version, options.device)
-    evaluation = evaluate_detector(
-        detector,
-        str(run),
-        allow_training_scenes=options.allow_training_scenes,
-        ceilings=options.ceilings,
-    )
+    detector = Detector(run, options.data, scenes, options.version, options.device, options.best)
+    with counting("evaluate", "clip") as progress:
+        evaluation = evaluate_detector(
+            detector,
+            str(run),
+            max_clips=options.clips,
+            allow_training_scenes=options.allow_training_scenes,
+            ceilings=options.ceilings,
+            progress=progress,
+        )
     print(evaluation.table())
-    for path in filter(None, (run / "evaluation.json", options.json)):
+    whole = evaluation.num_samples == len(detector.samples)
+    part = "_best" if options.best else ""
+    part += "" if whole else f"_{evaluation.num_samples}_clips"
+    for path in filter(None, (run / f"evaluation{part}.json", options.json)):
         evaluation.save(path)
         print(path)
-    _draw_curves(evaluation, run / "detection_curves.png")
+    _draw_curves(evaluation, run / f"detection_curves{part}.png")
 
 
 def _draw_curves(evaluation: "DetectionEvaluation", out: Path) -> None:
@@ -176,31 +202,37 @@ def _draw_curves(evaluation: "DetectionEvaluation", out: Path) -> None:
 def _evaluate_task(options: Evaluate, run: Path) -> "TaskEvaluation":
     from mim4d.evaluation.task import evaluate_task
 
-    return evaluate_task(
-        run,
-        options.data,
-        max_clips=options.clips,
-        scenes=scene_choice(options.split, options.scenes),
-        version=options.version,
-        device=options.device,
-        allow_training_scenes=options.allow_training_scenes,
-        ceilings=options.ceilings,
-    )
+    with counting("evaluate", "clip") as progress:
+        return evaluate_task(
+            run,
+            options.data,
+            max_clips=options.clips,
+            scenes=scene_choice(options.split, options.scenes),
+            version=options.version,
+            device=options.device,
+            allow_training_scenes=options.allow_training_scenes,
+            ceilings=options.ceilings,
+            best=options.best,
+            progress=progress,
+        )
 
 
 def _evaluate(options: Evaluate, run: Path) -> "Evaluation":
     from mim4d.evaluation import evaluate_run
 
-    return evaluate_run(
-        run,
-        options.data,
-        stride=options.stride,
-        max_clips=options.clips,
-        scenes=scene_choice(options.split, options.scenes),
-        version=options.version,
-        device=options.device,
-        ceilings=options.ceilings,
-    )
+    with counting("evaluate", "clip") as progress:
+        return evaluate_run(
+            run,
+            options.data,
+            stride=options.stride,
+            max_clips=options.clips,
+            scenes=scene_choice(options.split, options.scenes),
+            version=options.version,
+            device=options.device,
+            ceilings=options.ceilings,
+            best=options.best,
+            progress=progress,
+        )
 
 
 @dataclass(frozen=True)
@@ -232,38 +264,48 @@ class Render:
     device: Device = "auto"
     """Where to compute."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, clips=self.clips, stride=self.stride)
+        if hasattr(at_once.run_folder(self.run), "task"):
+            raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws what it says")
+        at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
+        at_once.device(self.device)
+        at_once.drawing()
+
 
 def render(options: Render) -> None:
     """`mim4d render`."""
-    from mim4d.runs.record import run_kind
-
-    if run_kind(options.run) == "task":
-        raise ValueError(f"{options.run}: a task's run; `mim4d predict` draws what it says")
     scenes = scene_choice(options.split, options.scenes)
     if options.video is not None:
         from mim4d.viz.video import render_video
 
-        written = render_video(
-            options.run,
-            options.data,
-            options.video,
-            stride=options.stride,
-            scenes=scenes,
-            version=options.version,
-            device=options.device,
-        )
+        with counting("render", "picture") as progress:
+            written = render_video(
+                options.run,
+                options.data,
+                options.video,
+                stride=options.stride,
+                scenes=scenes,
+                version=options.version,
+                device=options.device,
+                progress=progress,
+            )
         print(written)
         return
     from mim4d.viz.rendering import render_run
 
-    for path in render_run(
-        options.run,
-        options.data,
-        options.out or options.run / "renders",
-        clips=options.clips,
-        stride=options.stride,
-        scenes=scenes,
-        version=options.version,
-        device=options.device,
-    ):
+    with counting("render", "clip") as progress:
+        paths = render_run(
+            options.run,
+            options.data,
+            options.out or options.run / "renders",
+            clips=options.clips,
+            stride=options.stride,
+            scenes=scenes,
+            version=options.version,
+            device=options.device,
+            progress=progress,
+        )
+    for path in paths:
         print(path)

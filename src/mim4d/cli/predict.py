@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.cli.console import counting
 from mim4d.cli.predict_folder import folder_as_data_set, is_rig_folder, predict_folder
 from mim4d.config import Device
 
@@ -44,6 +46,25 @@ class Predict:
     version: str | None = None
     """Folder of the tables, such as v1.0-trainval, if there are several. Tasks only."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, clips=self.clips, stride=self.stride)
+        config = at_once.run_folder(self.run)
+        if (task := getattr(config, "task", None)) not in (None, *DRAWS):
+            raise ValueError(
+                f"{self.run}: nothing draws the task {task}; `mim4d predict` knows "
+                f"{', '.join(DRAWS)}"
+            )
+        if self.submission is not None and task != "detection":
+            raise ValueError("--submission: only the task detection writes one")
+        if task is not None and not is_rig_folder(self.data):
+            at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
+        else:
+            at_once.existing(self.data)
+        at_once.device(self.device)
+        if self.submission is None or self.out is not None:
+            at_once.drawing()
+
     @property
     def folder(self) -> Path:
         """Where pictures go."""
@@ -52,64 +73,57 @@ class Predict:
 
 def predict(options: Predict) -> None:
     """`mim4d predict`."""
-    if options.clips < 1:
-        raise ValueError(f"--clips {options.clips}: expected at least 1")
     from mim4d.runs.record import read_task_config, run_kind
 
     if run_kind(options.run) == "pretraining":
         _without_a_data_set(options)
         return
-    task = read_task_config(options.run).task
-    if task != "detection" and options.submission is not None:
-        raise ValueError("--submission: there is one of the task detection alone")
-    draws = {
-        "bev_segmentation": _paint,
-        "detection": _detect,
-        "hd_map": _draw_lines,
-        "occupancy": _draw_slices,
-    }
-    if task not in draws:
-        raise ValueError(
-            f"{options.run}: nothing draws the task {task}; `mim4d predict` knows "
-            f"{', '.join(draws)}"
-        )
+    draw = DRAWS[read_task_config(options.run).task]
     if not is_rig_folder(options.data):
-        draws[task](options)
+        draw(options)
         return
     if options.submission is not None:
         raise ValueError("--submission: wants a data set, whose samples the file must name")
     options = replace(options, out=options.folder)
     by_samples = read_task_config(options.run).clip.frame_interval_s is None
     with folder_as_data_set(options.data, keyframes_only=by_samples) as (data, _):
-        draws[task](replace(options, data=data, scenes=(), version=None), bare=True)
+        draw(replace(options, data=data, scenes=(), version=None), bare=True)
 
 
 def _without_a_data_set(options: Predict) -> None:
-    if options.submission is not None:
-        raise ValueError("--submission: there is one of the task detection alone")
-    paths = predict_folder(
-        options.run, options.data, options.folder, options.clips, options.stride, options.device
-    )
-    for path in paths:
-        print(path)
+    asked = (options.clips, options.stride, options.device)
+    with counting("predict", "clip") as progress:
+        paths = predict_folder(options.run, options.data, options.folder, *asked, progress)
+    _print(paths)
 
 
 def _paint(options: Predict, bare: bool = False) -> None:
     from mim4d.evaluation.painted_clips import paint_clips
     from mim4d.viz.bev_picture import draw_painted
 
-    for painted in paint_clips(options.run, options.data, **_asked(options), bare=bare):
-        print(draw_painted(painted, options.folder))
-        print(painted.save_arrays(options.folder))
+    paths = []
+    with counting("predict", "clip") as progress:
+        asked = paint_clips(
+            options.run, options.data, **_asked(options), bare=bare, progress=progress
+        )
+        for painted in asked:
+            paths += [draw_painted(painted, options.folder), painted.save_arrays(options.folder)]
+    _print(paths)
 
 
 def _draw_lines(options: Predict, bare: bool = False) -> None:
     from mim4d.evaluation.map_views import map_views
     from mim4d.viz.map_lines import draw_maps
 
-    views = map_views(options.run, options.data, **_asked(options), bare=bare)
-    for number, view in enumerate(views):
-        print(draw_maps(view).save(options.folder / f"map_{number:02d}.png"))
+    with counting("predict", "clip") as progress:
+        views = map_views(
+            options.run, options.data, **_asked(options), bare=bare, progress=progress
+        )
+        paths = [
+            draw_maps(view).save(options.folder / f"map_{number:02d}.png")
+            for number, view in enumerate(views)
+        ]
+    _print(paths)
 
 
 def _draw_slices(options: Predict, bare: bool = False) -> None:
@@ -117,10 +131,16 @@ def _draw_slices(options: Predict, bare: bool = False) -> None:
     from mim4d.viz.occupancy_cameras import draw_cameras
     from mim4d.viz.occupancy_slices import draw_slices
 
-    views = occupancy_views(options.run, options.data, **_asked(options), bare=bare)
-    for number, view in enumerate(views):
-        print(draw_slices(view).save(options.folder / f"occupancy_{number:02d}.png"))
-        print(draw_cameras(view).save(options.folder / f"occupancy_{number:02d}_cameras.png"))
+    paths = []
+    with counting("predict", "clip") as progress:
+        views = occupancy_views(
+            options.run, options.data, **_asked(options), bare=bare, progress=progress
+        )
+        for number, view in enumerate(views):
+            name = f"occupancy_{number:02d}"
+            paths.append(draw_slices(view).save(options.folder / f"{name}.png"))
+            paths.append(draw_cameras(view).save(options.folder / f"{name}_cameras.png"))
+    _print(paths)
 
 
 def _asked(options: Predict) -> dict[str, Any]:
@@ -146,8 +166,11 @@ def _detect(options: Predict, bare: bool = False) -> None:
         bare=bare,
     )
     if options.submission is not None:
-        found = ((one.clip.key_tokens[0], one.boxes) for one in detector.look_at_all())
-        print(write_submission(options.submission, detector.tokens, found))
+        with counting("predict", "clip") as progress:
+            seen = detector.look_at_all(progress)
+            found = ((one.clip.key_tokens[0], one.boxes) for one in seen)
+            path = write_submission(options.submission, detector.tokens, found)
+        print(path)
     if options.submission is None or options.out is not None:
         _draw(options, detector)
 
@@ -156,6 +179,24 @@ def _draw(options: Predict, detector: "Detector") -> None:
     from mim4d.evaluation import spread
     from mim4d.viz.detection_picture import draw_detected
 
-    for index in spread(len(detector.dataset), options.clips):
-        out = options.folder / f"clip-{index:05d}.png"
-        print(draw_detected(detector.look(index), options.min_score, out))
+    indices = spread(len(detector.dataset), options.clips)
+    with counting("draw", "clip") as progress:
+        paths = [
+            draw_detected(detected, options.min_score, options.folder / f"clip-{index:05d}.png")
+            for index, detected in zip(indices, detector.look_at(indices, progress), strict=True)
+        ]
+    _print(paths)
+
+
+def _print(paths: list[Path]) -> None:
+    for path in paths:
+        print(path)
+
+
+DRAWS = {
+    "bev_segmentation": _paint,
+    "detection": _detect,
+    "hd_map": _draw_lines,
+    "occupancy": _draw_slices,
+}
+"""What predicts and draws each task; others are measured only."""

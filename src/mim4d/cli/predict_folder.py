@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mim4d.config import Device
+from mim4d.progress import Report, counted, silent
 
 
 def is_rig_folder(folder: Path) -> bool:
@@ -39,7 +40,13 @@ def folder_as_data_set(folder: Path, *, keyframes_only: bool) -> Iterator[tuple[
 
 
 def predict_folder(
-    run: Path, folder: Path, out: Path, clips: int, stride: int, device: Device
+    run: Path,
+    folder: Path,
+    out: Path,
+    clips: int,
+    stride: int,
+    device: Device,
+    progress: Report = silent,
 ) -> list[Path]:
     """Predict the clips of a folder with cameras.yaml; returns the files written.
 
@@ -77,7 +84,7 @@ def predict_folder(
             lidar=None,
             body_masks=imported_masks(data),
         )
-        for index in spread(len(dataset), clips):
+        for index in counted(spread(len(dataset), clips), progress):
             clip = dataset[index]
             predicted = predict_clip(model, clip, view, accelerator)
             name = f"{index:04d}-{clip.scene_names[0]}"

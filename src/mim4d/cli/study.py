@@ -4,13 +4,17 @@ import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PresetConfig
 from mim4d.config import Device
 from mim4d.data.images.image_fit import Fit
+
+if TYPE_CHECKING:
+    from mim4d.study.ablation.request import Ablation
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,23 @@ class Ablate:
     device: Device = "auto"
     """Where to compute."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        _asked(self)
+        at_once.at_least(1, clips=self.clips, stride=self.stride)
+        at_once.data_set(self.data, self.version)
+        at_once.config_files(self.config)
+        at_once.device(self.device)
+        at_once.drawing("the picture of an ablation")
 
-def ablate(options: Ablate) -> None:
-    """`mim4d ablate`."""
+
+def _asked(options: Ablate) -> "Ablation":
     from mim4d.study.ablation.request import Ablation
 
     config = options.config
     if options.steps is not None:
         config = replace(config, optim=replace(config.optim, steps=options.steps))
-    asked = Ablation(
+    return Ablation(
         config,
         options.data,
         options.out,
@@ -75,10 +87,14 @@ def ablate(options: Ablate) -> None:
         device=options.device,
         command=_shown_command({str(options.data): "WORLD", str(options.out): "DIR"}),
     )
+
+
+def ablate(options: Ablate) -> None:
+    """`mim4d ablate`."""
     from mim4d.study.ablation.ablate import ablate as run_ablation
     from mim4d.study.ablation.markdown import markdown
 
-    print(markdown(run_ablation(asked)))
+    print(markdown(run_ablation(_asked(options))))
     print(options.out)
 
 
@@ -99,6 +115,14 @@ class BenchStep:
     """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, steps=self.steps)
+        at_once.at_least(0, warm_up=self.warm_up)
+        at_once.data_set(self.data, self.version)
+        at_once.config_files(self.config)
+        at_once.device(self.device)
 
 
 def bench_step(options: BenchStep) -> None:
@@ -177,6 +201,12 @@ class BenchLoad:
     version: str | None = None
     """Folder of the tables, such as v1.0-trainval, if there are several."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, frames=self.frames, rounds=self.rounds)
+        if self.data is not None:
+            at_once.data_set(self.data, self.version)
+
 
 def bench_load(options: BenchLoad) -> None:
     """`mim4d bench load`."""
@@ -217,6 +247,11 @@ class BenchParts:
     json: Path | None = None
     """File for the numbers, from which `mim4d bench report` makes a page."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(1, threads=self.threads, rounds=self.rounds)
+        at_once.existing(self.against, "--against")
+
 
 def bench_parts(options: BenchParts) -> None:
     """`mim4d bench parts`."""
@@ -248,6 +283,13 @@ class BenchReport:
     """The page."""
     picture: Path | None = None
     """File for the picture, PNG; needs matplotlib (pip install 'mim4d[viz]')."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        for path in self.measured:
+            at_once.existing(path)
+        if self.picture is not None:
+            at_once.drawing("--picture")
 
 
 def bench_report(options: BenchReport) -> None:

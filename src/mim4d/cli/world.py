@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument
+from mim4d.errors import need_extra
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class World:
     """Replace a world that the folder already holds."""
     workers: int | None = None
     """Processes; by default one per core. The files are the same for any number."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(0, scenes=self.scenes, held_out=self.held_out)
+        at_once.at_least(1, samples_per_scene=self.samples_per_scene, workers=self.workers)
+        if not self.overwrite:
+            at_once.new_folder(self.out, "or replace the world there with --overwrite")
+        need_extra("world", "a world")
 
 
 def world(options: World) -> None:

@@ -35,6 +35,8 @@ class OptimConfig:
     """Steps of the linear warm-up."""
     final_lr_factor: float = 0.02
     """Learning rate at the end as a share of the peak (cosine)."""
+    schedule_steps: int | None = None
+    """Steps over which the learning rate falls; after them it stays as it is. None: `steps`."""
     clip_norm: float = 35.0
     """Largest gradient norm."""
     ema_momentum: float | None = None
@@ -43,7 +45,7 @@ class OptimConfig:
     that the random start leaves no trace. None: no average."""
 
     def __post_init__(self) -> None:
-        for name in ("accumulate", "lr_clips"):
+        for name in ("accumulate", "lr_clips", "schedule_steps"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"optim.{name}", value, "at least 1")
         require(

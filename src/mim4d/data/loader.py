@@ -7,6 +7,7 @@ read depends on the sampler alone.
 
 import math
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,4 +115,10 @@ def build_loader(
         pin_memory=loading.pin_memory,
         prefetch_factor=PREFETCH if loading.workers else None,
         persistent_workers=loading.workers > 0,
+        worker_init_fn=_leave_interrupts_to_the_first,
     )
+
+
+def _leave_interrupts_to_the_first(worker: int) -> None:
+    """A key press reaches all processes of a terminal; the one that trains ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

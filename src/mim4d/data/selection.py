@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import SceneChoice, known_scenes
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.timeline import FrameSpacing
 from mim4d.errors import DataError
@@ -75,13 +75,7 @@ def choose_scenes(tables: NuscenesTables, wanted: Sequence[str] | SceneChoice | 
         _LOGGER.log(logging.INFO if split.origin != "splits.json" else logging.DEBUG, split.note)
         wanted = split.scenes
     names = list(rows) if wanted is None else list(wanted)
-    unknown = [name for name in names if name not in rows]
-    if unknown or not names:
-        more = " ..." if len(rows) > 5 else ""
-        raise DataError(
-            f"{tables.root}: scenes {', '.join(unknown[:5]) or '(none)'} asked for, not "
-            f"found; its {len(rows)} scenes are {', '.join(list(rows)[:5])}{more}"
-        )
+    names = known_scenes(tables.root, names, list(rows))
     return [rows[name] for name in names]
 
 

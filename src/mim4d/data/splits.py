@@ -85,6 +85,31 @@ class SceneChoice:
         note = f"{split.note}; of these, {len(part)} (fraction {self.fraction:g}, seed {self.seed})"
         return Split(part, split.origin, note)
 
+    def scenes(self, root: Path, version: str, available: Sequence[str]) -> list[str]:
+        """The same scenes by name, all of them known to be there.
+
+        Raises:
+            DataError: If one is not, or there is none.
+        """
+        return known_scenes(root, self.resolve(root, version, available).scenes, available)
+
+
+def known_scenes(root: Path, wanted: Sequence[str], available: Sequence[str]) -> list[str]:
+    """The scenes wanted, if all are there.
+
+    Raises:
+        DataError: If one is not, or there is none.
+    """
+    there = set(available)
+    unknown = [name for name in wanted if name not in there]
+    if unknown or not wanted:
+        more = " ..." if len(available) > 5 else ""
+        raise DataError(
+            f"{root}: scenes {', '.join(unknown[:5]) or '(none)'} asked for, not "
+            f"found; its {len(available)} scenes are {', '.join(available[:5])}{more}"
+        )
+    return list(wanted)
+
 
 HELD_OUT, TRAINING = SceneChoice("val"), SceneChoice("train")
 """What is judged and what is trained on, unless a user says otherwise."""

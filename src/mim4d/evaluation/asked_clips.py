@@ -10,10 +10,14 @@ import torch
 from mim4d.build.data import build_bare_dataset, build_dataset
 from mim4d.config import Device
 from mim4d.data.clip import Clip
+from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation.view import spread
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
+from mim4d.tasks.model import TaskModel
+from mim4d.tasks.task import Task
 from mim4d.training.devices import choose_accelerator
 
 Kind = TypeVar("Kind")
@@ -57,6 +61,7 @@ def ask_run(
     version: str | None = None,
     device: Device = "auto",
     bare: bool = False,
+    progress: Report = silent,
 ) -> tuple[Kind, Iterator[AskedClip]]:
     """The task of a run, and its answers about clips spread over the scenes.
 
@@ -69,6 +74,7 @@ def ask_run(
         version: Version folder of the data set.
         device: Where to compute.
         bare: The data are images alone: all scenes are meant, and nothing is true.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if the run is of another task.
@@ -86,12 +92,26 @@ def ask_run(
     model.to(accelerator)
 
     def ask() -> Iterator[AskedClip]:
-        for index in spread(len(dataset), clips):
-            clip = dataset[index]
-            with torch.no_grad():
-                answer = task.decode(model(clip.to(accelerator)))
+        for index in counted(spread(len(dataset), clips), progress):
             known = not bare and was_trained_on(run, dataset.tables, [dataset.scene_name(index)])
-            truth = None if bare else task.targets(clip)
-            yield AskedClip(clip, index, len(dataset), known, answer, truth)
+            yield ask_clip(model, task, dataset, index, trained_on=known, bare=bare)
 
     return task, ask()
+
+
+@torch.no_grad()
+def ask_clip(
+    model: TaskModel,
+    task: Task,
+    dataset: NuscenesDataset,
+    index: int,
+    *,
+    trained_on: bool,
+    bare: bool = False,
+) -> AskedClip:
+    """The answer of a model in evaluation mode about one clip, on the device of its weights."""
+    clip = dataset[index]
+    device = next(model.parameters()).device
+    answer = task.decode(model(clip.to(device)))
+    truth = None if bare else task.targets(clip)
+    return AskedClip(clip, index, len(dataset), trained_on, answer, truth)

@@ -22,6 +22,7 @@ from mim4d.evaluation.table import Evaluation
 from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.pretraining.model import MaskedVideoModel
+from mim4d.progress import Report, counted, silent
 from mim4d.rendering.renderer import NeusRenderer
 from mim4d.runs.loading import load_model, untrained_model
 from mim4d.runs.record import was_trained_on
@@ -45,6 +46,8 @@ def evaluate_run(
     baselines: bool = True,
     ceilings: bool = False,
     save: bool = True,
+    best: bool = False,
+    progress: Report = silent,
 ) -> Evaluation:
     """Evaluate a run and write RUN/evaluation.json.
 
@@ -61,6 +64,9 @@ def evaluate_run(
         ceilings: Fit a renderer to exact volumes of training clips and measure that, too, which
             takes a minute or two; only with exact distances.
         save: Write the file.
+        best: Take the checkpoint with the least validation loss; its numbers go to a file of their
+            own, evaluation_best.json.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if no pixel has a truth that counts.
@@ -68,7 +74,7 @@ def evaluate_run(
     if stride < 1 or (max_clips is not None and max_clips < 1):
         raise ValueError(f"--stride {stride} and --clips {max_clips}: expected at least 1")
     accelerator = choose_accelerator(device)
-    model, config = load_model(run)
+    model, config = load_model(run, best=best)
     view = EvaluatedView.of(config, stride)
     dataset = build_dataset(config, data, scenes, version, judged=True)
     reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
@@ -82,7 +88,7 @@ def evaluate_run(
         indices = spread(len(reader.dataset), max_clips)
     else:
         indices = clips_of_targets(reader.dataset, view.frame, targets)
-    for index in indices:
+    for index in counted(indices, progress):
         clip = reader.dataset[index]
         depths = reader.depths(index, clip) if baselines or ceilings else None
         scoring.add(clip, reader.read(index, clip), accelerator, depths)
@@ -106,7 +112,7 @@ def evaluate_run(
         masked=scoring.masked(),
     )
     if save:
-        evaluation.save(run / "evaluation.json")
+        evaluation.save(run / ("evaluation_best.json" if best else "evaluation.json"))
     return evaluation
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import ask_run
+from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.metrics.map_ap import MapLines
+from mim4d.progress import Report, silent
 from mim4d.tasks.hd_map import HdMap
 
 
@@ -61,15 +62,28 @@ def map_views(
     version: str | None = None,
     device: Device = "auto",
     bare: bool = False,
+    progress: Report = silent,
 ) -> Iterator[MapView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
     task, asked = ask_run(
-        run, data, HdMap, clips=clips, scenes=scenes, version=version, device=device, bare=bare
+        run,
+        data,
+        HdMap,
+        clips=clips,
+        scenes=scenes,
+        version=version,
+        device=device,
+        bare=bare,
+        progress=progress,
     )
     for one in asked:
-        true = None if one.truth is None else seen_lines(one.truth.lines[0])
-        range_xy_m = task.options.range_xy_m
-        yield MapView(one.title, one.clip, true, seen_lines(one.answer[0]), range_xy_m)
+        yield map_view(task, one)
+
+
+def map_view(task: HdMap, one: AskedClip) -> MapView:
+    """One answer, ready to be drawn."""
+    true = None if one.truth is None else seen_lines(one.truth.lines[0])
+    return MapView(one.title, one.clip, true, seen_lines(one.answer[0]), task.options.range_xy_m)
 
 
 def seen_lines(lines: MapLines) -> tuple[SeenLine, ...]:

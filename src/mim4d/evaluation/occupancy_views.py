@@ -11,11 +11,12 @@ from torch import Tensor
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import ask_run
+from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.voxel_iou import SeenRays, first_met
+from mim4d.progress import Report, silent
 from mim4d.tasks.occupancy import Occupancy
 
 _STRIDE = 2
@@ -57,19 +58,33 @@ def occupancy_views(
     version: str | None = None,
     device: Device = "auto",
     bare: bool = False,
+    progress: Report = silent,
 ) -> Iterator[OccupancyView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
     task, asked = ask_run(
-        run, data, Occupancy, clips=clips, scenes=scenes, version=version, device=device, bare=bare
+        run,
+        data,
+        Occupancy,
+        clips=clips,
+        scenes=scenes,
+        version=version,
+        device=device,
+        bare=bare,
+        progress=progress,
     )
     for one in asked:
-        drawn = one.answer[0].cpu()
-        truth = None if one.truth is None else one.truth.labels[0]
-        met = first_distances(one.clip, drawn, task.grid)
-        true_met = None if truth is None else first_distances(one.clip, truth, task.grid)
-        yield OccupancyView(
-            one.title, task.grid, task.class_names, truth, drawn, one.clip, met, true_met
-        )
+        yield occupancy_view(task, one)
+
+
+def occupancy_view(task: Occupancy, one: AskedClip) -> OccupancyView:
+    """One answer, ready to be drawn."""
+    drawn = one.answer[0].cpu()
+    truth = None if one.truth is None else one.truth.labels[0]
+    met = first_distances(one.clip, drawn, task.grid)
+    true_met = None if truth is None else first_distances(one.clip, truth, task.grid)
+    return OccupancyView(
+        one.title, task.grid, task.class_names, truth, drawn, one.clip, met, true_met
+    )
 
 
 def first_distances(

@@ -12,9 +12,10 @@ from torch import Tensor
 from mim4d.config import Device
 from mim4d.data.clip import Clip
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import ask_run
+from mim4d.evaluation.asked_clips import AskedClip, ask_run
 from mim4d.files import replacing
 from mim4d.geometry.voxel_grid import VoxelGrid
+from mim4d.progress import Report, silent
 from mim4d.tasks.bev_segmentation import BevSegmentation
 
 
@@ -76,6 +77,7 @@ def paint_clips(
     version: str | None = None,
     device: Device = "auto",
     bare: bool = False,
+    progress: Report = silent,
 ) -> Iterator[PaintedClip]:
     """Ask a run about some clips, spread over the scenes.
 
@@ -87,6 +89,7 @@ def paint_clips(
         version: Version folder of the data set.
         device: Where to compute.
         bare: The data are images alone, of which nothing is true.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if a prediction is not finite.
@@ -100,18 +103,24 @@ def paint_clips(
         version=version,
         device=device,
         bare=bare,
+        progress=progress,
     )
     for one in asked:
-        probabilities = one.answer[0].cpu()
-        if not bool(probabilities.isfinite().all()):
+        painted = painted_clip(task, one)
+        if not bool(painted.probabilities.isfinite().all()):
             raise ValueError(f"{run}: predicts NaN or infinite values; its weights are unusable")
-        yield PaintedClip(
-            clip=one.clip,
-            index=one.index,
-            trained_on=one.trained_on,
-            layers=tuple(task.options.layers),
-            cells=task.cells,
-            probabilities=probabilities,
-            occupied=None if one.truth is None else one.truth.occupied[0],
-            ignored=None if one.truth is None else one.truth.ignored[0],
-        )
+        yield painted
+
+
+def painted_clip(task: BevSegmentation, one: AskedClip) -> PaintedClip:
+    """One answer, ready to be drawn."""
+    return PaintedClip(
+        clip=one.clip,
+        index=one.index,
+        trained_on=one.trained_on,
+        layers=tuple(task.options.layers),
+        cells=task.cells,
+        probabilities=one.answer[0].cpu(),
+        occupied=None if one.truth is None else one.truth.occupied[0],
+        ignored=None if one.truth is None else one.truth.ignored[0],
+    )

@@ -109,7 +109,7 @@ class SceneAsker:
             self.frame = task_config.clip.key % task_config.clip.frames
         self._model.to(self._accelerator)
         self.dataset: NuscenesDataset = build_dataset(
-            wanted, data, scenes, version, incomplete="keep", lidar_may_lack=True
+            wanted, data, scenes, version, incomplete="keep", judged=True
         )
 
     @property

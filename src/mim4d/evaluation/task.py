@@ -18,6 +18,7 @@ from mim4d.evaluation.formatting import count_of, line
 from mim4d.evaluation.held_out import lidar_remarks, overlap_remarks, pretraining_remarks
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.task import HasFurtherTables, Score, Scores
@@ -112,6 +113,8 @@ def evaluate_task(
     ceilings: bool = False,
     save: bool = True,
     allow_training_scenes: bool = False,
+    best: bool = False,
+    progress: Report = silent,
 ) -> TaskEvaluation:
     """Evaluate a task's run and write RUN/evaluation.json.
 
@@ -126,6 +129,9 @@ def evaluate_task(
         ceilings: Also measure what exact depth would give, which fits a head: a minute or two.
         save: Write the file.
         allow_training_scenes: Also take scenes whose labels the run was trained on.
+        best: Take the checkpoint with the least validation loss; its numbers go to a file of their
+            own, evaluation_best.json.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with run or data, or if a scene was trained on.
@@ -133,7 +139,7 @@ def evaluate_task(
     if max_clips is not None and max_clips < 1:
         raise ValueError(f"--clips {max_clips}: expected at least 1")
     accelerator = choose_accelerator(device)
-    model, task, config = load_task(run)
+    model, task, config = load_task(run, best=best)
     dataset = build_dataset(config, data, scenes, version, judged=True)
     indices = spread(len(dataset), max_clips)
     names = sorted({dataset.scene_name(i) for i in indices})
@@ -149,7 +155,7 @@ def evaluate_task(
     others = reference.floors() if floors else {}
     others |= reference.ceilings() if ceilings else {}
     beside = {name: task.build_metric().to(accelerator) for name in others}
-    for index in indices:
+    for index in counted(indices, progress):
         clip = dataset[index].to(accelerator)
         answer, targets = task.decode(model(clip)), task.targets(clip)
         whole.update(answer, targets)
@@ -176,7 +182,7 @@ def evaluate_task(
         ),
     )
     if save:
-        evaluation.save(run / "evaluation.json")
+        evaluation.save(run / ("evaluation_best.json" if best else "evaluation.json"))
     return evaluation
 
 

@@ -12,11 +12,28 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from mim4d.files import replacing
+from mim4d.runs.run_files import (
+    BEST,
+    ENCODER_FILE,
+    best_checkpoint,
+    checkpoint_path,
+    latest_checkpoint,
+    prune_checkpoints,
+)
 
-ENCODER_FILE = "encoder.safetensors"
+__all__ = [
+    "AVERAGED",
+    "BEST",
+    "ENCODER_FILE",
+    "AtomicCheckpointIO",
+    "best_checkpoint",
+    "checkpoint_path",
+    "latest_checkpoint",
+    "load_checkpoint",
+    "prune_checkpoints",
+]
 AVERAGED = "averaged_state_dict"
 """Averaged weights in a checkpoint, named as those of `state_dict`, which stay the raw ones."""
-_KEPT = 2
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -59,20 +76,3 @@ def load_checkpoint(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "mim4d_config" not in checkpoint:
         raise ValueError(f"{path}: not a checkpoint of a mim4d pre-training run")
     return checkpoint
-
-
-def checkpoint_path(run: Path, step: int) -> Path:
-    """Where the checkpoint after `step` optimiser steps lies."""
-    return run / "checkpoints" / f"step-{step:07d}.ckpt"
-
-
-def latest_checkpoint(run: Path) -> Path | None:
-    """The newest complete checkpoint of a run, if there is one."""
-    found = sorted((run / "checkpoints").glob("step-*.ckpt"))
-    return found[-1] if found else None
-
-
-def prune_checkpoints(run: Path) -> None:
-    """Delete all but the newest checkpoints."""
-    for path in sorted((run / "checkpoints").glob("step-*.ckpt"))[:-_KEPT]:
-        path.unlink()

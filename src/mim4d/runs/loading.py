@@ -15,7 +15,13 @@ from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.runs.checkpoint import AVERAGED, ENCODER_FILE, latest_checkpoint, load_checkpoint
+from mim4d.runs.checkpoint import (
+    AVERAGED,
+    ENCODER_FILE,
+    best_checkpoint,
+    latest_checkpoint,
+    load_checkpoint,
+)
 from mim4d.runs.record import (
     read_config,
     read_run_config,
@@ -103,52 +109,61 @@ def embedded_config(path: Path) -> PretrainConfig:
     return config_from_json(metadata[EMBEDDED_CONFIG], str(path))
 
 
-def load_model(run: Path, *, raw: bool = False) -> tuple[MaskedVideoModel, PretrainConfig]:
+def load_model(
+    run: Path, *, raw: bool = False, best: bool = False
+) -> tuple[MaskedVideoModel, PretrainConfig]:
     """The whole model of a run at its newest checkpoint, ready for evaluation.
 
     Args:
         run: Folder written by `mim4d pretrain`.
         raw: Take the weights as trained also where the run has averaged ones.
+        best: Take the checkpoint with the least validation loss instead of the newest.
 
     Raises:
         ValueError: If there is no checkpoint, or it belongs to another configuration.
     """
     config = read_config(run)
-    weights = newest_weights(run, config, raw)
+    weights = newest_weights(run, config, raw, best)
     model = build_model(without_weights_file(config))
     _load(model, weights, run)
     return model.eval(), config
 
 
-def load_task(run: Path, *, raw: bool = False) -> tuple[TaskModel, Task, TaskConfig]:
+def load_task(
+    run: Path, *, raw: bool = False, best: bool = False
+) -> tuple[TaskModel, Task, TaskConfig]:
     """The model of a task's run at its newest checkpoint, ready for evaluation, and the task.
 
     Args:
         run: Folder written by `mim4d finetune`.
         raw: Take the weights as trained also where the run has averaged ones.
+        best: Take the checkpoint with the least validation loss instead of the newest.
 
     Raises:
         ValueError: If there is no checkpoint, or it belongs to another configuration.
     """
     config = read_task_config(run)
-    weights = newest_weights(run, config, raw)
+    weights = newest_weights(run, config, raw, best)
     task, model = build_task(without_weights_file(config))
     _load(model, weights, run)
     return model.eval(), task, config
 
 
-def newest_weights(run: Path, config: RunConfig, raw: bool = False) -> dict[str, Any]:
-    """Weights in the newest checkpoint of a run, under the model's names.
+def newest_weights(
+    run: Path, config: RunConfig, raw: bool = False, best: bool = False
+) -> dict[str, Any]:
+    """Weights in the newest checkpoint of a run, or its best, under the model's names.
 
     Args:
         run: Folder of a run of any kind.
         config: Its configuration.
         raw: Take the weights as trained also where the run has averaged ones.
+        best: Take the checkpoint with the least validation loss instead of the newest.
 
     Raises:
         ValueError: If there is no checkpoint, or it belongs to another configuration.
     """
-    path = latest_checkpoint(run)
+    path = best_checkpoint(run) if best else latest_checkpoint(run)
     if path is None:
         raise ValueError(f"{run}: has no checkpoint yet")
     checkpoint = load_checkpoint(path)

@@ -1,4 +1,7 @@
-"""`metrics.jsonl` of a run folder: one line per optimiser step, appended, read and cut here."""
+"""Numbers of a run by step, appended, read and cut here.
+
+`metrics.jsonl` has a line per optimiser step, `validation.jsonl` one per validation.
+"""
 
 import json
 from collections.abc import Mapping
@@ -9,22 +12,22 @@ from numpy.typing import NDArray
 
 from mim4d.files import read_text, write_text
 
-_NAME = "metrics.jsonl"
+METRICS, VALIDATION = "metrics.jsonl", "validation.jsonl"
 
 
-def append_metrics(run: Path, values: Mapping[str, float | int]) -> None:
+def append_metrics(run: Path, values: Mapping[str, float | int], name: str = METRICS) -> None:
     """Add the line of one step; `step` is among the values."""
-    with (run / _NAME).open("a") as file:
+    with (run / name).open("a") as file:
         file.write(json.dumps(values) + "\n")
 
 
-def read_metrics(run: Path) -> dict[str, NDArray[np.float64]]:
+def read_metrics(run: Path, name: str = METRICS) -> dict[str, NDArray[np.float64]]:
     """Columns of a run's metrics by name; a value missing in some step is NaN there.
 
     Raises:
         ValueError: If the run has no complete step yet.
     """
-    path = run / _NAME
+    path = run / name
     rows: list[dict[str, float]] = []
     for line in read_text(path).splitlines() if path.is_file() else []:
         try:
@@ -41,11 +44,10 @@ def read_metrics(run: Path) -> dict[str, NDArray[np.float64]]:
 
 def truncate_metrics(run: Path, num_steps: int) -> None:
     """Forget the lines of steps that a resumed run will do again."""
-    path = run / _NAME
-    if not path.exists():
-        return
-    kept = [line for line in read_text(path).splitlines() if _step_of(line) < num_steps]
-    write_text(path, "".join(f"{line}\n" for line in kept))
+    for path in (run / METRICS, run / VALIDATION):
+        if path.exists():
+            kept = [line for line in read_text(path).splitlines() if _step_of(line) < num_steps]
+            write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _step_of(line: str) -> float:

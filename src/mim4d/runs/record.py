@@ -2,7 +2,7 @@
 
 `config.json` (resolved), `record.json` (kind, command, seed, versions, commit), `changes.diff`
 (uncommitted edits of the code, if any), `metrics.jsonl` (one line per step), `checkpoints/`,
-`tensorboard/`.
+`tensorboard/`. Imports no torch, so that a mistyped folder is answered at once.
 """
 
 import json
@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import mim4d
 from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
-from mim4d.data.fingerprint import scene_fingerprints
-from mim4d.data.tables.tables import NuscenesTables
-from mim4d.files import read_text, write_text
+from mim4d.files import nearest_name, read_text, write_text
+
+if TYPE_CHECKING:
+    from mim4d.data.tables.tables import NuscenesTables
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
 
@@ -122,17 +123,19 @@ def read_record(run: Path) -> dict[str, Any]:
     return record
 
 
-def was_trained_on(run: Path, tables: NuscenesTables, scenes: list[str]) -> bool:
+def was_trained_on(run: Path, tables: "NuscenesTables", scenes: list[str]) -> bool:
     """Whether any of these scenes of a data set was trained on, wherever it lies now."""
     return bool(scenes_trained_on(run, tables, scenes))
 
 
-def scenes_trained_on(run: Path, tables: NuscenesTables, scenes: Sequence[str]) -> list[str]:
+def scenes_trained_on(run: Path, tables: "NuscenesTables", scenes: Sequence[str]) -> list[str]:
     """Those of some scenes of a data set that were trained on, wherever it lies now.
 
     Scenes are known by their samples. Of runs whose record does not tell these, the path of the
     data set decides. An imported model was trained on scenes of nuScenes, known by their names.
     """
+    from mim4d.data.fingerprint import scene_fingerprints
+
     record = read_record(run)
     trained = record.get("data_set", {}).get("scenes")
     if trained is not None:
@@ -149,6 +152,11 @@ def run_kind(run: Path) -> Kind:
     Raises:
         ValueError: If the folder is no run folder, or its record tells of no kind known here.
     """
+    if not run.exists():
+        raise ValueError(
+            f"{run}: there is no such run folder{nearest_name(run)}; give the --out of "
+            "`mim4d pretrain` or `mim4d finetune`"
+        )
     if not (run / "config.json").is_file():
         raise ValueError(
             f"{run}: not a run folder (it has no config.json); give the --out of `mim4d pretrain` "

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.config.head.segmentation import BevLayer
+from mim4d.config.head import BevLayer
 from mim4d.data.clip import Clip
 from mim4d.data.maps.map_layers import bounds_of_grid, rasterise
 from mim4d.data.maps.map_names import MapLayer

@@ -1,5 +1,6 @@
 """What happens around each step: progress for the person, numbers for the file, checkpoints."""
 
+import json
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -8,11 +9,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from tqdm import tqdm
 
+from mim4d.config.as_json import config_to_json
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.runs.checkpoint import checkpoint_path, prune_checkpoints
+from mim4d.progress import Counter
 from mim4d.runs.metrics_file import append_metrics
+from mim4d.runs.run_files import checkpoint_path, prune_checkpoints
+from mim4d.training.loggers import begin
+from mim4d.training.memory import peak_bytes
 
 logger = logging.getLogger(__name__)
 _SHOWN = ("loss", "distance", "predicted_distance")
@@ -39,70 +43,68 @@ class StepCallback(pl.Callback, ABC):
 
 
 class Progress(StepCallback):
-    """A progress bar over the whole run with speed and the losses that matter."""
+    """Progress over the whole run, with the losses that matter."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.bar: Any = None
+        self.counter: Counter | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the bar where the run stands."""
-        self.bar = tqdm(
-            total=trainer.max_steps,
-            initial=trainer.global_step,
-            desc=self.name,
-            unit="step",
-            smoothing=0.05,
-            dynamic_ncols=True,
-        )
+        """Begin where the run stands."""
+        self.counter = Counter(self.name, "step", initial=trainer.global_step)
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Advance by one step."""
-        outcome = pl_module.outcome
-        shown = {name: f"{outcome[name]:.3f}" for name in _SHOWN if name in outcome}
-        self.bar.set_postfix(shown, refresh=False)
-        self.bar.update(1)
+        shown = {name: pl_module.outcome[name] for name in _SHOWN if name in pl_module.outcome}
+        if pl_module.validated:
+            shown["validation loss"] = pl_module.validated["loss"]
+        if self.counter is not None:
+            self.counter.update(trainer.global_step, trainer.max_steps, shown)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar."""
-        self.bar.close()
+        """End the bar's line."""
+        if self.counter is not None:
+            self.counter.close()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Close the bar, so that what went wrong stands below it on a line of its own."""
-        if self.bar is not None:
-            self.bar.close()
+        """End the bar's line, so that what went wrong stands below it on a line of its own."""
+        self.on_train_end(trainer, pl_module)
 
 
-class MetricsFile(StepCallback):
+class Metrics(StepCallback):
     """Appends one JSON line per optimiser step: step, mean losses, learning rate, seconds.
 
-    The same losses go to the trainer's logger. Losses are means over all processes and micro-steps.
+    The loggers get the losses, every learning rate, throughput and memory, and at the beginning the
+    configuration. Losses are means over all processes and micro-steps.
     """
 
     def __init__(self, run: Path) -> None:
         self.run = run
         self._last = 0.0
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Start the clock."""
         self._last = time.perf_counter()
+        for logger in trainer.loggers:
+            begin(logger, json.loads(config_to_json(pl_module.config)), self.run)
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write the step that has just been done."""
         now, step = time.perf_counter(), trainer.global_step - 1
-        line = {
-            "step": step,
-            **pl_module.outcome,
-            "lr": trainer.optimizers[0].param_groups[-1]["lr"],
-            "seconds": round(now - self._last, 4),
-        }
+        groups, seconds = trainer.optimizers[0].param_groups, now - self._last
         self._last = now
-        append_metrics(self.run, line)
-        if trainer.logger is not None:
-            values = {f"train/{name}": value for name, value in pl_module.outcome.items()}
-            trainer.logger.log_metrics(values, step)
+        line = {"step": step, **pl_module.outcome, "lr": groups[-1]["lr"]}
+        append_metrics(self.run, {**line, "seconds": round(seconds, 4)})
+        values = {f"train/{name}": value for name, value in pl_module.outcome.items()}
+        # Groups of a run that an earlier version began have no names.
+        values |= {f"lr/{g.get('name', i)}": g["lr"] for i, g in enumerate(groups)}
+        values["speed/clips_per_s"] = pl_module.shape.clips_per_step / max(seconds, 1e-9)
+        values["speed/seconds_per_step"] = seconds
+        values["memory/peak_gib"] = peak_bytes(pl_module.device.type) / 2**30
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step)
 
 
 class Checkpoints(StepCallback):

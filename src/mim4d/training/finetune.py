@@ -80,4 +80,6 @@ def finetune(
     }
     if init_parts is not None:
         start["init_parts"] = ", ".join(sorted(init_parts))
-    return train(Job(config, f"finetune {config.task}", start, make), data, run, **options)
+    kept = {"volume_cache": None if volume_cache is None else str(volume_cache)}
+    job = Job(config, f"finetune {config.task}", start, make, kept)
+    return train(job, data, run, **options)

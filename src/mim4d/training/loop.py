@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import lightning.pytorch as pl
 import torch
@@ -44,12 +44,16 @@ from mim4d.training.resume import (
     check_same_data,
     check_same_scenes,
     check_start,
+    extend_run,
 )
 from mim4d.training.sampling import StepSampler
 from mim4d.training.step_module import StepModule
 from mim4d.training.trainer import build_callbacks, build_trainer, fit
+from mim4d.training.validation import refuse_trained_on
+from mim4d.training.watch import Watch
 
 logger = logging.getLogger(__name__)
+_WATCH = Watch()
 
 
 class RunOptions(TypedDict, total=False):
@@ -64,6 +68,8 @@ class RunOptions(TypedDict, total=False):
     workers: int | None
     skip_bad_clips: bool
     progress: bool
+    watch: Watch
+    extends: bool
 
 
 @dataclass(frozen=True)
@@ -76,12 +82,14 @@ class Job:
         start: What the run started from, by the name under which it is recorded.
         make: The module with the weights it starts from, for so many processes; where a checkpoint
             will give it all of its weights, it need not read any.
+        options: What else a resumed run should be given again, as it is recorded.
     """
 
     config: RunConfig
     command: str
     start: dict[str, str | None]
     make: Callable[[int, bool], StepModule]
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def pretrain(
@@ -136,6 +144,8 @@ def train(
     workers: int | None = None,
     skip_bad_clips: bool = False,
     progress: bool = True,
+    watch: Watch = _WATCH,
+    extends: bool = False,
 ) -> bool:
     """Train anything and leave a run folder: the one loop of pre-training and of every task.
 
@@ -152,7 +162,9 @@ def train(
             again for each of the others (see `Processes`).
         workers: Loader processes of each process; None decides.
         skip_bad_clips: Skip, count and report clips that cannot be read instead of stopping.
-        progress: Show a progress bar.
+        progress: Show progress.
+        watch: Loggers and validation; nothing of them changes the training.
+        extends: Take the steps and the schedule of the configuration for a resumed run, too.
 
     Returns:
         Whether this is the first of the processes, the one that reports.
@@ -183,6 +195,8 @@ def train(
             workers=workers,
             skip_bad_clips=skip_bad_clips,
             progress=progress,
+            watch=watch,
+            extends=extends,
         )
     return processes.is_first
 
@@ -201,12 +215,15 @@ def _train(
     workers: int | None,
     skip_bad_clips: bool,
     progress: bool,
+    watch: Watch,
+    extends: bool,
 ) -> None:
     """What one of the processes does; see `train`."""
     config = job.config
     facts = {"overfit": overfit, "processes": processes.world_size, **job.start}
     if resume:
-        check_resumable(config, run, job.command, {"data": str(data.resolve()), **facts})
+        given = {"data": str(data.resolve()), **facts}
+        check_resumable(config, run, job.command, given, extends=extends)
     elif processes.is_first:  # which has made it by the time the others come here
         refuse_existing(run)
     dataset = build_dataset(
@@ -214,6 +231,10 @@ def _train(
     )
     names = sorted({dataset.scene_name(i) for i in range(len(dataset))})
     num_clips = min(overfit, len(dataset)) if overfit else len(dataset)
+    held_out = None
+    if watch.validate_every:
+        held_out = build_dataset(config, data, watch.validation_scenes, version)
+        refuse_trained_on(held_out, names)
     checkpoint, first_step = None, 0
     if resume:
         check_same_scenes(run, names)
@@ -229,12 +250,18 @@ def _train(
     if processes.is_first and not resume:
         loading = _begin(module, dataset, num_clips, accelerator, processes, workers)
         held = fingerprint(dataset.tables, names)
-        create_run(run, config, data, names, {**facts, "data_set": held})
+        options = {
+            **job.options,
+            "on_bad_clip": "skip" if skip_bad_clips else "fail",
+            **watch.as_options(),
+        }
+        create_run(run, config, data, names, {**facts, "data_set": held, "options": options})
     else:
         cost = load_cost(dataset, config.optim.batch_size)[0]
         machine = Machine.here(processes.devices)
         loading = choose_loading(cost, machine, accelerator == "cuda", workers)
     if processes.is_first and resume:
+        extend_run(run, config)
         truncate_metrics(run, first_step)
         logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
     order = None
@@ -247,8 +274,10 @@ def _train(
         num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank, order
     )
     loader = build_loader(dataset, sampler, loading)
-    callbacks = build_callbacks(config, job.command, run, dataset, processes, progress)
-    trainer = build_trainer(config, run, accelerator, first_step, processes, callbacks)
+    callbacks = build_callbacks(
+        config, job.command, run, dataset, processes, progress, watch, held_out
+    )
+    trainer = build_trainer(config, run, accelerator, first_step, processes, callbacks, watch)
     fit(trainer, module, loader, checkpoint)
     if processes.is_first:
         _export_encoder(module, callbacks, run)

@@ -142,6 +142,10 @@ class TaskModule(StepModule):
         """Called before the optimiser is made."""
         self.taken = frozenset(checkpoint.get("taken", ()))
 
+    def validation_losses(self, clip: Clip, stream: int, place: int) -> dict[str, Tensor]:
+        """The task's losses as they are weighted at the end of the run."""
+        return self.step_losses(clip, self.config.optim.steps - 1)
+
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
         """The task's losses; nothing but stochastic depth is random here."""
         targets = self.task.targets(clip)

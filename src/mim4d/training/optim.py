@@ -14,11 +14,13 @@ from mim4d.training.muon import MuonAdamW, convolution_kernels
 def lr_factor(step: int, config: OptimConfig) -> float:
     """Share of the peak learning rate at an optimiser step (counted from 0).
 
-    Linear warm-up over `warmup_steps`, then a cosine down to `final_lr_factor` at the last step.
+    Linear warm-up over `warmup_steps`, then a cosine down to `final_lr_factor` at the last step of
+    the schedule, and no change after it.
     """
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)
-    progress = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    last = config.steps if config.schedule_steps is None else config.schedule_steps
+    progress = (step - config.warmup_steps) / max(1, last - config.warmup_steps)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     return config.final_lr_factor + (1 - config.final_lr_factor) * cosine
 
@@ -63,7 +65,8 @@ def build_optimizer(
                 and (id(parameter) in of_backbone) == is_backbone
                 and (id(parameter) in came) == has_come
             ]
-            groups += _groups(members, kernels, lr * factor * share, config.weight_decay)
+            kind = ("backbone" if is_backbone else "rest") + ("_transferred" if has_come else "")
+            groups += _groups(members, kernels, kind, lr * factor * share, config.weight_decay)
     betas = (0.9, config.beta_2)
     optimizer = MuonAdamW(groups, betas) if kernels else AdamW(groups, betas=betas, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, config))
@@ -71,7 +74,11 @@ def build_optimizer(
 
 
 def _groups(
-    parameters: Iterable[nn.Parameter], kernels: set[int], lr: float, weight_decay: float
+    parameters: Iterable[nn.Parameter],
+    kernels: set[int],
+    kind: str,
+    lr: float,
+    weight_decay: float,
 ) -> list[dict[str, object]]:
     orthogonal: list[nn.Parameter] = []
     decayed: list[nn.Parameter] = []
@@ -82,8 +89,14 @@ def _groups(
         else:
             (decayed if parameter.ndim > 1 else plain).append(parameter)
     groups: list[dict[str, object]] = [
-        {"params": decayed, "lr": lr, "weight_decay": weight_decay},
-        {"params": plain, "lr": lr, "weight_decay": 0.0},
-        {"params": orthogonal, "lr": lr, "weight_decay": weight_decay, "orthogonal": True},
+        {"params": decayed, "lr": lr, "weight_decay": weight_decay, "name": kind},
+        {"params": plain, "lr": lr, "weight_decay": 0.0, "name": f"{kind}_vectors"},
+        {
+            "params": orthogonal,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "name": f"{kind}_kernels",
+            "orthogonal": True,
+        },
     ]
     return [group for group in groups if group["params"]]

@@ -1,12 +1,20 @@
 """What a run may start from, and be continued with: what would make it another run is refused."""
 
+import json
+import logging
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mim4d.config import RunConfig
-from mim4d.data.fingerprint import Fingerprint
+from mim4d.config.as_json import config_to_json
+from mim4d.files import write_text
 from mim4d.runs.record import config_differences, kind_of, read_record, read_run_config, run_kind
 
+if TYPE_CHECKING:
+    from mim4d.data.fingerprint import Fingerprint
+
+logger = logging.getLogger(__name__)
 _NOT_ALWAYS_RECORDED = {"processes": 1, "start_from": None, "init": None}
 """What was not always written down, and what it was then."""
 
@@ -39,7 +47,62 @@ def check_start(config: RunConfig, source: Path | None, flag: str) -> None:
         )
 
 
-def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str, Any]) -> None:
+Schedule = Literal["hold", "cosine"]
+Config = TypeVar("Config", bound=RunConfig)
+
+
+def extended(config: Config, steps: int, schedule: Schedule) -> Config:
+    """The configuration of a run that goes on beyond the steps it was started with.
+
+    Args:
+        config: Of the run.
+        steps: Steps in all; as many as the run has are no change.
+        schedule: `hold` leaves the learning rate where the schedule ended; `cosine` takes the
+            schedule of a run that has so many steps from its beginning.
+
+    Raises:
+        ValueError: If these are fewer steps than the run has.
+    """
+    optim = config.optim
+    if steps < optim.steps:
+        raise ValueError(
+            f"--extend-to {steps}: the run has {optim.steps} steps; give more, counted in all"
+        )
+    if steps == optim.steps:
+        return config
+    ends = optim.schedule_steps or optim.steps
+    kept = None if schedule == "cosine" else ends
+    return replace(config, optim=replace(optim, steps=steps, schedule_steps=kept))
+
+
+def extend_run(run: Path, config: RunConfig) -> None:
+    """Write down that a run now has the steps of `config`, and from when on."""
+    before = read_run_config(run).optim
+    if before == config.optim:
+        return
+    record = read_record(run)
+    after = config.optim
+    record.setdefault("extended", []).append(
+        {"from": before.steps, "to": after.steps, "schedule_steps": after.schedule_steps}
+    )
+    write_text(run / "record.json", json.dumps(record, indent=2) + "\n")
+    write_text(run / "config.json", config_to_json(config))
+    logger.info(
+        "%s: %d steps instead of %d; the learning rate %s",
+        *(run, config.optim.steps, before.steps, _in_words(config)),
+    )
+
+
+def _in_words(config: RunConfig) -> str:
+    ends = config.optim.schedule_steps
+    if ends is None:
+        return "follows the schedule of a run of that length from here on, which is a jump upwards"
+    return f"stays where it was after {ends} steps"
+
+
+def check_resumable(
+    config: RunConfig, run: Path, command: str, given: dict[str, Any], *, extends: bool = False
+) -> None:
     """Refuse to continue a run with anything that would make it another run.
 
     Args:
@@ -47,6 +110,7 @@ def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str,
         run: The run folder.
         command: Words of the command before its preset, for messages.
         given: What is recorded of a run beside its configuration, as it is now.
+        extends: Whether it may have more steps, and another schedule, than the run was given.
 
     Raises:
         ValueError: If the folder holds no run, or another one.
@@ -67,7 +131,11 @@ def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str,
             f"{run}: holds a run of preset {recorded.preset!r}, not {config.preset!r}; resume it "
             f"with `mim4d {command} {recorded.preset}`"
         )
-    differences = config_differences(recorded, config)
+    compared = recorded
+    if extends:
+        steps = {name: getattr(config.optim, name) for name in ("steps", "schedule_steps")}
+        compared = replace(recorded, optim=replace(recorded.optim, **steps))
+    differences = config_differences(compared, config)
     for name, here in given.items():
         if name == "data" and "data_set" in record:
             continue  # known by what it holds, not by where it lies: see `check_same_data`
@@ -81,7 +149,7 @@ def check_resumable(config: RunConfig, run: Path, command: str, given: dict[str,
         )
 
 
-def check_same_data(run: Path, config: RunConfig, here: Fingerprint) -> None:
+def check_same_data(run: Path, config: RunConfig, here: "Fingerprint") -> None:
     """Refuse to continue a run on data that hold something else than it was started with.
 
     Where the data lie does not matter; neither do labels to a pre-training.

@@ -32,6 +32,7 @@ class StepModule(pl.LightningModule, ABC):
     Attributes:
         outcome: Of the newest optimiser step: mean losses by name, over all micro-steps and
             processes, and the gradient's norm before clipping.
+        validated: Losses of the newest validation; empty before the first.
     """
 
     def __init__(self, model: nn.Module, config: RunConfig, world_size: int = 1) -> None:
@@ -40,6 +41,7 @@ class StepModule(pl.LightningModule, ABC):
         self.config = config
         self.shape = StepShape(config.optim.batch_size, config.optim.accumulate, world_size)
         self.outcome: dict[str, float] = {}
+        self.validated: dict[str, float] = {}
         self._clips: list[Clip] = []
         self._losses: list[dict[str, Tensor]] = []
         self._zeros = ZeroLosses(config.optim.steps)
@@ -53,6 +55,16 @@ class StepModule(pl.LightningModule, ABC):
             step: Optimiser step.
             places: Of the batch's clips among all of the step; None where they are all.
         """
+
+    def validation_losses(self, clip: Clip, stream: int, place: int) -> dict[str, Tensor]:
+        """Losses on a held-out clip, in evaluation mode.
+
+        Args:
+            clip: One clip (b = 1).
+            stream: Stands in the place of a step where something is drawn.
+            place: Of the clip among those of the validation.
+        """
+        return self.step_losses(clip, stream, range(place, place + 1))
 
     def census(self, clip: Clip) -> dict[str, float]:
         """Shares, by name, of what a step would find in a clip; see `training.census`."""

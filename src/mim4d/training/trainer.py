@@ -4,7 +4,6 @@ import signal
 from pathlib import Path
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from mim4d.config import RunConfig
@@ -13,11 +12,14 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import MachineError
 from mim4d.runs.checkpoint import AtomicCheckpointIO
 from mim4d.training.averaging import WeightAverage
-from mim4d.training.callbacks import Checkpoints, MetricsFile, Progress, SkippedClips
+from mim4d.training.callbacks import Checkpoints, Metrics, Progress, SkippedClips
+from mim4d.training.loggers import build_loggers
 from mim4d.training.meeting import environment_of
 from mim4d.training.processes import Processes
 from mim4d.training.step_module import StepModule
-from mim4d.training.termination import StopOnSigterm
+from mim4d.training.termination import StopOnSignal
+from mim4d.training.validation import Validation
+from mim4d.training.watch import Watch
 
 _OTHER_PROCESS_GONE = ("Connection closed by peer", "Connection reset by peer")
 _PORT_TAKEN = ("EADDRINUSE", "address already in use", "Address already in use")
@@ -63,15 +65,22 @@ def build_callbacks(
     dataset: NuscenesDataset,
     processes: Processes,
     progress: bool,
+    watch: Watch,
+    held_out: NuscenesDataset | None,
 ) -> list[pl.Callback]:
     """In the order in which they act after a step: what is saved must be up to date."""
     callbacks: list[pl.Callback] = [SkippedClips(dataset)]
+    averages = None
     if config.optim.ema_momentum is not None:
-        callbacks.append(WeightAverage(config.optim.ema_momentum))
+        averages = WeightAverage(config.optim.ema_momentum)
+        callbacks.append(averages)
     if processes.is_first:
-        callbacks.append(MetricsFile(run))
+        callbacks.append(Metrics(run))
         callbacks += [Progress(f"{command} {config.preset}")] * progress
-    return [*callbacks, Checkpoints(run, config.checkpoint_every), StopOnSigterm(run)]
+    if held_out is not None:
+        callbacks.append(Validation(run, watch, held_out, averages))
+    stop = StopOnSignal(run, command.split()[0])
+    return [*callbacks, Checkpoints(run, config.checkpoint_every), stop]
 
 
 def build_trainer(
@@ -81,6 +90,7 @@ def build_trainer(
     first_step: int,
     processes: Processes,
     callbacks: list[pl.Callback],
+    watch: Watch,
 ) -> pl.Trainer:
     """The trainer as our runs want it: our checkpoints, sampling, progress and precision."""
     return pl.Trainer(
@@ -94,7 +104,7 @@ def build_trainer(
         max_epochs=-1,
         accumulate_grad_batches=config.optim.accumulate,
         gradient_clip_val=config.optim.clip_norm,
-        logger=TensorBoardLogger(run, name="", version="tensorboard", purge_step=first_step),
+        logger=build_loggers(watch.loggers, run, first_step) if processes.is_first else False,
         log_every_n_steps=1,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO(), environment_of(processes)],

@@ -1,4 +1,7 @@
-"""Losses of a run over its steps, from RUN/metrics.jsonl: raw faint, running means strong."""
+"""Losses and learning rate of a run over its steps: raw faint, running means strong.
+
+From RUN/metrics.jsonl, and from validation.jsonl those of held-out clips.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import NDArray
 
-from mim4d.runs.metrics_file import read_metrics
+from mim4d.runs.metrics_file import VALIDATION, read_metrics
 from mim4d.viz.canvas import FAINT, INK, Canvas, points
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ _PANELS = (
             ("predicted_colour", "rebuilt dropped frame", REBUILT),
         ),
     ),
+    ("learning rate", "of all but the backbone", (("lr", "learning rate", TOTAL),)),
 )
 
 
@@ -59,19 +63,24 @@ def draw_curves(run: Path, out: Path) -> Path:
         ImportError: If matplotlib is not installed.
     """
     metrics = read_metrics(run)
+    validated = read_metrics(run, VALIDATION) if (run / VALIDATION).is_file() else {}
+    shown = [panel for panel in _PANELS if any(name in metrics for name, _, _ in panel[2])]
     panel, gap, height = 430, 90, 300
-    canvas = Canvas(70 + len(_PANELS) * (panel + gap) - gap + 20, height + 110)
-    for i, (title, label, lines) in enumerate(_PANELS):
+    canvas = Canvas(70 + len(shown) * (panel + gap) - gap + 20, height + 110)
+    for i, (title, label, lines) in enumerate(shown):
         left = 70 + i * (panel + gap)
         canvas.text(left, 14, title, size_px=17, weight="bold")
         axes = canvas.axes(left, 46, panel, height)
-        _draw_panel(axes, metrics, lines)
+        _draw_panel(axes, metrics, lines, validated)
         axes.set_ylabel(label, fontsize=points(13), color=INK)
     return canvas.save(out)
 
 
 def _draw_panel(
-    axes: "Axes", metrics: dict[str, NDArray[Any]], lines: tuple[tuple[str, str, str], ...]
+    axes: "Axes",
+    metrics: dict[str, NDArray[Any]],
+    lines: tuple[tuple[str, str, str], ...],
+    validated: dict[str, NDArray[Any]],
 ) -> None:
     steps = metrics["step"] + 1
     window = max(1, len(steps) // 20)
@@ -79,8 +88,11 @@ def _draw_panel(
         if name in metrics:
             values = metrics[name]
             axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
-            smooth = running_mean(values, window)
+            smooth = values if name == "lr" else running_mean(values, window)
             axes.plot(steps, smooth, color=colour, linewidth=1.8, label=label)
+        if name in validated:
+            at, held_out = validated["step"] + 1, f"{label}, held out"
+            axes.plot(at, validated[name], "o--", color=colour, clip_on=False, label=held_out)
     axes.set_ylim(bottom=0)
     axes.set_xlim(0, steps[-1])
     axes.grid(color="#e5e7eb", linewidth=0.7)
@@ -89,5 +101,5 @@ def _draw_panel(
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color("#c3c7cd")
-    if len(lines) > 1 and axes.lines:
+    if len(axes.get_legend_handles_labels()[0]) > 1:
         axes.legend(frameon=False, fontsize=points(13), labelcolor=INK)

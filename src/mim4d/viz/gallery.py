@@ -5,7 +5,6 @@ same with boxes, LiDAR and map over the pixels), one picture per scene, and `ind
 shows these files and links each in full size.
 """
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.files import write_text
+from mim4d.progress import Report, counted, silent
 from mim4d.viz.clip_picture import map_range
 from mim4d.viz.overlay import Overlay, Shown
 from mim4d.viz.page import Picture, render
@@ -23,8 +23,6 @@ from mim4d.viz.sheet import draw_sheet
 
 IMAGE_HW = (512, 512)
 """Images are fitted into this many rows and columns: a little more than the largest panel."""
-
-logger = logging.getLogger(__name__)
 
 
 def write_gallery(
@@ -36,6 +34,7 @@ def write_gallery(
     without: Sequence[str] = (),
     lidar: str | None = "LIDAR_TOP",
     version: str | None = None,
+    progress: Report = silent,
 ) -> list[Path]:
     """Draw scenes of a data set, each at the keyframe in its middle.
 
@@ -47,6 +46,7 @@ def write_gallery(
         without: What to leave out over the pixels: `lidar`, `boxes`, `map` or layers of the map.
         lidar: LiDAR channel, or None.
         version: Version folder, where there are several.
+        progress: Told how many scenes are drawn, of how many.
 
     Returns:
         The files written, the page last.
@@ -66,8 +66,7 @@ def write_gallery(
         draw_sheet(views, overlay).save(out / "overlays.jpg"),
     ]
     details = []
-    for view in views:
-        logger.info("drawing %s", view.clip.scene_names[0])
+    for view in counted(views, progress):
         path = out / f"{view.clip.scene_names[0]}.jpg"
         details.append(draw_scene(view, overlay).save(path))
     write_text(out / "index.html", _page(data, views, sheets, details))

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mim4d.evaluation.occupancy_views import OccupancyView
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, show_colours, show_nothing
-from mim4d.viz.overlay import FARTHEST_M, NEAREST_M, distance_colours, picture
+from mim4d.viz.distance_colours import FARTHEST_M, NEAREST_M, distance_colours
+from mim4d.viz.overlay import picture
 from mim4d.viz.wireframe import front_and_rear
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from mim4d.evaluation import EvaluatedView, RenderedFrame, spread
 from mim4d.evaluation.flow.from_above import flow_clip
 from mim4d.evaluation.rendered_clip import RenderedClip, abs_rel, render_clip
 from mim4d.models.encoder.masking import enlarge_mask
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_model
 from mim4d.runs.record import was_trained_on
 from mim4d.tensors.pixels import unit_colours
@@ -43,6 +44,7 @@ def render_run(
     scenes: SceneChoice = HELD_OUT,
     version: str | None,
     device: Device,
+    progress: Report = silent,
 ) -> list[Path]:
     """Draw held-out clips as a run sees them.
 
@@ -55,6 +57,7 @@ def render_run(
         scenes: Scenes to draw; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
+        progress: Told how many clips are done, of how many.
 
     Returns:
         The pictures: one per clip, and one of its scene flow where the run has one.
@@ -75,7 +78,7 @@ def render_run(
     view, flow_view = (EvaluatedView.of(config, s) for s in (stride, min(stride, FLOW_STRIDE)))
     model = model.to(accelerator)
     paths = []
-    for index, seen in zip(indices, trained, strict=True):
+    for index, seen in counted(list(zip(indices, trained, strict=True)), progress):
         rendered = render_clip(model, dataset, index, view, accelerator)
         name = "".join(c if c.isalnum() or c in "-_" else "-" for c in dataset.scene_name(index))
         title = f"{dataset.scene_name(index)} ({'not held out' if seen else 'held out'})"

@@ -17,6 +17,7 @@ from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.evaluation import EvaluatedView, spread
 from mim4d.evaluation.flight import FlightImage, FlightView, fly
 from mim4d.files import replacing
+from mim4d.progress import Report, silent
 from mim4d.runs.loading import load_model
 from mim4d.training.devices import choose_accelerator
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, show_colours, show_values
@@ -39,6 +40,7 @@ def render_video(
     scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
+    progress: Report = silent,
 ) -> Path:
     """Film the clip in the middle of the held-out ones, forth and back.
 
@@ -51,6 +53,7 @@ def render_video(
         scenes: Scenes to choose from; by default the held-out ones.
         version: Version folder of the data set.
         device: Where to compute.
+        progress: Told how many pictures are done, of how many.
 
     Raises:
         ValueError: For another ending, or anything wrong with the run or the data.
@@ -64,7 +67,10 @@ def render_video(
     (index,) = spread(len(dataset), 1)
     flight = fly(model, dataset, index, view, accelerator, steps=steps, aside_m=ASIDE_M)
     title = dataset.scene_name(index)
-    pictures = [draw_moment(moment, title).pixels() for moment in flight]
+    pictures, total = [], (config.clip.frames - 1) * steps + 1
+    for done, moment in enumerate(flight, start=1):
+        pictures.append(draw_moment(moment, title).pixels())
+        progress(done, total)
     return write_video([*pictures, *pictures[-2:0:-1]], out, IMAGES_PER_S)
 
 

@@ -5,16 +5,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from mim4d.cli import main
+from mim4d.config.presets import task_preset
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
-from mim4d.evaluation.detection.predict import boxes_in_global, global_from_ref
+from mim4d.evaluation.detection import predict
+from mim4d.evaluation.detection.predict import (
+    DetectedClip,
+    Detector,
+    boxes_in_global,
+    global_from_ref,
+)
 from mim4d.evaluation.detection.predicted_file import evaluate_predictions, open_predictions
 from mim4d.evaluation.detection.write_submission import write_submission
 from mim4d.metrics.detection.rules import CLASSES
+from mim4d.runs.record import create_run
 from mim4d.tasks.detection.detections import Detections
 from mim4d.tasks.detection.true_boxes import true_boxes
 from tests.data.tiny_dataset import write_tiny_dataset
@@ -121,3 +130,47 @@ def test_bad_input_is_one_line(
     )
     (data / "v1.0-mini" / "instance.json").write_text("[]")
     assert "the categories of the data are: tram" in evaluated(results)
+
+
+class _Seer(Detector):
+    """A detector that finds what is true, without a model."""
+
+    def __init__(self, run: Path, data: Path, *others: Any) -> None:
+        self.dataset = NuscenesDataset(data, frames=1, key=0, image_hw=(32, 64))
+        tables = self.dataset.tables
+        self.scenes = list(tables.scene_names)
+        rows = [tables.samples_of_scene(row) for row in range(len(self.scenes))]
+        self.samples = np.concatenate(rows).tolist()
+        self.class_table, self.trained_on = {}, False
+
+    def remarks(self) -> tuple[str, ...]:
+        return ()
+
+    def look(self, index: int) -> DetectedClip:
+        clip = self.dataset[index]
+        (truth,) = true_boxes(clip, (), 0, 1)
+        scores = torch.linspace(0.9, 0.5, len(truth.boxes_ref))
+        boxes = truth.boxes_ref.nan_to_num()
+        found = Detections(boxes, truth.classes, scores, truth.attributes)
+        pose = global_from_ref(self.dataset, index)
+        return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
+
+
+@pytest.mark.slow
+def test_some_clips_are_judged_by_the_same_metric_and_keep_the_whole_evaluation(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    create_run(run, task_preset("toy", "detection"), data, ["other"], {"overfit": 0})
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "step-0000001.ckpt").touch()
+    monkeypatch.setattr(predict, "Detector", _Seer)
+    assert main(["evaluate", str(run), "--data", str(data)]) == 0
+    whole = (run / "evaluation.json").read_text()
+    assert main(["evaluate", str(run), "--data", str(data), "--clips", "4"]) == 0
+    assert (run / "evaluation.json").read_text() == whole
+    part = json.loads((run / "evaluation_4_clips.json").read_text())
+    assert (part["num_samples"], json.loads(whole)["num_samples"]) == (4, 10)
+    for found in (part, json.loads(whole)):
+        assert found["mean_ap_of_true_classes"] == pytest.approx(1.0)
+    assert "4 of 10 samples alone" in " ".join(capsys.readouterr().out.split())

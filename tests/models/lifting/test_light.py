@@ -15,13 +15,13 @@ CENTRES = torch.linspace(*BINS[:2], BINS[2])
 
 @pytest.mark.parametrize("num_cameras", [2, 6])
 def test_equals_loops_where_cells_surround_a_voxel(num_cameras, seed):
-    cameras = rig(2, num_cameras)
+    poses, intrinsics, sizes = rig(2, num_cameras)
     _, probs = maps(2, num_cameras, seed)
-    found = light_at(probs, project_voxels(POINTS, *cameras, PADDED_HW, *BINS))
+    found = light_at(probs, project_voxels(POINTS, poses, intrinsics, sizes, PADDED_HW, *BINS))
     ones = torch.ones(2, num_cameras, 1, *probs.shape[-2:])
 
     def looked_up(table):
-        total, count = lift_loops(ones, table, POINTS, *cameras, PADDED_HW, CENTRES)
+        total, count = lift_loops(ones, table, POINTS, poses, intrinsics, sizes, PADDED_HW, CENTRES)
         return total.squeeze(1) / count.clamp(min=1)
 
     before = torch.stack([probs[:, :, :k].sum(dim=2) + probs[:, :, k] / 2 for k in range(BINS[2])])

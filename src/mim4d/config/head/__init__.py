@@ -10,9 +10,10 @@ from mim4d.config.head.centres import CentreHeadConfig
 from mim4d.config.head.hd_map import HdMapHeadConfig
 from mim4d.config.head.occupancy import OccupancyHeadConfig
 from mim4d.config.head.queries import QueryHeadConfig
-from mim4d.config.head.segmentation import SegmentationHeadConfig
+from mim4d.config.head.segmentation import BevLayer, SegmentationHeadConfig
 
 __all__ = [
+    "BevLayer",
     "BevTrunkConfig",
     "CellsHeadConfig",
     "CentreHeadConfig",

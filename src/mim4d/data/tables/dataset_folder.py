@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mim4d.data.tables.json_rows import loads
 from mim4d.errors import DataError, MissingFileError
+from mim4d.files import nearest_name
 
 
 def find_version(root: Path, version: str | None) -> str:
@@ -18,7 +19,8 @@ def find_version(root: Path, version: str | None) -> str:
     """
     if not root.is_dir():
         raise MissingFileError(
-            f"data set folder {root} not found; give the folder that holds samples/ and v1.0-*/"
+            f"data set folder {root} not found{nearest_name(root)}; give the folder that holds "
+            "samples/ and v1.0-*/"
         )
     # One of the three main tables is enough: which other is missing is told when they are read.
     marks = ("scene.json", "sample.json", "sample_data.json")

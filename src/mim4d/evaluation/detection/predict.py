@@ -1,6 +1,6 @@
 """A detector's run on every key frame of some scenes: boxes in `ref` and in `global`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,15 +19,23 @@ from mim4d.evaluation.detection.evaluation import DetectionEvaluation, judge
 from mim4d.evaluation.detection.submission import yaws_of_quaternions
 from mim4d.evaluation.detection.truth import read_truth
 from mim4d.evaluation.floors_and_ceilings import Answer, Reference, training_clips
-from mim4d.evaluation.held_out import lidar_remarks, overlap_remarks, pretraining_remarks
+from mim4d.evaluation.held_out import (
+    lidar_remarks,
+    overlap_remarks,
+    pretraining_remarks,
+    target_samples,
+)
+from mim4d.evaluation.view import spread
 from mim4d.geometry.rigid import quaternion_from_rotation, rotation_from_yaw, transform_points
 from mim4d.metrics.detection.boxes import BoxTable, join_boxes
 from mim4d.metrics.detection.classes import ClassTable, class_rows
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_task
 from mim4d.runs.record import was_trained_on
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
 from mim4d.tasks.detection.task import Detection
 from mim4d.tasks.detection.true_boxes import class_table
+from mim4d.tasks.model import TaskModel
 from mim4d.training.devices import choose_accelerator
 
 _OWN = ("this run", "this run, velocity 0")
@@ -98,6 +106,7 @@ class Detector:
         version: Version folder of the data set.
         device: Where to compute.
         bare: The data are images alone: all scenes are meant, and nothing is true.
+        best: Take the checkpoint with the least validation loss instead of the newest.
 
     Raises:
         ValueError: For anything wrong with run or data.
@@ -110,11 +119,12 @@ class Detector:
         scenes: SceneChoice = HELD_OUT,
         version: str | None = None,
         device: Device = "auto",
+        best: bool = False,
         *,
         bare: bool = False,
     ) -> None:
         self._device = choose_accelerator(device)
-        model, task, config = load_task(run)
+        model, task, config = load_task(run, best=best)
         if not isinstance(task, Detection):
             raise ValueError(f"{run}: holds a run of the task {config.task}, not of detection")
         self._model, self._task = model.to(self._device), task
@@ -151,15 +161,14 @@ class Detector:
             *overlap_remarks(self._run, self._data, tables, self.scenes),
         )
 
-    @torch.no_grad()
+    @property
+    def key_frame(self) -> int:
+        """Number of the frame of a clip whose sample it is."""
+        return self._config.clip.key
+
     def look(self, index: int) -> DetectedClip:
         """Find the boxes of one clip."""
-        clip = self.dataset[index]
-        (found,) = self._task.decode(self._model(clip.to(self._device)))
-        found, boxes = self._placed(found, index)
-        labelled = self._is_labelled and bool(clip.valid_boxes.any())
-        truth = self._task.targets(clip)[0] if labelled else None
-        return DetectedClip(clip, found, boxes, truth)
+        return detected_clip(self._model, self._task, self.dataset, index, self._is_labelled)
 
     def _placed(self, found: Detections, index: int) -> tuple[Detections, GlobalBoxes]:
         """Boxes of a clip on the CPU, and in `global`."""
@@ -184,10 +193,36 @@ class Detector:
 
         return {name: placed(answer) for name, answer in answers.items()}
 
-    def look_at_all(self) -> Iterator[DetectedClip]:
-        """All clips, in their order."""
-        for index in range(len(self.dataset)):
+    def look_at(self, indices: Sequence[int], progress: Report = silent) -> Iterator[DetectedClip]:
+        """Some clips, one after the other."""
+        for index in counted(indices, progress):
             yield self.look(index)
+
+    def look_at_all(self, progress: Report = silent) -> Iterator[DetectedClip]:
+        """All clips, in their order."""
+        return self.look_at(range(len(self.dataset)), progress)
+
+
+@torch.no_grad()
+def detected_clip(
+    model: TaskModel, task: Detection, dataset: NuscenesDataset, index: int, is_labelled: bool
+) -> DetectedClip:
+    """What a model in evaluation mode finds in one clip.
+
+    Args:
+        model: On any device.
+        task: The detection that it was trained for.
+        dataset: Clips.
+        index: Which.
+        is_labelled: Whether the data have any of the ten classes.
+    """
+    clip = dataset[index]
+    device = next(model.parameters()).device
+    (found,) = task.decode(model(clip.to(device)))
+    found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
+    pose = global_from_ref(dataset, index)
+    truth = task.targets(clip)[0] if is_labelled and bool(clip.valid_boxes.any()) else None
+    return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
 
 
 def _has_classes(category_names: tuple[str, ...], table: ClassTable) -> bool:
@@ -223,16 +258,20 @@ def evaluate_detector(
     detector: Detector,
     source: str,
     *,
+    max_clips: int | None = None,
     allow_training_scenes: bool = False,
     ceilings: bool = False,
+    progress: Report = silent,
 ) -> DetectionEvaluation:
-    """Find and judge the boxes of all samples by the official path, other answers beside.
+    """Find and judge the boxes of all samples, or of some, by the official path; others beside.
 
     Args:
-        detector: A run, and the scenes that count.
-        source: What is judged, for the report.
-        allow_training_scenes: Also judge scenes whose labels the run was trained on.
+        detector: The run and its scenes.
+        source: What is said to be judged.
+        max_clips: Judge at most so many samples, evenly spread.
+        allow_training_scenes: Also take scenes whose labels the run was trained on.
         ceilings: Also measure what exact depth would give, which fits a head: a minute or two.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: If a scene was trained on and that is not allowed.
@@ -243,16 +282,24 @@ def evaluate_detector(
             "scores would say nothing of others; choose others with --split or --scenes, or allow "
             "it with --allow-training-scenes"
         )
-    truth = read_truth(detector.dataset.tables, detector.samples, detector.class_table)
+    indices = spread(len(detector.dataset), max_clips)
+    tables, remarks = detector.dataset.tables, detector.remarks()
+    samples = detector.samples
+    if len(indices) < len(detector.dataset):
+        keys = target_samples(detector.dataset, detector.key_frame)
+        chosen = {keys[index] for index in indices}
+        samples = [sample for sample in samples if tables.sample(sample).token in chosen]
+        remarks = (f"{len(samples)} of {len(detector.samples)} samples alone.", *remarks)
+    truth = read_truth(tables, samples, detector.class_table)
     numbers = {token: number for number, token in enumerate(truth.tokens)}
     others = detector.others(ceilings)
     found: dict[str, list[BoxTable]] = {name: [] for name in (*_OWN, *others)}
-    for index, one in enumerate(detector.look_at_all()):
+    for index, one in zip(indices, detector.look_at(indices, progress), strict=True):
         number = numbers[one.clip.key_tokens[0]]
         found[_OWN[0]].append(one.boxes.table(number))
         found[_OWN[1]].append(one.boxes.standing().table(number))
         for name, look in others.items():
             found[name].append(look(index, one.clip).table(number))
-    tables = {name: join_boxes(boxes) for name, boxes in found.items()}
-    own = tables.pop(_OWN[0])
-    return judge(truth, own, source, detector.scenes, detector.remarks(), tables)
+    beside = {name: join_boxes(boxes) for name, boxes in found.items()}
+    own = beside.pop(_OWN[0])
+    return judge(truth, own, source, detector.scenes, remarks, beside)

@@ -151,7 +151,7 @@ def time_group(run: PlannedRun, machine: Machine) -> Pace:
         clip = clip.to(accelerator)
         with torch.no_grad():
             start = time.perf_counter()
-            volume = model.volume(clip)
+            volume = model.look(clip).volume
             volume_s = time.perf_counter() - start
             start = time.perf_counter()
             metric = task.build_metric().to(accelerator)

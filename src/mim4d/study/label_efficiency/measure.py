@@ -175,7 +175,7 @@ def _measure(run: PlannedRun, machine: Machine) -> Evidence:
     metrics: dict[str, Metric] = {}
     for index in spread(len(dataset), run.clips):
         clip = dataset[index].to(accelerator)
-        volumes = model.volume(clip) if cache is None else cache.volumes(model, clip)
+        volumes = model.look(clip).volume if cache is None else cache.volumes(model, clip)
         name = dataset.scene_name(index)
         metric = metrics.setdefault(name, task.build_metric().to(accelerator))
         metric.update(task.decode(model.head(volumes)), task.targets(clip))
