@@ -13,6 +13,8 @@ from mim4d.evaluation.predicted_clip import ply, predict_clip
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.importing.points import read_points
 from mim4d.importing.still_folder import read_still_folder
+from mim4d.runs.record import create_run
+from mim4d.runs.run_files import checkpoint_path
 from tests.importing.make import START_US, write_folder
 from tests.toy import toy_clip, toy_config, toy_model
 
@@ -80,8 +82,11 @@ def test_the_command_writes_pictures_arrays_and_points(still, tmp_path, monkeypa
     config = toy_config()
     model = toy_model(config).eval()
     monkeypatch.setattr("mim4d.runs.loading.load_model", lambda run: (model, config))
-    monkeypatch.setattr("mim4d.runs.record.run_kind", lambda run: "pretraining")
-    command = ["predict", str(tmp_path), str(still), "--out", str(tmp_path / "p"), "--clips", "1"]
+    run = tmp_path / "run"
+    create_run(run, config, tmp_path, [], {})
+    checkpoint_path(run, 1).parent.mkdir()
+    checkpoint_path(run, 1).touch()
+    command = ["predict", str(run), str(still), "--out", str(tmp_path / "p"), "--clips", "1"]
     assert main([*command, "--stride", "8"]) == 0
     names = capsys.readouterr().out.split()
     assert [name.rsplit(".")[-1] for name in names] == ["png", "safetensors", "ply"]
