@@ -79,6 +79,7 @@ def test_every_rule_is_planted_here_or_told_of_real_or_whole_data() -> None:
             "returns-at-sensor",
             "mostly-at-sensor",
             "invalid-measurements",
+            "unreadable-tables",
         ),
     }
     assert codes - {fault[2] for fault in FAULTS.values()} == elsewhere

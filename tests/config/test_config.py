@@ -94,7 +94,7 @@ def test_losses_of_a_lidar_want_a_lidar() -> None:
     )
     unused = RenderConfig(use_lidar=False)
     with pytest.raises(
-        ValueError, match=r"render\.use_lidar: expected True while loss\.distance_w"
+        ValueError, match=r"render\.use_lidar: expected True, needed by loss\.distance_w"
     ):
         PretrainConfig(preset="toy", render=unused)
     config = PretrainConfig(preset="toy", render=unused, loss=LossConfig(distance_weight=0.0))

@@ -289,7 +289,7 @@ def test_scenes_by_name(tiny_original: Path) -> None:
     [
         ({"cameras": ("CAM_FRONT", "CAM_TOP")}, ["CAM_TOP", "CAM_BACK, CAM_FRONT"]),
         ({"cameras": ()}, ["none", "CAM_BACK, CAM_FRONT"]),
-        ({"lidar": "LIDAR_FRONT"}, ["LIDAR_FRONT", "LIDAR_TOP", "None to do without"]),
+        ({"lidar": "LIDAR_FRONT"}, ["LIDAR_FRONT", "LIDAR_TOP", "or pass None"]),
         ({"scenes": ["tiny-9"]}, ["tiny-9", "tiny-0, tiny-1"]),
         ({"scenes": []}, ["tiny-0, tiny-1"]),
         ({"frames": 0}, ["frames is 0"]),

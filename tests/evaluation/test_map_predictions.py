@@ -130,7 +130,7 @@ LINE = {"pts": [[0.0, 0.0], [1.0, 0.0]], "cls_name": "divider", "confidence_leve
     [
         ({"pts": [[0.0, 0.0]]}, r"line 0: its points have the shape \(1, 2\); expected two"),
         ({"pts": []}, "two or more points"),
-        ({"pts": [[0.0, 0.0], [float("nan"), 1.0]]}, "line 0: a point is not finite"),
+        ({"pts": [[0.0, 0.0], [float("nan"), 1.0]]}, "line 0: a point is NaN or infinite"),
         ({"pts": "none"}, "two or more points"),
         ({"cls_name": "boundery"}, "did you mean 'boundary'"),
         ({"confidence_level": None}, "score is None"),

@@ -52,7 +52,7 @@ def test_volumes_are_computed_once_for_each_trunk(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"frozen": "image_encoder"}, r"a trunk that learns \(frozen image_encoder\)"),
+        ({"frozen": "image_encoder"}, "frozen is image_encoder"),
         ({"augment": AugmentConfig(image_flip=0.5)}, "augmented clips have other volumes"),
     ],
 )

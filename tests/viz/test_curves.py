@@ -10,7 +10,7 @@ from mim4d.viz.curves import draw_curves, running_mean
 def write_metrics(run: Path, steps: int) -> None:
     run.mkdir(parents=True, exist_ok=True)
     lines = [
-        {"step": i, "loss": 10 / (i + 1), "distance": 5.0, "predicted_distance": 6.0, "seconds": 2}
+        {"step": i, "loss": 10 / (i + 1), "distance": 5.0, "colour": 0.1, "seconds": 2}
         for i in range(steps)
     ]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -68,6 +68,15 @@ def test_without_lidar_is_what_demo_no_lidar_is_to_demo() -> None:
         "render.background",
         "encoder.depths",
         "encoder.layer_scale_init",
+        "augment.brightness",
+        "augment.contrast",
+        "augment.hue_deg",
+        "augment.saturation",
+        "flow.slow_prior",
+        "flow.static_prior",
+        "lift.light",
+        "optim.method",
+        "render.lidar_points",
     }
 
 

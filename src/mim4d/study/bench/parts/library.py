@@ -3,13 +3,16 @@
 import importlib
 from typing import Any
 
+_BEFORE_ROOMS = "mim4d."
+"""Where modules of versions stood whose package had no rooms."""
+
 _HOMES = {
     "Clip": ("mim4d.data.clip",),
     "Rays": ("mim4d.rendering.rays",),
     "make_rays": ("mim4d.rendering.rays",),
     "build_model": ("mim4d.build.pretraining", "mim4d.build"),
     "build_optimizer": ("mim4d.training.optim",),
-    "config_from_json": ("mim4d.config.as_json", "mim4d.config_json"),
+    "config_from_json": ("mim4d.config.as_json", _BEFORE_ROOMS + "config_json"),
     "preset": ("mim4d.config.presets", "mim4d.presets"),
     "Sources": ("mim4d.temporal.sources",),
     "PretrainingModule": ("mim4d.training.modules",),
