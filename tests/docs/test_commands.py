@@ -1,6 +1,7 @@
 """Every command on the pages is one that the command line takes; its flags and presets exist."""
 
 import ast
+import json
 import re
 import tomllib
 from importlib import import_module
@@ -35,7 +36,21 @@ def parsed(words: list[str], folder: Path) -> Any:
             config = preset("demo") if name == "pretrain" else task_preset("demo", words[0])
             (folder / "config.json").write_text(config_to_json(config))
             words[i] = str(folder / "config.json")
+        elif i and words[i - 1] == "--resume" and not word.startswith("-"):
+            words[i] = str(_run_to_resume(folder / name, name))
     return dispatch._parse(name, COMMANDS[name], words)
+
+
+def _run_to_resume(run: Path, command: str) -> Path:
+    """As much of a run folder as `--resume RUN` reads before it looks for checkpoints."""
+    is_task = command == "finetune"
+    config = task_preset("demo", "vehicles") if is_task else preset("demo")
+    kind = "task" if is_task else "pretraining"
+    record: dict[str, Any] = {"kind": kind, "data": "DATA", "training_scenes": []}
+    run.mkdir(exist_ok=True)
+    (run / "config.json").write_text(config_to_json(config))
+    (run / "record.json").write_text(json.dumps(record))
+    return run
 
 
 @pytest.mark.slow  # a parser for each command
