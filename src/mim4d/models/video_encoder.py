@@ -133,7 +133,8 @@ class VideoEncoder(nn.Module):
             levels = self._encode_images(images, visible, max_cells)
             features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
         with record_function("lift"):
-            lifted, seen = self._lift(clip, features, depth_probs)
+            lifted = self._lift(clip, features, depth_probs)
+            seen = lifted if self.light is None else self._with_light(clip, lifted, depth_probs[0])
             with self._autocast(images):
                 volumes = self.volume_conv(seen).float()
         b, t, n = clip.images.shape[:3]
@@ -154,14 +155,24 @@ class VideoEncoder(nn.Module):
             for level in levels
         ]
 
-    def _lift(
-        self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Lift every frame by itself (frames are joined with the batch): features, and with light.
+    def _lift(self, clip: Clip, features: list[Tensor], depth_probs: list[Tensor]) -> Tensor:
+        """Lift every frame by itself: frames are joined with the batch."""
+        n = clip.num_cameras
+        return self.lifting(
+            [rearrange(level, "(m n) c h w -> m n c h w", n=n) for level in features],
+            [rearrange(probs, "(m n) d h w -> m n d h w", n=n) for probs in depth_probs],
+            self._lift_geometry(clip),
+            self.normalise,
+        )
 
-        The light is that of the finest level.
-        """
-        geometry = LiftGeometry(
+    def _with_light(self, clip: Clip, lifted: Tensor, depth_probs: Tensor) -> Tensor:
+        """Lifted features, then the light that the distributions of one level tell of."""
+        assert self.light is not None
+        probs = rearrange(depth_probs, "(m n) d h w -> m n d h w", n=clip.num_cameras)
+        return torch.cat([lifted, self.light(probs, self._lift_geometry(clip))], dim=1)
+
+    def _lift_geometry(self, clip: Clip) -> LiftGeometry:
+        return LiftGeometry(
             self.grid,
             self.depth_head.bins,
             ego_from_camera(clip).flatten(0, 1),
@@ -170,14 +181,3 @@ class VideoEncoder(nn.Module):
             (clip.image_sizes * clip.image_present.unsqueeze(-1)).flatten(0, 1),
             (clip.images.shape[-2], clip.images.shape[-1]),
         )
-        n = clip.num_cameras
-        probs = [rearrange(level, "(m n) d h w -> m n d h w", n=n) for level in depth_probs]
-        lifted = self.lifting(
-            [rearrange(level, "(m n) c h w -> m n c h w", n=n) for level in features],
-            probs,
-            geometry,
-            self.normalise,
-        )
-        if self.light is None:
-            return lifted, lifted
-        return lifted, torch.cat([lifted, self.light(probs[0], geometry)], dim=1)
