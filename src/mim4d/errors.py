@@ -16,7 +16,11 @@ EXTRAS = {
     "matplotlib": "viz",
     "mlflow": "mlflow",
     "numba": "world",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "onnxscript": "onnx",
     "pyarrow": "av2",
+    "viser": "viewer",
     "wandb": "wandb",
 }
 """The extra of this package that installs a module which only some commands need."""

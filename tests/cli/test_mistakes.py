@@ -33,7 +33,7 @@ for argv in json.load(sys.stdin):
     answers.append([status, out.getvalue(), heavy, time.process_time() - start])
 print(json.dumps(answers))
 """
-HIDDEN = "matplotlib,wandb,av,pyarrow,numba"
+HIDDEN = "matplotlib,wandb,av,pyarrow,numba,viser"
 """Modules that are said not to be installed, for the rows that are about extras."""
 
 TABLE: dict[str, tuple[str, list[str]]] = {
@@ -97,6 +97,20 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "videos without their extra": (
         "import video DATA --out NEW",
         ["av", "pip install 'mim4d[video]'"],
+    ),
+    "the viewer without its extra": ("viewer DATA", ["viser", "pip install 'mim4d[viewer]'"]),
+    "a rig that is not there": (
+        "world NEW --rig ROOT/car.yaml",
+        ["--rig", "car.yaml", "not found"],
+    ),
+    "images without their rig": ("predict RUN DATA", ["no cameras.yaml", "mim4d render"]),
+    "a study of no run": (
+        "study --data DATA --pretrained ROOT/rnu --out NEW",
+        ["there is no such run folder", "did you mean 'run'"],
+    ),
+    "a study of a run that has not finished": (
+        "study --data DATA --pretrained RUN --out NEW",
+        ["has not finished", "--resume"],
     ),
     "a logger without its extra": (
         "pretrain toy --data DATA --out NEW --logger wandb",

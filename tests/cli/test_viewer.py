@@ -18,6 +18,6 @@ def test_mistakes_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_without_viser_the_install_line_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mim4d.cli.viewer.find_spec", lambda name: None)
+    monkeypatch.setattr("mim4d.errors.find_spec", lambda name: None)
     assert main(["viewer", str(tmp_path)]) == 2
     assert "pip install 'mim4d[viewer]'" in capsys.readouterr().err

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mim4d.runs.metrics_file import append_metrics, read_metrics, truncate_metrics
+from mim4d.runs.metrics_file import VALIDATION, append_metrics, read_metrics, truncate_metrics
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
@@ -31,3 +31,9 @@ def test_steps_that_are_done_again_and_a_torn_line_are_forgotten(tmp_path: Path)
     path.write_text('{"step": 0}\n{"step": 1}\n{"step": 2}\n{"ste')
     truncate_metrics(tmp_path, 2)
     assert path.read_text() == '{"step": 0}\n{"step": 1}\n'
+
+
+def test_no_empty_file_is_left_where_all_steps_are_done_again(tmp_path: Path) -> None:
+    append_metrics(tmp_path, {"step": 5, "loss": 1.0}, VALIDATION)
+    truncate_metrics(tmp_path, 3)
+    assert not (tmp_path / VALIDATION).exists()

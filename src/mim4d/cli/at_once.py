@@ -24,7 +24,7 @@ from mim4d.runs.record import (
     read_task_config,
     refuse_existing,
 )
-from mim4d.runs.run_files import ENCODER_FILE, latest_checkpoint
+from mim4d.runs.run_files import ENCODER_FILE, EXPORTED_FILE, latest_checkpoint
 
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
 """Where those who start processes write the number of each."""
@@ -59,10 +59,11 @@ def run_folder(run: Path, kind: Kind | None = None, *, finished: bool = False) -
     Args:
         run: The folder.
         kind: What it must have trained; None: anything.
-        finished: Whether it must have done all of its steps.
+        finished: Whether it must have done all of its steps; an exported folder has its weights.
     """
     config = read_run_config(run) if kind is None else run_of_kind(run, kind)
-    if finished and not (run / ENCODER_FILE).is_file():
+    has_encoder = any((run / name).is_file() for name in (ENCODER_FILE, EXPORTED_FILE))
+    if finished and not has_encoder:
         raise ValueError(
             f"{run / ENCODER_FILE}: not found; the run has not finished, continue it with --resume"
         )

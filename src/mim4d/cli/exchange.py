@@ -8,6 +8,7 @@ from typing import Literal
 from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument
 from mim4d.config import Vector3
+from mim4d.errors import need_extra
 from mim4d.exchange.official.describe import (
     FRAME_INTERVAL_S,
     NUSCENES_LIDAR_ORIGIN_M,
@@ -39,7 +40,9 @@ class Export:
 
     def check(self) -> None:
         """What is known at once."""
-        at_once.run_folder(self.run, finished=True)
+        at_once.run_folder(self.run, "pretraining", finished=True)
+        if self.to == "onnx":
+            need_extra("onnx", "--to onnx")
 
 
 def export(options: Export) -> None:

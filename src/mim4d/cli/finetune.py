@@ -16,8 +16,8 @@ class Finetune(Training):
 
     config: TaskPresetConfig
     init: str
-    """Weights to start the trunk from: a finished run folder, a file of `mim4d export RUN --to
-    safetensors`, or none for random ones."""
+    """Weights to start the trunk from: a finished run folder, a folder or file of `mim4d export RUN
+    --to safetensors`, or none for random ones."""
     volume_cache: Path | None = None
     """Folder to cache the volumes of a frozen trunk in, by trunk and data. A clip that comes again,
     in this run or another, is read instead of computed."""

@@ -57,10 +57,18 @@ class Predict:
             )
         if self.submission is not None and task != "detection":
             raise ValueError("--submission: only the task detection writes one")
-        if task is not None and not is_rig_folder(self.data):
+        at_once.existing(self.data)
+        if is_rig_folder(self.data):
+            if self.submission is not None:
+                raise ValueError("--submission: wants a data set, whose samples the file must name")
+        elif task is not None:
             at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
         else:
-            at_once.existing(self.data)
+            raise ValueError(
+                f"{self.data}: no cameras.yaml, nor in a folder below it, which `mim4d predict` "
+                "wants of a pre-training's images (`mim4d import rig --template DIR` writes an "
+                "example); `mim4d render` draws clips of a data set"
+            )
         at_once.device(self.device)
         if self.submission is None or self.out is not None:
             at_once.drawing()
@@ -82,8 +90,6 @@ def predict(options: Predict) -> None:
     if not is_rig_folder(options.data):
         draw(options)
         return
-    if options.submission is not None:
-        raise ValueError("--submission: wants a data set, whose samples the file must name")
     options = replace(options, out=options.folder)
     by_samples = read_task_config(options.run).clip.frame_interval_s is None
     with folder_as_data_set(options.data, keyframes_only=by_samples) as (data, _):

@@ -6,13 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mim4d.config import Device
+from mim4d.importing.folder_names import POSES, RIG
 from mim4d.progress import Report, counted, silent
 
 
 def is_rig_folder(folder: Path) -> bool:
     """Whether a folder holds images with cameras.yaml, or rigs that do, and is no data set."""
-    from mim4d.importing.rig_folder import RIG
-
     return (folder / RIG).is_file() or any(folder.glob(f"*/{RIG}"))
 
 
@@ -27,7 +26,7 @@ def folder_as_data_set(folder: Path, *, keyframes_only: bool) -> Iterator[tuple[
     Raises:
         DataError: The folder is no rig's, or holds no images.
     """
-    from mim4d.importing.rig_folder import POSES, read_rig_folder
+    from mim4d.importing.rig_folder import read_rig_folder
     from mim4d.importing.still_folder import read_still_folder
     from mim4d.importing.write_data_set import ImportOptions, write_data_set
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from mim4d.cli import at_once
 from mim4d.config import Device
+from mim4d.study.label_efficiency import request
 from mim4d.study.label_efficiency.request import ArmName, Rung, TaskName
 
 
@@ -71,23 +73,37 @@ class Study:
     device: Device = "auto"
     """Where to compute."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        _asked(self)
+        at_once.data_set(self.data, self.version)
+        at_once.run_folder(self.pretrained, "pretraining", finished=True)
+        at_once.existing(self.weights, "--weights")
+        if self.depth_only is not None:
+            at_once.run_folder(self.depth_only, "pretraining", finished=True)
+        request.refuse_missing_lists(self.split)
+        at_once.device(self.device)
+        if not self.plan:
+            at_once.drawing("the picture of a study")
 
-def study(options: Study) -> None:
-    """`mim4d study`."""
-    from mim4d.study.label_efficiency import request
 
+def _asked(options: Study) -> request.Study:
     given = {
         field.name: getattr(options, field.name)
         for field in fields(request.Study)
         if field.name != "command"
     }
     asked = request.Study(**given, command=shlex.join(["mim4d", *sys.argv[1:]]))
-    if options.quick:
-        asked = request.quick(asked)
+    return request.quick(asked) if options.quick else asked
+
+
+def study(options: Study) -> None:
+    """`mim4d study`."""
     from mim4d.study.label_efficiency.markdown import for_terminal
     from mim4d.study.label_efficiency.study import plan_study
     from mim4d.study.label_efficiency.study import study as run_study
 
+    asked = _asked(options)
     if options.plan:
         print(plan_study(asked))
         return

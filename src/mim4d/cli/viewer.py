@@ -1,12 +1,17 @@
 """`mim4d viewer`: a scene in three dimensions, in the browser."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
+from mim4d.cli.predict import DRAWS
 from mim4d.config import Device
-from mim4d.errors import DataError
+from mim4d.errors import DataError, need_extra
+
+if TYPE_CHECKING:
+    from mim4d.data.splits import SceneChoice
 
 
 @dataclass(frozen=True)
@@ -39,22 +44,31 @@ class View3d:
     version: str | None = None
     """Version folder, where there are several."""
 
+    def check(self) -> None:
+        """What is known at once."""
+        need_extra("viewer", "the viewer")
+        at_once.at_least(1, stride=self.stride)
+        run, data = _run_and_data(self)
+        if run is not None:
+            task = getattr(at_once.run_folder(run), "task", None)
+            if task not in (None, *DRAWS):
+                raise ValueError(
+                    f"{run}: nothing draws the task {task}; `mim4d viewer` knows {', '.join(DRAWS)}"
+                )
+        at_once.data_set(data, self.version, _scenes(self, run))
+        at_once.device(self.device)
+
 
 def viewer(options: View3d) -> None:
     """`mim4d viewer`."""
-    if find_spec("viser") is None:
-        raise ImportError("the viewer needs viser: pip install 'mim4d[viewer]'")
     run, data = _run_and_data(options)
     from mim4d.viz.viewer.source import SceneSource
     from mim4d.viz.viewer.viewer import Viewer
 
-    wanted = None
-    if options.split is not None or options.scenes or run is not None:
-        wanted = scene_choice(options.split or "val", options.scenes)
     source = SceneSource(
         data,
         run,
-        wanted,
+        _scenes(options, run),
         version=options.version,
         image_hw=options.image_size,
         device=options.device,
@@ -67,6 +81,13 @@ def viewer(options: View3d) -> None:
     print(f"http://{options.host}:{port} (over ssh: ssh -L {port}:localhost:{port} HOST)")
     print("Ctrl-C ends it.", flush=True)
     page.run()
+
+
+def _scenes(options: View3d, run: Path | None) -> "SceneChoice | None":
+    """Scenes that are asked for; None: all."""
+    if options.split is None and not options.scenes and run is None:
+        return None
+    return scene_choice(options.split or "val", options.scenes)
 
 
 def _run_and_data(options: View3d) -> tuple[Path | None, Path]:

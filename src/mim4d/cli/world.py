@@ -46,6 +46,12 @@ class World:
         """What is known at once."""
         at_once.at_least(0, scenes=self.scenes, held_out=self.held_out)
         at_once.at_least(1, samples_per_scene=self.samples_per_scene, workers=self.workers)
+        at_once.existing(self.rig, "--rig")
+        if self.rig is not None and (self.image_size, self.lidar_azimuths) != (None, None):
+            raise ValueError(
+                "--rig: the file says how large images are and how often the LiDAR fires; leave "
+                "out --image-size and --lidar-azimuths"
+            )
         if not self.overwrite:
             at_once.new_folder(self.out, "or replace the world there with --overwrite")
         need_extra("world", "a world")
@@ -58,11 +64,6 @@ def world(options: World) -> None:
 
     rig = None
     if options.rig is not None:
-        if options.image_size is not None or options.lidar_azimuths is not None:
-            raise ValueError(
-                "--rig: the file says how large images are and how often the LiDAR fires; leave "
-                "out --image-size and --lidar-azimuths"
-            )
         from mim4d.cli.world_rig import read_world_rig
 
         rig = read_world_rig(options.rig)

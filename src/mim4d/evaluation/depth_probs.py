@@ -98,8 +98,9 @@ def exact_depth_head(encoder: VideoEncoder, depths_m: Float[Tensor, "n h w"]) ->
     For pixels that have none, such as sky, the head's own distribution stands.
 
     Args:
-        encoder: Asked about a single frame (b t = 1) of these images.
-        depths_m: Of every pixel of its padded images, camera by camera; 0 where there is none.
+        encoder: Asked about the frames of one clip (b = 1) that hold these images.
+        depths_m: Of every pixel of its padded images, frame by frame and camera by camera; 0 where
+            there is none.
     """
 
     def replace_probs(head: Any, inputs: Any, outputs: Any) -> Any:

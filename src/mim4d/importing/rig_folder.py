@@ -18,6 +18,7 @@ import numpy as np
 
 from mim4d.errors import DataError, MissingFileError
 from mim4d.importing.csv_columns import read_table, refuse_missing
+from mim4d.importing.folder_names import BOXES, DISTANCES, POSES, RIG
 from mim4d.importing.points import ENDINGS, read_points
 from mim4d.importing.pose_files import HOLDS as POSES_HOLD
 from mim4d.importing.pose_files import read_poses
@@ -32,7 +33,6 @@ from mim4d.importing.rig_file import POINT_COLUMNS, CameraSpec, LidarSpec, RigFi
 from mim4d.importing.rotations import from_yaw_pitch_roll
 from mim4d.importing.times import seconds, time_us
 
-RIG, POSES, BOXES, DISTANCES = "cameras.yaml", "poses.csv", "boxes.csv", "distances"
 IMAGES = (".jpg", ".jpeg", ".png")
 BOX_COLUMNS = (
     *("track", "category", "x_m", "y_m", "z_m"),

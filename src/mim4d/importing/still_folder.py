@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from mim4d.errors import MissingFileError
+from mim4d.importing.folder_names import RIG
 from mim4d.importing.recording import PoseTrack, Recording, TimedFile
 from mim4d.importing.rig_file import RigFile, read_rig_file
-from mim4d.importing.rig_folder import IMAGES, RIG, camera_with, timed_files
+from mim4d.importing.rig_folder import IMAGES, camera_with, timed_files
 
 APART_US = 50_000
 """Images of one moment lie at most so far apart."""

@@ -19,10 +19,11 @@ from PIL import Image
 from mim4d.errors import DataError, MissingFileError
 from mim4d.importing.csv_columns import read_table
 from mim4d.importing.files_out import save_image
+from mim4d.importing.folder_names import POSES, RIG
 from mim4d.importing.pose_files import read_poses
 from mim4d.importing.recording import CameraTrack, Recording, TimedFile
 from mim4d.importing.rig_file import CameraSpec, RigFile, read_rig_file
-from mim4d.importing.rig_folder import POSES, RIG, camera_with, drive_folders
+from mim4d.importing.rig_folder import camera_with, drive_folders
 from mim4d.importing.times import seconds
 
 ENDINGS = (".mp4", ".mkv", ".avi", ".mov")

@@ -27,11 +27,10 @@ from mim4d.runs.record import (
     read_run_config,
     read_task_config,
 )
+from mim4d.runs.run_files import EXPORTED_FILE
 from mim4d.tasks.model import TaskModel
 from mim4d.tasks.task import Task
 
-EXPORTED_FILE = "model.safetensors"
-"""The weights in a folder that `mim4d export --to safetensors` wrote, by Hugging Face's name."""
 EMBEDDED_CONFIG = "mim4d_config"
 """The entry of an exported file's metadata that holds the run's configuration."""
 

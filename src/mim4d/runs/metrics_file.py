@@ -47,7 +47,10 @@ def truncate_metrics(run: Path, num_steps: int) -> None:
     for path in (run / METRICS, run / VALIDATION):
         if path.exists():
             kept = [line for line in read_text(path).splitlines() if _step_of(line) < num_steps]
-            write_text(path, "".join(f"{line}\n" for line in kept))
+            if kept:
+                write_text(path, "".join(f"{line}\n" for line in kept))
+            else:  # as before the first of them: an empty file is no record of a run
+                path.unlink()
 
 
 def _step_of(line: str) -> float:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 ENCODER_FILE = "encoder.safetensors"
+EXPORTED_FILE = "model.safetensors"
+"""The weights in a folder that `mim4d export --to safetensors` wrote, by Hugging Face's name."""
 BEST = "best.ckpt"
 """The checkpoint with the least loss on held-out clips so far, beside the newest ones."""
 _KEPT = 2

@@ -133,7 +133,7 @@ class StepModule(pl.LightningModule, ABC):
         return [], 1.0
 
     def configure_optimizers(self) -> Any:
-        """AdamW and a schedule that is advanced at every optimiser step."""
+        """The optimiser, and a schedule that is advanced at every optimiser step."""
         backbone = self.model.get_submodule("encoder.image_encoder")
         transferred, factor = self.transferred()
         optimizer, schedule = build_optimizer(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mim4d.config import TaskConfig, TrunkConfig
+from mim4d.config import TrunkConfig
 from mim4d.config.encoder import LITE0_NAME, EncoderConfig
 from mim4d.config.presets import demo, demo_no_lidar, preset, task_preset
 from mim4d.study.label_efficiency.arms import Arm, make_arms, task_config
@@ -73,12 +73,8 @@ def test_weights_of_another_model_are_refused_with_what_to_do() -> None:
     }
 
 
-def test_lidar_beside_random_weights_wants_the_option_and_the_sensor() -> None:
+def test_lidar_beside_random_weights_wants_the_sensor() -> None:
     asked = _asked("random", "random_lidar")
-    if "depth_loss_weight" not in {field.name for field in fields(TaskConfig)}:
-        with pytest.raises(ValueError, match="has no --depth-loss-weight"):
-            make_arms(asked, demo(), None)
-        return
     arm = make_arms(asked, demo(), None)[1]
     assert arm.depth_loss_weight == demo().loss.depth_weight
     assert [arm.applies_to(rung) for rung in ("full", "frozen")] == [True, False]

@@ -170,11 +170,6 @@ class Detector:
         """Find the boxes of one clip."""
         return detected_clip(self._model, self._task, self.dataset, index, self._is_labelled)
 
-    def _placed(self, found: Detections, index: int) -> tuple[Detections, GlobalBoxes]:
-        """Boxes of a clip on the CPU, and in `global`."""
-        found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
-        return found, boxes_in_global(found, global_from_ref(self.dataset, index))
-
     def others(self, ceilings: bool) -> dict[str, Callable[[int, Clip], GlobalBoxes]]:
         """Other answers about a clip and its number; see `Reference`."""
         tables = self.dataset.tables
@@ -187,7 +182,7 @@ class Detector:
         def placed(answer: Answer) -> Callable[[int, Clip], GlobalBoxes]:
             def look(index: int, clip: Clip) -> GlobalBoxes:
                 (found,) = answer(index, clip.to(self._device))
-                return self._placed(found, index)[1]
+                return _placed(found, self.dataset, index)
 
             return look
 
@@ -219,10 +214,15 @@ def detected_clip(
     clip = dataset[index]
     device = next(model.parameters()).device
     (found,) = task.decode(model(clip.to(device)))
-    found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
-    pose = global_from_ref(dataset, index)
+    boxes = _placed(found, dataset, index)
     truth = task.targets(clip)[0] if is_labelled and bool(clip.valid_boxes.any()) else None
-    return DetectedClip(clip, found, boxes_in_global(found, pose), truth)
+    return DetectedClip(clip, boxes.found, boxes, truth)
+
+
+def _placed(found: Detections, dataset: NuscenesDataset, index: int) -> GlobalBoxes:
+    """What was found in a clip, on the CPU and in `global`."""
+    found = Detections(*(getattr(found, n).cpu() for n in Detections.__dataclass_fields__))
+    return boxes_in_global(found, global_from_ref(dataset, index))
 
 
 def _has_classes(category_names: tuple[str, ...], table: ClassTable) -> bool:

@@ -24,8 +24,9 @@ from mim4d.exchange.export.to_torchvision import to_torchvision
 from mim4d.files import replacing, write_bytes, write_text
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.runs.checkpoint import ENCODER_FILE
-from mim4d.runs.loading import EXPORTED_FILE, load_encoder
+from mim4d.runs.loading import load_encoder
 from mim4d.runs.record import read_config
+from mim4d.runs.run_files import EXPORTED_FILE
 
 Target = Literal["timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors"]
 # mmcv and mmengine read files of `torch.save` only.

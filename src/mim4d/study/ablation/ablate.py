@@ -49,6 +49,7 @@ def ablate(asked: Ablation) -> Summary:
         asked.version,
         asked.device,
         asked.downstream,
+        _workers(asked),
     )
     for run in plan.runs:
         refuse_another_run(run.config, run.folder)
@@ -117,6 +118,11 @@ def _announce(asked: Ablation, plan: Plan, num_missing: int) -> None:
         logger.info("left out: %s (%s)", name, why)
 
 
+def _workers(asked: Ablation) -> int | None:
+    """Side by side all cores are busy with steps; loader processes would only be in their way."""
+    return None if asked.jobs == 1 else 0
+
+
 def _finish(run: PlannedRun, asked: Ablation, how: Measuring, progress: bool) -> None:
     """Train what is missing of a run, and measure it."""
     train_unless_finished(
@@ -125,8 +131,7 @@ def _finish(run: PlannedRun, asked: Ablation, how: Measuring, progress: bool) ->
         run.folder,
         version=asked.version,
         device=asked.device,
-        # Side by side all cores are busy with steps; loader processes would only be in their way.
-        workers=None if asked.jobs == 1 else 0,
+        workers=_workers(asked),
         progress=progress,
     )
     measure_run(run.folder, how)

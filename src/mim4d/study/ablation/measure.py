@@ -60,6 +60,7 @@ class Measuring:
         version: Version folder of the data set.
         device: Where to compute.
         downstream: Labelled scenes that vehicles are learned from on the frozen trunk; 0: none.
+        workers: Loader processes while they are learned; None decides.
     """
 
     data: Path
@@ -68,6 +69,7 @@ class Measuring:
     version: str | None = None
     device: Device = "auto"
     downstream: int = 0
+    workers: int | None = None
 
     def settings(self) -> Content:
         """All that the numbers depend on, beside the run, to compare with what was kept."""
@@ -112,7 +114,7 @@ def measure_run(run: Path, how: Measuring) -> Content:
     }
     if how.downstream:
         content["downstream_iou"] = downstream_iou(
-            run, how.data, how.downstream, how.version, how.device
+            run, how.data, how.downstream, how.version, how.device, how.workers
         )
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     write_text(run / MEASURED_FILE, text)

@@ -117,11 +117,6 @@ def _imagenet(run: PretrainConfig) -> Arm:
 
 
 def _random_lidar(run: PretrainConfig) -> Arm:
-    if "depth_loss_weight" not in {field.name for field in fields(TaskConfig)}:
-        raise ValueError(
-            "arm random_lidar: fine-tuning has no --depth-loss-weight in this version; leave the "
-            "arm out of --arms"
-        )
     if run.clip.lidar is None:
         raise ValueError(
             "arm random_lidar: the pre-training reads no LiDAR; leave the arm out of --arms"
@@ -170,10 +165,9 @@ def task_config(
         "frozen": "trunk" if rung == "frozen" else "nothing",
         "optim": replace(config.optim, steps=steps, lr=lr, warmup_steps=warm_up),
         "checkpoint_every": max(config.checkpoint_every, steps // 4),
+        "depth_loss_weight": arm.depth_loss_weight,
         "seed": seed,
     }
-    if arm.depth_loss_weight > 0:
-        changes["depth_loss_weight"] = arm.depth_loss_weight
     return replace(config, **changes)
 
 

@@ -28,6 +28,8 @@ ARM_NAMES: tuple[ArmName, ...] = get_args(ArmName)
 BASELINE: ArmName = "random"
 FLOORS: dict[TaskName, float] = {"detection": 5.0}
 """What random weights must reach, in percent, for a comparison to say something; else 1."""
+SPLITS = ("official", "geo")
+"""Splits that have a name; others are lists in files."""
 MIN_RATES = 4
 _QUICK_STEPS, _QUICK_CLIPS = 4, 2
 
@@ -193,6 +195,19 @@ class Study:
         if self.quick:
             return 0.0
         return FLOORS.get(task, 1.0) if self.floor is None else self.floor
+
+
+def refuse_missing_lists(split: str) -> None:
+    """Refuse a split that is neither a word nor a file or folder that is there.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if split not in SPLITS and not Path(split).exists():
+        raise ValueError(
+            f"--split {split}: expected {', '.join(SPLITS)}, a folder that `mim4d split` wrote, or "
+            "a JSON file with lists of scenes under train and val; there is no such file or folder"
+        )
 
 
 def quick(asked: Study) -> Study:

@@ -16,6 +16,7 @@ from mim4d.data.driven_places import ScenePlaces, overlap, places_of
 from mim4d.data.geo_split import geo_split
 from mim4d.data.splits import SceneChoice, scene_names
 from mim4d.files import read_text
+from mim4d.study.label_efficiency.request import refuse_missing_lists
 
 HELD_OUT_SHARE = 0.25
 """Of a split by place."""
@@ -160,11 +161,7 @@ def _listed(path: Path) -> tuple[list[str], list[str]]:
     if path.is_dir():
         train, val = (scene_names([str(path / f"{part}.txt")]) for part in ("train", "val"))
         return list(train), list(val)
-    if not path.is_file():
-        raise ValueError(
-            f"--split {path}: expected official, geo, a folder that `mim4d split` wrote, or a JSON "
-            "file with lists of scenes under train and val; there is no such file or folder"
-        )
+    refuse_missing_lists(str(path))
     try:
         content = json.loads(read_text(path))
         return [str(name) for name in content["train"]], [str(name) for name in content["val"]]
