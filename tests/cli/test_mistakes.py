@@ -73,7 +73,10 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "run and data set exchanged": ("evaluate DATA --data RUN", ["not a run folder"]),
     "the run folder exists": ("pretrain toy --data DATA --out RUN", ["already exists", "--resume"]),
     "nothing to resume": ("pretrain --resume DATA", ["not a run folder"]),
-    "resuming another kind": ("pretrain --resume TASK", ["run of a task, not a pre-training"]),
+    "resuming another kind": (
+        "pretrain --resume TASK",
+        ["is the run of a task; a pre-training is needed here"],
+    ),
     "a preset beside the run to resume": (
         "pretrain toy --resume RUN",
         ["preset and options are the run's own", "leave 'toy' out"],

@@ -219,5 +219,5 @@ def test_maps_and_surfaces_are_left_out_of_a_saved_batch(tmp_path: Path) -> None
 
 def test_another_file_is_no_saved_batch(tmp_path: Path) -> None:
     torch.save({"x": torch.ones(1)}, tmp_path / "x.pt")
-    with pytest.raises(ValueError, match="not a batch that was saved"):
+    with pytest.raises(ValueError, match="not a batch saved from a step"):
         load_batch(tmp_path / "x.pt")

@@ -35,6 +35,9 @@ from tests.toy import toy_config
 
 pytestmark = pytest.mark.slow  # whole runs
 
+USUAL_HANDLER = signal.getsignal(signal.SIGINT)
+"""What a key press does outside of a training; ignored where the tests run in the background."""
+
 
 def _config(steps: int, **optim: Any) -> PretrainConfig:
     made = OptimConfig(steps=steps, warmup_steps=1, ema_momentum=0.1, **optim)
@@ -93,7 +96,7 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
 
 def test_a_key_press_ends_with_a_checkpoint_and_its_own_status(story: Story) -> None:
     assert story.statuses == [130, 0, 0]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is USUAL_HANDLER
 
 
 def test_validation_and_resuming_change_no_number(story: Story) -> None:

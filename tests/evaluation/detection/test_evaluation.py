@@ -1,6 +1,7 @@
 """From a data set's own boxes as a submission to scores; and a detector's run, whole."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import torch
 
 from mim4d.cli import main
 from mim4d.config.presets import task_preset
+from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.evaluation.detection import predict
 from mim4d.evaluation.detection.predict import (
     DetectedClip,
     Detector,
+    GlobalBoxes,
     boxes_in_global,
     global_from_ref,
 )
@@ -145,6 +148,13 @@ class _Seer(Detector):
 
     def remarks(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def key_frame(self) -> int:
+        return 0
+
+    def others(self, ceilings: bool) -> dict[str, Callable[[int, Clip], GlobalBoxes]]:
+        return {}
 
     def look(self, index: int) -> DetectedClip:
         clip = self.dataset[index]

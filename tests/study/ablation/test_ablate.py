@@ -180,7 +180,7 @@ def test_a_run_that_breaks_off_does_not_stop_the_others(
 
     def train_unless_finished(config: Any, data: Path, run: Path, **options: Any) -> None:
         if run.name == "copy_s0":
-            raise NonFiniteError("step 1: not finite: loss")
+            raise NonFiniteError("step 1: NaN or infinite: loss")
         original(config, data, run, **options)
 
     monkeypatch.setattr(ablation_run, "train_unless_finished", train_unless_finished)

@@ -153,10 +153,10 @@ def time_group(run: PlannedRun, machine: Machine) -> Pace:
             start = time.perf_counter()
             volume = model.look(clip).volume
             volume_s = time.perf_counter() - start
-            start = time.perf_counter()
+            headed = time.perf_counter()
             metric = task.build_metric().to(accelerator)
             metric.update(task.decode(model.head(volume)), task.targets(clip))
-            head_s = time.perf_counter() - start
+            head_s = time.perf_counter() - headed
     load_s = paid.load.load_s / config.optim.batch_size
     weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
