@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mim4d.check.cameras import rotations
 from mim4d.check.files import FileList
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import TableSet
 from mim4d.check.poses import ego_columns
-from mim4d.check.sensors import rotations
 from mim4d.data.point_values import NUMBERS_PER_POINT, implausible_values
 
 TURNS_DEG = (0, -10, 10, -20, 20, -45, 45, -90, 90, -135, 135, 180)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mim4d.check.cameras import rotations
 from mim4d.check.files import FileList, add_files
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.ground import Ground, find_ground, judge_ground
 from mim4d.check.lenient_tables import Rows, TableSet
 from mim4d.check.poses import ego_columns
-from mim4d.check.sensors import rotations
 from mim4d.data.point_values import (
     FAR_M,
     MIN_POINTS,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
@@ -11,7 +11,9 @@ from mim4d.cli.predict_folder import folder_as_data_set, is_rig_folder, predict_
 from mim4d.config import Device
 
 if TYPE_CHECKING:
+    from mim4d.evaluation.asked_clips import Asked
     from mim4d.evaluation.detection.predict import Detector
+    from mim4d.progress import Report
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,7 @@ def _paint(options: Predict, bare: bool = False) -> None:
 
     paths = []
     with counting("predict", "clip") as progress:
-        asked = paint_clips(
-            options.run, options.data, **_asked(options), bare=bare, progress=progress
-        )
-        for painted in asked:
+        for painted in paint_clips(options.run, options.data, **_asked(options, bare, progress)):
             paths += [draw_painted(painted, options.folder), painted.save_arrays(options.folder)]
     _print(paths)
 
@@ -122,9 +121,7 @@ def _draw_lines(options: Predict, bare: bool = False) -> None:
     from mim4d.viz.map_lines import draw_maps
 
     with counting("predict", "clip") as progress:
-        views = map_views(
-            options.run, options.data, **_asked(options), bare=bare, progress=progress
-        )
+        views = map_views(options.run, options.data, **_asked(options, bare, progress))
         paths = [
             draw_maps(view).save(options.folder / f"map_{number:02d}.png")
             for number, view in enumerate(views)
@@ -139,9 +136,7 @@ def _draw_slices(options: Predict, bare: bool = False) -> None:
 
     paths = []
     with counting("predict", "clip") as progress:
-        views = occupancy_views(
-            options.run, options.data, **_asked(options), bare=bare, progress=progress
-        )
+        views = occupancy_views(options.run, options.data, **_asked(options, bare, progress))
         for number, view in enumerate(views):
             name = f"occupancy_{number:02d}"
             paths.append(draw_slices(view).save(options.folder / f"{name}.png"))
@@ -149,13 +144,15 @@ def _draw_slices(options: Predict, bare: bool = False) -> None:
     _print(paths)
 
 
-def _asked(options: Predict) -> dict[str, Any]:
-    """Which clips a run is asked about, and where."""
+def _asked(options: Predict, bare: bool, progress: "Report") -> "Asked":
+    """About which clips a run is asked, and how."""
     return {
         "clips": options.clips,
         "scenes": scene_choice(options.split, options.scenes),
         "version": options.version,
         "device": options.device,
+        "bare": bare,
+        "progress": progress,
     }
 
 

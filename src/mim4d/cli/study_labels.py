@@ -26,51 +26,51 @@ class Study:
     """Run folder of the finished pre-training."""
     out: Path
     """Folder for runs, tables, picture and page."""
-    tasks: tuple[TaskName, ...] = ("vehicles",)
+    tasks: tuple[TaskName, ...] = request.Study.tasks
     """What is learned from labels; vehicles is BEV segmentation of vehicles alone."""
-    arms: tuple[ArmName, ...] = ("random", "pretrained", "depth_only")
+    arms: tuple[ArmName, ...] = request.Study.arms
     """What the trunk starts from: random weights; imagenet (Lite0, extra `lite0`); weights (the
     file of --weights); the pre-training, or parts of it (its image encoder; with neck and depth
     head; with the volume too, without the temporal decoder); the same pre-training by depth
     cross-entropy alone in the same seconds; random weights with LiDAR's depth loss beside."""
-    rungs: tuple[Rung, ...] = ("frozen", "full")
+    rungs: tuple[Rung, ...] = request.Study.rungs
     """What learns: the head on a frozen trunk (minutes), or everything."""
-    labels: tuple[str, ...] = ("1", "5%", "10%", "100%")
+    labels: tuple[str, ...] = request.Study.labels
     """Labelled training scenes: a number, or a share of them."""
-    subset_seeds: tuple[int, ...] = (0, 1)
+    subset_seeds: tuple[int, ...] = request.Study.subset_seeds
     """Seeds that choose which scenes are labelled."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = request.Study.seeds
     """Training seeds."""
-    rates: tuple[float, ...] = (1e-3, 2e-3, 4e-3, 8e-3)
+    rates: tuple[float, ...] = request.Study.rates
     """Learning rates to choose from; the grid grows while the best stands at its end."""
-    steps: int | None = None
+    steps: int | None = request.Study.steps
     """Optimiser steps of every training; by default the task preset's."""
-    split: str = "official"
+    split: str = request.Study.split
     """`official` (the data set's train and val), `geo` (by place), a folder that `mim4d split`
     wrote, or a JSON file with train and val."""
-    gap_m: float = 30.0
+    gap_m: float = request.Study.gap_m
     """Least distance between the parts of --split geo, metres."""
-    weights: Path | None = None
+    weights: Path | None = request.Study.weights
     """Weights of the pre-training's timm model, for the arm `weights`."""
-    depth_only: Path | None = None
+    depth_only: Path | None = request.Study.depth_only
     """A finished run of the depth-only control; by default it is trained."""
-    join: Literal["key", "decoder"] = "key"
+    join: Literal["key", "decoder"] = request.Study.join
     """What a head sees: the key frame's volume, or beside it what the temporal decoder rebuilds of
     it from the clip's other frames."""
-    floor: float | None = None
+    floor: float | None = request.Study.floor
     """Percent that random weights must reach with the most labels, everything learning, before
     another arm is trained; by default 5 in detection, else 1."""
-    clips: int | None = None
+    clips: int | None = request.Study.clips
     """At most so many held-out clips, spread over the scenes."""
-    jobs: int = 1
+    jobs: int = request.Study.jobs
     """Runs side by side, each on its share of the cores, or on a CUDA device in turn."""
     plan: bool = False
     """Check everything, say what would be trained and what it costs, and stop."""
-    quick: bool = False
+    quick: bool = request.Study.quick
     """Only to see that everything runs: four steps, one seed, few clips, no floor."""
-    version: str | None = None
+    version: str | None = request.Study.version
     """Version folder, where there are several."""
-    device: Device = "auto"
+    device: Device = request.Study.device
     """Where to compute."""
 
     def check(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
 
 import torch
 
@@ -51,17 +51,28 @@ class AskedClip:
         return f"{self.clip.scene_names[0]}, clip {self.index} of {self.count}{trained}"
 
 
+class Asked(TypedDict):
+    """About which clips a run is asked, and how.
+
+    Attributes:
+        clips: How many, spread over the scenes.
+        scenes: Which scenes.
+        version: Version folder of the data set; None where there is only one.
+        device: Where to compute; by default what there is.
+        bare: The data are images alone: all scenes are meant, and nothing is true. Off by default.
+        progress: Told how many clips are done, of how many; silent by default.
+    """
+
+    clips: int
+    scenes: SceneChoice
+    version: NotRequired[str | None]
+    device: NotRequired[Device]
+    bare: NotRequired[bool]
+    progress: NotRequired[Report]
+
+
 def ask_run(
-    run: Path,
-    data: Path,
-    kind: type[Kind],
-    *,
-    clips: int,
-    scenes: SceneChoice,
-    version: str | None = None,
-    device: Device = "auto",
-    bare: bool = False,
-    progress: Report = silent,
+    run: Path, data: Path, kind: type[Kind], **asked: Unpack[Asked]
 ) -> tuple[Kind, Iterator[AskedClip]]:
     """The task of a run, and its answers about clips spread over the scenes.
 
@@ -69,30 +80,27 @@ def ask_run(
         run: Run folder of a task.
         data: Data set.
         kind: The task that the run must be of.
-        clips: How many clips.
-        scenes: Which scenes.
-        version: Version folder of the data set.
-        device: Where to compute.
-        bare: The data are images alone: all scenes are meant, and nothing is true.
-        progress: Told how many clips are done, of how many.
+        **asked: See `Asked`.
 
     Raises:
         ValueError: For anything wrong with run or data, or if the run is of another task.
     """
+    clips, bare = asked["clips"], asked.get("bare", False)
     if clips < 1:
         raise ValueError(f"--clips {clips}: expected at least 1")
-    accelerator = choose_accelerator(device)
+    accelerator = choose_accelerator(asked.get("device", "auto"))
     model, task, config = load_task(run)
     if not isinstance(task, kind):
         raise ValueError(f"{run}: holds a run of the task {config.task}, not of {kind.__name__}")
     if bare:
         dataset = build_bare_dataset(config, data)
     else:
+        scenes, version = asked["scenes"], asked.get("version")
         dataset = build_dataset(config, data, scenes, version, judged=True)
     model.to(accelerator)
 
     def ask() -> Iterator[AskedClip]:
-        for index in counted(spread(len(dataset), clips), progress):
+        for index in counted(spread(len(dataset), clips), asked.get("progress", silent)):
             known = not bare and was_trained_on(run, dataset.tables, [dataset.scene_name(index)])
             yield ask_clip(model, task, dataset, index, trained_on=known, bare=bare)
 

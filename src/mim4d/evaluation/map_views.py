@@ -6,16 +6,14 @@ Lines are metres in `ref`.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.config import Device
 from mim4d.data.clip import Clip
-from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import AskedClip, ask_run
+from mim4d.evaluation.asked_clips import Asked, AskedClip, ask_run
 from mim4d.metrics.map_ap import MapLines
-from mim4d.progress import Report, silent
 from mim4d.tasks.hd_map import HdMap
 
 
@@ -53,30 +51,10 @@ class MapView:
     range_xy_m: tuple[float, float]
 
 
-def map_views(
-    run: Path,
-    data: Path,
-    *,
-    clips: int,
-    scenes: SceneChoice,
-    version: str | None = None,
-    device: Device = "auto",
-    bare: bool = False,
-    progress: Report = silent,
-) -> Iterator[MapView]:
+def map_views(run: Path, data: Path, **asked: Unpack[Asked]) -> Iterator[MapView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
-    task, asked = ask_run(
-        run,
-        data,
-        HdMap,
-        clips=clips,
-        scenes=scenes,
-        version=version,
-        device=device,
-        bare=bare,
-        progress=progress,
-    )
-    for one in asked:
+    task, answers = ask_run(run, data, HdMap, **asked)
+    for one in answers:
         yield map_view(task, one)
 
 

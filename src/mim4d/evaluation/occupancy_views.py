@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mim4d.config import Device
 from mim4d.data.clip import Clip
-from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import AskedClip, ask_run
+from mim4d.evaluation.asked_clips import Asked, AskedClip, ask_run
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.voxel_iou import SeenRays, first_met
-from mim4d.progress import Report, silent
 from mim4d.tasks.occupancy import Occupancy
 
 _STRIDE = 2
@@ -49,30 +47,10 @@ class OccupancyView:
     true_met_m: Float[Tensor, "n h w"] | None
 
 
-def occupancy_views(
-    run: Path,
-    data: Path,
-    *,
-    clips: int,
-    scenes: SceneChoice,
-    version: str | None = None,
-    device: Device = "auto",
-    bare: bool = False,
-    progress: Report = silent,
-) -> Iterator[OccupancyView]:
+def occupancy_views(run: Path, data: Path, **asked: Unpack[Asked]) -> Iterator[OccupancyView]:
     """Clips spread over the scenes, as a run sees them; see `ask_run`."""
-    task, asked = ask_run(
-        run,
-        data,
-        Occupancy,
-        clips=clips,
-        scenes=scenes,
-        version=version,
-        device=device,
-        bare=bare,
-        progress=progress,
-    )
-    for one in asked:
+    task, answers = ask_run(run, data, Occupancy, **asked)
+    for one in answers:
         yield occupancy_view(task, one)
 
 

@@ -3,19 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mim4d.config import Device
 from mim4d.data.clip import Clip
-from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.asked_clips import AskedClip, ask_run
+from mim4d.evaluation.asked_clips import Asked, AskedClip, ask_run
 from mim4d.files import replacing
 from mim4d.geometry.voxel_grid import VoxelGrid
-from mim4d.progress import Report, silent
 from mim4d.tasks.bev_segmentation import BevSegmentation
 
 
@@ -68,44 +65,14 @@ class PaintedClip:
         return path
 
 
-def paint_clips(
-    run: Path,
-    data: Path,
-    *,
-    clips: int,
-    scenes: SceneChoice,
-    version: str | None = None,
-    device: Device = "auto",
-    bare: bool = False,
-    progress: Report = silent,
-) -> Iterator[PaintedClip]:
-    """Ask a run about some clips, spread over the scenes.
-
-    Args:
-        run: Folder of a run of the task bev_segmentation.
-        data: Data set.
-        clips: How many.
-        scenes: Which scenes.
-        version: Version folder of the data set.
-        device: Where to compute.
-        bare: The data are images alone, of which nothing is true.
-        progress: Told how many clips are done, of how many.
+def paint_clips(run: Path, data: Path, **asked: Unpack[Asked]) -> Iterator[PaintedClip]:
+    """Ask a run of the task bev_segmentation about some clips; see `ask_run`.
 
     Raises:
         ValueError: For anything wrong with run or data, or if a prediction is not finite.
     """
-    task, asked = ask_run(
-        run,
-        data,
-        BevSegmentation,
-        clips=clips,
-        scenes=scenes,
-        version=version,
-        device=device,
-        bare=bare,
-        progress=progress,
-    )
-    for one in asked:
+    task, answers = ask_run(run, data, BevSegmentation, **asked)
+    for one in answers:
         painted = painted_clip(task, one)
         if not bool(painted.probabilities.isfinite().all()):
             raise ValueError(f"{run}: predicts NaN or infinite values; its weights are unusable")
