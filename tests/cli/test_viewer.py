@@ -8,7 +8,7 @@ from mim4d.cli import main
 
 
 def test_mistakes_are_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("viser")
+    pytest.importorskip("viser", reason="the viewer needs mim4d[viewer]")
     assert main(["viewer", str(tmp_path / "nowhere")]) == 2
     assert "no such folder; expected a data set or a run" in capsys.readouterr().err
     assert main(["viewer", str(tmp_path), "--data", str(tmp_path)]) == 2

@@ -15,7 +15,7 @@ from mim4d.viz.viewer.source import Moment
 from mim4d.viz.viewer.viewer import SAID, SEEN, Viewer
 from tests.viz.clips import make_clip, without_image
 
-pytest.importorskip("viser")
+pytest.importorskip("viser", reason="the viewer needs mim4d[viewer]")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 
 
@@ -102,7 +102,7 @@ def test_a_box_hides_a_layer_and_keeps_it_hidden(viewer: Viewer) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_a_browser_shows_the_scene_and_its_slider_moves_it(viewer: Viewer) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
