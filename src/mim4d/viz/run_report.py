@@ -87,7 +87,7 @@ class VerdictWords:
             judgement = f"better than {rival}, in each of {len(COLUMNS)} errors"
         else:
             rival = "an answer without training" if among_baselines else _OWN_DEPTH
-            judgement = f"{rival} is as good or better"
+            judgement = f"{rival} is as good or better in one of {len(COLUMNS)} errors or more"
         return cls(
             verdict.met,
             f"{_SUBJECTS[verdict.row]}: {judgement}.",
