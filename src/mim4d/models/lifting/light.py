@@ -12,12 +12,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from mim4d.geometry.trilinear import neighbours
 from mim4d.models.lifting.lifting import LiftGeometry, full_precision
 from mim4d.models.lifting.lookup import (
     MapsSpan,
     VoxelLookup,
-    centred,
+    corners_of,
     interpolate_depth,
     look_up_voxels,
     pairs_of,
@@ -52,21 +51,16 @@ def light_at(
         depth_probs: Probability of each depth bin at each feature cell.
         lookup: From `project_voxels`, for the same frames, cameras and depth bins.
     """
-    d, hf, wf = depth_probs.shape[2:]
     m, n, v = lookup.visible.shape
-    pairs = pairs_of(lookup)
-    near = neighbours(centred(pairs.uvd_unit, (wf, hf, d), lookup.maps_span), (wf, hf, d))
-    (weight_u, weight_v, weight_d), (cell_u, cell_v, bin_d) = near.weight, near.index
-    corner_weight = (weight_v.unsqueeze(1) * weight_u).flatten(0, 1).T.contiguous()  # k 4
-    corner_cell = (cell_v.unsqueeze(1) * wf + cell_u).flatten(0, 1).T.contiguous()  # k 4
-    probs, bins = full_precision(depth_probs), (weight_d.T, bin_d.T)
+    pairs, probs = pairs_of(lookup), full_precision(depth_probs)
+    corners = corners_of(pairs, depth_probs, lookup)
     # Up to a bin's centre half of its own light has ended.
     ended = probs.cumsum(dim=2) - probs / 2
     here, before = (
-        interpolate_depth(values, pairs.image, bins, corner_cell, corner_weight)
+        interpolate_depth(values, pairs.image, corners.bins, corners.cell, corners.weight)
         for values in (probs, ended)
     )
-    known = corner_weight.sum(dim=1) * weight_d.sum(dim=0)
+    known = corners.weight.sum(dim=1) * corners.bins[0].sum(dim=1)
     light = torch.stack([here, known - before, before], dim=-1)  # k 3
     if pairs.counts is not None:
         light = light * pairs.counts.unsqueeze(-1)

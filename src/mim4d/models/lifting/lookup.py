@@ -164,18 +164,11 @@ def lift(
         Voxel features, at least float32, in the order of the lookup's points.
     """
     n, hf, wf = features.shape[1], *features.shape[-2:]
-    counts = (wf, hf, depth_probs.shape[2])
     pairs = pairs_of(lookup)
-    near = neighbours(centred(pairs.uvd_unit, counts, lookup.maps_span), counts)
-    image = pairs.image
-    (weight_u, weight_v, weight_d), (cell_u, cell_v, bin_d) = near.weight, near.index
-    corner_weight = (weight_v.unsqueeze(1) * weight_u).flatten(0, 1).T.contiguous()  # k 4
-    corner_cell = (cell_v.unsqueeze(1) * wf + cell_u).flatten(0, 1).T.contiguous()  # k 4
-
+    image, (corner_weight, corner_cell, bins) = pairs.image, corners_of(pairs, depth_probs, lookup)
     if pairs.counts is not None:
         corner_weight = corner_weight * pairs.counts.unsqueeze(-1)
     probs = full_precision(depth_probs)
-    bins = weight_d.T, bin_d.T
     prob = interpolate_depth(probs, image, bins, corner_cell, corner_weight)
     visits = lookup.visible.sum(dim=1)
     volume = sum_into_voxels(
@@ -211,6 +204,34 @@ def pairs_of(lookup: VoxelLookup) -> VoxelPairs:
     images = torch.arange(m * n, device=visible.device, dtype=torch.int32)
     image = images.view(m, 1, n).expand(m, v, n).flatten()
     return VoxelPairs(image, rearrange(unit, "m n v k -> k (m v n)"), visible.flatten().float())
+
+
+class Corners(NamedTuple):
+    """The cells and bins between whose centres each pair's position lies.
+
+    Attributes:
+        weight: Of four cells, bilinear; fades to zero beyond the outermost centres.
+        cell: These cells, counted through `hf wf`.
+        bins: Weights and indices of two bins.
+    """
+
+    weight: Float[Tensor, "k 4"]
+    cell: Int[Tensor, "k 4"]
+    bins: tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]]
+
+
+def corners_of(
+    pairs: VoxelPairs, depth_probs: Float[Tensor, "m n d hf wf"], lookup: VoxelLookup
+) -> Corners:
+    """Where the pairs of a lookup lie in maps of the size of these distributions."""
+    d, hf, wf = depth_probs.shape[2:]
+    near = neighbours(centred(pairs.uvd_unit, (wf, hf, d), lookup.maps_span), (wf, hf, d))
+    (weight_u, weight_v, weight_d), (cell_u, cell_v, bin_d) = near.weight, near.index
+    return Corners(
+        (weight_v.unsqueeze(1) * weight_u).flatten(0, 1).T.contiguous(),
+        (cell_v.unsqueeze(1) * wf + cell_u).flatten(0, 1).T.contiguous(),
+        (weight_d.T, bin_d.T),
+    )
 
 
 def interpolate_depth(
