@@ -18,6 +18,7 @@ from mim4d.cli import at_once
 from mim4d.cli.arguments import with_values
 from mim4d.cli.command import Command
 from mim4d.cli.commands import COMMANDS, GROUPS
+from mim4d.cli.idle_threads import spin_briefly
 from mim4d.cli.training import Training
 from mim4d.config import RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    spin_briefly()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("timm").setLevel(logging.WARNING)
     logging.getLogger("mim4d").setLevel(logging.DEBUG if debug else logging.INFO)
