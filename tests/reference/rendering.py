@@ -52,7 +52,8 @@ def field_by_double_backward(
                 x = activation(x)
         return x
 
-    outputs = decode(field.sdf_decoder, features, lambda x: F.softplus(x, beta=100))
+    shape = features[..., : field.shape_channels]
+    outputs = decode(field.sdf_decoder, shape, lambda x: F.softplus(x, beta=100))
     sdf = outputs[..., 0] * field.length_unit_m
     if field.sdf_start == "ground":
         sdf = sdf + points[..., 2]

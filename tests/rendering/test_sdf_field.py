@@ -24,11 +24,18 @@ def make_inputs(seed, dtype=torch.float32, b=2):
     return volume, points, directions
 
 
-@pytest.mark.parametrize("start", ["network", "ground"])
-def test_values_and_gradients_equal_double_backward(seed, start):
+@pytest.mark.parametrize(("start", "colour_only"), [("network", 0), ("ground", 0), ("ground", 2)])
+def test_values_and_gradients_equal_double_backward(seed, start, colour_only):
     torch.manual_seed(0)
-    field = SdfField(GRID, 5, hidden=8, geometry_features=4, length_unit_m=8.0, sdf_start=start)
-    field = field.double()
+    field = SdfField(
+        GRID,
+        5,
+        colour_only=colour_only,
+        hidden=8,
+        geometry_features=4,
+        length_unit_m=8.0,
+        sdf_start=start,
+    ).double()
     volume, points, directions = make_inputs(seed, torch.float64)
     cotangents = None
     results = []
@@ -65,6 +72,18 @@ def test_sdf_path_agrees_and_gradient_is_a_difference_quotient(seed):
         torch.testing.assert_close(
             quotient / (2 * step), out.sdf_gradient[..., axis], rtol=1e-4, atol=1e-5
         )
+
+
+def test_channels_for_colours_alone_change_no_shape(seed):
+    field = SdfField(GRID, 5, colour_only=2, length_unit_m=8.0)
+    volume, points, directions = make_inputs(seed)
+    changed = volume.clone()
+    changed[:, 3:] += 1
+    before, after = (field(each, points, directions) for each in (volume, changed))
+    assert torch.equal(before.sdf, after.sdf)
+    assert torch.equal(before.sdf_gradient, after.sdf_gradient)
+    assert torch.equal(field.sdf(volume, points), field.sdf(changed, points))
+    assert (before.colours - after.colours).abs().max() > 1e-3
 
 
 def test_ground_start_is_height_above_the_road(seed):

@@ -52,3 +52,17 @@ def test_the_decoder_s_answer_stands_beside_the_key_frame() -> None:
         _, same = model.look(replace(clip, images=darker)).volume.chunk(2, dim=1)
         torch.testing.assert_close(same, rebuilt)
         assert torch.equal(model(clip), model(clip))
+
+
+def test_heads_do_not_see_the_exposure() -> None:
+    """Four more channels in every volume, and what a head reads stays what it was."""
+    for join in ("key", "concatenate", "decoder"):
+        config = _config(join)
+        model = build_task(replace(config, lift=replace(config.lift, exposure=True)))[1].eval()
+        clip = replace(clip_with(Box(5.0, 3.0), frames=3), key=2)
+        assert model.encoder(clip).shape[2] == config.lift.volume_channels + 4
+        volume = model.look(clip).volume
+        assert volume.shape[1] == model.join.out_channels
+        own = model.encoder(clip)[:, 2, : config.lift.volume_channels]
+        torch.testing.assert_close(volume[:, : own.shape[1]], own)
+        model(clip)

@@ -95,9 +95,7 @@ def build_renderer(config: PretrainConfig, field: SdfField) -> NeusRenderer:
         chunk_rays=render.chunk_rays,
         spacing=render.spacing,
         background=(
-            Background(field.grid, config.lift.volume_channels)
-            if render.background == "sky"
-            else None
+            Background(field.grid, config.lift.channels) if render.background == "sky" else None
         ),
     )
 
@@ -106,10 +104,10 @@ def build_model(config: PretrainConfig) -> MaskedVideoModel:
     """The whole pre-training model, with random weights (or those the config names)."""
     render, mask = config.render, config.mask
     grid = build_grid(config.grid)
-    channels = config.lift.volume_channels
     field = SdfField(
         build_field_grid(config),
-        channels,
+        config.lift.channels,
+        colour_only=config.lift.channels - config.lift.volume_channels,
         hidden=render.hidden,
         sdf_layers=render.sdf_layers,
         colour_layers=render.colour_layers,

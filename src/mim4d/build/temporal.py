@@ -37,7 +37,7 @@ def _build_attention(config: PretrainConfig | TaskConfig, num_sources: int) -> T
             grid_yx=(rows, columns) if per_cell else None,
         )
     return make(
-        config.lift.volume_channels,
+        config.lift.channels,
         height,
         width=temporal.width,
         long_width=long_width,

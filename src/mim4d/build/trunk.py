@@ -75,6 +75,7 @@ def build_image_encoder(config: EncoderConfig) -> MaskedEncoder:
         drop_path_rate=config.drop_path_rate,
         frozen_stages=config.frozen_stages,
         norm_eval=config.norm_eval,
+        renormalise_after=config.renormalise_after,
         mask_token=config.mask_token,
         checkpoint_blocks=config.checkpoint_blocks,
         weights=weights,
@@ -116,6 +117,7 @@ def build_video_encoder(config: TrunkConfig) -> VideoEncoder:
         build_lifted_grid(config),
         lift.normalise,
         light=partial(lift_light, maps_span=config.conventions.maps_span) if lift.light else None,
+        exposure=lift.exposure,
         half_precision=config.precision == "bf16",
     )
 

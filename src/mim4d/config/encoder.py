@@ -45,6 +45,10 @@ class EncoderConfig:
     norm_eval: bool = False
     """Keep the running statistics of batch norms fixed; suits pre-trained weights and small
     batches. ResNet and EfficientNet only."""
+    renormalise_after: int | None = None
+    """Steps after which batch norms in training use running statistics as they will after it, so
+    that dusk and haze are seen as they are (batch renormalisation, arXiv 1702.03275). It grows to
+    its full strength over a fifth as many steps. None: never. ResNet and EfficientNet only."""
     mask_token: bool = False
     """Fill the hidden cells of each stage's map with a learned vector instead of zeros."""
     checkpoint_blocks: bool = False
@@ -98,15 +102,27 @@ class EncoderConfig:
         for name in ("neck_channels", "lift_levels"):
             value = getattr(self, name)
             require(value >= 1, f"encoder.{name}", value, "at least 1")
+        self._check_renormalisation()
         rate = self.drop_path_rate
         require(0 <= rate < 1, "encoder.drop_path_rate", rate, "a share in [0, 1)")
+
+    def _check_renormalisation(self) -> None:
+        after = self.renormalise_after
+        if after is None:
+            return
+        require(after >= 0, "encoder.renormalise_after", after, "a number of steps, or None")
+        for name in ("norm_eval", "checkpoint_blocks"):
+            expected = (
+                "False beside encoder.renormalise_after, which follows the running statistics"
+            )
+            require(not getattr(self, name), f"encoder.{name}", True, expected)
 
 
 def _not_in_family(family: EncoderFamily) -> tuple[str, ...]:
     """Options that say nothing to a family, and must be left alone."""
     match family:
         case "convnext":
-            return ("norm_eval",)
+            return ("norm_eval", "renormalise_after")
         case "resnet":
             return ("layer_scale_init",)
         case "efficientnet":

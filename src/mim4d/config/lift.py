@@ -5,6 +5,9 @@ from typing import Literal
 
 from mim4d.config.checks import require
 
+EXPOSURE_CHANNELS = 4
+"""Mean red, green and blue, and their mean standard deviation."""
+
 
 @dataclass(frozen=True)
 class LiftConfig:
@@ -29,12 +32,21 @@ class LiftConfig:
     """Give the volume's convolution three more channels: how much light ends at a voxel, passes it,
     and ended before. They tell free space from hidden space, and place surfaces between voxels
     that are wider than a depth bin."""
+    exposure: bool = False
+    """Give each volume four more channels, the same in every voxel: mean colour and contrast of
+    what the encoder saw of its frame. Norms take that away, and rendered colours want it; shapes
+    are decoded without."""
     volume_channels: int = 32
     """Channels of each voxel."""
     volume_layers: int = 1
     """Number of 3×3×3 convolutions on a volume; published detectors have three."""
     aspp_channels: int = 96
     """Channels of each branch of the pyramid, with depth_head aspp."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of a volume: the learned ones, then those of the exposure."""
+        return self.volume_channels + (EXPOSURE_CHANNELS if self.exposure else 0)
 
     def __post_init__(self) -> None:
         require(

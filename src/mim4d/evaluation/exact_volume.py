@@ -149,7 +149,7 @@ def _sample(
     clip, view = training.dataset[index], training.view
     depths = training.depths(index, clip)
     assert depths is not None, "fitted where exact distances are known"
-    volume = exact_volume(clip, depths, view.grid, config.lift.volume_channels)
+    volume = exact_volume(clip, depths, view.grid, config.lift.channels)
     shown = view.shown(clip).flatten().nonzero().squeeze(1)
     colours = view.colours(clip).flatten(0, 2)[shown]
     distances = training.distances(index, clip).flatten()[shown]

@@ -18,6 +18,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
+from mim4d.models.exposure import add_exposure
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, LiftLight, Normalise
 from mim4d.models.neck import FeaturePyramid
 from mim4d.tensors.pixels import checked_colours, unit_colours
@@ -51,6 +52,8 @@ class VideoEncoder(nn.Module):
         normalise: How what several cameras say about one voxel is joined; see the lifting.
         light: Depth distributions to the light at every voxel, which the volume convolution sees
             after the features; None leaves it out.
+        exposure: Give volumes the channels of their frames' exposure, behind those of the volume
+            convolution.
         half_precision: Run the networks, not the geometry, under bfloat16 autocast. Coordinates
             never pass through it: half precision moves far pixels by half a cell.
     """
@@ -65,6 +68,7 @@ class VideoEncoder(nn.Module):
         grid: VoxelGrid,
         normalise: Normalise,
         light: LiftLight | None = None,
+        exposure: bool = False,
         half_precision: bool = False,
     ) -> None:
         super().__init__()
@@ -76,6 +80,7 @@ class VideoEncoder(nn.Module):
         self.grid = grid
         self.normalise = normalise
         self.light = light
+        self.exposure = exposure
         self.half_precision = half_precision
 
     def encode_images(
@@ -137,6 +142,8 @@ class VideoEncoder(nn.Module):
             seen = lifted if self.light is None else self._with_light(clip, lifted, depth_probs[0])
             with self._autocast(images):
                 volumes = self.volume_conv(seen).float()
+            if self.exposure:
+                volumes = self._with_exposure(clip, volumes, images, visible)
         b, t, n = clip.images.shape[:3]
         return EncodedClip(
             rearrange(volumes, "(b t) c z y x -> b t c z y x", b=b),
@@ -170,6 +177,22 @@ class VideoEncoder(nn.Module):
         assert self.light is not None
         probs = rearrange(depth_probs, "(m n) d h w -> m n d h w", n=clip.num_cameras)
         return torch.cat([lifted, self.light(probs, self._lift_geometry(clip))], dim=1)
+
+    def _with_exposure(
+        self,
+        clip: Clip,
+        volumes: Float[Tensor, "f c z y x"],
+        images: Float[Tensor, "m 3 h w"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+    ) -> Float[Tensor, "f c2 z y x"]:
+        """Volumes, then the exposure of what was seen of their frames."""
+        n, present = clip.num_cameras, clip.image_present.reshape(-1, 1, 1)
+        seen = present if visible is None else visible & present
+        return add_exposure(
+            volumes,
+            rearrange(images, "(m n) c h w -> m n c h w", n=n),
+            rearrange(seen, "(m n) hp wp -> m n hp wp", n=n),
+        )
 
     def _lift_geometry(self, clip: Clip) -> LiftGeometry:
         return LiftGeometry(

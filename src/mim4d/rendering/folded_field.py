@@ -94,7 +94,10 @@ def fold_field(
     inputs = inputs + height
 
     by_conditions, colour_inputs, colour_layers = _fold_mlp(colour_decoder, unit_from_ego)
-    widths = [3, features.shape[1], 3, by_conditions.shape[1] - features.shape[1] - 6]
+    geometry = sdf_decoder.linear_layers()[-1].out_features - 1
+    widths = [3, by_conditions.shape[1] - 6 - geometry, 3, geometry]
+    # The last channels may be for colours alone.
+    features = torch.nn.functional.pad(features, (0, widths[1] - features.shape[1]))
     by_direction, by_features, by_gradient, by_geometry = by_conditions.split(widths, dim=1)
     gap = weight.new_zeros(3, 7 + features.shape[1])
     points, ones = inputs.split([3, 1], dim=1)

@@ -45,6 +45,7 @@ class SdfField(nn.Module):
     Args:
         grid: Where the volume lies. It must be the grid the volume was made on.
         channels: Channels of the volume.
+        colour_only: Of these so many at the end are for colours alone; no shape depends on them.
         hidden: Width of both decoders.
         sdf_layers: Linear layers of the SDF decoder.
         colour_layers: Linear layers of the colour decoder.
@@ -61,6 +62,7 @@ class SdfField(nn.Module):
         grid: VoxelGrid,
         channels: int,
         *,
+        colour_only: int = 0,
         hidden: int = 16,
         sdf_layers: int = 6,
         colour_layers: int = 4,
@@ -73,7 +75,10 @@ class SdfField(nn.Module):
         self.grid = grid
         self.length_unit_m = length_unit_m
         self.sdf_start = sdf_start
-        self.sdf_decoder = SdfDecoder(channels, hidden, 1 + geometry_features, sdf_layers)
+        self.shape_channels = channels - colour_only
+        self.sdf_decoder = SdfDecoder(
+            self.shape_channels, hidden, 1 + geometry_features, sdf_layers
+        )
         conditions = 3 + channels + 3 + geometry_features
         self.colour_decoder = ColourDecoder(conditions, hidden, 3, colour_layers)
         # Sharpness is exp(10 v), as released: the factor lets v learn at the rate of the weights.
@@ -101,7 +106,8 @@ class SdfField(nn.Module):
             if not torch.is_grad_enabled():
                 return sdf_in_blocks(self.folded(), volume, points_ego, self.grid, chunk_rays)
             points = rearrange(points_ego, "b r s k -> b (r s) k")
-            features = lookup(volume, points, self.grid).flatten(0, 1)
+            shape = volume[:, : self.shape_channels]
+            features = lookup(shape, points, self.grid).flatten(0, 1)
             flat = points.flatten(0, 1)
             outputs = self.sdf_decoder(self._scaled(flat), features)
             sdf = outputs[:, 0] * self.length_unit_m

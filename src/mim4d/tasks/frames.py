@@ -23,7 +23,8 @@ class JoinFrames(nn.Module):
     """The volumes of a clip's frames become one.
 
     Args:
-        channels: Of one frame's volume.
+        channels: Of one frame's volume that heads read; those of its exposure come behind them and
+            are left out.
         frames: Of a clip.
         how: `key` reads the key frame alone; `concatenate` puts the others beside it, the oldest
             first, zero where they say nothing; `decoder` what is rebuilt of the key frame from the
@@ -48,6 +49,7 @@ class JoinFrames(nn.Module):
         super().__init__()
         assert (how == "decoder") == (decoder is not None)
         self.how = how
+        self.channels = channels
         self.grid = grid
         self.decoder = decoder
         self.scene_flow = scene_flow
@@ -65,18 +67,19 @@ class JoinFrames(nn.Module):
             clip: What `frames_of` gives of a clip.
         """
         if clip.num_frames == 1:
-            return encoded.volumes[:, 0]
-        own = encoded.volumes[:, clip.key]
+            return encoded.volumes[:, 0, : self.channels]
+        own = encoded.volumes[:, clip.key, : self.channels]
         targets, others = _key_and_others(clip)
         sources = gather_sources(encoded.volumes, clip, targets, others, self.grid)
         if self.decoder is None:
-            warped = sources.warped * sources.usable.unsqueeze(2)
+            warped = (sources.warped * sources.usable.unsqueeze(2))[:, :, : self.channels]
             return torch.cat([own, rearrange(warped, "b s c z y x -> b (s c) z y x")], dim=1)
         if self.scene_flow is None:
-            return torch.cat([own, self.decoder(sources)], dim=1)
+            return torch.cat([own, self.decoder(sources)[:, : self.channels]], dim=1)
         lifted = gather_sources(encoded.lifted.detach(), clip, targets, others, self.grid)
         aligned, share = align_sources(sources, self.scene_flow(lifted), self.grid)
-        return torch.cat([own, self.decoder(aligned, shared_mean(aligned, share))], dim=1)
+        rebuilt = self.decoder(aligned, shared_mean(aligned, share))
+        return torch.cat([own, rebuilt[:, : self.channels]], dim=1)
 
 
 def _key_and_others(clip: Clip) -> tuple[Int[Tensor, "b 1"], Int[Tensor, "b 1 s"]]:

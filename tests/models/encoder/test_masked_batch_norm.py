@@ -3,6 +3,7 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
+from mim4d.models.encoder.batch_statistics import Statistics
 from mim4d.models.encoder.masked_batch_norm import masked_batch_norm
 
 CELLS = torch.tensor([[[True, False, True], [False, True, True]], [[False] * 3, [True] * 3]])
@@ -106,7 +107,7 @@ def test_untracked_gives_the_same_values_and_leaves_the_norm_alone(
     x, _ = maps(seed)
     norm = norm_of()
     before = {name: value.clone() for name, value in norm.state_dict().items()}
-    y = masked_batch_norm(norm, x, visible, track=False)
+    y = masked_batch_norm(norm, x, visible, Statistics(track=False))
     for name, value in norm.state_dict().items():
         assert torch.equal(before[name], value), name
     assert torch.equal(y, masked_batch_norm(norm, x, visible))
@@ -125,3 +126,57 @@ def test_half_precision_keeps_statistics_in_single(seed: torch.Generator) -> Non
     assert norm.running_mean is not None
     assert exact.running_mean is not None
     assert torch.equal(norm.running_mean, exact.running_mean)
+
+
+def begun(seed: torch.Generator, batches: int = 30) -> nn.BatchNorm2d:
+    """A norm that has seen many batches of roughly one kind."""
+    norm = norm_of()
+    for _ in range(batches):
+        masked_batch_norm(norm, maps(seed)[0], CELLS)
+    return norm
+
+
+@pytest.mark.parametrize("visible", [None, CELLS])
+def test_renormalised_values_are_those_after_training(
+    visible: Tensor | None, seed: torch.Generator
+) -> None:
+    """A scene twice as dark as usual stays dark; its own statistics would hide that."""
+    norm, x = begun(seed), maps(seed)[0] / 2
+    expected = masked_batch_norm(norm.eval(), x, visible)
+    plain = masked_batch_norm(norm.train(), x, visible, Statistics(track=False))
+    assert (plain - expected).abs().max() > 0.5
+    y = masked_batch_norm(norm, x, visible, Statistics(renormalise_after=10))
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_renormalised_gradients_go_through_the_batch(seed: torch.Generator) -> None:
+    """Those of the batch norm times σ / σ_running; a constant added to all changes nothing."""
+    x = (maps(seed)[0] / 2).requires_grad_()
+    norm, weights = begun(seed), torch.randn(x.shape, generator=seed)
+    assert norm.running_var is not None
+    rows = x.permute(0, 2, 3, 1)[CELLS.repeat_interleave(2, 1).repeat_interleave(2, 2)]
+    scale = ((rows.var(0, correction=0) + norm.eps) / (norm.running_var + norm.eps)).sqrt()
+    plain, ours = (
+        torch.autograd.grad(
+            (masked_batch_norm(norm, x, CELLS, statistics) * weights).sum(), [x, norm.bias]
+        )
+        for statistics in (Statistics(track=False), Statistics(False, renormalise_after=10))
+    )
+    torch.testing.assert_close(ours[0], plain[0] * scale.detach()[:, None, None])
+    torch.testing.assert_close(ours[1], plain[1])
+    assert ours[0].sum((0, 2, 3)).abs().max() < 1e-4
+
+
+def test_renormalisation_begins_late_grows_and_has_limits(seed: torch.Generator) -> None:
+    x, norm = maps(seed)[0], begun(seed, batches=10)
+    plain = masked_batch_norm(norm, x, CELLS, Statistics(track=False))
+    early = masked_batch_norm(norm, x, CELLS, Statistics(False, renormalise_after=10))
+    assert torch.equal(early, plain)
+    largest = [
+        Statistics(renormalise_after=after).correction(norm, torch.full((3,), 1e6), torch.ones(3))
+        for after in (9, 8, 5)
+    ]
+    shifts = [shift.max().item() for _, shift in largest]
+    assert shifts == pytest.approx([5 * 1 / 1.8, 5.0, 5.0])
+    nothing = Statistics(renormalise_after=5).correction(norm, torch.zeros(3), torch.zeros(3))
+    assert nothing[0].tolist() == pytest.approx([1 / 3] * 3)

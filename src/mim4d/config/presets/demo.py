@@ -34,8 +34,10 @@ def demo() -> PretrainConfig:
             # Cells of 4 px: what stands on the road has more than one.
             levels=(0, 1, 2, 3),
             neck_channels=32,
+            # A scene's own statistics make learning fast, but hide dusk and haze.
+            renormalise_after=300,
         ),
-        lift=LiftConfig(volume_channels=16, light=True),
+        lift=LiftConfig(volume_channels=16, light=True, exposure=True),
         temporal=TemporalConfig(width=32),
         # Chosen on training scenes: what stands is to stay, at the price of what is slow.
         flow=FlowConfig(enabled=True, static_prior=0.5, slow_prior=0.5),

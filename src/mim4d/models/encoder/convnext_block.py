@@ -8,13 +8,17 @@ from timm.layers.activations import GELU, GELUTanh
 from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 
+from mim4d.models.encoder.batch_statistics import PLAIN, Statistics
 from mim4d.models.encoder.hide import hide
 from mim4d.models.encoder.residual_rows import ResidualOptions, ResidualWeights, add_residual
 from mim4d.models.encoder.visible_rows import VisibleRows
 
 
 def add_block(
-    block: Any, x: Float[Tensor, "m c hf wf"], visible: Bool[Tensor, "m hp wp"] | None, track: bool
+    block: Any,
+    x: Float[Tensor, "m c hf wf"],
+    visible: Bool[Tensor, "m hp wp"] | None,
+    statistics: Statistics = PLAIN,
 ) -> Float[Tensor, "m c hf wf"]:
     """Add the residual layer by layer, hidden positions included: the plain way.
 
@@ -22,7 +26,7 @@ def add_block(
     follows a depthwise convolution acts on each position by itself: what it makes of a hidden cell
     (biases, and what the 7×7 window carried in from neighbours) reaches no other cell before the
     mask removes it. Values and gradients are those of masking after every single layer. There are
-    no running statistics to `track`.
+    no batch norms, so `statistics` says nothing.
     """
     y: Tensor = block.conv_dw(x)
     if block.use_conv_mlp:  # 1×1 convolutions on channel-first maps (atto, femto, pico, nano)

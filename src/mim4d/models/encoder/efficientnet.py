@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from torch import Tensor, nn
 
+from mim4d.models.encoder.batch_statistics import Statistics
 from mim4d.models.encoder.hide import visible_positions
 from mim4d.models.encoder.masked_batch_norm import masked_batch_norm
 from mim4d.models.encoder.masked_encoder import (
@@ -74,7 +75,7 @@ class MaskedEfficientNet(MaskedEncoder):
     def _run_stem(
         self, x: Float[Tensor, "m 3 h w"], visible: Bool[Tensor, "m hp wp"] | None
     ) -> Tensor:
-        return masked_batch_norm(self.bn1, self.conv_stem(x), visible)
+        return masked_batch_norm(self.bn1, self.conv_stem(x), visible, self.statistics)
 
     def _run_stage(
         self,
@@ -88,14 +89,17 @@ class MaskedEfficientNet(MaskedEncoder):
 
 
 def _run_block(
-    block: Any, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None, track: bool
+    block: Any,
+    x: Float[Tensor, "m c1 h1 w1"],
+    visible: Bool[Tensor, "m hp wp"] | None,
+    statistics: Statistics,
 ) -> Float[Tensor, "m c2 h2 w2"]:
     """An inverted residual, or a depthwise separable block; hidden cells enter and leave as zeros.
 
     timm's norms include the activation. They leave hidden cells as zeros, so each convolution finds
     them empty.
     """
-    norm = partial(masked_batch_norm, visible=visible, track=track)
+    norm = partial(masked_batch_norm, visible=visible, statistics=statistics)
     if isinstance(block, InvertedResidual):  # expand, depthwise, project
         y = norm(block.bn1, block.conv_pw(x))
         y = norm(block.bn2, block.conv_dw(y))

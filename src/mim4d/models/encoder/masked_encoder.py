@@ -9,7 +9,7 @@ hidden pixels changes no visible feature. Without a mask an encoder is timm's de
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -21,13 +21,14 @@ from torch.utils.checkpoint import checkpoint
 
 from mim4d.errors import did_you_mean
 from mim4d.models.channel_norm import ChannelLayerNorm
+from mim4d.models.encoder.batch_statistics import Statistics
 from mim4d.models.encoder.hide import hide, visible_positions
 from mim4d.models.encoder.masking import patch_size_px
 from mim4d.models.encoder.weights import PretrainedWeights, Renaming, load_weights
 
 Rgb = tuple[float, float, float]
-# How a family runs a block: block, input, mask, and `track` of `masked_batch_norm`.
-RunBlock = Callable[[Any, Tensor, Tensor | None, bool], Tensor]
+# How a family runs a block: block, input, mask, and what statistics do in `masked_batch_norm`.
+RunBlock = Callable[[Any, Tensor, Tensor | None, Statistics], Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class EncoderOptions:
             gradients and in eval mode (the released code has 1).
         norm_eval: Batch norms stay in eval mode, as detectors have it: pre-trained running
             statistics are used and kept, and a batch of two is two batches of one.
+        renormalise_after: Steps after which batch norms in training normalise as they will after
+            it, by running statistics (see `batch_statistics`); None never.
         mask_token: Put a learned vector per emitted stage into hidden cells instead of zero.
         checkpoint_blocks: Keep only each block's input for the backward pass and compute the rest
             again: the same numbers for less memory and about a third more time.
@@ -58,6 +61,7 @@ class EncoderOptions:
     drop_path_rate: float = 0.0
     frozen_stages: int = 0
     norm_eval: bool = False
+    renormalise_after: int | None = None
     mask_token: bool = False
     checkpoint_blocks: bool = False
     mean: Rgb | None = None
@@ -85,6 +89,7 @@ class MaskedEncoder(nn.Module, ABC):
         self.out_stages = options.out_stages
         self.frozen_stages = options.frozen_stages
         self.norm_eval = options.norm_eval
+        self.statistics = Statistics(renormalise_after=options.renormalise_after)
         self.checkpoint_blocks = options.checkpoint_blocks
 
     @property
@@ -186,7 +191,7 @@ class MaskedEncoder(nn.Module, ABC):
     ) -> Float[Tensor, "m c2 h2 w2"]:
         """Run blocks one after the other."""
         for block in blocks:
-            call = _BlockCall(run, block, visible)
+            call = _BlockCall(run, block, visible, self.statistics)
             x = checkpoint(call, x, use_reentrant=False) if self.checkpoint_blocks else call(x)
         return x
 
@@ -220,14 +225,17 @@ class _BlockCall:
     """One block on one mask. Only the first call moves running statistics: the others repeat it."""
 
     def __init__(
-        self, run: RunBlock, block: nn.Module, visible: Bool[Tensor, "m hp wp"] | None
+        self,
+        run: RunBlock,
+        block: nn.Module,
+        visible: Bool[Tensor, "m hp wp"] | None,
+        statistics: Statistics,
     ) -> None:
-        self.run, self.block, self.visible = run, block, visible
-        self.is_first = True
+        self.run, self.block, self.visible, self.statistics = run, block, visible, statistics
 
     def __call__(self, x: Float[Tensor, "m c1 h1 w1"]) -> Float[Tensor, "m c2 h2 w2"]:
-        track, self.is_first = self.is_first, False
-        return self.run(self.block, x, self.visible, track)
+        statistics, self.statistics = self.statistics, replace(self.statistics, track=False)
+        return self.run(self.block, x, self.visible, statistics)
 
 
 def create_timm_model(

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 
+from mim4d.models.encoder.batch_statistics import Statistics
 from mim4d.models.encoder.hide import hide
 from mim4d.models.encoder.masked_batch_norm import masked_batch_norm
 from mim4d.models.encoder.masked_encoder import (
@@ -89,7 +90,7 @@ class MaskedResNet(MaskedEncoder):
         After ReLU nothing is below zero, so a hidden zero never wins against what is visible in
         the window of a visible position: pooling hidden cells as zero or as −∞ is the same.
         """
-        x = self.act1(masked_batch_norm(self.bn1, self.conv1(x), visible))
+        x = self.act1(masked_batch_norm(self.bn1, self.conv1(x), visible, self.statistics))
         return hide(self.maxpool(x), visible)
 
     def _run_stage(
@@ -103,14 +104,17 @@ class MaskedResNet(MaskedEncoder):
 
 
 def _run_block(
-    block: Any, x: Float[Tensor, "m c1 h1 w1"], visible: Bool[Tensor, "m hp wp"] | None, track: bool
+    block: Any,
+    x: Float[Tensor, "m c1 h1 w1"],
+    visible: Bool[Tensor, "m hp wp"] | None,
+    statistics: Statistics,
 ) -> Float[Tensor, "m c2 h2 w2"]:
     """A basic or bottleneck block of timm; hidden cells enter and leave as zeros.
 
     Every convolution is followed by a norm that leaves hidden cells as zeros, which ReLU keeps; so
     each convolution finds them empty.
     """
-    norm = partial(masked_batch_norm, visible=visible, track=track)
+    norm = partial(masked_batch_norm, visible=visible, statistics=statistics)
     y = block.act1(norm(block.bn1, block.conv1(x)))
     y = norm(block.bn2, block.conv2(y))
     has_bottleneck = isinstance(block, Bottleneck)

@@ -60,7 +60,8 @@ def _field(
     with torch.enable_grad():
         places = points.detach().requires_grad_()
         features = _lookup(volume, places.flatten(1, 2), field.grid).unflatten(1, points.shape[1:3])
-        outputs = _mlp(field.sdf_decoder, places / unit, features, _softplus)
+        shape = features[..., : field.sdf_decoder.from_features.in_features]
+        outputs = _mlp(field.sdf_decoder, places / unit, shape, _softplus)
         sdf = outputs[..., 0] * unit
         if field.sdf_start == "ground":
             sdf = sdf + places[..., 2]
