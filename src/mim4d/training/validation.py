@@ -20,7 +20,7 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.runs.metrics_file import VALIDATION, append_metrics, read_metrics
 from mim4d.runs.run_files import best_checkpoint
 from mim4d.training.averaging import WeightAverage
-from mim4d.training.callbacks import StepCallback
+from mim4d.training.callbacks import StepCallback, StepClock
 from mim4d.training.loggers import log_image
 from mim4d.training.sampling import step_seed
 from mim4d.training.step_module import StepModule
@@ -60,6 +60,7 @@ class Validation(StepCallback):
         run: Run folder.
         watch: What is asked for.
         dataset: Clips of the held-out scenes.
+        clock: Of the steps, which is paused meanwhile.
         averages: Holds the averaged weights; None where there are none.
     """
 
@@ -68,9 +69,11 @@ class Validation(StepCallback):
         run: Path,
         watch: Watch,
         dataset: NuscenesDataset,
+        clock: StepClock,
         averages: WeightAverage | None = None,
     ) -> None:
         self.run, self.watch, self.dataset = run, watch, dataset
+        self._clock = clock
         self._averages = averages
         self.indices = spread_evenly(len(dataset), watch.validation_clips)
         self._least = float("inf")
@@ -84,9 +87,14 @@ class Validation(StepCallback):
     def on_step_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validate if it is time to, and at the end."""
         step = trainer.global_step
-        if step % self.watch.validate_every and step != trainer.max_steps:
-            return
-        assert isinstance(pl_module, StepModule)
+        if step % self.watch.validate_every == 0 or step == trainer.max_steps:
+            assert isinstance(pl_module, StepModule)
+            with self._clock.paused():
+                self._validate(trainer, pl_module)
+
+    def _validate(self, trainer: pl.Trainer, pl_module: StepModule) -> None:
+        """Measure, draw, append and keep the best."""
+        step = trainer.global_step
         average = None if self._averages is None else self._averages.average
         with torch.no_grad(), evaluated(pl_module, average):
             losses = self._measure(trainer, pl_module)
