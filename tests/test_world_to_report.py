@@ -22,6 +22,7 @@ from mim4d.evaluation import exact_volume, floors_and_ceilings
 from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.study.bench import step as bench
 from tests.conftest import ROOT
+from tests.data.tiny_dataset import edit_table
 from tests.toy import toy_config
 
 _SCRIPT = runpy.run_path(str(ROOT / "scripts" / "run_notebooks.py"))
@@ -232,6 +233,24 @@ def test_what_would_fail_hours_later_fails_before_the_first_run(
     (half / "encoder.safetensors").unlink()
     assert "encoder.safetensors" in refused("--pretrained", str(half))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_ablation_without_labels_for_its_task_is_refused_before_the_first_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = str(folder / "config.json"), tmp_path / "out"
+
+    def refused(world: Path, scenes: int) -> str:
+        argv = ["ablate", config, "--data", str(world), "--out", str(out), "--rows", "copy"]
+        assert main([*argv, "--downstream", str(scenes), "--device", "cpu"]) == 2
+        assert not out.exists()
+        return capsys.readouterr().err
+
+    world = folder / "world"
+    assert "--downstream 3: the data set has only 2 training scenes" in refused(world, 3)
+    lacking = Path(shutil.copytree(world, tmp_path / "world"))
+    edit_table(lacking, "category", lambda rows: [row.update(name="animal") for row in rows])
+    assert "--downstream 1: task vehicles: the task vehicles needs boxes" in refused(lacking, 1)
 
 
 def test_a_row_of_an_ablation_learns_vehicles_once(folder: Path, tmp_path: Path) -> None:

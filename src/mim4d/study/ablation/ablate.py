@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mim4d.files import write_text
 from mim4d.runs.record import read_record
+from mim4d.study.ablation.downstream import refuse_unlabelled
 from mim4d.study.ablation.facts import gather_facts
 from mim4d.study.ablation.markdown import markdown
 from mim4d.study.ablation.measure import (
@@ -57,6 +58,8 @@ def ablate(asked: Ablation) -> Summary:
     wanted = [r for r in plan.runs if read_measured(r.folder, how) is None]
     if asked.only_table:
         wanted = [run for run in wanted if is_finished(run.folder)]
+    if asked.downstream and wanted:
+        refuse_unlabelled(asked.config, asked.data, asked.downstream, asked.version)
     _announce(asked, plan, len(wanted))
     failed = []
     clock = _Clock(len(wanted))
