@@ -137,6 +137,20 @@ def test_evaluate_prints_and_saves_every_row(
         assert (len(row["occupancy"]) == 2) == seen_by_a_model
 
 
+def test_data_without_training_scenes_are_evaluated_without_what_is_usual_there(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    world = Path(shutil.copytree(folder / "world", tmp_path / "world"))
+    (world / "splits.json").write_text('{"train": [], "val": ["scene-8000"]}')
+    argv = ["evaluate", str(run), "--data", str(world), "--stride", "16", "--clips", "1"]
+    assert main([*argv, "--device", "cpu"]) == 0
+    rows = json.loads((run / "evaluation.json").read_text())["rows"]
+    assert {"flat_ground", "direct"} <= set(rows)
+    assert not {"pixel_mean", "pixel_median"} & set(rows)
+    assert "no rows of the mean and median distance of training scenes" in caplog.text
+
+
 def test_ceilings_have_their_row(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
