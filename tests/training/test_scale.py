@@ -18,11 +18,14 @@ from mim4d.cli import main
 from mim4d.config import OptimConfig, PretrainConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.config.augment import AugmentConfig
+from mim4d.config.head import QueryHeadConfig
+from mim4d.config.presets import task_preset
 from mim4d.errors import NonFiniteError
 from mim4d.runs.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.runs.loading import load_model
 from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
+from mim4d.training.finetune import finetune
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.nonfinite import StepBatches, check_finite, load_batch
 from tests.tasks.scene import Box, clip_with
@@ -56,11 +59,11 @@ def _equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def _assert_same_training(run: Path, other: Path) -> None:
+def _assert_same_training(run: Path, other: Path, steps: int = 3) -> None:
     """Sums are taken in another order, so equal but for rounding."""
     for a, b in zip(_metrics(run), _metrics(other), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
-    a, b = _weights(run), _weights(other)
+    a, b = _weights(run, steps), _weights(other, steps)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-5)
 
@@ -90,15 +93,9 @@ def test_two_micro_steps_equal_a_batch_of_two(
     assert _equal(_weights(run), before)
 
 
-@pytest.mark.slow
-def test_two_processes_equal_one_with_the_doubled_batch(
-    data: Path, tmp_path: Path, batch_of_two: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "config.json").write_text(config_to_json(_config()))
-    command = [sys.executable, "-m", "mim4d.cli", "pretrain", str(tmp_path / "config.json")]
-    command += ["--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
+def _in_two_processes(command: list[str]) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*command, "--workers", "0", "--devices", "2"],
+        [sys.executable, "-m", "mim4d.cli", *command, "--workers", "0", "--devices", "2"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -106,13 +103,41 @@ def test_two_processes_equal_one_with_the_doubled_batch(
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_two_processes_equal_one_with_the_doubled_batch(
+    data: Path, tmp_path: Path, batch_of_two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text(config_to_json(_config()))
+    command = ["pretrain", str(tmp_path / "config.json")]
+    command += ["--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    done = _in_two_processes(command)
     assert done.stdout.splitlines() == [str(tmp_path / "run")]
     assert "3 steps of 2 clips (1 clip(s) × 2 processes)" in done.stderr
     assert json.loads((tmp_path / "run" / "record.json").read_text())["processes"] == 2
     _assert_same_training(tmp_path / "run", batch_of_two)
     assert mim4d.load_encoder(tmp_path / "run")
-    assert main([*command[3:], "--workers", "0", "--resume"]) == 2
+    assert main([*command, "--workers", "0", "--resume"]) == 2
     assert "processes (2 / 1)" in capsys.readouterr().err
+
+
+def test_two_processes_of_query_heads_equal_one_with_the_doubled_batch(
+    data: Path, tmp_path: Path
+) -> None:
+    """Their losses are divided by the boxes of both: here there are one and two in some steps."""
+    head = QueryHeadConfig(num_queries=8, layers=1, heads=2, hidden=16, dropout=0.0)
+    config = replace(task_preset("toy", "detection"), head=head)
+    one, two = (
+        replace(config, optim=OptimConfig(steps=2, warmup_steps=1, batch_size=size))
+        for size in (1, 2)
+    )
+    (tmp_path / "config.json").write_text(config_to_json(one))
+    command = ["finetune", "detection", str(tmp_path / "config.json"), "--init", "none"]
+    command += ["--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    _in_two_processes(command)
+    finetune(two, data, tmp_path / "two", init=None, device="cpu", workers=0, progress=False)
+    _assert_same_training(tmp_path / "run", tmp_path / "two", steps=2)
 
 
 def test_averaged_weights_are_used_and_resumed_exactly(data: Path, tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ class Split:
 
     def check(self) -> None:
         """What is known at once."""
+        at_once.at_least(0, seed=self.seed)
         at_once.data_set(self.data, self.version)
 
 

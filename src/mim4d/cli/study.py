@@ -12,6 +12,7 @@ from mim4d.cli import at_once
 from mim4d.cli.arguments import PresetConfig
 from mim4d.config import Device
 from mim4d.data.images.image_fit import Fit
+from mim4d.files import write_text
 
 if TYPE_CHECKING:
     from mim4d.study.ablation.request import Ablation
@@ -270,7 +271,7 @@ def bench_parts(options: BenchParts) -> None:
     )
     print("\n".join(suite.roofline))
     if options.json is not None:
-        options.json.write_text(suite.to_json())
+        write_text(options.json, suite.to_json())
 
 
 @dataclass(frozen=True)

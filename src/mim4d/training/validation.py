@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.runs.metrics_file import VALIDATION, append_metrics, read_metrics
+from mim4d.runs.metrics_file import VALIDATION, append_metrics, best_validation
 from mim4d.runs.run_files import best_checkpoint
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import StepCallback, StepClock
@@ -80,9 +80,8 @@ class Validation(StepCallback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A resumed run knows its best validation so far."""
-        if (self.run / VALIDATION).is_file():
-            losses = read_metrics(self.run, VALIDATION).get("loss", np.array([np.inf]))
-            self._least = float(np.nanmin(losses))
+        if best := best_validation(self.run):
+            self._least = best[1]
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validate if it is time to, and at the end."""

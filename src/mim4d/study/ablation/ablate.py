@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from mim4d.files import write_text
+from mim4d.progress import duration
 from mim4d.runs.record import read_record
 from mim4d.study.ablation.downstream import refuse_unlabelled
 from mim4d.study.ablation.facts import gather_facts
@@ -160,13 +161,5 @@ class _Clock:
         )
         return (
             f"[{self._done}/{self._num_runs}] {run.folder.name}: {', '.join(shown)}; "
-            f"{_minutes(elapsed)} so far, about {_minutes(left)} left"
+            f"{duration(elapsed)} so far, about {duration(left)} left"
         )
-
-
-def _minutes(seconds: float) -> str:
-    """Seconds as hours and minutes, or minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
