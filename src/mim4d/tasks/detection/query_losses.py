@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from mim4d.geometry.footprints import footprint_corners
 from mim4d.tasks.detection.box_code import decode_boxes
 from mim4d.tasks.detection.query_decoder import QueryOutput
+from mim4d.tasks.focal import focal_cost, focal_loss
 from mim4d.tasks.task import StepShare
 
-_ALPHA, _GAMMA = 0.25, 2.0
 _HUGE_M = 1e6
 _MATCHED_TERMS = 8
 """Velocities do not decide who is matched with whom."""
@@ -104,7 +104,7 @@ def match_queries(
     rows = []
     of_code = code.new_tensor(weights.code if weights.code_in_matching else (1.0,) * 10)
     for b, boxes in enumerate(truth):
-        cost = weights.classes * _focal_cost(logits[b].detach())[:, boxes.classes]
+        cost = weights.classes * focal_cost(logits[b].detach())[:, boxes.classes]
         ours, theirs = (
             (each * of_code)[:, :_MATCHED_TERMS] for each in (code[b].detach(), boxes.code)
         )
@@ -116,21 +116,10 @@ def match_queries(
     return Pairs(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
-def _focal_cost(logits: Float[Tensor, "q c"]) -> Float[Tensor, "q c"]:
-    p = logits.sigmoid()
-    wrong = -(1 - p + 1e-12).log() * (1 - _ALPHA) * p**_GAMMA
-    right = -(p + 1e-12).log() * _ALPHA * (1 - p) ** _GAMMA
-    return right - wrong
-
-
-def focal_sum(logits: Float[Tensor, "*q c"], classes: Int[Tensor, "*q"]) -> Float[Tensor, ""]:
-    """Sigmoid focal loss summed; a class beyond the last one is none."""
-    target = F.one_hot(classes, logits.shape[-1] + 1)[..., :-1].to(logits)
-    p = logits.sigmoid()
-    off = (1 - p) * target + p * (1 - target)
-    weight = _ALPHA * target + (1 - _ALPHA) * (1 - target)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return (weight * off**_GAMMA * entropy).sum()
+def _focal_sum(logits: Float[Tensor, "*q c"], classes: Int[Tensor, "*q"]) -> Float[Tensor, ""]:
+    """Focal loss summed; a class beyond the last one is none."""
+    wanted = F.one_hot(classes, logits.shape[-1] + 1)[..., :-1]
+    return focal_loss(logits, wanted.to(logits)).sum()
 
 
 def matched_sums(
@@ -144,7 +133,7 @@ def matched_sums(
         classes = torch.full(logits.shape[:2], logits.shape[2], device=logits.device)
         classes[pairs.clips, pairs.queries] = pairs.classes
         prefix = "" if index == last else f"layer{index}."
-        total = weights.classes * focal_sum(logits, classes)
+        total = weights.classes * _focal_sum(logits, classes)
         sums[f"{prefix}class"] = Summed(total, total.new_tensor(len(pairs.clips)))
         overlap = None if found.overlap is None else found.overlap[index]
         sums |= _box_sums(code, overlap, pairs, weights, prefix)
@@ -159,7 +148,7 @@ def noisy_sums(found: QueryOutput, pairs: Pairs, weights: QueryWeights) -> dict[
     inside = math.pi / 6 * NOISE_LIMIT**3
     for index, (logits, code) in enumerate(zip(found.logits, found.code, strict=True)):
         prefix = f"{'' if index == last else f'layer{index}.'}noisy_"
-        total = weights.classes * focal_sum(logits[pairs.clips, pairs.queries], pairs.classes)
+        total = weights.classes * _focal_sum(logits[pairs.clips, pairs.queries], pairs.classes)
         sums[f"{prefix}class"] = Summed(total, total.new_tensor(len(pairs.clips) * inside))
         overlap = None if found.overlap is None else found.overlap[index]
         sums |= _box_sums(code, overlap, pairs, weights, prefix)
