@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,19 +17,20 @@ import torch
 from torch import Tensor
 
 import mim4d
+from mim4d.build.tasks import build_task
 from mim4d.cli import main
 from mim4d.config import OptimConfig, PretrainConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.config.augment import AugmentConfig
 from mim4d.config.head import QueryHeadConfig
 from mim4d.config.presets import task_preset
+from mim4d.data.clip import Clip, collate
 from mim4d.errors import NonFiniteError
 from mim4d.runs.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.runs.loading import load_model
 from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
-from mim4d.training.finetune import finetune
-from mim4d.training.modules import PretrainingModule
+from mim4d.training.modules import PretrainingModule, TaskModule
 from mim4d.training.nonfinite import StepBatches, check_finite, load_batch
 from tests.tasks.scene import Box, clip_with
 from tests.toy import toy_clip, toy_config
@@ -59,11 +63,11 @@ def _equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def _assert_same_training(run: Path, other: Path, steps: int = 3) -> None:
+def _assert_same_training(run: Path, other: Path) -> None:
     """Sums are taken in another order, so equal but for rounding."""
     for a, b in zip(_metrics(run), _metrics(other), strict=True):
         assert a == pytest.approx(b, rel=1e-4)
-    a, b = _weights(run, steps), _weights(other, steps)
+    a, b = _weights(run), _weights(other)
     for name in a:
         torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-5)
 
@@ -93,9 +97,14 @@ def test_two_micro_steps_equal_a_batch_of_two(
     assert _equal(_weights(run), before)
 
 
-def _in_two_processes(command: list[str]) -> subprocess.CompletedProcess[str]:
+def test_two_processes_equal_one_with_the_doubled_batch(
+    data: Path, tmp_path: Path, batch_of_two: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text(config_to_json(_config()))
+    command = [sys.executable, "-m", "mim4d.cli", "pretrain", str(tmp_path / "config.json")]
+    command += ["--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
     done = subprocess.run(
-        [sys.executable, "-m", "mim4d.cli", *command, "--workers", "0", "--devices", "2"],
+        [*command, "--workers", "0", "--devices", "2"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -103,41 +112,52 @@ def _in_two_processes(command: list[str]) -> subprocess.CompletedProcess[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done
-
-
-def test_two_processes_equal_one_with_the_doubled_batch(
-    data: Path, tmp_path: Path, batch_of_two: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "config.json").write_text(config_to_json(_config()))
-    command = ["pretrain", str(tmp_path / "config.json")]
-    command += ["--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
-    done = _in_two_processes(command)
     assert done.stdout.splitlines() == [str(tmp_path / "run")]
     assert "3 steps of 2 clips (1 clip(s) × 2 processes)" in done.stderr
     assert json.loads((tmp_path / "run" / "record.json").read_text())["processes"] == 2
     _assert_same_training(tmp_path / "run", batch_of_two)
     assert mim4d.load_encoder(tmp_path / "run")
-    assert main([*command, "--workers", "0", "--resume"]) == 2
+    assert main([*command[3:], "--workers", "0", "--resume"]) == 2
     assert "processes (2 / 1)" in capsys.readouterr().err
 
 
-def test_two_processes_of_query_heads_equal_one_with_the_doubled_batch(
-    data: Path, tmp_path: Path
-) -> None:
-    """Their losses are divided by the boxes of both: here there are one and two in some steps."""
+def test_two_processes_divide_by_the_boxes_of_both() -> None:
+    """Two ranks of gloo, each with a clip in a thread of its own, against a batch of both clips."""
     head = QueryHeadConfig(num_queries=8, layers=1, heads=2, hidden=16, dropout=0.0)
     config = replace(task_preset("toy", "detection"), head=head)
-    one, two = (
-        replace(config, optim=OptimConfig(steps=2, warmup_steps=1, batch_size=size))
-        for size in (1, 2)
-    )
-    (tmp_path / "config.json").write_text(config_to_json(one))
-    command = ["finetune", "detection", str(tmp_path / "config.json"), "--init", "none"]
-    command += ["--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
-    _in_two_processes(command)
-    finetune(two, data, tmp_path / "two", init=None, device="cpu", workers=0, progress=False)
-    _assert_same_training(tmp_path / "run", tmp_path / "two", steps=2)
+    clips = clip_with(Box(9, 3), Box(-12, -8), Box(4, -6)), clip_with(Box(-3, 10), seed=1)
+
+    def module(processes: int) -> TaskModule:
+        torch.manual_seed(0)
+        task, model = build_task(config)
+        return TaskModule(model, task, config, processes)
+
+    def grown(module: TaskModule, clip: Clip) -> tuple[Tensor, Tensor]:
+        """The loss, and its gradient."""
+        loss = module.step_losses(clip, 0)["loss"]
+        loss.backward()
+        gradients = [p.grad.flatten() for p in module.parameters() if p.grad is not None]
+        return loss.detach(), torch.cat(gradients)
+
+    store = torch.distributed.HashStore()
+
+    def rank(number: int) -> tuple[Tensor, Tensor]:
+        own = module(2)
+        group = torch.distributed.ProcessGroupGloo(store, number, 2, timedelta(seconds=60))
+
+        def reduce(values: Tensor, reduce_op: str) -> Tensor:
+            assert reduce_op == "sum"
+            group.allreduce([values]).wait()
+            return values
+
+        own._trainer = SimpleNamespace(strategy=SimpleNamespace(reduce=reduce))  # type: ignore[assignment]
+        return grown(own, clips[number])
+
+    with ThreadPoolExecutor(2) as threads:
+        (loss_a, gradient_a), (loss_b, gradient_b) = threads.map(rank, range(2))
+    loss, gradient = grown(module(1), collate(list(clips)))
+    torch.testing.assert_close((loss_a + loss_b) / 2, loss)
+    torch.testing.assert_close((gradient_a + gradient_b) / 2, gradient, rtol=1e-3, atol=1e-5)
 
 
 def test_averaged_weights_are_used_and_resumed_exactly(data: Path, tmp_path: Path) -> None:

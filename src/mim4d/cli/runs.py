@@ -30,6 +30,7 @@ class Runs:
     def check(self) -> None:
         """What is known at once."""
         at_once.at_least(0, options=self.options)
+        at_once.output_file(self.page, "--page")
 
 
 def runs(options: Runs) -> None:

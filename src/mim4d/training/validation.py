@@ -22,17 +22,12 @@ from mim4d.runs.run_files import best_checkpoint
 from mim4d.training.averaging import WeightAverage
 from mim4d.training.callbacks import StepCallback, StepClock
 from mim4d.training.loggers import log_image
-from mim4d.training.sampling import step_seed
+from mim4d.training.sampling import spread_evenly, step_seed
 from mim4d.training.step_module import StepModule
 from mim4d.training.watch import Watch
 
 _STREAM = -1
 """Where a step would stand: keeps the draws of validation apart from those of all steps."""
-
-
-def spread_evenly(count: int, wanted: int) -> list[int]:
-    """At most `wanted` of `count` indices, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
 
 
 def refuse_trained_on(dataset: NuscenesDataset, training_scenes: list[str]) -> None:
