@@ -140,9 +140,9 @@ def test_two_processes_divide_by_the_boxes_of_both() -> None:
         return loss.detach(), torch.cat(gradients)
 
     store = torch.distributed.HashStore()
+    modules = module(2), module(2)
 
     def rank(number: int) -> tuple[Tensor, Tensor]:
-        own = module(2)
         group = torch.distributed.ProcessGroupGloo(store, number, 2, timedelta(seconds=60))
 
         def reduce(values: Tensor, reduce_op: str) -> Tensor:
@@ -150,8 +150,9 @@ def test_two_processes_divide_by_the_boxes_of_both() -> None:
             group.allreduce([values]).wait()
             return values
 
-        own._trainer = SimpleNamespace(strategy=SimpleNamespace(reduce=reduce))  # type: ignore[assignment]
-        return grown(own, clips[number])
+        trainer: Any = SimpleNamespace(strategy=SimpleNamespace(reduce=reduce))
+        modules[number]._trainer = trainer
+        return grown(modules[number], clips[number])
 
     with ThreadPoolExecutor(2) as threads:
         (loss_a, gradient_a), (loss_b, gradient_b) = threads.map(rank, range(2))
