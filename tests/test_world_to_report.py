@@ -22,6 +22,7 @@ from mim4d.evaluation import exact_volume, floors_and_ceilings
 from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.study.bench import step as bench
 from tests.conftest import ROOT
+from tests.data.tiny_dataset import edit_table
 from tests.toy import toy_config
 
 _SCRIPT = runpy.run_path(str(ROOT / "scripts" / "run_notebooks.py"))
@@ -136,6 +137,20 @@ def test_evaluate_prints_and_saves_every_row(
         assert (len(row["occupancy"]) == 2) == seen_by_a_model
 
 
+def test_data_without_training_scenes_are_evaluated_without_what_is_usual_there(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    world = Path(shutil.copytree(folder / "world", tmp_path / "world"))
+    (world / "splits.json").write_text('{"train": [], "val": ["scene-8000"]}')
+    argv = ["evaluate", str(run), "--data", str(world), "--stride", "16", "--clips", "1"]
+    assert main([*argv, "--device", "cpu"]) == 0
+    rows = json.loads((run / "evaluation.json").read_text())["rows"]
+    assert {"flat_ground", "direct"} <= set(rows)
+    assert not {"pixel_mean", "pixel_median"} & set(rows)
+    assert "no rows of the mean and median distance of training scenes" in caplog.text
+
+
 def test_ceilings_have_their_row(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,6 +247,24 @@ def test_what_would_fail_hours_later_fails_before_the_first_run(
     (half / "encoder.safetensors").unlink()
     assert "encoder.safetensors" in refused("--pretrained", str(half))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_ablation_without_labels_for_its_task_is_refused_before_the_first_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, out = str(folder / "config.json"), tmp_path / "out"
+
+    def refused(world: Path, scenes: int) -> str:
+        argv = ["ablate", config, "--data", str(world), "--out", str(out), "--rows", "copy"]
+        assert main([*argv, "--downstream", str(scenes), "--device", "cpu"]) == 2
+        assert not out.exists()
+        return capsys.readouterr().err
+
+    world = folder / "world"
+    assert "--downstream 3: the data set has only 2 training scenes" in refused(world, 3)
+    lacking = Path(shutil.copytree(world, tmp_path / "world"))
+    edit_table(lacking, "category", lambda rows: [row.update(name="animal") for row in rows])
+    assert "--downstream 1: task vehicles: the task vehicles needs boxes" in refused(lacking, 1)
 
 
 def test_a_row_of_an_ablation_learns_vehicles_once(folder: Path, tmp_path: Path) -> None:

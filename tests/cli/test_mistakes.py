@@ -1,4 +1,4 @@
-"""Twenty mistakes that a new user makes: each is answered in a sentence, before torch is imported.
+"""Mistakes that a new user makes: each is answered in a sentence, before torch is imported.
 
 All are made in one process, where torch would stay imported if any of them had imported it: that it
 never is, is what makes every answer come in a fraction of a second.
@@ -115,6 +115,20 @@ TABLE: dict[str, tuple[str, list[str]]] = {
         "study --data DATA --pretrained RUN --out NEW",
         ["has not finished", "--resume"],
     ),
+    "numbers into a folder": (
+        "evaluate RUN --data DATA --json ROOT",
+        ["--json", "is a folder; give the name of a file"],
+    ),
+    "a folder where a file is": (
+        "ablate toy --data DATA --out RUN/config.json",
+        ["--out", "config.json is a file; give another folder"],
+    ),
+    "a page below a file": (
+        "runs ROOT --page RUN/config.json/runs.html",
+        ["--page", "config.json is a file"],
+    ),
+    "less than no options": ("runs ROOT --options -1", ["--options -1", "0 or more"]),
+    "a negative seed": ("split DATA --out NEW --seed -1", ["--seed -1", "0 or more"]),
     "a logger without its extra": (
         "pretrain toy --data DATA --out NEW --logger wandb",
         ["wandb", "pip install 'mim4d[wandb]'"],

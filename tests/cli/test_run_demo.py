@@ -2,7 +2,11 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from mim4d.cli import run_demo
 from mim4d.cli.run_demo import picture_caption, strip_pictures
 from mim4d.viz.strip import Strip
 
@@ -25,3 +29,18 @@ def test_a_picture_of_what_moves_is_not_called_one_of_distances() -> None:
     assert picture_caption(Path("0011-scene-8001.png")).startswith(
         "One clip of scene-8001 in detail"
     )
+
+
+def test_the_demo_shows_how_far_its_evaluation_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def evaluate_run(run: Path, data: Path, **options: Any) -> None:
+        options["progress"](1, options["max_clips"])
+        raise InterruptedError
+
+    for name in ("_make_world", "_train"):
+        monkeypatch.setattr(run_demo, name, lambda *_: None)
+    monkeypatch.setattr(run_demo, "evaluate_run", evaluate_run)
+    with pytest.raises(InterruptedError):
+        run_demo.run_demo(tmp_path, scenes=1, held_out=4, seed=0, steps=None)
+    assert "evaluate: clip 1 of 12" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Values that do not fit are refused, with the path of the option to change."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from mim4d.config import (
     ConventionConfig,
     LossConfig,
     MaskConfig,
+    OptimConfig,
     PhotometricConfig,
     PretrainConfig,
     RenderConfig,
@@ -43,6 +45,24 @@ def _run(frames: int, mask: MaskConfig) -> PretrainConfig:
 def test_more_dropped_frames_than_there_are(frames: int, mask: MaskConfig, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _run(frames, mask)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"lr": math.inf}, "optim.lr: expected a positive number, got inf"),
+        ({"clip_norm": 0.0}, "optim.clip_norm: expected a positive number"),
+        ({"clip_norm": math.nan}, "optim.clip_norm: expected a positive number"),
+        ({"weight_decay": -1.0}, "optim.weight_decay: expected a number, 0 or more"),
+        ({"backbone_lr_factor": math.nan}, "optim.backbone_lr_factor: expected a number"),
+        ({"final_lr_factor": -0.1}, "optim.final_lr_factor: expected a number"),
+    ],
+)
+def test_an_optimiser_that_would_learn_nothing_or_worse(
+    values: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        OptimConfig(**values)
 
 
 def test_what_may_be_dropped() -> None:

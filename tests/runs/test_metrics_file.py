@@ -3,7 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mim4d.runs.metrics_file import VALIDATION, append_metrics, read_metrics, truncate_metrics
+from mim4d.runs.metrics_file import (
+    VALIDATION,
+    append_metrics,
+    best_validation,
+    read_metrics,
+    truncate_metrics,
+)
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
@@ -37,3 +43,12 @@ def test_no_empty_file_is_left_where_all_steps_are_done_again(tmp_path: Path) ->
     append_metrics(tmp_path, {"step": 5, "loss": 1.0}, VALIDATION)
     truncate_metrics(tmp_path, 3)
     assert not (tmp_path / VALIDATION).exists()
+
+
+def test_the_best_validation_is_the_least_loss_that_is_a_number(tmp_path: Path) -> None:
+    assert best_validation(tmp_path) is None
+    append_metrics(tmp_path, {"step": 1, "loss": float("nan")}, VALIDATION)
+    assert best_validation(tmp_path) is None
+    for step, loss in ((3, 2.5), (5, 1.5), (7, float("nan")), (9, 2.0)):
+        append_metrics(tmp_path, {"step": step, "loss": loss}, VALIDATION)
+    assert best_validation(tmp_path) == (6, 1.5)

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 import torch
 
-from mim4d.tasks.map_losses import LineWeights, cell_loss, focal_loss, line_losses, match
+from mim4d.tasks.map_losses import LineWeights, cell_loss, line_losses, match
 
 WEIGHTS = LineWeights(2.0, 5.0, 0.005)
 
@@ -56,12 +56,6 @@ def test_points_by_hand() -> None:
     assert float(losses["direction"]) == pytest.approx(0, abs=1e-7)
     turned = line_losses(torch.zeros(1, 3), drawn.flip(2), torch.tensor([1]), orders, WEIGHTS)
     assert float(turned["direction"]) == pytest.approx(0.005 * 3, rel=1e-3)
-
-
-def test_focal_loss_by_hand() -> None:
-    """p = 0.5: 0.25 × 0.25 × ln 2 where true, 0.75 × 0.25 × ln 2 where not."""
-    found = focal_loss(torch.zeros(2), torch.tensor([1.0, 0.0]))
-    torch.testing.assert_close(found, torch.tensor([0.0625, 0.1875]) * torch.log(torch.tensor(2.0)))
 
 
 def test_without_truth_everything_is_none_of_the_classes() -> None:

@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,16 +17,20 @@ import torch
 from torch import Tensor
 
 import mim4d
+from mim4d.build.tasks import build_task
 from mim4d.cli import main
 from mim4d.config import OptimConfig, PretrainConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.config.augment import AugmentConfig
+from mim4d.config.head import QueryHeadConfig
+from mim4d.config.presets import task_preset
+from mim4d.data.clip import Clip, collate
 from mim4d.errors import NonFiniteError
 from mim4d.runs.checkpoint import AVERAGED, checkpoint_path, load_checkpoint
 from mim4d.runs.loading import load_model
 from mim4d.training import loop
 from mim4d.training.averaging import averaging_share
-from mim4d.training.modules import PretrainingModule
+from mim4d.training.modules import PretrainingModule, TaskModule
 from mim4d.training.nonfinite import StepBatches, check_finite, load_batch
 from tests.tasks.scene import Box, clip_with
 from tests.toy import toy_clip, toy_config
@@ -90,7 +97,6 @@ def test_two_micro_steps_equal_a_batch_of_two(
     assert _equal(_weights(run), before)
 
 
-@pytest.mark.slow
 def test_two_processes_equal_one_with_the_doubled_batch(
     data: Path, tmp_path: Path, batch_of_two: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,6 +119,46 @@ def test_two_processes_equal_one_with_the_doubled_batch(
     assert mim4d.load_encoder(tmp_path / "run")
     assert main([*command[3:], "--workers", "0", "--resume"]) == 2
     assert "processes (2 / 1)" in capsys.readouterr().err
+
+
+def test_two_processes_divide_by_the_boxes_of_both() -> None:
+    """Two ranks of gloo, each with a clip in a thread of its own, against a batch of both clips."""
+    head = QueryHeadConfig(num_queries=8, layers=1, heads=2, hidden=16, dropout=0.0)
+    config = replace(task_preset("toy", "detection"), head=head)
+    clips = clip_with(Box(9, 3), Box(-12, -8), Box(4, -6)), clip_with(Box(-3, 10), seed=1)
+
+    def module(processes: int) -> TaskModule:
+        torch.manual_seed(0)
+        task, model = build_task(config)
+        return TaskModule(model, task, config, processes)
+
+    def grown(module: TaskModule, clip: Clip) -> tuple[Tensor, Tensor]:
+        """The loss, and its gradient."""
+        loss = module.step_losses(clip, 0)["loss"]
+        loss.backward()
+        gradients = [p.grad.flatten() for p in module.parameters() if p.grad is not None]
+        return loss.detach(), torch.cat(gradients)
+
+    store = torch.distributed.HashStore()
+    modules = module(2), module(2)
+
+    def rank(number: int) -> tuple[Tensor, Tensor]:
+        group = torch.distributed.ProcessGroupGloo(store, number, 2, timedelta(seconds=60))
+
+        def reduce(values: Tensor, reduce_op: str) -> Tensor:
+            assert reduce_op == "sum"
+            group.allreduce([values]).wait()
+            return values
+
+        trainer: Any = SimpleNamespace(strategy=SimpleNamespace(reduce=reduce))
+        modules[number]._trainer = trainer
+        return grown(modules[number], clips[number])
+
+    with ThreadPoolExecutor(2) as threads:
+        (loss_a, gradient_a), (loss_b, gradient_b) = threads.map(rank, range(2))
+    loss, gradient = grown(module(1), collate(list(clips)))
+    torch.testing.assert_close((loss_a + loss_b) / 2, loss)
+    torch.testing.assert_close((gradient_a + gradient_b) / 2, gradient, rtol=1e-3, atol=1e-5)
 
 
 def test_averaged_weights_are_used_and_resumed_exactly(data: Path, tmp_path: Path) -> None:

@@ -60,10 +60,12 @@ def story(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     run, config = root / "run", root / "config.json"
     config.write_text(config_to_json(_config(4)))
     start = ["pretrain", str(config), "--data", str(data), "--out", str(run), "--scenes", "tiny-0"]
-    watch = ["--validate-every", "2", "--validation-scenes", "tiny-1", "--logger", "tensorboard"]
+    watch = ["--validate-every", "2", "--validation-scenes", "tiny-1"]
+    watch += ["--validation-clips", "2", "--logger", "tensorboard"]
     machine = ["--workers", "0", "--device", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIM4D_CACHE", str(root / "cache"))
+        _measure_time_by_what_is_done(patch)
         original: Callable[..., Any] = PretrainingModule.training_step
 
         def training_step(self: Any, clip: Any, batch_idx: int) -> Any:
@@ -89,6 +91,22 @@ def story(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     return Story(run, statuses, printed.getvalue(), root / "twin")
 
 
+def _measure_time_by_what_is_done(patch: pytest.MonkeyPatch) -> None:
+    """The clock of the steps goes on by 1 s with every step, and 100 s with every held-out clip."""
+    now = [0.0]
+
+    def taking(method: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        def done(*args: Any) -> Any:
+            now[0] += seconds
+            return method(*args)
+
+        return done
+
+    patch.setattr("mim4d.training.callbacks.perf_counter", lambda: now[0])
+    for name, seconds in (("training_step", 1.0), ("validation_losses", 100.0)):
+        patch.setattr(PretrainingModule, name, taking(getattr(PretrainingModule, name), seconds))
+
+
 def _metrics(run: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
@@ -101,6 +119,10 @@ def test_a_key_press_ends_with_a_checkpoint_and_its_own_status(story: Story) -> 
 
 def test_validation_and_resuming_change_no_number(story: Story) -> None:
     assert _metrics(story.run) == _metrics(story.twin)
+
+
+def test_the_seconds_of_a_step_are_its_own(story: Story) -> None:
+    assert read_metrics(story.run)["seconds"].tolist() == [1.0] * 5
 
 
 def test_an_extended_run_ends_with_the_weights_of_an_unbroken_one(story: Story) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Rule
 from mim4d.check.lenient_tables import Rows, TableSet, take
-from mim4d.data.tables.schema import Columns
+from mim4d.data.tables.columns import Columns
 from mim4d.data.tables.validation import (
     backward_in_time,
     crossing_links,

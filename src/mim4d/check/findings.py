@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from mim4d.data.tables.schema import Columns
+from mim4d.data.tables.columns import Columns
 
 Severity = Literal["error", "warning", "remark"]
 

@@ -1,6 +1,6 @@
 """The tables of a data set, read so that one fault does not hide the next.
 
-What enters is the folder of tables; what leaves are columns as `mim4d.data.tables.schema` makes
+What enters is the folder of tables; what leaves are columns as `mim4d.data.tables.columns` makes
 them, with every fault of form noted: what cannot be read becomes a filler and its record is marked
 unsound. Links to what is not there become -1. Metres, microseconds, quaternions w x y z.
 """
@@ -16,22 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
+from mim4d.data.tables.columns import BAD_VALUE, Columns, convert, expected_form, join_columns
 from mim4d.data.tables.json_rows import TableFormatError, iter_rows
-from mim4d.data.tables.schema import (
-    BAD_VALUE,
-    OPTIONAL_TABLES,
-    SCHEMA,
-    Columns,
-    Field,
-    Link,
-    Links,
-    Number,
-    Text,
-    convert,
-    expected_form,
-    join_columns,
-    resolve,
-)
+from mim4d.data.tables.read_tables import resolve
+from mim4d.data.tables.schema import OPTIONAL_TABLES, SCHEMA, Field, Link, Links, Number, Text
 
 Rows = NDArray[Any]
 

@@ -10,7 +10,7 @@ from mim4d.cli.predict import DRAWS
 from mim4d.config import TaskConfig
 from mim4d.config.presets import TASK_PRESETS
 from mim4d.progress import duration
-from mim4d.runs.metrics_file import VALIDATION, read_metrics
+from mim4d.runs.metrics_file import VALIDATION, best_validation, read_metrics
 from mim4d.runs.record import read_run_config
 from mim4d.runs.run_files import ENCODER_FILE, best_checkpoint
 
@@ -60,14 +60,13 @@ def _loss(run: Path) -> str:
 
 
 def _validation(run: Path) -> str:
-    if not (run / VALIDATION).is_file():
+    best = best_validation(run)
+    if best is None:
         return ""
-    validated = read_metrics(run, VALIDATION)
-    losses, steps = validated["loss"], validated["step"]
-    best = int(np.nanargmin(losses))
+    last = read_metrics(run, VALIDATION)["loss"][-1]
     return (
-        f"loss {losses[best]:.3f} after step {steps[best] + 1:.0f}, the least "
-        f"({best_checkpoint(run)}), {losses[-1]:.3f} at the end"
+        f"loss {best[1]:.3f} after step {best[0]}, the least ({best_checkpoint(run)}), "
+        f"{last:.3f} at the end"
     )
 
 

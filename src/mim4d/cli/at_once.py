@@ -125,6 +125,24 @@ def drawing(purpose: str = "drawing") -> None:
     need_extra("viz", purpose)
 
 
+def output_file(path: Path | None, flag: str = "") -> None:
+    """Refuse a file that could not be written when the work is done; None is not asked for."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise ValueError(f"{flag} {path}: is a folder; give the name of a file".strip())
+    output_folder(path.parent, flag)
+
+
+def output_folder(path: Path | None, flag: str = "") -> None:
+    """Refuse a folder that could not be made, for a file is in its place; None is not asked for."""
+    if path is None:
+        return
+    there = next(each for each in (path, *path.parents) if each.exists())
+    if not there.is_dir():
+        raise ValueError(f"{flag} {path}: {there} is a file; give another folder".strip())
+
+
 def new_folder(out: Path, otherwise: str = "") -> None:
     """Refuse to write into a folder that holds something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

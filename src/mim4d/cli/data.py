@@ -38,6 +38,7 @@ class Check:
     def check(self) -> None:
         """What is known at once."""
         at_once.data_set(self.data, self.version)
+        at_once.output_file(self.json, "--json")
         _split(self)
 
 
@@ -95,7 +96,9 @@ class Split:
 
     def check(self) -> None:
         """What is known at once."""
+        at_once.at_least(0, seed=self.seed)
         at_once.data_set(self.data, self.version)
+        at_once.output_folder(self.out, "--out")
 
 
 def split(options: Split) -> None:
@@ -166,6 +169,7 @@ class View:
         at_once.at_least(1, frames=self.frames)
         at_once.data_set(self.data, self.version)
         at_once.existing(self.body_masks, "--body-masks")
+        at_once.output_file(self.out, "--out")
         at_once.drawing()
 
 
@@ -219,6 +223,7 @@ class Gallery:
         at_once.at_least(1, scenes=self.scenes)
         chosen = None if self.split is None else scene_choice(self.split, ())
         at_once.data_set(self.data, self.version, chosen)
+        at_once.output_folder(self.out, "--out")
         at_once.drawing()
 
 

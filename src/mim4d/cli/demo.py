@@ -27,6 +27,7 @@ class Demo:
     def check(self) -> None:
         """What is known at once."""
         at_once.at_least(1, scenes=self.scenes, held_out=self.held_out, steps=self.steps)
+        at_once.output_folder(self.out)
         need_extra("world", "the demo's world")
         at_once.drawing("the demo's report")
 

@@ -75,6 +75,8 @@ class Evaluate:
         at_once.at_least(1, stride=self.stride, clips=self.clips)
         at_once.existing(self.predictions, "--predictions")
         at_once.existing(self.class_table, "--class-table")
+        at_once.output_file(self.json, "--json")
+        at_once.output_folder(self.out, "--out")
         if self.run is not None:
             at_once.run_folder(self.run)
             if self.best:
@@ -270,6 +272,8 @@ class Render:
         if hasattr(at_once.run_folder(self.run), "task"):
             raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws what it says")
         at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
+        at_once.output_folder(self.out, "--out")
+        at_once.output_file(self.video, "--video")
         at_once.device(self.device)
         at_once.drawing()
 

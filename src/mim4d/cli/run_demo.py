@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mim4d.cli.console import Counter
+from mim4d.cli.console import Counter, counting
 from mim4d.config import PretrainConfig
 from mim4d.config.presets import demo
 from mim4d.data.tables.dataset_folder import read_split
@@ -68,9 +68,13 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
         _make_world(config, world, out / "world.json", scenes, held_out, seed)
     with _timed("2/4 pre-training", seconds):
         _train(config, world, run)
-    with _timed("3/4 evaluation", seconds):
+    with _timed("3/4 evaluation", seconds), counting("evaluate", "clip") as progress:
         evaluation = evaluate_run(
-            run, world, stride=EVALUATION_STRIDE, max_clips=EVALUATED_PER_SCENE * held_out
+            run,
+            world,
+            stride=EVALUATION_STRIDE,
+            max_clips=EVALUATED_PER_SCENE * held_out,
+            progress=progress,
         )
     with _timed("4/4 pictures and report", seconds):
         renders = run / "renders"

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mim4d.cli.console import counting
 from mim4d.config import TaskConfig
 from mim4d.config.presets import task_preset
 from mim4d.config.values import Frozen
@@ -121,7 +122,10 @@ def _train(
 
 def _evaluate(run: Path, world: Path) -> TaskEvaluation:
     held_out = SceneChoice("val")
-    return evaluate_task(run, world, scenes=held_out, max_clips=_clips_of(world))
+    with counting("evaluate", "clip") as progress:
+        return evaluate_task(
+            run, world, scenes=held_out, max_clips=_clips_of(world), progress=progress
+        )
 
 
 def _clips_of(world: Path) -> int:

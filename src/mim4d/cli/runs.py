@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ class Runs:
     """HTML page to write, with every run's curves.png."""
     options: int = 6
     """Show the options in which the runs differ, unless there are more than so many."""
+
+    def check(self) -> None:
+        """What is known at once."""
+        at_once.at_least(0, options=self.options)
+        at_once.output_file(self.page, "--page")
 
 
 def runs(options: Runs) -> None:

@@ -12,6 +12,7 @@ from mim4d.cli import at_once
 from mim4d.cli.arguments import PresetConfig
 from mim4d.config import Device
 from mim4d.data.images.image_fit import Fit
+from mim4d.files import write_text
 
 if TYPE_CHECKING:
     from mim4d.study.ablation.request import Ablation
@@ -60,6 +61,7 @@ class Ablate:
         _asked(self)
         at_once.at_least(1, clips=self.clips, stride=self.stride)
         at_once.data_set(self.data, self.version)
+        at_once.output_folder(self.out, "--out")
         at_once.config_files(self.config)
         at_once.device(self.device)
         at_once.drawing("the picture of an ablation")
@@ -251,6 +253,7 @@ class BenchParts:
         """What is known at once."""
         at_once.at_least(1, threads=self.threads, rounds=self.rounds)
         at_once.existing(self.against, "--against")
+        at_once.output_file(self.json, "--json")
 
 
 def bench_parts(options: BenchParts) -> None:
@@ -270,7 +273,7 @@ def bench_parts(options: BenchParts) -> None:
     )
     print("\n".join(suite.roofline))
     if options.json is not None:
-        options.json.write_text(suite.to_json())
+        write_text(options.json, suite.to_json())
 
 
 @dataclass(frozen=True)
@@ -288,6 +291,8 @@ class BenchReport:
         """What is known at once."""
         for path in self.measured:
             at_once.existing(path)
+        at_once.output_file(self.out, "--out")
+        at_once.output_file(self.picture, "--picture")
         if self.picture is not None:
             at_once.drawing("--picture")
 

@@ -82,6 +82,7 @@ class Study:
         if self.depth_only is not None:
             at_once.run_folder(self.depth_only, "pretraining", finished=True)
         request.refuse_missing_lists(self.split)
+        at_once.output_folder(self.out, "--out")
         at_once.device(self.device)
         if not self.plan:
             at_once.drawing("the picture of a study")

@@ -1,5 +1,6 @@
 """The optimiser and its schedule, by optimiser step."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +57,10 @@ class OptimConfig:
         )
         require(self.steps >= 1, "optim.steps", self.steps, "at least 1")
         require(self.batch_size >= 1, "optim.batch_size", self.batch_size, "at least 1")
-        require(self.lr > 0, "optim.lr", self.lr, "a positive number")
+        require(0 < self.lr < math.inf, "optim.lr", self.lr, "a positive number")
+        require(self.clip_norm > 0, "optim.clip_norm", self.clip_norm, "a positive number")
+        for name in ("backbone_lr_factor", "final_lr_factor", "weight_decay"):
+            share = getattr(self, name)
+            require(0 <= share < math.inf, f"optim.{name}", share, "a number, 0 or more")
         require(self.warmup_steps >= 0, "optim.warmup_steps", self.warmup_steps, "0 or more")
         require(0 < self.beta_2 < 1, "optim.beta_2", self.beta_2, "between 0 and 1")

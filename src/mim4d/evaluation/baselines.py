@@ -8,8 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.data.splits import resolve_split
-from mim4d.data.truth.exact import has_truth
+from mim4d.data.splits import TRAINING
 from mim4d.evaluation.truth import TruthReader
 from mim4d.evaluation.view import EvaluatedView, spread
 from mim4d.rendering.rays import distance_to_ground
@@ -30,13 +29,12 @@ def flat_ground(clip: Clip, view: EvaluatedView) -> Float[Tensor, "n h w"]:
 def usual_distances(training: TruthReader) -> dict[str, Float[Tensor, "n h w"]]:
     """Mean and median distance of the training scenes at every pixel of every camera.
 
-    Only for data sets with exact distances and a list of splits: a mean over a few LiDAR points
-    per pixel, or over the evaluated scenes themselves, would say nothing.
+    For data sets with exact distances: a mean over a few LiDAR points per pixel would say nothing.
+    Nothing where all scenes are in every split: nor would a mean over the evaluated scenes.
     """
     dataset = training.dataset
     tables = dataset.tables
-    split = resolve_split(tables.root, tables.version, tables.scene_names, "train")
-    if not has_truth(tables.root) or split.origin == "all":
+    if TRAINING.resolve(tables.root, tables.version, tables.scene_names).origin == "all":
         return {}
     indices = spread(len(dataset), TRAINING_CLIPS)
     return pixel_constants(torch.stack([training.distances(i, dataset[i]) for i in indices]))

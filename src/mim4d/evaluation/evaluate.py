@@ -10,10 +10,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
 from mim4d.build.data import build_dataset
 from mim4d.config import Device, PretrainConfig, TrunkConfig
-from mim4d.data.splits import HELD_OUT, SceneChoice
+from mim4d.data.splits import HELD_OUT, TRAINING, SceneChoice
+from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.truth.exact import has_truth
+from mim4d.errors import DataError
 from mim4d.evaluation.baselines import usual_distances
 from mim4d.evaluation.exact_volume import fit_renderer
 from mim4d.evaluation.held_out import clips_of_targets
@@ -80,9 +84,7 @@ def evaluate_run(
     reader = TruthReader(dataset, view, with_flow=config.flow.enabled)
     untrained = _untrained(config, accelerator) if baselines else None
     fitted = _fitted(config, data, version, accelerator) if ceilings else None
-    constants = {}
-    if baselines:
-        constants = usual_distances(_training_frames(config, data, version, view))
+    constants = _usual(config, data, version, view) if baselines else {}
     scoring = Scoring(model.to(accelerator), untrained, constants, view, baselines, fitted)
     if targets is None:
         indices = spread(len(reader.dataset), max_clips)
@@ -114,6 +116,21 @@ def evaluate_run(
     if save:
         evaluation.save(run / ("evaluation_best.json" if best else "evaluation.json"))
     return evaluation
+
+
+def _usual(
+    config: PretrainConfig, data: Path, version: str | None, view: EvaluatedView
+) -> dict[str, Tensor]:
+    """What is usual in the training scenes; nothing, and that said, if the data set names none."""
+    tables = NuscenesTables.open(data, version)
+    if not has_truth(tables.root):
+        return {}
+    try:
+        TRAINING.scenes(tables.root, tables.version, tables.scene_names)
+    except DataError as error:
+        logger.warning("no rows of the mean and median distance of training scenes: %s", error)
+        return {}
+    return usual_distances(_training_frames(config, data, version, view))
 
 
 def _training_frames(

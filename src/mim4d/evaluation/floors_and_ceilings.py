@@ -30,7 +30,7 @@ from mim4d.evaluation.truth import exact_depths
 from mim4d.evaluation.view import spread
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.model import TaskModel
-from mim4d.tasks.task import KnowsTheUsual, ScheduledTask, Task
+from mim4d.tasks.task import KnowsTheUsual, Task, losses_of
 
 USUAL, EXACT_DEPTH, EXACT_SURFACES = "never looks", "exact depth", "exact surfaces"
 USUAL_CLIPS, FIT_CLIPS, FIT_STEPS, FIT_BATCH = 48, 64, 300, 2
@@ -113,7 +113,7 @@ class Reference:
                 optimiser.zero_grad()
                 for place in range(FIT_BATCH):
                     volume, targets = samples[(FIT_BATCH * step + place) % len(samples)]
-                    loss = _losses(self.task, head(volume), targets, step)["loss"]
+                    loss = losses_of(self.task, head(volume), targets, step)["loss"]
                     (loss / FIT_BATCH).backward()
                 torch.nn.utils.clip_grad_norm_(head.parameters(), self.config.optim.clip_norm)
                 optimiser.step()
@@ -155,9 +155,3 @@ def voxels_with(points: Float[Tensor, "p 3"], grid: VoxelGrid) -> Float[Tensor, 
     x, y, z = rows.clamp(min=0).minimum(most).unbind(dim=-1)
     volume[x, y, z] = 1.0
     return rearrange(volume, "x y z -> z y x")
-
-
-def _losses(task: Task, output: Any, targets: Any, step: int) -> dict[str, Tensor]:
-    if isinstance(task, ScheduledTask):
-        return task.losses_at_step(output, targets, step)
-    return task.losses(output, targets)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mim4d.files import read_text
-from mim4d.runs.metrics_file import VALIDATION, read_metrics
+from mim4d.runs.metrics_file import best_validation, read_metrics
 from mim4d.runs.record import read_record
 from mim4d.runs.run_files import ENCODER_FILE
 
@@ -133,11 +133,8 @@ def _losses(run: Path) -> dict[str, str]:
         return {}
     losses = metrics["loss"]
     cells = {"loss": f"{np.nanmean(losses[-max(1, len(losses) // _SHARE) :]):.4f}"}
-    if (run / VALIDATION).is_file():
-        validated = read_metrics(run, VALIDATION)
-        best = int(np.nanargmin(validated["loss"]))
-        cells["held-out loss"] = f"{validated['loss'][best]:.4f}"
-        cells["after step"] = f"{validated['step'][best] + 1:.0f}"
+    if best := best_validation(run):
+        cells |= {"held-out loss": f"{best[1]:.4f}", "after step": str(best[0])}
     cells["s/step"] = f"{np.nanmedian(metrics['seconds']):.2f}"
     return cells
 

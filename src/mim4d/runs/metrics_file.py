@@ -42,6 +42,21 @@ def read_metrics(run: Path, name: str = METRICS) -> dict[str, NDArray[np.float64
     return {name: np.array([row.get(name, np.nan) for row in rows], float) for name in names}
 
 
+def best_validation(run: Path) -> tuple[int, float] | None:
+    """The validation with the least loss: steps done by then, and the loss.
+
+    None of a run that has not validated yet, or never with a loss that is a number.
+    """
+    if not (run / VALIDATION).is_file():
+        return None
+    validated = read_metrics(run, VALIDATION)
+    known = np.isfinite(validated["loss"])
+    if not known.any():
+        return None
+    best = int(np.argmin(np.where(known, validated["loss"], np.inf)))
+    return int(validated["step"][best]) + 1, float(validated["loss"][best])
+
+
 def truncate_metrics(run: Path, num_steps: int) -> None:
     """Forget the lines of steps that a resumed run will do again."""
     for path in (run / METRICS, run / VALIDATION):

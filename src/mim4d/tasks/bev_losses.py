@@ -8,8 +8,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-_ALPHA, _BETA = 2, 4
-"""Exponents of the heat-map's focal loss (CenterNet, arXiv 1904.07850)."""
+from mim4d.tasks.focal import heat_map_focal
+
 _OVER_CELLS = (-2, -1)
 
 
@@ -19,7 +19,7 @@ def layer_losses(
     counted: Bool[Tensor, "b l y x"],
     loss: Literal["focal", "bce"],
     positive_weights: Sequence[float],
-    gamma: float,
+    gamma: float = 0.0,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Cross-entropy (or focal) and dice, means over clips and layers.
 
@@ -46,14 +46,8 @@ def centre_loss(
     counted: Bool[Tensor, "b o y x"],
 ) -> Float[Tensor, ""]:
     """Focal loss of a heat-map: of each clip the sum over cells, divided by its centres."""
-    is_centre = heat == 1
-    log_p, log_q = F.logsigmoid(logits), F.logsigmoid(-logits)
-    p = logits.sigmoid()
-    there = -((1 - p) ** _ALPHA) * log_p
-    not_there = -((1 - heat) ** _BETA) * p**_ALPHA * log_q
-    cells = torch.where(is_centre, there, not_there) * counted
-    centres = (is_centre & counted).sum(_OVER_CELLS).clamp(min=1)
-    return (cells.sum(_OVER_CELLS) / centres).mean()
+    centres = ((heat == 1) & counted).sum(_OVER_CELLS).clamp(min=1)
+    return (heat_map_focal(logits, heat, counted).sum(_OVER_CELLS) / centres).mean()
 
 
 def offset_loss(

@@ -17,6 +17,7 @@ from mim4d.data.clip import Clip
 from mim4d.geometry.footprints import in_footprints
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.cell_iou import CellTruth
+from mim4d.tasks.bev_losses import layer_losses
 
 _START_LOGIT = -2.0
 """Where the head starts: most cells are empty."""
@@ -110,16 +111,7 @@ def _convolution(in_channels: int, out_channels: int) -> list[nn.Module]:
 def cell_losses(
     logits: Float[Tensor, "b y x"], truth: CellTruth, bce_weight: float, dice_weight: float
 ) -> dict[str, Tensor]:
-    """Binary cross-entropy and dice over the cells that are not ignored.
-
-    Each is a mean over clips. Of one clip: the cross-entropy's mean over its cells; and
-    1 − (2 Σ p·t + 1) / (Σ p + Σ t + 1) with probabilities p and truth t.
-    """
-    counted, occupied = (~truth.ignored).float(), truth.occupied.float()
-    entropy = F.binary_cross_entropy_with_logits(logits, occupied, reduction="none") * counted
-    over = (1, 2)
-    bce = (entropy.sum(over) / counted.sum(over).clamp(min=1)).mean()
-    probability = logits.sigmoid() * counted
-    common = 2 * (probability * occupied).sum(over) + 1
-    dice = (1 - common / (probability.sum(over) + occupied.sum(over) + 1)).mean()
+    """Binary cross-entropy and dice over the cells that are not ignored; see `layer_losses`."""
+    layer = (each.unsqueeze(1) for each in (logits, truth.occupied, ~truth.ignored))
+    bce, dice = layer_losses(*layer, loss="bce", positive_weights=(1.0,))
     return {"loss": bce_weight * bce + dice_weight * dice, "bce": bce, "dice": dice}

@@ -13,7 +13,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional as F
 
-_ALPHA, _GAMMA = 0.25, 2.0
+from mim4d.tasks.focal import focal_cost, focal_loss
+
 _POSITIVE_WEIGHT = 4.0
 """Of cells on lines, which are few, in the cross-entropy of cells."""
 
@@ -50,7 +51,7 @@ def match(
         return Matches(none, none, none)
     away = torch.cdist(points.flatten(1), orders.flatten(0, 1).flatten(1), p=1)
     least, order = away.unflatten(1, orders.shape[:2]).min(dim=-1)
-    cost = weights.points * least + weights.classes * _focal_cost(logits)[:, classes]
+    cost = weights.points * least + weights.classes * focal_cost(logits)[:, classes]
     # What is not finite is refused after the step, with its batch; it must not fail here.
     rows, columns = linear_sum_assignment(cost.nan_to_num(nan=1e6).cpu().numpy())
     drawn = torch.as_tensor(rows, device=classes.device)
@@ -80,21 +81,7 @@ def line_losses(
     }
 
 
-def focal_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Sigmoid focal loss of each entry (arXiv 1708.02002): −α (1 − p)^γ log p of what is true."""
-    probability = logits.sigmoid()
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    missed = probability * (1 - wanted) + (1 - probability) * wanted
-    return entropy * missed**_GAMMA * (_ALPHA * wanted + (1 - _ALPHA) * (1 - wanted))
-
-
 def cell_loss(logits: Float[Tensor, "b l y x"], on_lines: Tensor) -> Tensor:
     """Cross-entropy of the auxiliary cells, those on lines weighed up."""
     weight = logits.new_tensor(_POSITIVE_WEIGHT)
     return F.binary_cross_entropy_with_logits(logits, on_lines.float(), pos_weight=weight)
-
-
-def _focal_cost(logits: Float[Tensor, "q l"]) -> Float[Tensor, "q l"]:
-    """What calling a line of a class costs, against leaving it at none."""
-    ones = torch.ones_like(logits)
-    return focal_loss(logits, ones) - focal_loss(logits, 0 * ones)

@@ -5,9 +5,11 @@ A task is a class made from the head's options and the trunk's grid. Everything 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -76,6 +78,57 @@ class ScheduledTask(Protocol):
 
     def losses_at_step(self, output: Any, targets: Any, step: int) -> dict[str, Tensor]:
         """As `Task.losses`, at an optimiser step."""
+
+
+@dataclass(frozen=True)
+class StepShare:
+    """What a batch is of a step that several processes take together, each with its own.
+
+    Attributes:
+        processes: How many there are.
+        sum: Of a tensor over all of them; each calls it equally often, with equal shapes.
+    """
+
+    processes: int = 1
+    sum: Callable[[Tensor], Tensor] = lambda own: own
+
+    def divisors(self, counts: Float[Tensor, " s"]) -> Float[Tensor, " s"]:
+        """By what sums over this batch are divided, so that processes equal one large batch.
+
+        How many there are of something in all batches, but at least one, over the processes: the
+        mean of the quotients is then the sum over all batches by that number.
+
+        Args:
+            counts: How many there are of some things in this batch.
+        """
+        return self.sum(counts).clamp(min=1) / self.processes
+
+
+@runtime_checkable
+class CountingTask(Protocol):
+    """A task whose losses are divided by numbers of things in a step, not clip by clip."""
+
+    def losses_of_share(self, output: Any, targets: Any, share: StepShare) -> dict[str, Tensor]:
+        """As `Task.losses`, of one process's share of a step."""
+
+
+def losses_of(
+    task: Task, output: Any, targets: Any, step: int, share: StepShare | None = None
+) -> dict[str, Tensor]:
+    """A task's losses at an optimiser step, asked for as the task has them.
+
+    Args:
+        task: The task.
+        output: Of its head.
+        targets: Of the same clips.
+        step: Optimiser step.
+        share: What the clips are of that step; None: all of it.
+    """
+    if isinstance(task, ScheduledTask):
+        return task.losses_at_step(output, targets, step)
+    if isinstance(task, CountingTask):
+        return task.losses_of_share(output, targets, share or StepShare())
+    return task.losses(output, targets)
 
 
 def require_head(task: str, options: HeadConfig, wanted: type[Head]) -> Head:

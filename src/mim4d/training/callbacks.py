@@ -2,9 +2,11 @@
 
 import json
 import logging
-import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import lightning.pytorch as pl
@@ -73,6 +75,27 @@ class Progress(StepCallback):
         self.on_train_end(trainer, pl_module)
 
 
+class StepClock:
+    """Seconds from one step to the next, without those of pauses."""
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since the last call."""
+        last, self._last = self._last, perf_counter()
+        return self._last - last
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is done meanwhile takes no time."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self._last += perf_counter() - begun
+
+
 class Metrics(StepCallback):
     """Appends one JSON line per optimiser step: step, mean losses, learning rate, seconds.
 
@@ -80,21 +103,20 @@ class Metrics(StepCallback):
     configuration. Losses are means over all processes and micro-steps.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, clock: StepClock) -> None:
         self.run = run
-        self._last = 0.0
+        self._clock = clock
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Start the clock."""
-        self._last = time.perf_counter()
+        self._clock.lap()
         for logger in trainer.loggers:
             begin(logger, json.loads(config_to_json(pl_module.config)), self.run)
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Write the step that has just been done."""
-        now, step = time.perf_counter(), trainer.global_step - 1
-        groups, seconds = trainer.optimizers[0].param_groups, now - self._last
-        self._last = now
+        step, seconds = trainer.global_step - 1, self._clock.lap()
+        groups = trainer.optimizers[0].param_groups
         line = {"step": step, **pl_module.outcome, "lr": groups[-1]["lr"]}
         append_metrics(self.run, {**line, "seconds": round(seconds, 4)})
         values = {f"train/{name}": value for name, value in pl_module.outcome.items()}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import DataError
+from mim4d.training.sampling import spread_evenly
 from mim4d.training.step_module import StepModule
 
 logger = logging.getLogger(__name__)
@@ -55,11 +56,11 @@ class Census:
 
 def take_census(module: StepModule, dataset: NuscenesDataset, num_clips: int) -> Census:
     """Look at some of the first `num_clips` clips of a data set."""
-    planned = _spread(num_clips, PLANNED_CLIPS)
+    planned = spread_evenly(num_clips, PLANNED_CLIPS)
     images, late = _planned(dataset, planned)
     points: list[int] = []
     steps: list[dict[str, float]] = []
-    for index in _spread(num_clips, READ_CLIPS):
+    for index in spread_evenly(num_clips, READ_CLIPS):
         clip = dataset[index]
         present = clip.frame_present[0]
         points += clip.valid_points[0][present].sum(dim=1).tolist()
@@ -69,10 +70,6 @@ def take_census(module: StepModule, dataset: NuscenesDataset, num_clips: int) ->
     step = {name: float(np.mean([found[name] for found in steps])) for name in names}
     counted = None if dataset.lidar is None else np.array(points, np.int64)
     return Census(len(planned), dataset.cameras, images, late, counted, step)
-
-
-def _spread(count: int, most: int) -> list[int]:
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
 
 
 def _planned(

@@ -1,6 +1,7 @@
 """What is trained in the steps of `StepModule`: a pre-training, or a task."""
 
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import Objective
 from mim4d.pretraining.targets import CellTargets, measure_cells
 from mim4d.tasks.model import SeenClip, TaskModel
-from mim4d.tasks.task import ScheduledTask, Task
+from mim4d.tasks.task import StepShare, Task, losses_of
 from mim4d.training.sampling import step_generators
 from mim4d.training.step_module import StepModule
 from mim4d.training.volume_cache import VolumeCache
@@ -162,9 +163,14 @@ class TaskModule(StepModule):
     def _task_losses(self, volume: Tensor, targets: Any, step: int) -> dict[str, Tensor]:
         output = self.model.head(volume)
         with record_function("losses"):
-            if isinstance(self.task, ScheduledTask):
-                return self.task.losses_at_step(output, targets, step)
-            return self.task.losses(output, targets)
+            return losses_of(self.task, output, targets, step, self._share())
+
+    def _share(self) -> StepShare:
+        """Of a step's batch; what is tried out before the training, or validated, is alone."""
+        if self._trainer is None or not self.training:
+            return StepShare()
+        reduce = self.trainer.strategy.reduce
+        return StepShare(self.shape.world_size, partial(reduce, reduce_op="sum"))
 
     def _depth_loss(self, seen: SeenClip) -> Tensor:
         """Of the trunk's depth distributions against the LiDAR of the same frames."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch.utils.data import Sampler
 
@@ -42,6 +43,11 @@ class StepShape:
         """Places of the clips of one forward pass of one process among all of the step."""
         first = (micro_step * self.world_size + rank) * self.batch_size
         return range(first, first + self.batch_size)
+
+
+def spread_evenly(count: int, wanted: int) -> list[int]:
+    """At most `wanted` of `count` indices, evenly spread."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
 
 
 def step_generators(seed: int, step: int, places: range) -> list[torch.Generator]:

@@ -4,13 +4,12 @@ import logging
 from pathlib import Path
 
 from mim4d.config import Device, PretrainConfig
-from mim4d.data.splits import SceneChoice
+from mim4d.data.splits import TRAINING, SceneChoice
 from mim4d.runs.checkpoint import ENCODER_FILE
 from mim4d.runs.record import config_differences, read_config, refuse_existing
 from mim4d.training.loop import pretrain
 
 logger = logging.getLogger(__name__)
-_TRAINING = SceneChoice("train")
 
 
 def is_finished(run: Path) -> bool:
@@ -44,7 +43,7 @@ def train_unless_finished(
     data: Path,
     run: Path,
     *,
-    scenes: SceneChoice = _TRAINING,
+    scenes: SceneChoice = TRAINING,
     version: str | None = None,
     device: Device = "auto",
     workers: int | None = None,

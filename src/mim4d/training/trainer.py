@@ -12,7 +12,7 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import MachineError
 from mim4d.runs.checkpoint import AtomicCheckpointIO
 from mim4d.training.averaging import WeightAverage
-from mim4d.training.callbacks import Checkpoints, Metrics, Progress, SkippedClips
+from mim4d.training.callbacks import Checkpoints, Metrics, Progress, SkippedClips, StepClock
 from mim4d.training.loggers import build_loggers
 from mim4d.training.meeting import environment_of
 from mim4d.training.processes import Processes
@@ -74,11 +74,12 @@ def build_callbacks(
     if config.optim.ema_momentum is not None:
         averages = WeightAverage(config.optim.ema_momentum)
         callbacks.append(averages)
+    clock = StepClock()
     if processes.is_first:
-        callbacks.append(Metrics(run))
+        callbacks.append(Metrics(run, clock))
         callbacks += [Progress(f"{command} {config.preset}")] * progress
     if held_out is not None:
-        callbacks.append(Validation(run, watch, held_out, averages))
+        callbacks.append(Validation(run, watch, held_out, clock, averages))
     stop = StopOnSignal(run, command.split()[0])
     return [*callbacks, Checkpoints(run, config.checkpoint_every), stop]
 

@@ -17,22 +17,17 @@ from PIL import Image
 from torch import Tensor
 
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.runs.metrics_file import VALIDATION, append_metrics, read_metrics
+from mim4d.runs.metrics_file import VALIDATION, append_metrics, best_validation
 from mim4d.runs.run_files import best_checkpoint
 from mim4d.training.averaging import WeightAverage
-from mim4d.training.callbacks import StepCallback
+from mim4d.training.callbacks import StepCallback, StepClock
 from mim4d.training.loggers import log_image
-from mim4d.training.sampling import step_seed
+from mim4d.training.sampling import spread_evenly, step_seed
 from mim4d.training.step_module import StepModule
 from mim4d.training.watch import Watch
 
 _STREAM = -1
 """Where a step would stand: keeps the draws of validation apart from those of all steps."""
-
-
-def spread_evenly(count: int, wanted: int) -> list[int]:
-    """At most `wanted` of `count` indices, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
 
 
 def refuse_trained_on(dataset: NuscenesDataset, training_scenes: list[str]) -> None:
@@ -60,6 +55,7 @@ class Validation(StepCallback):
         run: Run folder.
         watch: What is asked for.
         dataset: Clips of the held-out scenes.
+        clock: Of the steps, which is paused meanwhile.
         averages: Holds the averaged weights; None where there are none.
     """
 
@@ -68,25 +64,31 @@ class Validation(StepCallback):
         run: Path,
         watch: Watch,
         dataset: NuscenesDataset,
+        clock: StepClock,
         averages: WeightAverage | None = None,
     ) -> None:
         self.run, self.watch, self.dataset = run, watch, dataset
+        self._clock = clock
         self._averages = averages
         self.indices = spread_evenly(len(dataset), watch.validation_clips)
         self._least = float("inf")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A resumed run knows its best validation so far."""
-        if (self.run / VALIDATION).is_file():
-            losses = read_metrics(self.run, VALIDATION).get("loss", np.array([np.inf]))
-            self._least = float(np.nanmin(losses))
+        if best := best_validation(self.run):
+            self._least = best[1]
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validate if it is time to, and at the end."""
         step = trainer.global_step
-        if step % self.watch.validate_every and step != trainer.max_steps:
-            return
-        assert isinstance(pl_module, StepModule)
+        if step % self.watch.validate_every == 0 or step == trainer.max_steps:
+            assert isinstance(pl_module, StepModule)
+            with self._clock.paused():
+                self._validate(trainer, pl_module)
+
+    def _validate(self, trainer: pl.Trainer, pl_module: StepModule) -> None:
+        """Measure, draw, append and keep the best."""
+        step = trainer.global_step
         average = None if self._averages is None else self._averages.average
         with torch.no_grad(), evaluated(pl_module, average):
             losses = self._measure(trainer, pl_module)

@@ -33,6 +33,7 @@ def test_by_hand() -> None:
     [
         ((0, 1.0, 1.0), "--devices 0: expected at least 1"),
         ((1, 0.0, 1.0), "--rate-tflop-s 0.0: expected more than 0"),
+        ((1, float("nan"), 1.0), "--rate-tflop-s nan: expected more than 0"),
         ((1, 1.0, 1.5), "--efficiency 1.5: expected more than 0, and at most 1"),
     ],
 )

@@ -37,6 +37,7 @@ def test_fewer_scenes_than_are_needed_are_refused() -> None:
         ({"arms": ("pretrained",)}, "random is missing"),
         ({"rates": (1e-3, 2e-3)}, "expected at least 4"),
         ({"rates": (1e-3, 2e-3, 4e-3, -1.0)}, "expected positive numbers"),
+        ({"rates": (1e-3, 2e-3, 4e-3, float("nan"))}, "expected positive numbers"),
         ({"seeds": (0, 0)}, "--seeds 0 0: expected some, each of them once"),
         ({"subset_seeds": ()}, "--subset-seeds : expected some"),
         ({"arms": ("random", "weights")}, "weights and --weights FILE belong together"),

@@ -14,7 +14,6 @@ from mim4d.tasks.detection.centre_losses import (
     CellBoxes,
     boxes_on_cells,
     centre_losses,
-    gaussian_focal,
 )
 from mim4d.tasks.detection.detections import TrueBoxes, attributes_by_speed
 from mim4d.tasks.detection.metric import DetectionMetric
@@ -93,14 +92,6 @@ def test_unknown_velocities_and_unseen_boxes_teach_nothing() -> None:
         torch.full((1, 10, 32, 32), -9.0), attributes=torch.zeros(1, 8, 32, 32), **zeros
     )
     assert centre_losses(empty, [none], {})["loss"] < 1e-3
-
-
-def test_gaussian_focal_by_hand() -> None:
-    heat = torch.tensor([[[1.0, 0.5, 0.0]]])
-    p = torch.tensor([[[0.8, 0.5, 0.1]]])
-    counted = torch.tensor([[[True, True, False]]])
-    expected = -(0.2**2 * torch.tensor(0.8).log() + 0.5**4 * 0.5**2 * torch.tensor(0.5).log())
-    torch.testing.assert_close(gaussian_focal(p.logit(), heat, counted), expected)
 
 
 def test_boxes_of_one_class_are_kept_apart() -> None:

@@ -12,8 +12,9 @@ from mim4d.tasks.detection.box_code import decode_boxes
 from mim4d.tasks.detection.denoising import Denoising, denoise, num_groups
 from mim4d.tasks.detection.detections import best_of_classes
 from mim4d.tasks.detection.query_decoder import QueryOutput
-from mim4d.tasks.detection.query_losses import matched_losses, noisy_losses, paired_iou
+from mim4d.tasks.detection.query_losses import divided, matched_sums, noisy_sums, paired_iou
 from mim4d.tasks.detection.task import Detection
+from mim4d.tasks.task import StepShare
 from tests.parity import GoldenFile
 from tests.tasks.detection.golden_head import (
     AS_STORED,
@@ -83,7 +84,8 @@ def test_losses_and_gradients_of_learned_queries(golden: Golden) -> None:
     file = golden("uvtr_head")
     head = golden_head(file).train()
     volume = file.tensors["in.volume"][:, 0].clone().requires_grad_()
-    losses = matched_losses(head.find(volume).matched, golden_truth(file), golden_weights(file))
+    sums = matched_sums(head.find(volume).matched, golden_truth(file), golden_weights(file))
+    losses = divided(sums, StepShare())
     _check_losses(file, losses)
     total = torch.stack(list(losses.values())).sum()
     file.check("out.loss.total", total, like=torch.squeeze)
@@ -118,8 +120,9 @@ def test_losses_and_gradients_of_placed_queries_with_denoising(golden: Golden) -
     assert found.noisy is not None
     _check_output(file, found.matched, "out.train.")
     _check_output(file, found.noisy, "out.train.dn_")
-    losses = matched_losses(found.matched, golden_truth(file), weights)
-    losses |= noisy_losses(found.noisy, noisy.pairs, weights)
+    sums = matched_sums(found.matched, golden_truth(file), weights)
+    sums |= noisy_sums(found.noisy, noisy.pairs, weights)
+    losses = divided(sums, StepShare())
     _check_losses(file, losses)
     total = torch.stack(list(losses.values())).sum()
     file.check("out.loss.total", total, like=torch.squeeze)
@@ -133,6 +136,35 @@ def test_boxes_that_are_not_finite_do_not_stop_the_overlap() -> None:
     found = true.clone()
     found[0, 0], found[1, 3] = torch.nan, torch.inf
     assert paired_iou(found, true).shape == (2,)
+
+
+@pytest.mark.parametrize("boxes", [[(Box(2, 1), Box(-3, 2)), (Box(1, -4),)], [(Box(2, 1),), ()]])
+def test_the_shares_of_two_processes_are_the_losses_of_one_batch(
+    boxes: list[tuple[Box, ...]],
+) -> None:
+    """Each process has one clip and tells the other its counts; of noise it draws its own."""
+    options = QueryHeadConfig(queries="learned", num_queries=8, layers=2, heads=2, hidden=16)
+    task = Detection(options, VoxelGrid((-8.0, -8.0, -2.0), (8.0, 8.0, 2.0), (4, 4, 2)))
+    head, volumes = task.build_head(8).eval(), torch.rand(2, 8, 2, 4, 4)
+    truths = [task.targets(clip_with(*own)) for own in boxes]
+    whole = task.losses(head(volumes), [truth for (truth,) in truths])
+    told: list[Tensor] = []
+
+    def tell(counts: Tensor) -> Tensor:
+        told.append(counts.clone())
+        return counts
+
+    def losses(sum_: Callable[[Tensor], Tensor]) -> list[dict[str, Tensor]]:
+        share = StepShare(2, sum_)
+        return [
+            task.losses_of_share(head(volume[None]), truth, share)
+            for volume, truth in zip(volumes, truths, strict=True)
+        ]
+
+    losses(tell)
+    a, b = losses(lambda _: told[0] + told[1])
+    for name, value in whole.items():
+        torch.testing.assert_close((a[name] + b[name]) / 2, value)
 
 
 def test_clips_without_boxes_have_the_same_losses_by_name() -> None:

@@ -37,7 +37,7 @@ from mim4d.data.tables.column_cache import (
     load_columns,
     save_columns,
 )
-from mim4d.data.tables.schema import Columns
+from mim4d.data.tables.columns import Columns
 from mim4d.errors import MachineError
 
 REACH = 1.5

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from mim4d.data.tables.schema import Columns
+from mim4d.data.tables.columns import Columns
 from mim4d.errors import MachineError
 from mim4d.files import new_folder_beside
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mim4d.data.tables.schema import Columns
+from mim4d.data.tables.columns import Columns
 from mim4d.errors import DataError
 
 KEYFRAME_INTERVAL_S = (0.02, 30.0)

@@ -22,10 +22,12 @@ from mim4d.data.tables.column_cache import (
     load_columns,
     save_columns,
 )
+from mim4d.data.tables.columns import Bytes, Columns
 from mim4d.data.tables.dataset_folder import find_version
 from mim4d.data.tables.plausibility import check_plausible
+from mim4d.data.tables.read_tables import find_rows, read_tables
 from mim4d.data.tables.records import Annotation, Sample, SampleData, Scene
-from mim4d.data.tables.schema import SCHEMA, Bytes, Columns, find_rows, read_tables
+from mim4d.data.tables.schema import SCHEMA
 from mim4d.data.tables.validation import check_tables
 from mim4d.errors import MachineError
 from mim4d.geometry.rigid import rigid_from_rotation_translation, rotation_from_quaternion

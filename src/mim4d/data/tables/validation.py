@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mim4d.data.tables.schema import Columns
+from mim4d.data.tables.columns import Columns
 from mim4d.errors import DataError
 
 QUATERNION_TOLERANCE = 1e-3

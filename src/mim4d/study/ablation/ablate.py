@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from mim4d.files import write_text
+from mim4d.progress import duration
 from mim4d.runs.record import read_record
+from mim4d.study.ablation.downstream import refuse_unlabelled
 from mim4d.study.ablation.facts import gather_facts
 from mim4d.study.ablation.markdown import markdown
 from mim4d.study.ablation.measure import (
@@ -57,6 +59,8 @@ def ablate(asked: Ablation) -> Summary:
     wanted = [r for r in plan.runs if read_measured(r.folder, how) is None]
     if asked.only_table:
         wanted = [run for run in wanted if is_finished(run.folder)]
+    if asked.downstream and wanted:
+        refuse_unlabelled(asked.config, asked.data, asked.downstream, asked.version)
     _announce(asked, plan, len(wanted))
     failed = []
     clock = _Clock(len(wanted))
@@ -157,13 +161,5 @@ class _Clock:
         )
         return (
             f"[{self._done}/{self._num_runs}] {run.folder.name}: {', '.join(shown)}; "
-            f"{_minutes(elapsed)} so far, about {_minutes(left)} left"
+            f"{duration(elapsed)} so far, about {duration(left)} left"
         )
-
-
-def _minutes(seconds: float) -> str:
-    """Seconds as hours and minutes, or minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -8,6 +8,7 @@ operations of a step over its measured seconds), not the device's peak: look-ups
 work take their time without counting.
 """
 
+import math
 from dataclasses import dataclass
 
 from mim4d.config import PretrainConfig
@@ -84,7 +85,7 @@ def run_cost(
     """
     if devices < 1:
         raise ValueError(f"--devices {devices}: expected at least 1")
-    if rate_tflop_s <= 0:
+    if not 0 < rate_tflop_s < math.inf:
         raise ValueError(f"--rate-tflop-s {rate_tflop_s}: expected more than 0")
     if not 0 < efficiency <= 1:
         raise ValueError(f"--efficiency {efficiency}: expected more than 0, and at most 1")

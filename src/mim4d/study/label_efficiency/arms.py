@@ -63,6 +63,9 @@ class Arm:
         return self.init is None or self.parts is not None
 
 
+RANDOM = Arm("random", "random weights")
+
+
 def make_arms(asked: Study, run: PretrainConfig, depth_only: Path | None) -> list[Arm]:
     """The arms that are asked for, the baseline first.
 
@@ -83,7 +86,7 @@ def _make(name: ArmName, asked: Study, run: PretrainConfig, depth_only: Path | N
     by_lidar = "in the pre-training" if run.loss.lidar_weights else "nowhere"
     match name:
         case "random":
-            return Arm(name, "random weights")
+            return RANDOM
         case "imagenet":
             return _imagenet(run)
         case "weights":

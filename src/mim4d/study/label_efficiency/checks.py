@@ -18,11 +18,11 @@ from mim4d.files import write_text
 from mim4d.runs.loading import encoder_file
 from mim4d.runs.record import read_config, scenes_trained_on
 from mim4d.runs.transfer import transfer
-from mim4d.study.label_efficiency.arms import Arm, make_arms, task_config
+from mim4d.study.label_efficiency.arms import RANDOM, Arm, make_arms, task_config
 from mim4d.study.label_efficiency.depth_only import data_of, depth_only
 from mim4d.study.label_efficiency.plan import Plan
 from mim4d.study.label_efficiency.request import Labels, Study
-from mim4d.study.label_efficiency.scenes import divide
+from mim4d.study.label_efficiency.scenes import Scenes, divide
 from mim4d.training.train_once import is_finished
 
 _PLAN = "plan.json"
@@ -43,15 +43,7 @@ def make_plan(asked: Study) -> Plan:
     encoder_file(asked.pretrained)  # refuses a run that is not finished
     run = read_config(asked.pretrained)
     control = _control(asked, run)
-    tables = NuscenesTables.open(asked.data, asked.version)
-    scenes = divide(
-        tables.root,
-        tables.version,
-        scene_places(tables),
-        asked.split,
-        asked.gap_m,
-        same_allowed=asked.quick,
-    )
+    scenes = divide_scenes(asked)
     counts = {word: Labels.of(word).count(len(scenes.training)) for word in asked.labels}
     twice = [word for word in counts if list(counts.values()).count(counts[word]) > 1]
     if twice:
@@ -61,11 +53,46 @@ def make_plan(asked: Study) -> Plan:
         )
     arms = make_arms(asked, run, control)
     plan = Plan(asked, run, tuple(arms), scenes, tuple(sorted(counts.values())))
-    _refuse_missing_labels(plan)
+    refuse_missing_labels(asked, run, scenes)
     for arm in arms:
         _refuse_misfit(plan, arm)
     _refuse_another_study(plan)
     return plan
+
+
+def divide_scenes(asked: Study) -> Scenes:
+    """What each scene of the data set is for.
+
+    Raises:
+        ValueError: If the data set cannot be divided like that.
+    """
+    tables = NuscenesTables.open(asked.data, asked.version)
+    return divide(
+        tables.root,
+        tables.version,
+        scene_places(tables),
+        asked.split,
+        asked.gap_m,
+        same_allowed=asked.quick,
+    )
+
+
+def refuse_missing_labels(asked: Study, run: PretrainConfig, scenes: Scenes) -> None:
+    """Ask a training and a held-out scene for what every task learns from.
+
+    Raises:
+        DataError: If there are no labels of a task.
+    """
+    for task in asked.tasks:
+        config = task_config(run, asked, task, RANDOM, asked.rungs[0], 1.0, 0)
+        bare = without_weights_file(config)
+        targets = build_task(bare)[0].targets
+        for name in (scenes.training[0], scenes.held_out[0]):
+            choice = SceneChoice(names=(name,))
+            try:
+                targets(build_dataset(bare, asked.data, choice, asked.version)[0])
+            except DataError as error:
+                raise DataError(f"task {task}: {error}") from error
 
 
 def pretrained_on(plan: Plan) -> list[str]:
@@ -96,21 +123,6 @@ def _control(asked: Study, run: PretrainConfig) -> Path | None:
     if not is_finished(own):
         data_of(asked.pretrained)
     return own
-
-
-def _refuse_missing_labels(plan: Plan) -> None:
-    """Ask a training and a held-out scene for what every task learns from."""
-    asked = plan.asked
-    for task in asked.tasks:
-        config = task_config(plan.run, asked, task, plan.arms[0], asked.rungs[0], 1.0, 0)
-        bare = without_weights_file(config)
-        targets = build_task(bare)[0].targets
-        for name in (plan.scenes.training[0], plan.scenes.held_out[0]):
-            choice = SceneChoice(names=(name,))
-            try:
-                targets(build_dataset(bare, asked.data, choice, asked.version)[0])
-            except DataError as error:
-                raise DataError(f"task {task}: {error}") from error
 
 
 def _refuse_misfit(plan: Plan, arm: Arm) -> None:

@@ -75,15 +75,16 @@ def train_depth_only(run: Path, out: Path, device: Device, progress: bool = True
     config, record = read_config(run), read_record(run)
     data = data_of(run)
     version = record.get("data_set", {}).get("version")
+    scenes = SceneChoice(names=tuple(record["training_scenes"]))
     if (out / "config.json").is_file():
         steps = read_config(out).optim.steps
     else:
-        steps = _steps_in_the_same_time(config, data, version, device)
+        steps = _steps_in_the_same_time(config, data, scenes, version, device)
     train_unless_finished(
         depth_only(config, steps),
         data,
         out,
-        scenes=SceneChoice(names=tuple(record["training_scenes"])),
+        scenes=scenes,
         version=version,
         device=device,
         progress=progress,
@@ -108,10 +109,10 @@ def data_of(run: Path) -> Path:
 
 
 def _steps_in_the_same_time(
-    config: PretrainConfig, data: Path, version: str | None, device: Device
+    config: PretrainConfig, data: Path, scenes: SceneChoice, version: str | None, device: Device
 ) -> int:
     own_s, cheap_s = (
-        _seconds_per_step(each, data, version, device)
+        _seconds_per_step(each, data, scenes, version, device)
         for each in (config, depth_only(config, config.optim.steps))
     )
     steps = max(1, round(config.optim.steps * own_s / cheap_s))
@@ -124,7 +125,7 @@ def _steps_in_the_same_time(
 
 
 def _seconds_per_step(
-    config: PretrainConfig, data: Path, version: str | None, device: Device
+    config: PretrainConfig, data: Path, scenes: SceneChoice, version: str | None, device: Device
 ) -> float:
     """Median over a few steps, without loading; on a CPU its own seconds, whoever else computes."""
     accelerator = choose_accelerator(device)
@@ -132,7 +133,7 @@ def _seconds_per_step(
     config = without_weights_file(config)
     module = PretrainingModule(build_model(config), config).to(accelerator)
     optimizer = module.configure_optimizers()["optimizer"]
-    dataset = build_dataset(config, data, "train", version)
+    dataset = build_dataset(config, data, scenes, version)
     seconds = []
     for step, index in enumerate(spread(len(dataset), _WARM_UP + _TIMED)):
         batch = collate([dataset[index]] * config.optim.batch_size).to(accelerator)

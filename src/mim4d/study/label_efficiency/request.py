@@ -4,6 +4,7 @@ Words of the command line enter: how many scenes are labelled, which arms, how l
 reads data.
 """
 
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -181,7 +182,7 @@ class Study:
                 f"--rates {' '.join(f'{r:g}' for r in self.rates)}: expected at least {MIN_RATES}, "
                 "or a baseline might only be badly tuned"
             )
-        if min(self.rates) <= 0 or max(self.rates) == float("inf"):
+        if not all(0 < rate < math.inf for rate in self.rates):
             raise ValueError(f"--rates {' '.join(map(str, self.rates))}: expected positive numbers")
         for name in ("jobs", "steps", "clips"):
             value = getattr(self, name)

@@ -17,6 +17,7 @@ from mim4d.metrics.detection.rules import ATTRIBUTES, CLASSES
 from mim4d.tasks.detection.box_code import move_boxes
 from mim4d.tasks.detection.centre_head import CentreOutput, cell_places
 from mim4d.tasks.detection.detections import TrueBoxes
+from mim4d.tasks.focal import heat_map_focal
 
 _MIN_SIGMA_CELLS = 0.7
 _SIGMA_OF_WIDTH = 1 / 6
@@ -117,7 +118,8 @@ def centre_losses(
 def _of_clip(output: CentreOutput, b: int, boxes: CellBoxes) -> dict[str, Tensor]:
     count = max(1, len(boxes.classes))
     row, column = boxes.cells.unbind(1)
-    losses = {"heat": gaussian_focal(output.logits[b], boxes.heat, boxes.counted) / count}
+    heat = heat_map_focal(output.logits[b], boxes.heat, boxes.counted)
+    losses = {"heat": heat.sum() / count}
     for name, wanted in boxes.numbers.items():
         said = getattr(output, name)[b][:, row, column].T
         known = wanted.isfinite()
@@ -128,16 +130,6 @@ def _of_clip(output: CentreOutput, b: int, boxes: CellBoxes) -> dict[str, Tensor
     wanted = boxes.attributes.where(possible.any(dim=1), -1)
     entropy = F.cross_entropy(logits, wanted, ignore_index=-1, reduction="sum")
     return losses | {"attribute": entropy / count}
-
-
-def gaussian_focal(
-    logits: Float[Tensor, "c y x"], heat: Float[Tensor, "c y x"], counted: Bool[Tensor, "c y x"]
-) -> Float[Tensor, ""]:
-    """Focal loss of heat maps, summed: −(1−p)² log p at peaks, −(1−heat)⁴ p² log(1−p) elsewhere."""
-    p = logits.sigmoid()
-    found = (1 - p) ** 2 * F.logsigmoid(logits)
-    elsewhere = (1 - heat) ** 4 * p**2 * F.logsigmoid(-logits)
-    return -torch.where(heat == 1, found, elsewhere * counted).sum()
 
 
 def allowed_attributes(classes: Int[Tensor, " k"]) -> Bool[Tensor, "k a"]:

@@ -9,6 +9,7 @@ from mim4d.tasks.detection.centre_decoding import decode_centres
 from mim4d.tasks.detection.centre_head import CentreHead, CentreOutput
 from mim4d.tasks.detection.centre_losses import boxes_on_cells, centre_losses
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
+from mim4d.tasks.task import StepShare
 
 
 class Centres:
@@ -46,8 +47,10 @@ class Centres:
             options.hidden,
         )
 
-    def losses(self, output: CentreOutput, truth: list[TrueBoxes]) -> dict[str, Tensor]:
-        """See `centre_losses`."""
+    def losses(
+        self, output: CentreOutput, truth: list[TrueBoxes], share: StepShare
+    ) -> dict[str, Tensor]:
+        """See `centre_losses`: means over clips, which need not know of other processes."""
         on_cells = [boxes_on_cells(boxes, self._cells) for boxes in truth]
         return centre_losses(output, on_cells, self._weights)
 

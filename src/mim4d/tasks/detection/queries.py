@@ -20,9 +20,12 @@ from mim4d.tasks.detection.query_head import LearnedQueries, PlacedQueries, Wait
 from mim4d.tasks.detection.query_losses import (
     CodedBoxes,
     QueryWeights,
-    matched_losses,
-    noisy_losses,
+    Summed,
+    divided,
+    matched_sums,
+    noisy_sums,
 )
+from mim4d.tasks.task import StepShare
 
 
 class Queries:
@@ -73,18 +76,21 @@ class Queries:
         make = PlacedQueries if placed else LearnedQueries
         return make(options.num_queries, channels, decoder)
 
-    def losses(self, output: Waiting, truth: list[TrueBoxes]) -> dict[str, Tensor]:
+    def losses(
+        self, output: Waiting, truth: list[TrueBoxes], share: StepShare
+    ) -> dict[str, Tensor]:
         """Losses of every layer, summed: `loss`; those of the last one beside it."""
         coded = [self._coded(boxes) for boxes in truth]
         noisy = self._noisy(coded)
         found = output.find(None if noisy is None else noisy.queries)
-        losses = matched_losses(found.matched, coded, self._weights)
+        sums = matched_sums(found.matched, coded, self._weights)
         if noisy is not None and found.noisy is not None:
-            losses |= noisy_losses(found.noisy, noisy.pairs, self._weights)
+            sums |= noisy_sums(found.noisy, noisy.pairs, self._weights)
         elif self._groups:
             # Steps and processes have the same names, so that they can be averaged.
             zero = found.matched.logits.new_zeros(())
-            losses |= {f"noisy_{name}": zero for name in losses if "." not in name}
+            sums |= {_noisy_name(name): Summed(zero, zero) for name in sums}
+        losses = divided(sums, share)
         last = {name: value for name, value in losses.items() if "." not in name}
         return {"loss": torch.stack(list(losses.values())).sum(), **last}
 
@@ -134,3 +140,9 @@ class Queries:
         boxes = move_boxes(ego_from_grid, boxes)
         attributes = attributes_by_speed(classes, boxes[:, 7:])
         return Detections(boxes, classes, scores, attributes)
+
+
+def _noisy_name(name: str) -> str:
+    """As `noisy_sums` calls what `matched_sums` calls so."""
+    layer, dot, kind = name.rpartition(".")
+    return f"{layer}{dot}noisy_{kind}"

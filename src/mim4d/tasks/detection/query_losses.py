@@ -1,7 +1,7 @@
 """Losses of query heads: matching, focal, L1 on codes, overlap; and what denoising adds.
 
-Each layer is matched and judged by itself. Sums over the boxes of a batch are divided by their
-number in the whole batch, as published: a clip with more boxes weighs more.
+Each layer is matched and judged by itself. Sums over the boxes of a step are divided by their
+number, as published: a clip with more boxes weighs more.
 """
 
 import math
@@ -18,8 +18,9 @@ from torch.nn import functional as F
 from mim4d.geometry.footprints import footprint_corners
 from mim4d.tasks.detection.box_code import decode_boxes
 from mim4d.tasks.detection.query_decoder import QueryOutput
+from mim4d.tasks.focal import focal_cost, focal_loss
+from mim4d.tasks.task import StepShare
 
-_ALPHA, _GAMMA = 0.25, 2.0
 _HUGE_M = 1e6
 _MATCHED_TERMS = 8
 """Velocities do not decide who is matched with whom."""
@@ -74,6 +75,25 @@ class Pairs:
     code: Float[Tensor, "p 10"]
 
 
+@dataclass(frozen=True)
+class Summed:
+    """A loss before it is divided.
+
+    Attributes:
+        total: Its weighted sum over a batch.
+        count: What it will be divided by, of this batch.
+    """
+
+    total: Float[Tensor, ""]
+    count: Float[Tensor, ""]
+
+
+def divided(sums: dict[str, Summed], share: StepShare) -> dict[str, Tensor]:
+    """Each sum by its count in the whole step, of which the batch is a share."""
+    counts = share.divisors(torch.stack([each.count for each in sums.values()]))
+    return {name: sums[name].total / count for name, count in zip(sums, counts, strict=True)}
+
+
 def match_queries(
     logits: Float[Tensor, "b q c"],
     code: Float[Tensor, "b q 10"],
@@ -84,7 +104,7 @@ def match_queries(
     rows = []
     of_code = code.new_tensor(weights.code if weights.code_in_matching else (1.0,) * 10)
     for b, boxes in enumerate(truth):
-        cost = weights.classes * _focal_cost(logits[b].detach())[:, boxes.classes]
+        cost = weights.classes * focal_cost(logits[b].detach())[:, boxes.classes]
         ours, theirs = (
             (each * of_code)[:, :_MATCHED_TERMS] for each in (code[b].detach(), boxes.code)
         )
@@ -96,79 +116,67 @@ def match_queries(
     return Pairs(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
-def _focal_cost(logits: Float[Tensor, "q c"]) -> Float[Tensor, "q c"]:
-    p = logits.sigmoid()
-    wrong = -(1 - p + 1e-12).log() * (1 - _ALPHA) * p**_GAMMA
-    right = -(p + 1e-12).log() * _ALPHA * (1 - p) ** _GAMMA
-    return right - wrong
+def _focal_sum(logits: Float[Tensor, "*q c"], classes: Int[Tensor, "*q"]) -> Float[Tensor, ""]:
+    """Focal loss summed; a class beyond the last one is none."""
+    wanted = F.one_hot(classes, logits.shape[-1] + 1)[..., :-1]
+    return focal_loss(logits, wanted.to(logits)).sum()
 
 
-def focal_sum(logits: Float[Tensor, "*q c"], classes: Int[Tensor, "*q"]) -> Float[Tensor, ""]:
-    """Sigmoid focal loss summed; a class beyond the last one is none."""
-    target = F.one_hot(classes, logits.shape[-1] + 1)[..., :-1].to(logits)
-    p = logits.sigmoid()
-    off = (1 - p) * target + p * (1 - target)
-    weight = _ALPHA * target + (1 - _ALPHA) * (1 - target)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return (weight * off**_GAMMA * entropy).sum()
-
-
-def matched_losses(
+def matched_sums(
     found: QueryOutput, truth: list[CodedBoxes], weights: QueryWeights
-) -> dict[str, Tensor]:
+) -> dict[str, Summed]:
     """Losses of all layers, by name: `class`, `box`, `overlap`, and `layer0.class` ... before."""
-    losses: dict[str, Tensor] = {}
+    sums: dict[str, Summed] = {}
     last = len(found.logits) - 1
     for index, (logits, code) in enumerate(zip(found.logits, found.code, strict=True)):
         pairs = match_queries(logits, code, truth, weights)
         classes = torch.full(logits.shape[:2], logits.shape[2], device=logits.device)
         classes[pairs.clips, pairs.queries] = pairs.classes
-        count = max(1, len(pairs.clips))
         prefix = "" if index == last else f"layer{index}."
-        losses[f"{prefix}class"] = weights.classes * focal_sum(logits, classes) / count
+        total = weights.classes * _focal_sum(logits, classes)
+        sums[f"{prefix}class"] = Summed(total, total.new_tensor(len(pairs.clips)))
         overlap = None if found.overlap is None else found.overlap[index]
-        losses |= _box_losses(code, overlap, pairs, weights, prefix)
-    return losses
+        sums |= _box_sums(code, overlap, pairs, weights, prefix)
+    return sums
 
 
-def noisy_losses(found: QueryOutput, pairs: Pairs, weights: QueryWeights) -> dict[str, Tensor]:
+def noisy_sums(found: QueryOutput, pairs: Pairs, weights: QueryWeights) -> dict[str, Summed]:
     """The same of queries at noisy true boxes, which know their box; names begin with `noisy_`."""
-    losses: dict[str, Tensor] = {}
+    sums: dict[str, Summed] = {}
     last = len(found.logits) - 1
     # The share of a cube that lies within the ball of those that count as their box.
     inside = math.pi / 6 * NOISE_LIMIT**3
     for index, (logits, code) in enumerate(zip(found.logits, found.code, strict=True)):
         prefix = f"{'' if index == last else f'layer{index}.'}noisy_"
-        total = focal_sum(logits[pairs.clips, pairs.queries], pairs.classes)
-        count = max(1.0, len(pairs.clips) * inside)
-        losses[f"{prefix}class"] = weights.classes * total / count
+        total = weights.classes * _focal_sum(logits[pairs.clips, pairs.queries], pairs.classes)
+        sums[f"{prefix}class"] = Summed(total, total.new_tensor(len(pairs.clips) * inside))
         overlap = None if found.overlap is None else found.overlap[index]
-        losses |= _box_losses(code, overlap, pairs, weights, prefix)
-    return losses
+        sums |= _box_sums(code, overlap, pairs, weights, prefix)
+    return sums
 
 
 NOISE_LIMIT = 0.75
 """Further from its box than this share of half its size, a noisy query is no box any more."""
 
 
-def _box_losses(
+def _box_sums(
     code: Float[Tensor, "b q 10"],
     overlap: Float[Tensor, "b q"] | None,
     pairs: Pairs,
     weights: QueryWeights,
     prefix: str,
-) -> dict[str, Tensor]:
-    count = max(1, len(pairs.clips))
+) -> dict[str, Summed]:
     ours = code[pairs.clips, pairs.queries]
     known = pairs.code.isfinite()
     off = (ours - pairs.code.where(known, ours.detach())).abs() * code.new_tensor(weights.code)
-    losses = {f"{prefix}box": weights.boxes * off.sum() / count}
+    count = off.new_tensor(len(pairs.clips))
+    sums = {f"{prefix}box": Summed(weights.boxes * off.sum(), count)}
     if overlap is not None:
         iou = paired_iou(decode_boxes(ours.detach()), decode_boxes(pairs.code))
         meet = iou > 0
         away = (overlap[pairs.clips, pairs.queries] - (2 * iou - 1)).abs() * meet
-        losses[f"{prefix}overlap"] = weights.overlap * away.sum() / meet.sum().clamp(min=1)
-    return losses
+        sums[f"{prefix}overlap"] = Summed(weights.overlap * away.sum(), meet.sum().to(away))
+    return sums
 
 
 def paired_iou(a: Float[Tensor, "p 9"], b: Float[Tensor, "p 9"]) -> Float[Tensor, " p"]:

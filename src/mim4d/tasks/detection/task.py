@@ -14,6 +14,7 @@ from mim4d.tasks.detection.metric import DetectionMetric
 from mim4d.tasks.detection.queries import Queries
 from mim4d.tasks.detection.true_boxes import true_boxes
 from mim4d.tasks.detection.usual_boxes import usual_boxes
+from mim4d.tasks.task import StepShare
 
 
 class _Way(Protocol):
@@ -21,7 +22,9 @@ class _Way(Protocol):
 
     def build_head(self, channels: int) -> nn.Module: ...
 
-    def losses(self, output: Any, truth: list[TrueBoxes]) -> dict[str, Tensor]: ...
+    def losses(
+        self, output: Any, truth: list[TrueBoxes], share: StepShare
+    ) -> dict[str, Tensor]: ...
 
     def decode(self, output: Any) -> list[Detections]: ...
 
@@ -67,7 +70,13 @@ class Detection:
 
     def losses(self, output: Any, targets: list[TrueBoxes]) -> dict[str, Tensor]:
         """Losses of the head; `loss` is minimised."""
-        return self._way.losses(output, targets)
+        return self.losses_of_share(output, targets, StepShare())
+
+    def losses_of_share(
+        self, output: Any, targets: list[TrueBoxes], share: StepShare
+    ) -> dict[str, Tensor]:
+        """Of a share of a step: by queries, all boxes of the step have the same weight."""
+        return self._way.losses(output, targets, share)
 
     def decode(self, output: Any) -> list[Detections]:
         """Boxes of each clip."""

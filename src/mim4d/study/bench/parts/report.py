@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mim4d.files import read_text, write_text
+
 _HEAD = """# Performance
 
 Made from measurements by `mim4d bench report`; do not edit. Times are processor seconds; each ratio
@@ -36,12 +38,12 @@ def write_report(files: list[Path], out: Path, picture: Path | None = None) -> N
         draw_roofline(suites[0], picture)
         shown = picture.relative_to(out.parent) if picture.is_relative_to(out.parent) else picture
         sections.insert(1, f"![Operations a processor second by part]({shown.as_posix()})\n")
-    out.write_text("\n".join(sections))
+    write_text(out, "\n".join(sections))
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        suite: dict[str, Any] = json.loads(path.read_text())
+        suite: dict[str, Any] = json.loads(read_text(path))
         suite["machine"]["product_gflop_s"], suite["comparisons"], suite["growths"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not what `mim4d bench parts --json` writes ({error})") from error
