@@ -48,12 +48,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_folder(folder / "drive", options.cameras, options.images // options.cameras)
-        started = time.monotonic()
+        started, computed = time.monotonic(), time.process_time()
         drives = read_rig_folder(folder / "drive")
         made = write_data_set(drives, folder / "data", ImportOptions())
-        seconds = time.monotonic() - started
+        seconds, computed = time.monotonic() - started, time.process_time() - computed
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{made.linked} images, {made.scenes} scenes: {seconds:.1f} s, at most {peak:.0f} MiB")
+    print(
+        f"{made.linked} images, {made.scenes} scenes: {seconds:.1f} s, {computed:.1f} s of CPU, "
+        f"at most {peak:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Images of a car between two painted walls: told as exchanged if, and only if, they are."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -67,6 +68,39 @@ def test_exchanged_images_are_told(pair: tuple[int, int]) -> None:
     gain, error = motion_gains(swapped)
     for i, j in (pair, pair[::-1]):
         assert float(gain[i, j]) > max(MIN_GAIN, MIN_ERRORS * float(error[i, j]))
+
+
+@pytest.mark.parametrize(
+    ("gains", "errors", "exchanged"),
+    [
+        ((0.25, 0.10), (0.02, 0.02), True),
+        ((0.25, -0.02), (0.02, 0.02), True),  # ahead, motion says little; behind, it says much
+        ((0.25, -0.10), (0.02, 0.02), False),  # one calibration is wrong, the other is not
+        ((0.03, 0.01), (0.002, 0.002), False),
+        ((0.10, 0.10), (0.06, 0.06), False),
+        ((-0.02, -0.15), (0.02, 0.02), False),
+        ((0.25, math.nan), (0.02, math.nan), False),
+    ],
+)
+def test_what_counts_as_exchanged(
+    gains: tuple[float, float],
+    errors: tuple[float, float],
+    exchanged: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def matrix(values: tuple[float, float]) -> torch.Tensor:
+        return torch.tensor([[math.nan, values[0]], [values[1], math.nan]])
+
+    known = (matrix(gains), matrix(errors))
+    monkeypatch.setattr("mim4d.check.camera_motion.motion_gains", lambda clip: known)
+    assert codes(make_clip([0.0, 180.0], 2)) == (["cameras-swapped"] if exchanged else [])
+
+
+@pytest.mark.slow
+def test_exchanged_images_of_front_and_rear_are_told() -> None:
+    clip = drive([0.0, 180.0])
+    assert codes(clip) == []
+    assert codes(exchanged(clip, 0, 1)) == ["cameras-swapped"]
 
 
 def test_a_car_that_stands_or_a_lone_frame_says_nothing() -> None:

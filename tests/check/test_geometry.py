@@ -11,7 +11,7 @@ import pytest
 
 from mim4d.check.check_data import check_data
 from mim4d.check.findings import Findings
-from mim4d.check.ground import find_ground, judge_ground
+from mim4d.check.ground import Ground, find_ground, judge_ground
 from tests.data.test_point_values import sweep
 from tests.data.tiny_dataset import Rows, edit_table
 from tests.shared import made_once, run_module
@@ -207,6 +207,16 @@ def test_the_ground_of_sweeps(rotation: list, height_m: float, code: str | None)
     findings = Findings()
     judge_ground("LIDAR_TOP", [ground for ground in found if ground is not None], findings)
     assert {finding.rule.code for finding in findings} == ({code} if code else set())
+
+
+def test_a_wall_now_and_then_hides_no_wrong_height() -> None:
+    """In a narrow street a wall may be the largest plane of a sweep."""
+    wall = Ground(tilt_deg=90.0, below_m=8.1, height_m=math.nan)
+    for height_m, expected in ((0.0, set()), (-1.8, {"ground-height"})):
+        road = Ground(tilt_deg=0.1, below_m=1.8, height_m=height_m)
+        findings = Findings()
+        judge_ground("LIDAR_TOP", [road, road, wall, road], findings)
+        assert {finding.rule.code for finding in findings} == expected
 
 
 def test_walls_and_few_points_are_no_ground() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from safetensors.torch import load_file
 
 from mim4d.check.check_data import check_data
+from mim4d.cli import main
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.truth.exact import read_distance
 from mim4d.geometry.lenses.lens import directions_from_pixels
@@ -18,6 +21,7 @@ from mim4d.importing.rectify import Rectifier, ViewWish, choose_views
 from mim4d.importing.rig_folder import read_rig_folder
 from mim4d.importing.rotations import FORWARD_FROM_OPTICAL, from_yaw_pitch_roll
 from mim4d.importing.write_data_set import ImportOptions, write_data_set
+from mim4d.runs.metrics_file import read_metrics
 from mim4d.world.scene.layout import sample_layout
 from mim4d.world.scene.town import placement
 from mim4d.world.sensing.rig import mounted
@@ -65,6 +69,53 @@ def test_poses_are_the_worlds_and_the_check_finds_no_error(strange):
     assert report.findings.count("error") == 0, report.text()
     silent = np.diff(tables.column("sample_data", "timestamp_us")[tables.data_of_scene(0, SILENT)])
     assert silent.max() > 900_000
+
+
+def test_the_car_is_as_strange_as_it_should_be(strange):
+    """A pinhole of 120°, two of 70° and another size, two fisheyes of 190°, 7 Hz, no LiDAR."""
+    wide, left, right, *sides = cameras(1.0).values()
+    degrees = [
+        2 * math.degrees(math.atan(s[0] / 2 / lens.focal_px[0]))
+        for lens, s, *_ in (wide, left, right)
+    ]
+    assert degrees == pytest.approx([120.0, 70.0, 70.0])
+    assert left[1] == right[1] != wide[1]
+    for lens, size, *_ in sides:
+        assert lens.model == "fisheye"
+        middle = torch.tensor([[size[0] - 1e-6, size[1] / 2]], dtype=torch.float64)
+        ray = directions_from_pixels(lens, middle)[0][0]
+        assert 2 * math.degrees(math.acos(ray[2] / ray.norm())) == pytest.approx(190.0, abs=3.0)
+    tables = NuscenesTables.open(strange / "data")
+    assert not tables.channels("lidar")
+    for channel in CHANNELS:
+        times = tables.column("sample_data", "timestamp_us")[tables.data_of_scene(0, channel)]
+        steps = np.diff(times) * 1e-6
+        usual = steps[steps < 0.9]
+        assert len(steps) - len(usual) == (channel == SILENT)
+        assert usual.mean() == pytest.approx(1 / 7, abs=0.01)
+        assert 0.003 < usual.std() < 0.02  # jitter of up to 20 ms
+
+
+def test_it_trains_and_predicts_without_lidar(strange, tmp_path, capsys):
+    run, stills = tmp_path / "run", tmp_path / "stills"
+    training = ["--clip.lidar", "None", "--render.no-use-lidar", "--loss.distance-weight", "0"]
+    training += ["--loss.photometric-weight", "5"]
+    training += ["--optim.steps", "2", "--device", "cpu", "--workers", "0"]
+    command = ["pretrain", "toy", "--data", str(strange / "data"), "--out", str(run), *training]
+    assert main(command) == 0, capsys.readouterr().err
+    losses = read_metrics(run)["loss"]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    stills.mkdir()
+    shutil.copy(strange / "drives" / "cameras.yaml", stills)
+    for name in cameras(1.0):
+        image = min((strange / "drives" / "drive-0" / name).iterdir())
+        shutil.copy(image, stills / f"{name}.jpg")
+    command = ["predict", str(run), str(stills), "--out", str(tmp_path / "seen"), "--stride", "8"]
+    assert main([*command, "--device", "cpu"]) == 0, capsys.readouterr().err
+    arrays = load_file(next((tmp_path / "seen").rglob("*.safetensors")))
+    assert len(arrays["distance_m"]) == len(CHANNELS)
+    assert arrays["distance_m"].isfinite().all()
 
 
 def test_mounts_are_those_of_the_rig(strange):

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet, take
-from mim4d.data.tables.plausibility import KEYFRAME_INTERVAL_S
+from mim4d.data.tables.plausibility import KEYFRAME_INTERVAL_S, NEXT_TO_NOTHING
 from mim4d.data.timeline import GAP_INTERVALS
 
 DROPPED_AT = GAP_INTERVALS
 """A gap of so many usual intervals means that something is missing."""
 MAX_SAMPLE_DELAY_S = 0.2
 NUSCENES_KEYFRAME_HZ = 2.0
-NEXT_TO_NOTHING = 0.05
 FIRST_YEAR_US = 946_684_800_000_000
 """The year 2000."""
 
@@ -40,8 +39,8 @@ FAR_FROM_SAMPLE = Rule(
 CLOCK = Rule(
     "camera-clock",
     "error",
-    "images within half an interval of the samples' times",
-    "correct the cameras' clocks: images so far from every frame belong to no clip",
+    "key images within an interval of their samples",
+    "correct the cameras' clocks, or sample_token: training refuses them",
 )
 WITHOUT_KEYFRAME = Rule(
     "sample-without-data",

@@ -13,6 +13,7 @@ import numpy as np
 
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import Rows, TableSet
+from mim4d.check.spaced_pairs import spaced_pairs
 from mim4d.data.file_sizes import file_sizes
 from mim4d.data.point_values import NUMBERS_PER_POINT
 
@@ -133,12 +134,20 @@ def _check_endings(tables: TableSet, files: FileList, findings: Findings) -> Non
                 add_files(findings, EXTENSION, tables, files, [row], f"{ending} of a {modality}")
 
 
+def _partners(tables: TableSet, pairs: tuple[Rows, Rows]) -> Rows:
+    """The second of each first, by row; -1 where there is none."""
+    partners = np.full(tables.size("sample_data"), -1, np.int64)
+    partners[pairs[0]] = pairs[1]
+    return partners
+
+
 def choose_files(
     tables: TableSet, files: FileList, which: FilesToOpen, findings: Findings
 ) -> list[int]:
-    """Rows of the measurements whose files are opened: all, none, or pairs spread evenly.
+    """Rows of the measurements whose files are opened: all, none, or some spread evenly.
 
-    Pairs of consecutive files of a channel show whether a camera is frozen.
+    With each comes the next of its channel, which shows whether a camera is frozen, and the first
+    that is some time later, which shows whether what it sees moves.
     """
     rows, _ = tables.series
     known = tables.is_modality("camera") | tables.is_modality("lidar")
@@ -149,11 +158,18 @@ def choose_files(
         return rows.tolist()
     channel = tables.channel_of_data[rows]
     share = SAMPLED_FILES // max(len(np.unique(channel)), 1)
+    following = _partners(tables, tables.neighbours)
+    later = _partners(tables, spaced_pairs(tables))
     chosen: list[int] = []
     for number in np.unique(channel).tolist():
         own = rows[channel == number]
-        starts = np.linspace(0, max(len(own) - 2, 0), min(share // 2, len(own))).astype(np.int64)
-        chosen += own[np.unique(np.concatenate([starts, starts + 1]))].tolist()
+        own = own[later[own] >= 0] if (later[own] >= 0).any() else own
+        opened = 2 if (later[own] == following[own]).all() else 3  # for each that is drawn
+        drawn = np.linspace(0, len(own) - 1, min(max(share // opened, 1), len(own)))
+        some = own[drawn.astype(np.int64)]
+        some = np.unique(np.concatenate([some, following[some], later[some]]))
+        some = some[some >= 0]
+        chosen += some[files.sizes[some] > 0].tolist()
     place = Place(f"{len(chosen)} of {len(rows)} images and sweeps were opened")
     findings.add(SAMPLED, "sample_data", place)
     return chosen

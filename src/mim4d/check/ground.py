@@ -125,8 +125,10 @@ def judge_ground(channel: str, grounds: list[Ground], findings: Findings) -> Non
             f"against the ego axes, {np.median(below):.2f} m from the sensor"
         )
         findings.add(UP, "calibrated_sensor", Place(found), group=channel)
-    elif abs(np.median(height)) > MAX_GROUND_M:
-        found = f"{channel}: the road {seen} lies at z = {np.median(height):+.2f} m of the ego axes"
+    elif abs(np.nanmedian(height)) > MAX_GROUND_M:  # of a wall, now and then, it is not known
+        found = (
+            f"{channel}: the road {seen} lies at z = {np.nanmedian(height):+.2f} m of the ego axes"
+        )
         findings.add(HEIGHT, "calibrated_sensor", Place(found), group=channel)
 
 

@@ -15,6 +15,7 @@ from mim4d.check.files import FileList
 from mim4d.check.findings import Findings, Place, Rule
 from mim4d.check.lenient_tables import TableSet
 from mim4d.check.poses import ego_columns
+from mim4d.check.spaced_pairs import spaced_pairs
 from mim4d.data.point_values import NUMBERS_PER_POINT, implausible_values
 
 TURNS_DEG = (0, -10, 10, -20, 20, -45, 45, -90, 90, -135, 135, 180)
@@ -48,8 +49,8 @@ class _Sweep:
 
 
 def check_registration(tables: TableSet, files: FileList, findings: Findings) -> None:
-    """Compare pairs of consecutive sweeps of each LiDAR."""
-    before, after = tables.neighbours
+    """Compare pairs of sweeps of each LiDAR."""
+    before, after = spaced_pairs(tables)
     lidar = tables.is_modality("lidar")
     there = files.sizes > 0
     use = lidar[before] & lidar[after] & there[before] & there[after]

@@ -48,10 +48,25 @@ def times(factor: float) -> Callable[[Any], Any]:
 
 SECOND_KEY = set_row("scene0-CAM_BACK-11", is_key_frame=True, sample_token="scene0-sample3")
 LARGE = [[90, 0, 60], [0, 90, 40], [0, 0, 1]]
+
+
+def late(seconds: float) -> Edit:
+    """The cameras' clocks."""
+
+    def change(rows: Rows) -> None:
+        for row in rows:
+            row["timestamp"] += round(seconds * 1e6) if "CAM" in row["token"] else 0
+
+    return "sample_data", change
+
+
 REFUSED: dict[str, tuple[list[Edit], str]] = {
     "seconds": (timed(lambda x: x / 1e6), "0.5 apart"),
     "milliseconds": (timed(lambda x: x // 1000), "500 apart"),
     "nanoseconds": (timed(lambda x: x * 1000), "5e\\+08 apart"),
+    "clocks an hour late": ([late(3600)], r"0% of the key images \(CAM_BACK 0%, CAM_FRONT 0%\)"),
+    "clocks more than an interval late": ([late(0.6)], r"usual are \+0.58 s"),
+    "clocks early": ([late(-0.6)], "clocks, or sample_token"),
     "one name": (all_of("scene", "name", lambda _: "drive"), "2 scenes have the name 'drive'"),
     "two key frames": ([("sample_data", SECOND_KEY)], "another key frame"),
     "one file": (all_of("sample_data", "filename", lambda _: "samples/a"), "another measurement"),
@@ -81,6 +96,12 @@ def test_what_cannot_be_meant_is_refused(name: str, root: Path) -> None:
     with pytest.raises(DataError, match=found) as caught:
         NuscenesTables.open(root)
     assert f"{edits[0][0]}.json" in str(caught.value)
+
+
+def test_clocks_less_than_an_interval_late_are_read(root: Path) -> None:
+    table, change = late(0.4)
+    edit_table(root, table, change)
+    assert len(NuscenesTables.open(root)) == 10
 
 
 @pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xef\xbb\xbf\n "])

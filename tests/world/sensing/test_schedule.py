@@ -61,6 +61,14 @@ def test_key_images_are_the_nearest():
     assert [m.time_us for m in images if m.is_key] == [0, 200_000, 400_000]
 
 
+@pytest.mark.parametrize("lead_turns", [0.0, 0.02, 0.98])
+def test_of_two_turns_equally_near_the_nearer_exposure_is_the_key_image(lead_turns):
+    slow = recording(camera_hz=5.0, lidar_hz=10.0)  # at turns 0, 2, 4, ...; samples at 0, 5, 10
+    images = camera_measurements(slow, "CAM", lead_turns)
+    late = [m.time_us - 500_000 * m.sample for m in images if m.is_key]
+    assert all(abs(us) <= 100_000 for us in late), late
+
+
 def test_one_exposure_for_two_samples_is_refused():
     with pytest.raises(ValueError, match="images of their own"):
         camera_measurements(recording(camera_hz=2.5, interval_us=200_000), "CAM", 0.0)

@@ -14,6 +14,8 @@ from mim4d.data.tables.columns import Columns
 from mim4d.errors import DataError
 
 KEYFRAME_INTERVAL_S = (0.02, 30.0)
+NEXT_TO_NOTHING = 0.05
+"""Share of the key images within an interval of their samples, below which no clock is right."""
 MAX_MOUNT_M = 15.0
 MAX_TILT_DEG = 45.0
 UNITS_SPEED = 150.0
@@ -24,6 +26,7 @@ def check_plausible(folder: Path, tables: dict[str, Columns]) -> None:
     """Raise a `DataError` about the first thing that cannot be meant."""
     _check_names(folder, tables)
     _check_times(folder, tables)
+    _check_clocks(folder, tables)
     _check_files(folder, tables)
     _check_places(folder, tables)
 
@@ -63,6 +66,29 @@ def _check_times(folder: Path, tables: dict[str, Columns]) -> None:
             f"{folder / 'sample.json'}: consecutive samples are {interval * 1e6:g} apart in "
             f"timestamp, which read as microseconds is {interval:g} s; expected {low:g} to "
             f"{high:g} s: convert the timestamps to microseconds"
+        )
+
+
+def _check_clocks(folder: Path, tables: dict[str, Columns]) -> None:
+    """Key images must lie near the samples that they name."""
+    sample, data, sensor = tables["sample"], tables["sample_data"], tables["sensor"]
+    own_sensor = tables["calibrated_sensor"]["sensor"][data["calibrated_sensor"]]
+    key = data["is_key_frame"] & data["is_valid"] & (sensor["modality"][own_sensor] == b"camera")
+    order = np.lexsort((sample["timestamp_us"], sample["scene"]))
+    gaps = np.diff(sample["timestamp_us"][order])[np.diff(sample["scene"][order]) == 0]
+    if len(gaps) == 0 or not key.any():
+        return
+    delay = data["timestamp_us"][key] - sample["timestamp_us"][data["sample"][key]]
+    near, channel = np.abs(delay) <= np.median(gaps), sensor["channel"][own_sensor[key]]
+    if near.mean() <= NEXT_TO_NOTHING:
+        shares = ", ".join(
+            f"{name.decode(errors='replace')} {near[channel == name].mean():.0%}"
+            for name in np.unique(channel)
+        )
+        raise DataError(
+            f"{folder / 'sample_data.json'}: {near.mean():.0%} of the key images ({shares}) lie "
+            f"within {np.median(gaps) * 1e-6:g} s of their samples, usual are "
+            f"{np.median(delay) * 1e-6:+.3g} s: correct the cameras' clocks, or sample_token"
         )
 
 

@@ -144,13 +144,19 @@ def camera_measurements(
         if lead_turns is not None:
             step = recording.turn_hz / rate_hz
             moments = [recording.turn_end_us(int(i * step + 1e-9)) for i in range(count + 1)]
-    keys = [min(range(len(moments)), key=lambda i: abs(moments[i] - sample)) for sample in samples]
+    lead_us = round((lead_turns or 0.0) * recording.turn_us)
+
+    def distance(number: int, sample_us: int) -> tuple[int, int]:
+        """Turns are compared; of two that are equally near, the exposure nearer to the sample."""
+        moment_us = moments[number]
+        return abs(moment_us - sample_us), abs(moment_us - lead_us - sample_us)
+
+    keys = [min(range(len(moments)), key=lambda i: distance(i, sample)) for sample in samples]
     if len(set(keys)) < len(keys):
         raise ValueError(
             f"camera_rate_hz={rate_hz}: too low for the samples to have images of their own; "
             "raise it or the interval between samples"
         )
-    lead_us = round((lead_turns or 0.0) * recording.turn_us)
     return _measurements(channel, moments[: keys[-1] + 1], keys, lead_us)
 
 
