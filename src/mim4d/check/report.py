@@ -109,8 +109,7 @@ def _finding_lines(finding: Finding) -> list[str]:
         lines.append(f"  {where}: {place.found}" if where else f"  {place.found}")
     if more := finding.count - len(finding.places):
         lines.append(f"  and {more} more")
-    lines.append(f"  expected: {rule.expected}; to do: {rule.action}")
-    return [*lines, ""]
+    return [*lines, f"  expected: {rule.expected}", f"  to do: {rule.action}", ""]
 
 
 def _summary_lines(summary: Summary) -> list[str]:

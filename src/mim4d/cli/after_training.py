@@ -66,8 +66,8 @@ def _validation(run: Path) -> str:
     losses, steps = validated["loss"], validated["step"]
     best = int(np.nanargmin(losses))
     return (
-        f"loss {losses[best]:.3f} after step {steps[best] + 1:.0f}, the least "
-        f"({best_checkpoint(run)}), {losses[-1]:.3f} at the end"
+        f"loss {losses[best]:.3f} at best, after step {steps[best] + 1:.0f} "
+        f"({best_checkpoint(run)}); {losses[-1]:.3f} at the end"
     )
 
 

@@ -63,7 +63,7 @@ class Evaluate:
     """Also write all numbers to this file; RUN/evaluation.json has them in any case, but for a
     detector's --clips, whose file is named by their number."""
     best: bool = False
-    """Measure checkpoints/best.ckpt, which has the least validation loss, in place of the newest.
+    """Measure checkpoints/best.ckpt, which has the lowest validation loss, in place of the newest.
     The numbers go to RUN/evaluation_best.json."""
     allow_training_scenes: bool = False
     """Evaluate a task also on scenes whose labels it was trained on."""
@@ -163,6 +163,7 @@ def _evaluate_run(options: Evaluate, run: Path) -> None:
     print(evaluation.table())
     if options.json is not None:
         evaluation.save(options.json)
+    print(f"\nall numbers: {run / ('evaluation_best.json' if options.best else 'evaluation.json')}")
 
 
 def _evaluate_detector(options: Evaluate, run: Path) -> None:

@@ -105,7 +105,7 @@ def _announce(config: PretrainConfig, out: Path, scenes: int, held_out: int) -> 
         "  2/4 pre-train the preset %r for %d steps (%d min)\n"
         "  3/4 measure its distance error on the held-out scenes (1 min)\n"
         "  4/4 draw held-out clips and write the report (1 min)\n"
-        "Stop it at any time: the same command keeps what is whole and goes on with the rest.",
+        "Stop it at any time; the same command continues where it stopped.",
         *(out, scenes, held_out, config.preset, config.optim.steps, minutes),
     )
 
@@ -138,7 +138,7 @@ def _make_world(
                 f"{world}: was made with other settings ({found or 'not recorded'}) than asked for "
                 f"now ({settings}); choose another folder for the demo, or remove {world.parent}"
             )
-        logger.info("%s is there already and kept", world)
+        logger.info("%s already exists and is reused", world)
         return
     world.parent.mkdir(parents=True, exist_ok=True)
     write_text(settings_file, json.dumps(settings) + "\n")
@@ -189,7 +189,7 @@ def _strip_caption(strip: Strip, ranked: list[float]) -> str:
 
 FILM_CAPTION = (
     "One held-out clip in motion: the volume of its middle frame, seen along the clip's own path, "
-    "and from 1 m to the left of it. In a world, what is near shifts against what is far."
+    "and from 1 m to the left of it. Near things should shift against far ones."
 )
 
 
@@ -198,15 +198,15 @@ def picture_caption(path: Path) -> str:
     scene = path.stem.removesuffix("-flow").partition("-")[2]
     if path.stem.endswith("-flow"):
         return (
-            f"What moves in {scene}, seen from above: the model's velocities beside the true ones. "
+            f"Moving objects in {scene}, seen from above: the model's velocities beside the true ones. "
             "The hue is the direction, its strength the speed; the car's own motion is removed, so "
-            "what stands should have no colour."
+            "static things should have no colour."
         )
     return (
         f"One clip of {scene} in detail. Compare the rows of distances with the truth above them: "
         "edges of cars and houses should stand at the right place and in the right colour. The "
-        "rebuilt frame comes from the frames before and after it, so what moves is blurred. The "
-        "last rows start from the masked input: what is behind a grey patch has to be guessed."
+        "rebuilt frame comes from the frames before and after it, so moving objects are blurred. The "
+        "last rows start from the masked input: the model has to guess what grey patches hide."
     )
 
 

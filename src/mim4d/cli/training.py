@@ -39,7 +39,7 @@ class Training:
     the schedule of a run of that length, so it jumps upwards where the run goes on."""
     validate_every: int = 0
     """Optimiser steps between validations: losses (and a picture) of held-out clips; the checkpoint
-    with the least loss is kept as checkpoints/best.ckpt. 0 never validates."""
+    with the lowest loss is kept as checkpoints/best.ckpt. 0 never validates."""
     validation_clips: int = 8
     """Clips of each validation, always the same."""
     validation_split: str = "val"
