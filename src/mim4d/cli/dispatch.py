@@ -32,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("timm").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # of other libraries
     logging.getLogger("mim4d").setLevel(logging.DEBUG if debug else logging.INFO)
     try:
         return _dispatch(arguments)
