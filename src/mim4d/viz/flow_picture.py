@@ -127,8 +127,8 @@ def _draw_key(canvas: Canvas, left: int, top: int, full_m_s: float) -> None:
         Entry("occupied, static", fill=str(STANDING)),
         Entry("pale: moving, but empty", fill="#f0c0c0"),
         Entry(f"where it is {ARROW_S:g} s later", INK, r"$\rightarrow$"),
-        Entry("annotated box, moves", INK, line="-"),
-        Entry("annotated box, stands", "#8b93a1", line="-"),
+        Entry("true box, moving", INK, line="-"),
+        Entry("true box, static", "#8b93a1", line="-"),
         Entry(f"{NEAR_M:g} m", FAINT, line=(0, (4, 4))),
     ]
     draw_legend(canvas, left, top + 222, entries, size_px=13)
