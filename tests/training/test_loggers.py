@@ -86,7 +86,7 @@ def test_losses_rates_speed_and_pictures_reach_weights_and_biases(reached: Reach
     first, second = reached.wandb
     assert first.asked["project"] == "mim4d"
     assert first.asked["name"] == "run"
-    assert first.asked["dir"] == reached.run
+    assert first.asked["dir"] == str(reached.run)
     assert first.config["optim"]["steps"] == 2
     steps = [line for line in first.logged if "train/loss" in line]
     assert [line["trainer/global_step"] for line in steps] == [0, 1]

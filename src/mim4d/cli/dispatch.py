@@ -103,7 +103,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             tasks = f"a task first, one of: {', '.join(TASKS)}; then " if command.takes_task else ""
             names = ", ".join(TASK_PRESETS if command.takes_task else PRESETS)
             first = "" if tasks else " first"
-            raise ValueError(f"`{program}` wants {tasks}a preset{first}, one of: {names}")
+            raise ValueError(f"`{program}` needs {tasks}a preset{first}, one of: {names}")
         program = " ".join([program, *words])
         default = with_values(command.options, {"config": _config(*reversed(words))})
     return command.parse(program, arguments, default)

@@ -62,14 +62,14 @@ class Predict:
         at_once.existing(self.data)
         if is_rig_folder(self.data):
             if self.submission is not None:
-                raise ValueError("--submission: wants a data set, whose samples the file must name")
+                raise ValueError("--submission: needs a data set, whose samples the file names")
         elif task is not None:
             at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
         else:
             raise ValueError(
-                f"{self.data}: no cameras.yaml, nor in a folder below it, which `mim4d predict` "
-                "wants of a pre-training's images (`mim4d import rig --template DIR` writes an "
-                "example); `mim4d render` draws clips of a data set"
+                f"{self.data}: no cameras.yaml here or in a folder below. With a pre-training, "
+                "`mim4d predict` takes a folder of images with one (`mim4d import rig --template "
+                "DIR` writes an example); `mim4d render` draws clips of a data set"
             )
         at_once.device(self.device)
         if self.submission is None or self.out is not None:
