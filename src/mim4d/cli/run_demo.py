@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from mim4d.cli.console import Counter
+from mim4d.cli.console import Counter, counting
 from mim4d.config import PretrainConfig
 from mim4d.config.presets import demo
 from mim4d.data.tables.dataset_folder import read_split
@@ -68,32 +68,46 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
         _make_world(config, world, out / "world.json", scenes, held_out, seed)
     with _timed("2/4 pre-training", seconds):
         _train(config, world, run)
-    with _timed("3/4 evaluation", seconds):
+    with _timed("3/4 evaluation", seconds), counting("evaluate", "clip") as progress:
         evaluation = evaluate_run(
-            run, world, stride=EVALUATION_STRIDE, max_clips=EVALUATED_PER_SCENE * held_out
-        )
-    with _timed("4/4 pictures and report", seconds):
-        renders = run / "renders"
-        strips = render_strips(run, world, renders, clips=PICTURES, stride=RENDER_STRIDE)
-        details = render_run(
             run,
             world,
-            renders,
-            clips=DETAILED,
-            stride=RENDER_STRIDE,
-            version=None,
-            device="auto",
+            stride=EVALUATION_STRIDE,
+            max_clips=EVALUATED_PER_SCENE * held_out,
+            progress=progress,
         )
-        film = render_video(
-            run, world, renders / "film.webp", stride=RENDER_STRIDE, steps=FILM_STEPS
-        )
-        pictures = strip_pictures(strips)
-        pictures.append(Picture(film, FILM_CAPTION))
-        pictures += [Picture(path, picture_caption(path)) for path in details]
+    with _timed("4/4 pictures and report", seconds):
+        pictures = _draw(run, world)
         facts = _run_facts(config, run, evaluation)
         commands = _commands(world, run)
         write_report(report, run, evaluation, pictures, facts, commands, ABOUT_PICTURES)
     _conclude(evaluation, out, seconds)
+
+
+def _draw(run: Path, world: Path) -> list[Picture]:
+    """The pictures of the report, drawn into RUN/renders."""
+    out = run / "renders"
+    with counting("draw", "clip") as progress:
+        strips = render_strips(
+            run, world, out, clips=PICTURES, stride=RENDER_STRIDE, progress=progress
+        )
+    with counting("film", "picture") as progress:
+        film = render_video(
+            run,
+            world,
+            out / "film.webp",
+            stride=RENDER_STRIDE,
+            steps=FILM_STEPS,
+            progress=progress,
+        )
+    details = render_run(
+        run, world, out, clips=DETAILED, stride=RENDER_STRIDE, version=None, device="auto"
+    )
+    return [
+        *strip_pictures(strips),
+        Picture(film, FILM_CAPTION),
+        *(Picture(path, picture_caption(path)) for path in details),
+    ]
 
 
 def _announce(config: PretrainConfig, out: Path, scenes: int, held_out: int) -> None:
@@ -101,7 +115,8 @@ def _announce(config: PretrainConfig, out: Path, scenes: int, held_out: int) -> 
     minutes = max(1, round(6 * config.optim.steps / default))
     logger.info(
         "The demo leaves everything in %s. On two cores:\n"
-        "  1/4 make a synthetic world of %d + %d held-out scenes (2 min for 64 + 12)\n"
+        "  1/4 make a synthetic world of %d + %d held-out scenes (2 min for 64 + 12; "
+        "the first scene is slow: its code is compiled once)\n"
         "  2/4 pre-train the preset %r for %d steps (%d min)\n"
         "  3/4 measure its distance error on the held-out scenes (1 min)\n"
         "  4/4 draw held-out clips and write the report (1 min)\n"
@@ -198,15 +213,15 @@ def picture_caption(path: Path) -> str:
     scene = path.stem.removesuffix("-flow").partition("-")[2]
     if path.stem.endswith("-flow"):
         return (
-            f"Moving objects in {scene}, seen from above: the model's velocities beside the true ones. "
+            f"Moving objects in {scene}, seen from above: predicted velocities beside true ones. "
             "The hue is the direction, its strength the speed; the car's own motion is removed, so "
             "static things should have no colour."
         )
     return (
         f"One clip of {scene} in detail. Compare the rows of distances with the truth above them: "
         "edges of cars and houses should stand at the right place and in the right colour. The "
-        "rebuilt frame comes from the frames before and after it, so moving objects are blurred. The "
-        "last rows start from the masked input: the model has to guess what grey patches hide."
+        "rebuilt frame comes from the frames before and after it, so moving objects are blurred. "
+        "The last rows start from the masked input: the model has to guess what grey patches hide."
     )
 
 

@@ -13,8 +13,8 @@ from mim4d.config import TaskConfig
 from mim4d.config.presets import task_preset
 from mim4d.config.values import Frozen
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.legend import USUAL, titled
 from mim4d.evaluation.formatting import line, number
+from mim4d.evaluation.legend import USUAL, titled
 from mim4d.evaluation.painted_clips import paint_clips
 from mim4d.evaluation.task import TaskEvaluation, evaluate_task
 from mim4d.files import write_text
@@ -150,8 +150,8 @@ def _page(table: str, config: TaskConfig, num_clips: int, pictures: list[Path]) 
         "seed": f"{config.seed}; one seed: differences of a few points may be chance",
     }
     note = (
-        "The same head, trained from the labels of few scenes. Label prior: how often the layer covers "
-        "each cell in these scenes, without looking at an image. Frozen: only the head learns."
+        "The same head, trained from the labels of few scenes. Label prior: how often the layer "
+        "covers each cell in these scenes, without a look at images. Frozen: only the head learns."
     )
     caption = "Held-out clip, by the pre-trained and trained arm; outlines are annotated boxes."
     return page(

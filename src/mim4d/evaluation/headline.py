@@ -78,7 +78,9 @@ class Verdict:
         if self.against in BASELINES:
             rival = "every untrained baseline" if self.met else "an untrained baseline"
         if self.met:
-            return f"{SUBJECTS[self.row]}: better than {rival} in all {len(COLUMNS)} error measures."
+            return (
+                f"{SUBJECTS[self.row]}: better than {rival} in all {len(COLUMNS)} error measures."
+            )
         return (
             f"{SUBJECTS[self.row]}: {rival} is as good or better in at least one of "
             f"{len(COLUMNS)} error measures."

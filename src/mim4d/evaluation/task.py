@@ -192,8 +192,8 @@ def _trained_on(run: Path, tables: NuscenesTables, names: list[str]) -> str:
     seen = [name for name in names if was_trained_on(run, tables, [name])]
     return (
         f"{run}: its head was trained on the labels of {len(seen)} of the {len(names)} scenes to "
-        f"evaluate ({', '.join(seen[:3])}); choose others by --split or --scenes, or allow them with "
-        "--allow-training-scenes"
+        f"evaluate ({', '.join(seen[:3])}); choose others by --split or --scenes, or allow them "
+        "with --allow-training-scenes"
     )
 
 

@@ -125,7 +125,7 @@ def describe_cost(
     step_s = estimate.seconds_per_step(loading.workers) * optim.accumulate
     readers = f"by {loading.workers} processes" if loading.workers else "between the steps"
     return (
-        f"about {step_s:.2f} s a step on {accelerator}, {duration(step_s * optim.steps)} in all, and "
-        f"{estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
+        f"about {step_s:.2f} s a step on {accelerator}, {duration(step_s * optim.steps)} in all, "
+        f"and {estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
         f"{estimate.load.load_s:.2f} s {readers}"
     )

@@ -102,8 +102,8 @@ class DetectionEvaluation:
         if absent:
             there = number(self.scores.mean_ap_of_true_classes, 3)
             text += (
-                f"No true box of: {', '.join(absent)}; they count as 0 in the mean, as in the official "
-                f"tool. Without them mAP is {there}. "
+                f"No true box of: {', '.join(absent)}; they count as 0 in the mean, as in the "
+                f"official tool. Without them mAP is {there}. "
             )
         if self.parts:
             text += '"mAP there" is the mean over classes that are true in the part.'
