@@ -26,8 +26,8 @@ _PICTURES, _MIN_SCORE = 4, 0.3
 class Evaluate:
     """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    With --predictions in place of a run: score the detections in a file of nuScenes' form, or the
-    maps in one of MapTR's or StreamMapNet's form.
+    With --predictions in place of a run: score detections in nuScenes' submission form, or maps in
+    MapTR's or StreamMapNet's form.
     """
 
     data: Path
@@ -35,14 +35,14 @@ class Evaluate:
     run: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder."""
     predictions: Path | None = None
-    """Submission file of any detector, to be scored by class, distance and visibility; or maps that
-    any method predicted, to be scored by both published habits."""
+    """Submission file of any detector, scored by class, distance and visibility; or predicted maps
+    of any method, scored by both published definitions."""
     class_table: Path | None = None
     """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
     {"REGULAR_VEHICLE": "car", "SIGN": null}."""
     out: Path | None = None
-    """With --predictions: folder for evaluation.json and, of detections, curves and pictures; by
-    default these get, for results.json, results_scores beside it."""
+    """With --predictions: folder for evaluation.json, and for detections also curves and pictures;
+    by default results_scores beside results.json."""
     stride: int = 4
     """Spacing of evaluated pixels, in image pixels, in both directions. Tasks do not use it."""
     clips: int | None = None
@@ -53,15 +53,15 @@ class Evaluate:
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     ceilings: bool = False
     """Also measure what is possible, one or two minutes more; only where distances are known
-    exactly. Of a pre-training: a renderer fitted to exact volumes. Of a task: the run itself given
-    exact depth, and a head fitted to voxels that hold a surface."""
+    exactly. Of a pre-training: a renderer fitted to true volumes. Of a task: the run itself, told
+    the true depth, and a head fitted to voxels that hold a surface."""
     version: str | None = None
     """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
     json: Path | None = None
-    """Also write all numbers to this file; RUN/evaluation.json has them in any case, but for a
-    detector's --clips, whose file is named by their number."""
+    """Also write all numbers to this file. RUN/evaluation.json has them in any case (with --clips N
+    of a detector: evaluation_N_clips.json)."""
     best: bool = False
     """Measure checkpoints/best.ckpt, which has the lowest validation loss, in place of the newest.
     The numbers go to RUN/evaluation_best.json."""
