@@ -126,11 +126,15 @@ class _Lines:
             return
         self._last_s, self._last_done = now, done
         each = (now - since[0]) / max(done - since[1], 1)
-        print(self._line(done, total, each, values), file=sys.stderr, flush=True)
+        pace = [f"{each:.2f} s each", f"{duration((total - done) * each)} left"]
+        if done == total:
+            pace[1] = "done"
+        elif since is self._begun:
+            pace = []  # The first also pays for what is made once: it is no measure of the rest.
+        print(self._line(done, total, pace, values), file=sys.stderr, flush=True)
 
-    def _line(self, done: int, total: int, each: float, values: Mapping[str, float]) -> str:
-        rest = f"{duration((total - done) * each)} left" if done < total else "done"
-        line = f"{self._name}: {self._unit} {done} of {total}, {each:.2f} s each, {rest}"
+    def _line(self, done: int, total: int, pace: list[str], values: Mapping[str, float]) -> str:
+        line = ", ".join([f"{self._name}: {self._unit} {done} of {total}", *pace])
         return "; ".join([line, ", ".join(f"{k} {v:.3f}" for k, v in values.items())]).rstrip("; ")
 
     def close(self) -> None:

@@ -106,7 +106,7 @@ def test_report_that_cannot_be_written(
 
 
 def test_the_page_names_every_code() -> None:
-    page = (Path(__file__).parents[2] / "docs/check.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/check_findings.md").read_text()
     sources = Path(mim4d.check.__file__).parent.glob("*.py")
     rules = re.findall(r'Rule\(\s*"([a-z-]+)",\s*"(\w+)"', "".join(p.read_text() for p in sources))
     assert len(rules) > 60

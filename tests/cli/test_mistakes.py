@@ -40,7 +40,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "unknown command": ("pretrian toy", ["unknown command 'pretrian'", "'pretrain'"]),
     "unknown preset": ("pretrain dmeo --data DATA --out NEW", ["'dmeo'", "did you mean 'demo'"]),
     "unknown task": ("finetune vehicels demo", ["'vehicels'", "did you mean 'vehicles'"]),
-    "no preset at all": ("pretrain --data DATA --out NEW", ["wants a preset first", "demo"]),
+    "no preset at all": ("pretrain --data DATA --out NEW", ["needs a preset first", "demo"]),
     "mistyped option": ("pretrain toy --data DATA --out NEW --mask.rato 1", ["--mask.ratio"]),
     "impossible value": (
         "pretrain toy --data DATA --out NEW --mask.ratio 3",

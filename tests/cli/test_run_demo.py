@@ -25,7 +25,7 @@ def test_each_strip_has_its_own_error_and_place() -> None:
 
 def test_a_picture_of_what_moves_is_not_called_one_of_distances() -> None:
     flow = picture_caption(Path("0011-scene-8001-flow.png"))
-    assert flow.startswith("What moves in scene-8001, seen from above")
+    assert flow.startswith("Moving objects in scene-8001, seen from above")
     assert picture_caption(Path("0011-scene-8001.png")).startswith(
         "One clip of scene-8001 in detail"
     )

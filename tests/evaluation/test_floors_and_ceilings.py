@@ -34,6 +34,6 @@ def test_answers_stand_side_by_side_in_the_column_that_counts() -> None:
         "bev_segmentation", rows, ["a"], 1, True, {"never looks": other}, "IoU"
     )
     lines = evaluation.table().splitlines()
-    header = next(number for number, text in enumerate(lines) if "never looks" in text)
-    assert lines[header].split() == ["IoU", "this", "run", "never", "looks"]
+    header = next(number for number, text in enumerate(lines) if "label prior" in text)
+    assert lines[header].split() == ["IoU", "this", "run", "label", "prior"]
     assert lines[header + 2].split() == ["vehicle", "0.200", "0.050"]

@@ -30,9 +30,9 @@ def test_a_row_is_judged_by_its_worst_column_beside_the_best_of_each() -> None:
     assert (verdict.column, verdict.against, verdict.met) == ("rmse", "pixel_median", True)
     assert verdict.ratio == pytest.approx(0.88)
     assert verdict.sentence == (
-        "Direct volume: distance error (RMSE) is 12 % below the best untrained baseline (the "
-        "median of the training scenes): 4.40 m against 5.00 m. This is its worst of 4 error "
-        "measures."
+        "Distances rendered from a frame's own images (direct volume): better than every untrained "
+        "baseline in all 4 error measures. Closest: distance error (RMSE), 4.40 m against 5.00 m "
+        "for the median of the training scenes (12 % below it)."
     )
 
 
@@ -41,14 +41,19 @@ def test_one_column_behind_is_enough_to_miss() -> None:
     verdict = judge(short, "direct")
     assert verdict is not None
     assert (verdict.column, verdict.met) == ("misses", False)
-    assert "25 % above" in verdict.sentence
+    assert verdict.headline.endswith(
+        ": an untrained baseline is as good or better in at least one of 4 error measures."
+    )
+    assert verdict.detail.startswith("Worst: pixels off by more than a factor of 1.25")
+    assert verdict.detail.endswith("(25 % above it).")
 
 
 def test_beside_its_depth_head() -> None:
     verdict = judge(ROWS, "direct", ("depth_head",))
     assert verdict is not None
     assert verdict.column == "abs_rel"
-    assert "is 100 % above its own depth head: 0.200 against 0.100." in verdict.sentence
+    assert "the model's own depth head is as good or better in at least one" in verdict.headline
+    assert "0.200 against 0.100 for the model's own depth head (100 % above it)" in verdict.detail
 
 
 def test_nothing_to_compare_with_is_no_headline() -> None:

@@ -60,7 +60,7 @@ def test_everything_is_in_the_file(tmp_path: Path) -> None:
     assert saved["masked"] is None
     (headline,) = saved["headline"]
     assert (headline["row"], headline["ratio"], headline["met"]) == ("direct", 1.0, False)
-    assert headline["sentence"].startswith("Direct volume: ")
+    assert headline["sentence"].startswith("Distances rendered from a frame's own images")
     assert direct["occupancy"][1]["tolerance_m"] == 0.8
     assert set(direct["metric"]["by_range"]) == {"1-5", "15-60"}
 

@@ -117,4 +117,4 @@ def test_tasks_say_of_bare_images_what_they_see(task, still, tmp_path, monkeypat
             assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20
     if task == "detection":
         assert main([*command, "--submission", str(tmp_path / "s.json")]) == 2
-        assert "wants a data set" in capsys.readouterr().err
+        assert "needs a data set" in capsys.readouterr().err

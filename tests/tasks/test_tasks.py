@@ -44,7 +44,7 @@ def test_every_task_goes_from_clip_to_scores(name: str) -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_a_preset_with_another_tasks_head_is_refused(name: str) -> None:
     preset = "bevdet_r50_256x704" if name == "bev_segmentation" else "cvt_setting2"
-    with pytest.raises(ValueError, match=rf"the task {name} wants a head of kind \w+"):
+    with pytest.raises(ValueError, match=rf"the task {name} needs a head of kind \w+"):
         build_task(TASK_PRESETS[preset](name))
 
 

@@ -54,7 +54,7 @@ WITHOUT_POINTS = Rule(
     "boxes-without-points",
     "remark",
     "LiDAR points in boxes",
-    "nothing: leave such boxes out of evaluation, as nuScenes does",
+    "nothing; leave such boxes out of evaluation, as nuScenes does",
 )
 NO_ATTRIBUTE = Rule(
     "boxes-without-attribute", "remark", "an attribute for boxes", "nothing, unless you need them"

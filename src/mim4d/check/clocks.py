@@ -28,7 +28,7 @@ DROPPED = Rule(
     "dropped-frames",
     "remark",
     f"gaps of less than {DROPPED_AT:g} usual intervals",
-    "nothing: clips that fall into a gap are left out",
+    "nothing; clips that fall into a gap are left out",
 )
 FAR_FROM_SAMPLE = Rule(
     "far-from-sample",
@@ -65,7 +65,7 @@ INVALID = Rule(
     "invalid-measurements",
     "remark",
     "measurements that are valid",
-    "nothing: those whose is_valid is false are left out",
+    "nothing; those whose is_valid is false are left out",
 )
 TIME_UNITS = Rule(
     "time-units", "error", "timestamps in microseconds", "convert the timestamps to microseconds"
@@ -74,7 +74,7 @@ EPOCH = Rule(
     "clock-epoch",
     "remark",
     "microseconds since 1970",
-    "nothing: only differences of times are used",
+    "nothing; only differences of times are used",
 )
 RATE = Rule(
     "key-frame-rate",
@@ -86,7 +86,7 @@ NO_SWEEPS = Rule(
     "no-sweeps",
     "remark",
     "measurements between the key frames",
-    "nothing: clips are made of key frames",
+    "nothing; clips are made of key frames",
 )
 
 

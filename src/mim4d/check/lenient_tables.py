@@ -27,14 +27,14 @@ MISSING_TABLE = Rule(
     "missing-table", "error", "a file of this name beside the other tables", "restore the table"
 )
 NO_TABLE = Rule(
-    "absent-table", "remark", "a table of this name", "nothing: the reader does without it"
+    "absent-table", "remark", "a table of this name", "nothing; the reader does without it"
 )
 UNREADABLE = Rule(
     "unreadable-table", "error", "a JSON list of records", "restore the file: it is damaged or cut"
 )
 EMPTY_TABLE = Rule("empty-table", "error", "at least one record", "restore the table")
 NO_RECORDS = Rule(
-    "no-records", "remark", "at least one record", "nothing: the reader does without them"
+    "no-records", "remark", "at least one record", "nothing; the reader does without them"
 )
 MISSING_FIELD = Rule("missing-field", "error", "the field in every record", "restore the table")
 WRONG_TYPE = Rule("wrong-type", "error", "a value of the field's type", "correct the record")

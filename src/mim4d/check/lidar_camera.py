@@ -42,7 +42,7 @@ TURNED = Rule(
     "calibrate anew, or check poses and times of LiDAR and cameras",
 )
 FITS = Rule(
-    "calibration-fits", "remark", "edges of LiDAR and images that agree", "nothing: they do"
+    "calibration-fits", "remark", "edges of LiDAR and images that agree", "nothing; they do"
 )
 NO_PEAK = Rule(
     "calibration-no-peak",

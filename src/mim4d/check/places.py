@@ -42,10 +42,10 @@ LOCATION = Rule(
     "unknown-location",
     "remark",
     "one of the four locations of nuScenes",
-    "nothing: only the official map tools insist on them",
+    "nothing; only the official map tools insist on them",
 )
 NO_SPLITS = Rule(
-    "no-splits", "remark", "splits.json with lists of scene names", "nothing: all scenes are used"
+    "no-splits", "remark", "splits.json with lists of scene names", "nothing; all scenes are used"
 )
 BAD_SPLITS = Rule("bad-splits", "error", "a dictionary of lists of scene names", "restore the file")
 UNKNOWN_SCENE = Rule("unknown-scene", "error", "a scene of this data set", "correct the name")

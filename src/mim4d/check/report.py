@@ -4,6 +4,7 @@ The JSON's keys are stable; `report_version` changes when one of them does.
 """
 
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,8 @@ class Report:
         """The summary, the findings, the most severe first, and the verdict."""
         lines = [f"{self.root} ({self.version})", *_summary_lines(self.summary)]
         lines += [*(f"  {overlap}" for overlap in self.overlaps), ""]
-        for finding in self.findings:
-            lines += _finding_lines(finding)
+        for _, findings in groupby(self.findings, _paragraph):
+            lines += _paragraph_lines(list(findings))
         return "\n".join([*lines, self.verdict])
 
     def as_json(self) -> bytes:
@@ -100,17 +101,24 @@ def _as_dict(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _finding_lines(finding: Finding) -> list[str]:
-    rule = finding.rule
-    group = f" ({finding.group})" if finding.group else ""
-    lines = [f"{rule.severity:<8} {rule.code}: {finding.table}{group}"]
-    for place in finding.places:
-        where = " ".join(part for part in (place.token, place.file) if part)
-        lines.append(f"  {where}: {place.found}" if where else f"  {place.found}")
-    if more := finding.count - len(finding.places):
-        lines.append(f"  and {more} more")
-    lines.append(f"  expected: {rule.expected}; to do: {rule.action}")
-    return [*lines, ""]
+def _paragraph(finding: Finding) -> tuple[str, ...]:
+    """Remarks of one kind that follow each other are told together, all else by itself."""
+    alike = (finding.rule.code,)
+    return alike if finding.rule.severity == "remark" else (*alike, finding.table, finding.group)
+
+
+def _paragraph_lines(findings: list[Finding]) -> list[str]:
+    """What was found of one rule, in one table or several."""
+    rule = findings[0].rule
+    tables = [f.table + (f" ({f.group})" if f.group else "") for f in findings]
+    lines = [f"{rule.severity:<8} {rule.code}: {', '.join(tables)}"]
+    for finding in findings:
+        for place in finding.places:
+            where = " ".join(part for part in (place.token, place.file) if part)
+            lines.append(f"  {where}: {place.found}" if where else f"  {place.found}")
+        if more := finding.count - len(finding.places):
+            lines.append(f"  and {more} more")
+    return [*lines, f"  expected: {rule.expected}", f"  to do: {rule.action}", ""]
 
 
 def _summary_lines(summary: Summary) -> list[str]:

@@ -52,7 +52,7 @@ IMAGE_SIZE = Rule(
     "image-size",
     "remark",
     f"{OFFICIAL_WH[0]}x{OFFICIAL_WH[1]} pixels, as nuScenes has them",
-    "nothing: every size is read",
+    "nothing; every size is read",
 )
 MIXED_SIZES = Rule(
     "mixed-image-sizes",

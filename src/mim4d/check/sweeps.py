@@ -42,7 +42,7 @@ LOST = Rule(
     "restore the file",
 )
 SOME_LOST = Rule(
-    "some-points-not-finite", "remark", "finite points", "nothing: the others are read"
+    "some-points-not-finite", "remark", "finite points", "nothing; the others are read"
 )
 FEW = Rule(
     "few-points",
@@ -61,7 +61,7 @@ AT_SENSOR = Rule(
     "returns-at-sensor",
     "remark",
     "returns from the surroundings",
-    "nothing: the reader leaves those at the sensor itself out",
+    "nothing; the reader leaves those at the sensor itself out",
 )
 ONLY_AT_SENSOR = Rule(
     "mostly-at-sensor",
@@ -69,7 +69,7 @@ ONLY_AT_SENSOR = Rule(
     f"at most {MAX_AT_SENSOR_SHARE:.0%} of the points at the sensor itself",
     "look at the sweep: hardly anything was measured",
 )
-RING = Rule("ring-zero", "remark", "the ring of every point", "nothing: rings are not used")
+RING = Rule("ring-zero", "remark", "the ring of every point", "nothing; rings are not used")
 COUNTS = Rule(
     "lidar-counts",
     "warning",

@@ -65,7 +65,7 @@ def _validation(run: Path) -> str:
         return ""
     last = read_metrics(run, VALIDATION)["loss"][-1]
     return (
-        f"loss {best[1]:.3f} after step {best[0]}, the least ({best_checkpoint(run)}), "
+        f"loss {best[1]:.3f} at best, after step {best[0]} ({best_checkpoint(run)}); "
         f"{last:.3f} at the end"
     )
 

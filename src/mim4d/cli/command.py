@@ -39,5 +39,9 @@ class Command:
             prog=program,
             args=arguments,
             default=default,
-            config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+            config=(
+                tyro.conf.AvoidSubcommands,
+                tyro.conf.FlagCreatePairsOff,
+                tyro.conf.PositionalMetavarFromFieldName,
+            ),
         )

@@ -34,8 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     spin_briefly()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("timm").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # of other libraries
     logging.getLogger("mim4d").setLevel(logging.DEBUG if debug else logging.INFO)
     try:
         return _dispatch(arguments)
@@ -106,7 +105,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             tasks = f"a task first, one of: {', '.join(TASKS)}; then " if command.takes_task else ""
             names = ", ".join(TASK_PRESETS if command.takes_task else PRESETS)
             first = "" if tasks else " first"
-            raise ValueError(f"`{program}` wants {tasks}a preset{first}, one of: {names}")
+            raise ValueError(f"`{program}` needs {tasks}a preset{first}, one of: {names}")
         program = " ".join([program, *words])
         default = with_values(command.options, {"config": _config(*reversed(words))})
     return command.parse(program, arguments, default)

@@ -72,7 +72,7 @@ class ImportOfficial:
     weights: Literal["raw", "ema"] = "raw"
     """`ema` takes the averaged weights that the 0.1 m pre-training carries beside the raw ones."""
     frame_interval_s: float | None = FRAME_INTERVAL_S
-    """Time between the frames of a clip, seconds; the authors' 12 Hz wants a data set with all
+    """Time between the frames of a clip, seconds; the authors' 12 Hz needs a data set with all
     camera images, `None` takes consecutive keyframes."""
     lidar_origin_m: Vector3 = NUSCENES_LIDAR_ORIGIN_M
     """Place of the LiDAR in ego axes; the grid lies in its axes. By default between those of

@@ -65,6 +65,10 @@ def import_rig(options: ImportRig) -> int:
 
         for path in write_template(options.template):
             print(path)
+        print(
+            f"next: edit these, add the images ({options.template}/CAM_FRONT/TIME.jpg), then "
+            f"mim4d import rig {options.template} --out DATA"
+        )
         return 0
     from mim4d.importing.rig_folder import read_rig_folder
 

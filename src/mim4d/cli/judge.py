@@ -26,8 +26,8 @@ _PICTURES, _MIN_SCORE = 4, 0.3
 class Evaluate:
     """Measure a run on held-out scenes: its distances beside baselines, or its task.
 
-    With --predictions in place of a run: score the detections in a file of nuScenes' form, or the
-    maps in one of MapTR's or StreamMapNet's form.
+    With --predictions in place of a run: score detections in nuScenes' submission form, or maps in
+    MapTR's or StreamMapNet's form.
     """
 
     data: Path
@@ -35,14 +35,14 @@ class Evaluate:
     run: Annotated[Path | None, tyro.conf.Positional] = None
     """Run folder."""
     predictions: Path | None = None
-    """Submission file of any detector, to be scored by class, distance and visibility; or maps that
-    any method predicted, to be scored by both published habits."""
+    """Submission file of any detector, scored by class, distance and visibility; or predicted maps
+    of any method, scored by both published definitions."""
     class_table: Path | None = None
     """With --predictions: JSON file that says which of nuScenes' ten classes other names are, as in
     {"REGULAR_VEHICLE": "car", "SIGN": null}."""
     out: Path | None = None
-    """With --predictions: folder for evaluation.json and, of detections, curves and pictures; by
-    default these get, for results.json, results_scores beside it."""
+    """With --predictions: folder for evaluation.json, and for detections also curves and pictures;
+    by default results_scores beside results.json."""
     stride: int = 4
     """Spacing of evaluated pixels, in image pixels, in both directions. Tasks do not use it."""
     clips: int | None = None
@@ -53,17 +53,17 @@ class Evaluate:
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     ceilings: bool = False
     """Also measure what is possible, one or two minutes more; only where distances are known
-    exactly. Of a pre-training: a renderer fitted to exact volumes. Of a task: the run itself given
-    exact depth, and a head fitted to voxels that hold a surface."""
+    exactly. Of a pre-training: a renderer fitted to true volumes. Of a task: the run itself, told
+    the true depth, and a head fitted to voxels that hold a surface."""
     version: str | None = None
     """Folder of the tables, such as v1.0-trainval, if there are several."""
     device: Device = "auto"
     """Where to compute."""
     json: Path | None = None
-    """Also write all numbers to this file; RUN/evaluation.json has them in any case, but for a
-    detector's --clips, whose file is named by their number."""
+    """Also write all numbers to this file. RUN/evaluation.json has them in any case (with --clips N
+    of a detector: evaluation_N_clips.json)."""
     best: bool = False
-    """Measure checkpoints/best.ckpt, which has the least validation loss, in place of the newest.
+    """Measure checkpoints/best.ckpt, which has the lowest validation loss, in place of the newest.
     The numbers go to RUN/evaluation_best.json."""
     allow_training_scenes: bool = False
     """Evaluate a task also on scenes whose labels it was trained on."""
@@ -71,7 +71,7 @@ class Evaluate:
     def check(self) -> None:
         """What is known at once."""
         if (self.run is None) == (self.predictions is None):
-            raise ValueError("`mim4d evaluate` wants either a run folder or --predictions FILE")
+            raise ValueError("`mim4d evaluate` needs a run folder or --predictions FILE")
         at_once.at_least(1, stride=self.stride, clips=self.clips)
         at_once.existing(self.predictions, "--predictions")
         at_once.existing(self.class_table, "--class-table")
@@ -165,6 +165,7 @@ def _evaluate_run(options: Evaluate, run: Path) -> None:
     print(evaluation.table())
     if options.json is not None:
         evaluation.save(options.json)
+    print(f"\nall numbers: {run / ('evaluation_best.json' if options.best else 'evaluation.json')}")
 
 
 def _evaluate_detector(options: Evaluate, run: Path) -> None:
@@ -270,7 +271,9 @@ class Render:
         """What is known at once."""
         at_once.at_least(1, clips=self.clips, stride=self.stride)
         if hasattr(at_once.run_folder(self.run), "task"):
-            raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws what it says")
+            raise ValueError(
+                f"{self.run}: the run of a task; `mim4d predict` draws its predictions"
+            )
         at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
         at_once.output_folder(self.out, "--out")
         at_once.output_file(self.video, "--video")

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class Predict:
     """Predict distances and surfaces, boxes, map lines, voxels or layers of the ground.
 
-    For a folder of images with cameras.yaml and nothing else; a task's run for a data set too.
+    Takes a folder of images with cameras.yaml. The run of a task takes a data set, too.
     """
 
     run: PathArgument
     """Run folder of a pre-training, or of a task."""
     data: PathArgument
-    """Images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg) with cameras.yaml; with poses.csv a
-    drive, whose clips have all frames. For a task a data set, too."""
+    """Folder with cameras.yaml and images by camera (CAM_FRONT.jpg, or CAM_FRONT/TIME.jpg); with
+    poses.csv it is a drive, whose clips have all frames. For the run of a task also a data set."""
     out: Path | None = None
     """Folder for pictures, arrays and points; by default RUN/predictions."""
     clips: int = 4
@@ -37,8 +37,8 @@ class Predict:
     stride: int = 2
     """Image pixels per rendered pixel. Pre-trainings only."""
     submission: Path | None = None
-    """File to write all samples' boxes to, in the official form (then pictures are made only
-    where --out is given). Detection only."""
+    """File for the boxes of all samples, in the official form; pictures are then drawn only with
+    --out. Detection only."""
     min_score: float = 0.3
     """Boxes of a lower score are not drawn; the file has them all. Detection only."""
     split: str = "val"
@@ -62,14 +62,14 @@ class Predict:
         at_once.existing(self.data)
         if is_rig_folder(self.data):
             if self.submission is not None:
-                raise ValueError("--submission: wants a data set, whose samples the file must name")
+                raise ValueError("--submission: needs a data set, whose samples the file names")
         elif task is not None:
             at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
         else:
             raise ValueError(
-                f"{self.data}: no cameras.yaml, nor in a folder below it, which `mim4d predict` "
-                "wants of a pre-training's images (`mim4d import rig --template DIR` writes an "
-                "example); `mim4d render` draws clips of a data set"
+                f"{self.data}: no cameras.yaml here or in a folder below. With a pre-training, "
+                "`mim4d predict` takes a folder of images with one (`mim4d import rig --template "
+                "DIR` writes an example); `mim4d render` draws clips of a data set"
             )
         at_once.output_folder(self.out, "--out")
         at_once.output_file(self.submission, "--submission")

@@ -77,27 +77,37 @@ def run_demo(out: Path, scenes: int, held_out: int, seed: int, steps: int | None
             progress=progress,
         )
     with _timed("4/4 pictures and report", seconds):
-        renders = run / "renders"
-        strips = render_strips(run, world, renders, clips=PICTURES, stride=RENDER_STRIDE)
-        details = render_run(
-            run,
-            world,
-            renders,
-            clips=DETAILED,
-            stride=RENDER_STRIDE,
-            version=None,
-            device="auto",
-        )
-        film = render_video(
-            run, world, renders / "film.webp", stride=RENDER_STRIDE, steps=FILM_STEPS
-        )
-        pictures = strip_pictures(strips)
-        pictures.append(Picture(film, FILM_CAPTION))
-        pictures += [Picture(path, picture_caption(path)) for path in details]
+        pictures = _draw(run, world)
         facts = _run_facts(config, run, evaluation)
         commands = _commands(world, run)
         write_report(report, run, evaluation, pictures, facts, commands, ABOUT_PICTURES)
     _conclude(evaluation, out, seconds)
+
+
+def _draw(run: Path, world: Path) -> list[Picture]:
+    """The pictures of the report, drawn into RUN/renders."""
+    out = run / "renders"
+    with counting("draw", "clip") as progress:
+        strips = render_strips(
+            run, world, out, clips=PICTURES, stride=RENDER_STRIDE, progress=progress
+        )
+    with counting("film", "picture") as progress:
+        film = render_video(
+            run,
+            world,
+            out / "film.webp",
+            stride=RENDER_STRIDE,
+            steps=FILM_STEPS,
+            progress=progress,
+        )
+    details = render_run(
+        run, world, out, clips=DETAILED, stride=RENDER_STRIDE, version=None, device="auto"
+    )
+    return [
+        *strip_pictures(strips),
+        Picture(film, FILM_CAPTION),
+        *(Picture(path, picture_caption(path)) for path in details),
+    ]
 
 
 def _announce(config: PretrainConfig, out: Path, scenes: int, held_out: int) -> None:
@@ -105,11 +115,12 @@ def _announce(config: PretrainConfig, out: Path, scenes: int, held_out: int) -> 
     minutes = max(1, round(6 * config.optim.steps / default))
     logger.info(
         "The demo leaves everything in %s. On two cores:\n"
-        "  1/4 make a synthetic world of %d + %d held-out scenes (2 min for 64 + 12)\n"
+        "  1/4 make a synthetic world of %d + %d held-out scenes (2 min for 64 + 12; "
+        "the first scene is slow: its code is compiled once)\n"
         "  2/4 pre-train the preset %r for %d steps (%d min)\n"
         "  3/4 measure its distance error on the held-out scenes (1 min)\n"
         "  4/4 draw held-out clips and write the report (1 min)\n"
-        "Stop it at any time: the same command keeps what is whole and goes on with the rest.",
+        "Stop it at any time; the same command continues where it stopped.",
         *(out, scenes, held_out, config.preset, config.optim.steps, minutes),
     )
 
@@ -142,7 +153,7 @@ def _make_world(
                 f"{world}: was made with other settings ({found or 'not recorded'}) than asked for "
                 f"now ({settings}); choose another folder for the demo, or remove {world.parent}"
             )
-        logger.info("%s is there already and kept", world)
+        logger.info("%s already exists and is reused", world)
         return
     world.parent.mkdir(parents=True, exist_ok=True)
     write_text(settings_file, json.dumps(settings) + "\n")
@@ -193,7 +204,7 @@ def _strip_caption(strip: Strip, ranked: list[float]) -> str:
 
 FILM_CAPTION = (
     "One held-out clip in motion: the volume of its middle frame, seen along the clip's own path, "
-    "and from 1 m to the left of it. In a world, what is near shifts against what is far."
+    "and from 1 m to the left of it. Near things should shift against far ones."
 )
 
 
@@ -202,15 +213,15 @@ def picture_caption(path: Path) -> str:
     scene = path.stem.removesuffix("-flow").partition("-")[2]
     if path.stem.endswith("-flow"):
         return (
-            f"What moves in {scene}, seen from above: the model's velocities beside the true ones. "
+            f"Moving objects in {scene}, seen from above: predicted velocities beside true ones. "
             "The hue is the direction, its strength the speed; the car's own motion is removed, so "
-            "what stands should have no colour."
+            "static things should have no colour."
         )
     return (
         f"One clip of {scene} in detail. Compare the rows of distances with the truth above them: "
         "edges of cars and houses should stand at the right place and in the right colour. The "
-        "rebuilt frame comes from the frames before and after it, so what moves is blurred. The "
-        "last rows start from the masked input: what is behind a grey patch has to be guessed."
+        "rebuilt frame comes from the frames before and after it, so moving objects are blurred. "
+        "The last rows start from the masked input: the model has to guess what grey patches hide."
     )
 
 

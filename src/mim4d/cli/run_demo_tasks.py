@@ -14,8 +14,8 @@ from mim4d.config import TaskConfig
 from mim4d.config.presets import task_preset
 from mim4d.config.values import Frozen
 from mim4d.data.splits import SceneChoice
-from mim4d.evaluation.floors_and_ceilings import USUAL
 from mim4d.evaluation.formatting import line, number
+from mim4d.evaluation.legend import USUAL, titled
 from mim4d.evaluation.painted_clips import paint_clips
 from mim4d.evaluation.task import TaskEvaluation, evaluate_task
 from mim4d.files import write_text
@@ -84,8 +84,8 @@ def run_demo_tasks(demo: Path, steps: int | None, seed: int) -> None:
         logger.info("\n%d/%d %s", place + 1, len(ARMS) + 1, arm.name)
         _train(replace(config, frozen=arm.frozen), world, out / arm.folder, arm, init, scenes)
         evaluation = _evaluate(out / arm.folder, world)
-        # What never looks is the same beside every arm.
-        rows |= {USUAL: evaluation.beside[USUAL], arm.name: evaluation.rows}
+        # The label prior is the same beside every arm.
+        rows |= titled({USUAL: evaluation.beside[USUAL]}) | {arm.name: evaluation.rows}
         num_clips = evaluation.num_clips
     logger.info("\n%d/%d pictures and page", len(ARMS) + 1, len(ARMS) + 1)
     table = _table(rows)
@@ -112,7 +112,7 @@ def _train(
             f"{', '.join(differences)}; remove {run}"
         )
     if is_finished(run):
-        logger.info("%s is finished already and kept", run)
+        logger.info("%s is already finished", run)
         return
     source = init if arm.pretrained else None
     # What a frozen trunk computes is computed once.
@@ -154,8 +154,8 @@ def _page(table: str, config: TaskConfig, num_clips: int, pictures: list[Path]) 
         "seed": f"{config.seed}; one seed: differences of a few points may be chance",
     }
     note = (
-        "The same head from labels of few scenes. What never looks says of each cell how often the "
-        "layer covers it in these scenes. Frozen: only the head learns."
+        "The same head, trained from the labels of few scenes. Label prior: how often the layer "
+        "covers each cell in these scenes, without a look at images. Frozen: only the head learns."
     )
     caption = "Held-out clip, by the pre-trained and trained arm; outlines are annotated boxes."
     return page(

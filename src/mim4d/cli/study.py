@@ -189,7 +189,7 @@ class BenchLoad:
     """Time the reading of a clip, beside bare decoding and the usual OpenCV code."""
 
     data: Annotated[Path | None, tyro.conf.Positional] = None
-    """Data set; by default one of 3 × 6 JPEGs of 1600×900 is written for the while."""
+    """Data set; by default a temporary one, of 3 × 6 JPEGs of 1600×900."""
     image_size: tuple[int, int] = (256, 704)
     """Rows and columns images are fitted into."""
     fit: Fit = "cover"
@@ -233,7 +233,7 @@ class BenchParts:
     shapes: Annotated[Literal["official_080", "demo", "small"], tyro.conf.Positional] = (
         "official_080"
     )
-    """The published 0.8 m recipe's sizes, the demo's, or some that take a blink."""
+    """The published 0.8 m recipe's sizes, the demo's, or small ones for a quick look."""
     parts: tuple[str, ...] = ()
     """Parts by name; by default all that can be compared at these shapes."""
     threads: int = 1

@@ -16,8 +16,8 @@ from mim4d.study.label_efficiency.request import ArmName, Rung, TaskName
 class Study:
     """Measure what a pre-training is worth on your data, for tasks learned from few labels.
 
-    Every arm chooses its own learning rate on training scenes; held-out scenes are asked once. What
-    is finished is kept and what was interrupted is continued. docs/study.md explains the protocol.
+    Every arm chooses its own learning rate on training scenes; held-out scenes are used once, at
+    the end. The same command continues after a stop. docs/study.md explains the protocol.
     """
 
     data: Path
@@ -29,10 +29,9 @@ class Study:
     tasks: tuple[TaskName, ...] = request.Study.tasks
     """What is learned from labels; vehicles is BEV segmentation of vehicles alone."""
     arms: tuple[ArmName, ...] = request.Study.arms
-    """What the trunk starts from: random weights; imagenet (Lite0, extra `lite0`); weights (the
-    file of --weights); the pre-training, or parts of it (its image encoder; with neck and depth
-    head; with the volume too, without the temporal decoder); the same pre-training by depth
-    cross-entropy alone in the same seconds; random weights with LiDAR's depth loss beside."""
+    """Starts to compare: random weights; imagenet (Lite0, extra `lite0`); weights (the file of
+    --weights); the pre-training, or parts of it. depth_only: the same pre-training with LiDAR's
+    depth loss alone. random_lidar: random weights, with that loss while the task is trained."""
     rungs: tuple[Rung, ...] = request.Study.rungs
     """What learns: the head on a frozen trunk (minutes), or everything."""
     labels: tuple[str, ...] = request.Study.labels
@@ -42,7 +41,7 @@ class Study:
     seeds: tuple[int, ...] = request.Study.seeds
     """Training seeds."""
     rates: tuple[float, ...] = request.Study.rates
-    """Learning rates to choose from; the grid grows while the best stands at its end."""
+    """Learning rates to try first; more are tried while the best is the smallest or the largest."""
     steps: int | None = request.Study.steps
     """Optimiser steps of every training; by default the task preset's."""
     split: str = request.Study.split
@@ -55,8 +54,8 @@ class Study:
     depth_only: Path | None = request.Study.depth_only
     """A finished run of the depth-only control; by default it is trained."""
     join: Literal["key", "decoder"] = request.Study.join
-    """What a head sees: the key frame's volume, or beside it what the temporal decoder rebuilds of
-    it from the clip's other frames."""
+    """Input of a head: the key frame's volume, or with it the same frame as the temporal decoder
+    rebuilds it from the other frames."""
     floor: float | None = request.Study.floor
     """Percent that random weights must reach with the most labels, everything learning, before
     another arm is trained; by default 5 in detection, else 1."""

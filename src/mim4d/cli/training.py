@@ -33,13 +33,13 @@ class Training:
     """Continue the run in --out from its newest checkpoint. Alone, as in `--resume RUN` in place of
     a preset, it takes everything else from the run, too."""
     extend_to: int | None = None
-    """With --resume: go on to so many optimiser steps in all."""
+    """With --resume: continue to this many optimiser steps in all."""
     extend_schedule: Schedule = "hold"
     """With --extend-to. hold: the learning rate stays where the schedule ended. cosine: it follows
     the schedule of a run of that length, so it jumps upwards where the run goes on."""
     validate_every: int = 0
     """Optimiser steps between validations: losses (and a picture) of held-out clips; the checkpoint
-    with the least loss is kept as checkpoints/best.ckpt. 0 never validates."""
+    with the lowest loss is kept as checkpoints/best.ckpt. 0 never validates."""
     validation_clips: int = 8
     """Clips of each validation, always the same."""
     validation_split: str = "val"
@@ -47,7 +47,7 @@ class Training:
     validation_scenes: tuple[str, ...] = ()
     """Scenes of the clips by name instead; a .txt file holds one name a line."""
     logger: tuple[LoggerName, ...] = ("tensorboard",)
-    """Where to send numbers and pictures, beside RUN/metrics.jsonl; none: give no name."""
+    """Where to send numbers and pictures, besides RUN/metrics.jsonl; without a name, nowhere."""
     overfit: int = 0
     """Train on this many clips only. 0: all."""
     split: str = "train"

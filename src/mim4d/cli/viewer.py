@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class View3d:
-    """Walk through scenes in the browser: cameras, LiDAR, boxes, map, and what a run says of them.
+    """Walk through scenes in the browser: cameras, LiDAR, boxes, map, and a run's predictions.
 
     Serves a page until Ctrl-C. On another machine: ssh -L 8080:localhost:8080 HOST, then open
     http://localhost:8080 here.

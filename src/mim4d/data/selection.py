@@ -72,7 +72,9 @@ def choose_scenes(tables: NuscenesTables, wanted: Sequence[str] | SceneChoice | 
     rows = {name: row for row, name in enumerate(tables.scene_names)}
     if isinstance(wanted, SceneChoice):
         split = wanted.resolve(tables.root, tables.version, list(rows))
-        _LOGGER.log(logging.INFO if split.origin != "splits.json" else logging.DEBUG, split.note)
+        # Scenes that were named, and splits of the data set's own, need no remark.
+        expected = split.origin == "splits.json" or (wanted.names and wanted.fraction == 1)
+        _LOGGER.log(logging.DEBUG if expected else logging.INFO, split.note)
         wanted = split.scenes
     names = list(rows) if wanted is None else list(wanted)
     names = known_scenes(tables.root, names, list(rows))

@@ -5,7 +5,7 @@ model says, `baselines` what needs no learning; `masked` asks about hidden patch
 and `exact_volume` put exact depths and volumes in the place of learned ones. `scoring` feeds all
 rows; `scores`, `colour`, `headline` and `table` make numbers and text of them; `flow` does the same
 for scene flow, and `flight` moves a camera.
-Definitions: docs/evaluation.md.
+Definitions: docs/measures.md.
 """
 
 from mim4d.evaluation.evaluate import evaluate_run

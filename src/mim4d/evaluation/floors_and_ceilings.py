@@ -26,13 +26,13 @@ from mim4d.data.truth.exact import has_truth
 from mim4d.evaluation.depth_probs import exact_depth_head
 from mim4d.evaluation.exact_volume import surface_points
 from mim4d.evaluation.held_out import training_scenes
+from mim4d.evaluation.legend import EXACT_DEPTH, EXACT_SURFACES, USUAL
 from mim4d.evaluation.truth import exact_depths
 from mim4d.evaluation.view import spread
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.model import TaskModel
 from mim4d.tasks.task import KnowsTheUsual, Task, losses_of
 
-USUAL, EXACT_DEPTH, EXACT_SURFACES = "never looks", "exact depth", "exact surfaces"
 USUAL_CLIPS, FIT_CLIPS, FIT_STEPS, FIT_BATCH = 48, 64, 300, 2
 
 Answer = Callable[[int, Clip], Any]

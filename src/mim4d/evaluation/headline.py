@@ -15,9 +15,11 @@ NAMES = {
     "pixel_median": "the median of the training scenes",
     "flat_ground": "flat ground",
     "untrained": "the untrained model",
-    "depth_head": "its own depth head",
-    "direct": "direct volume",
-    "rebuilt": "rebuilt dropped frame",
+    "depth_head": "the model's own depth head",
+}
+SUBJECTS = {
+    "direct": "Distances rendered from a frame's own images (direct volume)",
+    "rebuilt": "Distances of a frame rebuilt from the other frames (rebuilt frame)",
 }
 
 
@@ -26,7 +28,7 @@ class Column:
     """An error over all pixels, lower is better.
 
     Attributes:
-        title: What it is, for a sentence.
+        title: Its name, for a sentence.
         unit: Behind its numbers.
         digits: Of its numbers.
     """
@@ -40,7 +42,7 @@ COLUMNS = {
     "abs_rel": Column("relative distance error (AbsRel)", "", 3),
     "rmse": Column("distance error (RMSE)", " m", 2),
     "rmse_log": Column("logarithmic distance error (log RMSE)", "", 3),
-    "misses": Column("share of pixels off by more than a factor of 1.25 (1 − δ)", "", 3),
+    "misses": Column("pixels off by more than a factor of 1.25 (1 − δ)", "", 3),
 }
 
 
@@ -70,17 +72,34 @@ class Verdict:
         return self.ratio < 1
 
     @property
+    def headline(self) -> str:
+        """Whether the row is better than what it is compared with."""
+        rival = NAMES[self.against]
+        if self.against in BASELINES:
+            rival = "every untrained baseline" if self.met else "an untrained baseline"
+        if self.met:
+            return (
+                f"{SUBJECTS[self.row]}: better than {rival} in all {len(COLUMNS)} error measures."
+            )
+        return (
+            f"{SUBJECTS[self.row]}: {rival} is as good or better in at least one of "
+            f"{len(COLUMNS)} error measures."
+        )
+
+    @property
+    def detail(self) -> str:
+        """The number that decides."""
+        column = COLUMNS[self.column]
+        here, there = (f"{x:.{column.digits}f}{column.unit}" for x in (self.value, self.reference))
+        return (
+            f"{'Closest' if self.met else 'Worst'}: {column.title}, {here} against {there} for "
+            f"{NAMES[self.against]} ({percent_apart(self.ratio)} it)."
+        )
+
+    @property
     def sentence(self) -> str:
         """For a person."""
-        column, name = COLUMNS[self.column], NAMES[self.row]
-        here, there = (f"{x:.{column.digits}f}{column.unit}" for x in (self.value, self.reference))
-        other = NAMES[self.against]
-        if self.against in BASELINES:
-            other = f"the best untrained baseline ({other})"
-        return (
-            f"{name[0].upper()}{name[1:]}: {column.title} is {percent_apart(self.ratio)} {other}: "
-            f"{here} against {there}. This is its worst of {len(COLUMNS)} error measures."
-        )
+        return f"{self.headline} {self.detail}"
 
 
 def percent_apart(ratio: float) -> str:

@@ -9,26 +9,27 @@ from typing import Any
 
 from mim4d.evaluation.colour import ColourScores
 from mim4d.evaluation.flow.rows import FlowEvaluation
-from mim4d.evaluation.formatting import count_of, number
+from mim4d.evaluation.formatting import count_of, number, wrapped
 from mim4d.evaluation.headline import BASELINES, Verdict, judge
+from mim4d.evaluation.legend import legend, masked_line
 from mim4d.evaluation.masked import MaskedEvaluation
 from mim4d.evaluation.scores import Row
 from mim4d.files import write_text
 from mim4d.metrics.distance import DistanceErrors
 
 ROW_NAMES = {
-    "pixel_mean": "mean of training",
-    "pixel_median": "median of training",
+    "pixel_mean": "training mean",
+    "pixel_median": "training median",
     "flat_ground": "flat ground",
     "untrained": "untrained, direct",
     "untrained_rebuilt": "untrained, rebuilt",
-    "depth_head": "its own depth head",
+    "depth_head": "depth head",
     "direct": "direct volume",
-    "rebuilt": "rebuilt dropped frame",
-    "copied": "... nearest frame",
-    "averaged": "... mean of frames",
-    "exact_depth": "given exact depth",
-    "exact_volume": "ceiling: exact volume",
+    "rebuilt": "rebuilt frame",
+    "copied": "copy of nearest frame",
+    "averaged": "mean of other frames",
+    "exact_depth": "with true depth",
+    "exact_volume": "ceiling: true volume",
 }
 REFERENCE_NAMES = {
     "image_mean": "mean of the image",
@@ -72,7 +73,7 @@ class Evaluation:
 
     @property
     def baseline(self) -> float:
-        """Lowest AbsRel of the rows that need no training; NaN without any."""
+        """Lowest AbsRel of the untrained baselines; NaN without any."""
         rows = [self.rows[name].abs_rel for name in BASELINES if name in self.rows]
         return min(rows, default=float("nan"))
 
@@ -98,7 +99,7 @@ class Evaluation:
             "all pixels": scores.everywhere.over_pixels,
             "road": scores.road,
             "obstacles": scores.obstacles,
-            "what moves": scores.moving,
+            "moving objects": scores.moving,
         }
 
     def table(self) -> str:
@@ -107,16 +108,16 @@ class Evaluation:
         if self.masked is not None:
             lines += ["", *_masked_lines(self.masked)]
         width = max(map(len, lines))
-        lines += ["", *textwrap.wrap(self.note(), width)]
+        lines += ["", *wrapped(self.notes(), width)]
         if self.flow is not None:
-            lines += ["", *self.flow.lines(), "", *textwrap.wrap(self.flow.note(), width)]
+            lines += ["", *self.flow.lines(), "", *wrapped(self.flow.notes(), width)]
         for verdict in self.verdicts:
             lines += ["", *textwrap.wrap(verdict.sentence, width)]
         return "\n".join(lines)
 
     def _distance_lines(self) -> Iterator[str]:
         """Two halves, each with two parts of the pixels beside each other."""
-        halves = ((("all pixels", "road"), "worst"), (("obstacles", "what moves"), "scaled"))
+        halves = ((("all pixels", "road"), "worst"), (("obstacles", "moving objects"), "scaled"))
         for half, (names, last) in enumerate(halves):
             if half:
                 yield ""
@@ -164,32 +165,20 @@ class Evaluation:
         shares = (narrow.hit, narrow.early, narrow.late, wide.hit)
         return number(narrow.free, 2), *(f"{share:.2f}" for share in shares)
 
-    def note(self) -> str:
-        """What the numbers are, in words."""
+    def notes(self) -> list[str]:
+        """What rows and columns mean, a line for each."""
         where = "held-out" if self.held_out else "TRAINING"
-        row = next(iter(self.rows.values()))
-        parts = {
-            name: 0 if part is None else part.num_pixels
-            for name, part in self.parts(next(iter(self.rows))).items()
-        }
-        scenes = count_of(len(self.scenes), f"{where} scene")
-        text = (
-            f"{count_of(self.num_clips, 'clip')} of {scenes}, "
-            f"{row.errors.num_pixels} pixels, truth: {self.truth}; all pixels weigh the same. "
-            "AbsRel: mean of |d̂ − d| / d. RMSE in metres. log: root of the mean square of "
-            "ln(d̂/d). bias: its mean, below zero where distances come out short. δ<1.25: share of "
-            f"pixels within a factor of 1.25. Road: the {parts['road']} pixels within 5 % of flat "
-            f"ground's distance; obstacles: all others. What moves: {parts['what moves']} pixels "
-            f"({self.moving_by}). 'worst': the worst of AbsRel, RMSE, log and 1 − δ as a share of "
-            "the best row that needs no training. 'scaled': AbsRel after scaling each image by its "
-            "medians. Colour: 'known' are pixels with a distance inside the grid, 'sky' all others."
+        parts = self.parts(next(iter(self.rows)))
+        pixels = {name: 0 if part is None else part.num_pixels for name, part in parts.items()}
+        lines = legend(
+            f"{count_of(self.num_clips, 'clip')} of {count_of(len(self.scenes), f'{where} scene')}"
+            f", {count_of(pixels['all pixels'], 'pixel')}, truth: {self.truth}",
+            pixels,
+            self.moving_by,
+            set(self.rows),
+            beams=any(row.occupancy for row in self.rows.values()),
         )
-        if self.masked is not None:
-            text += (
-                f" Hidden patches: {self.masked.ratio:.0%} of each image is hidden from the model, "
-                "and only those pixels count."
-            )
-        return text
+        return lines if self.masked is None else [*lines, masked_line(self.masked.ratio)]
 
     def content(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -238,7 +227,7 @@ def _masked_lines(masked: MaskedEvaluation) -> Iterator[str]:
         yield f"{ROW_NAMES[name]:<{_NAME}}{_cells(error_cells(row.errors))}{_BREAK}{psnr}"
     mean = _cells((number(masked.visible_mean.psnr_db, 1),))
     empty = _cells(("-",) * len(COLUMNS))
-    yield f"{'mean of what is seen':<{_NAME}}{empty}{_BREAK}{mean}"
+    yield f"{'mean visible colour':<{_NAME}}{empty}{_BREAK}{mean}"
 
 
 def _cells(cells: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from mim4d.evaluation.conditions import conditions_of_scenes
 from mim4d.evaluation.floors_and_ceilings import Reference, training_clips
 from mim4d.evaluation.formatting import count_of, line
 from mim4d.evaluation.held_out import lidar_remarks, overlap_remarks, pretraining_remarks
+from mim4d.evaluation.legend import titled
 from mim4d.evaluation.view import spread
 from mim4d.files import write_text
 from mim4d.progress import Report, counted, silent
@@ -58,7 +59,7 @@ class TaskEvaluation:
         wide = max(80, len(lines[1]))
         lines += ["", *textwrap.wrap(self.note(), wide)]
         if self.beside and self.headline is not None:
-            answers = {"this run": self.rows, **self.beside}
+            answers = {"this run": self.rows, **titled(self.beside)}
             lines += ["", *_lines(self.headline, compare(answers, self.headline))]
         for title, rows in self.tables.items():
             lines += ["", *_lines(title, rows)]
@@ -191,8 +192,8 @@ def _trained_on(run: Path, tables: NuscenesTables, names: list[str]) -> str:
     seen = [name for name in names if was_trained_on(run, tables, [name])]
     return (
         f"{run}: its head was trained on the labels of {len(seen)} of the {len(names)} scenes to "
-        f"evaluate ({', '.join(seen[:3])}); choose others by --split or --scenes, or say "
-        "--allow-training-scenes"
+        f"evaluate ({', '.join(seen[:3])}); choose others by --split or --scenes, or allow them "
+        "with --allow-training-scenes"
     )
 
 

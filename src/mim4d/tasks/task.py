@@ -144,7 +144,7 @@ def require_head(task: str, options: HeadConfig, wanted: type[Head]) -> Head:
     """
     if not isinstance(options, wanted):
         raise ValueError(
-            f"the task {task} wants a head of kind {wanted.kind}, not {options.kind}; choose a "
+            f"the task {task} needs a head of kind {wanted.kind}, not {options.kind}; choose a "
             "preset that is made for it, such as demo"
         )
     return options

@@ -11,6 +11,7 @@ from mim4d.config.values import Frozen
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.progress import duration
 from mim4d.training.memory import peak_bytes
 from mim4d.training.sampling import StepShape
 from mim4d.training.step_module import StepModule
@@ -122,10 +123,9 @@ def describe_cost(
 ) -> str:
     """The estimate in a line; with several processes that of each, were it alone."""
     step_s = estimate.seconds_per_step(loading.workers) * optim.accumulate
-    minutes, seconds = divmod(round(step_s * optim.steps), 60)
     readers = f"by {loading.workers} processes" if loading.workers else "between the steps"
     return (
-        f"about {step_s:.2f} s a step on {accelerator}, {minutes} min {seconds:02d} s in all, and "
-        f"{estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
+        f"about {step_s:.2f} s a step on {accelerator}, {duration(step_s * optim.steps)} in all, "
+        f"and {estimate.peak_bytes / 2**30:.1f} GiB of memory; a batch is read in "
         f"{estimate.load.load_s:.2f} s {readers}"
     )

@@ -263,7 +263,10 @@ def _train(
     if processes.is_first and resume:
         extend_run(run, config)
         truncate_metrics(run, first_step)
-        logger.info("continuing %s after step %d of %d", run, first_step, config.optim.steps)
+        if first_step < config.optim.steps:
+            logger.info("resuming %s after step %d of %d", run, first_step, config.optim.steps)
+        else:
+            logger.info("%s has all its %d steps; for more: --extend-to N", run, first_step)
     order = None
     if isinstance(config, TaskConfig) and config.class_balanced and not overfit:
         balance = balance_classes(dataset, config.seed, config.head)

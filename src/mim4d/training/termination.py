@@ -39,7 +39,11 @@ class StopOnSignal(StepCallback):
         if number == signal.SIGINT and self._asked == signal.SIGINT:
             raise KeyboardInterrupt
         if number == signal.SIGINT:
-            print("\nstopping after this step ... (again: at once)", file=sys.stderr, flush=True)
+            print(
+                "\nstopping after this step ... (Ctrl-C again: at once)",
+                file=sys.stderr,
+                flush=True,
+            )
         self._asked = number
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

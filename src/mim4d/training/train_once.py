@@ -66,7 +66,7 @@ def train_unless_finished(
     """
     refuse_another_run(config, run)
     if is_finished(run):
-        logger.info("%s is finished already and kept", run)
+        logger.info("%s is already finished", run)
         return
     pretrain(
         config,

@@ -24,7 +24,7 @@ _PANELS = (
         "mean |d̂ − d| of the step's rays (m)",
         (
             ("distance", "direct volumes", DIRECT),
-            ("predicted_distance", "rebuilt dropped frame", REBUILT),
+            ("predicted_distance", "rebuilt frame", REBUILT),
         ),
     ),
     (
@@ -32,7 +32,7 @@ _PANELS = (
         "mean |ĉ − c|, colours in [0, 1]",
         (
             ("colour", "direct volumes", DIRECT),
-            ("predicted_colour", "rebuilt dropped frame", REBUILT),
+            ("predicted_colour", "rebuilt frame", REBUILT),
         ),
     ),
     ("learning rate", "of all but the backbone", (("lr", "learning rate", TOTAL),)),

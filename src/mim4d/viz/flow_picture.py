@@ -124,11 +124,11 @@ def _draw_key(canvas: Canvas, left: int, top: int, full_m_s: float) -> None:
     canvas.text(left, top - 26, "velocity over ground (m/s)", size_px=14, weight="bold")
     draw_wheel(canvas, left - 8, top + 4, 200, full_m_s)
     entries = [
-        Entry("holds something, stands", fill=str(STANDING)),
-        Entry("pale: moves, holds nothing", fill="#f0c0c0"),
+        Entry("occupied, static", fill=str(STANDING)),
+        Entry("pale: moving, but empty", fill="#f0c0c0"),
         Entry(f"where it is {ARROW_S:g} s later", INK, r"$\rightarrow$"),
-        Entry("annotated box, moves", INK, line="-"),
-        Entry("annotated box, stands", "#8b93a1", line="-"),
+        Entry("true box, moving", INK, line="-"),
+        Entry("true box, static", "#8b93a1", line="-"),
         Entry(f"{NEAR_M:g} m", FAINT, line=(0, (4, 4))),
     ]
     draw_legend(canvas, left, top + 222, entries, size_px=13)
@@ -146,7 +146,7 @@ def _draw_words(canvas: Canvas, shown: FlowClip, title: str, top: int) -> None:
         _LEFT,
         50,
         f"key sample {clip.key_tokens[0]} · scene flow of frame {t + 1} of {clip.num_frames}, "
-        f"found in the frames at {', '.join(times)}; the images below were not looked at",
+        f"found in the frames at {', '.join(times)}; the model did not see the images below",
         size_px=14.5,
         color=FAINT,
     )
@@ -167,7 +167,7 @@ def _numbers(shown: FlowClip) -> str:
         )
     if row.moving.normalised_epe is not None:
         parts.append(
-            f"All that moves in the grid ({row.moving.points} points): normalised EPE "
+            f"Everything that moves in the grid ({row.moving.points} points): normalised EPE "
             f"{row.moving.normalised_epe:.2f}."
         )
     if share is not None:

@@ -41,7 +41,7 @@ def draw_cameras(view: OccupancyView) -> Canvas:
     note = f"first occupied voxel: yellow {NEAREST_M:g} m, violet {FARTHEST_M:g} m; pale: none"
     canvas.text(_MARGIN, 42, note, 13, color=FAINT)
     for r, row in enumerate(rows):
-        for kind, word in enumerate(("image", "said", "seen")):
+        for kind, word in enumerate(("image", "predicted", "true")):
             middle = panels.top + (3 * r + kind + 0.5) * (panels.panel_height + 6)
             canvas.text(_MARGIN, middle - 8, word, 15)
             for c, n in enumerate(row):

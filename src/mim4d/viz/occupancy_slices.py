@@ -18,10 +18,10 @@ _WIDTH, _MARGIN, _TOP, _GAP = 1600, 20, 100, 40
 
 def draw_slices(view: OccupancyView) -> Canvas:
     """Truth, what is said of the voxels that are known, and of all."""
-    rows = [("said everywhere", view.drawn)]
+    rows = [("predicted everywhere", view.drawn)]
     if view.true is not None:
         known = torch.where(view.true >= 0, view.drawn, -1)
-        rows = [("true", view.true), ("said, where known", known), *rows]
+        rows = [("true", view.true), ("predicted, where known", known), *rows]
     layers = view.grid.layer_heights_m
     side = min((_WIDTH - 2 * _MARGIN) // len(layers) - 8, 420)
     canvas = Canvas(_WIDTH, _TOP + len(rows) * (side + _GAP) + _MARGIN)

@@ -1,11 +1,9 @@
 """What a run did and how well, in one HTML file: no script, nothing loaded from elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mim4d.evaluation import Evaluation
-from mim4d.evaluation.headline import BASELINES, COLUMNS, NAMES, Verdict, percent_apart
 from mim4d.files import write_text
 from mim4d.viz.curves import draw_curves
 from mim4d.viz.page import Picture, render
@@ -49,7 +47,7 @@ def write_report(
         "report.html",
         title=f"mim4d: {run.name}",
         evaluation=evaluation,
-        verdicts=[VerdictWords.of(verdict) for verdict in worst_first],
+        verdicts=worst_first,
         about_pictures=about_pictures,
         pictures=pictures,
         ladder=ladder_table(evaluation),
@@ -65,43 +63,6 @@ def write_report(
     return out
 
 
-@dataclass(frozen=True)
-class VerdictWords:
-    """A verdict for a reader: whether it is good, and the error that is the worst of four."""
-
-    met: bool
-    headline: str
-    detail: str
-
-    @classmethod
-    def of(cls, verdict: Verdict) -> "VerdictWords":
-        """In plain words."""
-        column = COLUMNS[verdict.column]
-        here, there = (
-            f"{value:.{column.digits}f}{column.unit}"
-            for value in (verdict.value, verdict.reference)
-        )
-        among_baselines = verdict.against in BASELINES
-        if verdict.met:
-            rival = "every answer without training" if among_baselines else _OWN_DEPTH
-            judgement = f"better than {rival}, in each of {len(COLUMNS)} errors"
-        else:
-            rival = "an answer without training" if among_baselines else _OWN_DEPTH
-            judgement = f"{rival} is as good or better in one of {len(COLUMNS)} errors or more"
-        return cls(
-            verdict.met,
-            f"{_SUBJECTS[verdict.row]}: {judgement}.",
-            f"The worst of the {len(COLUMNS)}: the {column.title} is {here}, against {there} for "
-            f"{NAMES[verdict.against]} ({percent_apart(verdict.ratio)} it).",
-        )
-
-
-_OWN_DEPTH = "the model's own depth head"
-_SUBJECTS = {
-    "direct": "Distances rendered from a frame's own images",
-    "rebuilt": "Distances of a dropped frame, rebuilt from the other frames",
-    "depth_head": "Distances of the depth head",
-}
 CURVES_CAPTION = (
     "Faint: every step. Strong: mean over a twentieth of the run. Errors of training steps, inputs "
     "masked; the rebuilt frame is rendered without any image of its own."

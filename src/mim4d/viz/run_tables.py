@@ -41,7 +41,7 @@ def masked_table(masked: MaskedEvaluation) -> Table:
         for name, row in masked.rows.items()
     ]
     mean = (*("-",) * len(COLUMNS), number(masked.visible_mean.psnr_db, 1))
-    rows.append(_row("", "mean colour of what is seen", mean))
+    rows.append(_row("", "mean visible colour", mean))
     return Table([("", (*COLUMNS, "PSNR dB"))], rows)
 
 

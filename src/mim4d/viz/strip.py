@@ -15,6 +15,7 @@ from mim4d.config import Device
 from mim4d.data.splits import HELD_OUT, SceneChoice
 from mim4d.evaluation import EvaluatedView, spread
 from mim4d.evaluation.rendered_clip import SeenFrame, abs_rel, see_frame
+from mim4d.progress import Report, counted, silent
 from mim4d.runs.loading import load_model
 from mim4d.tensors.pixels import unit_colours
 from mim4d.training.devices import choose_accelerator
@@ -52,6 +53,7 @@ def render_strips(
     scenes: SceneChoice = HELD_OUT,
     version: str | None = None,
     device: Device = "auto",
+    progress: Report = silent,
 ) -> list[Strip]:
     """Draw held-out clips, one small picture each.
 
@@ -64,6 +66,7 @@ def render_strips(
         scenes: Scenes to draw; by default the held-out ones, or all if the data set names none.
         version: Version folder of the data set.
         device: Where to compute.
+        progress: Told how many clips are done, of how many.
 
     Raises:
         ValueError: For anything wrong with the run or the data.
@@ -74,7 +77,7 @@ def render_strips(
     dataset = build_dataset(config, data, scenes, version, judged=True)
     view, model = EvaluatedView.of(config, stride), model.to(accelerator)
     strips = []
-    for index in spread(len(dataset), clips):
+    for index in counted(spread(len(dataset), clips), progress):
         seen = see_frame(model, dataset, index, view, accelerator)
         path = draw_strip(seen).save(out / f"strip-{index:04d}.jpg")
         error = abs_rel(seen.rendered.distances_m.float(), seen.truth)

@@ -87,9 +87,8 @@ def draw_moment(moment: FlightImage, title: str) -> Canvas:
     show_colours(grid.axes(canvas, 0, 0, (rows, columns)), moment.image)
     words = (
         "One volume, made of the images at 0 s, from\n"
-        "moving places. In a world, what is near moves\n"
-        "more than what is far; in a painted screen\n"
-        "everything moves alike."
+        "moving places. If the volume has depth, near\n"
+        "things move more than far ones."
     )
     canvas.text(_MARGIN, grid.row_top(1) + 12, words, size_px=15, color=FAINT)
     for column, seen in ((1, moment.on_path), (2, moment.aside)):

@@ -186,7 +186,7 @@ def test_a_run_that_breaks_off_does_not_stop_the_others(
     monkeypatch.setattr(ablation_run, "train_unless_finished", train_unless_finished)
     with (
         caplog.at_level(logging.INFO, "mim4d"),
-        pytest.raises(ValueError, match=r"1 of 2 runs broke off \(copy_s0\)"),
+        pytest.raises(ValueError, match=r"1 of 2 runs failed \(copy_s0\)"),
     ):
         ablate(_asked(data, out))
     assert "copy_s0: step 1: NaN or infinite" in caplog.text

@@ -74,7 +74,7 @@ def test_colours_of_heights_end_where_they_should() -> None:
 def test_painted_ground_has_left_where_left_is() -> None:
     occupied = torch.zeros(2, 3, 4, dtype=torch.bool)
     occupied[0, 2, 3] = True  # farthest to the left and ahead
-    ground = answer_layers(Cells(GRID, ("vehicle", "crossing"), occupied), None)["painted ground"]
+    ground = answer_layers(Cells(GRID, ("vehicle", "crossing"), occupied), None)["predicted ground"]
     assert isinstance(ground, Ground)
     assert (ground.lower_m, ground.upper_m) == ((0.0, 0.0), (4.0, 3.0))
     assert np.argwhere(ground.image[..., 3] > 0).tolist() == [[0, 3]]
@@ -94,13 +94,13 @@ def test_only_sure_boxes_and_lines_are_shown() -> None:
     found = Detections(
         BOX.repeat(2, 1), torch.tensor([0, 5]), torch.tensor([0.9, 0.1]), torch.tensor([-1, -1])
     )
-    boxes = answer_layers(found, None)["found boxes"]
+    boxes = answer_layers(found, None)["predicted boxes"]
     assert isinstance(boxes, Segments)
     assert len(boxes.ends_m) == 14  # twelve edges and a cross
     lines = (
         SeenLine(0, torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 1.0]]), 0.9),
         SeenLine(2, torch.tensor([[0.0, 0.0], [1.0, 0.0]]), 0.1),
     )
-    drawn = answer_layers(lines, None)["drawn map"]
+    drawn = answer_layers(lines, None)["predicted map"]
     assert isinstance(drawn, Segments)
     assert drawn.ends_m[:, 0, :2].tolist() == [[0.0, 0.0], [1.0, 0.0]]

@@ -39,7 +39,7 @@ class Scenes:
                 np.array([[5.0, 3, 1]]), (1.0, 1.0, 1.0), np.array([[9, 9, 9]], "u1")
             ),
             "flow": Segments(np.ones((1, 2, 3)), np.array([[9, 9, 9]], "u1"), arrows=True),
-            "painted ground": Ground(np.full((2, 2, 4), 200, np.uint8), (0.0, 0.0), (4.0, 4.0)),
+            "predicted ground": Ground(np.full((2, 2, 4), 200, np.uint8), (0.0, 0.0), (4.0, 4.0)),
         }
         wall = Points(grid.numpy(), by_height(grid[:, 2]), 0.8)
         seen = clip_layers(clip, 1) | {"LiDAR": wall}
@@ -72,7 +72,7 @@ def test_the_slider_moves_the_car_through_the_scene(viewer: Viewer) -> None:
     assert position(viewer, SEEN) == [4.0, 0.0, 0.0]
     assert position(viewer, SAID) == [4.0, 0.0, 0.0]
     assert has(viewer, f"{SAID}/flow")
-    assert has(viewer, f"{SAID}/painted ground")
+    assert has(viewer, f"{SAID}/predicted ground")
     assert has(viewer, f"{SEEN}/cameras/CAM_0")
     assert not has(viewer, f"{SEEN}/cameras/CAM_1")  # it has no image now
     viewer.follow.value = True

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from mim4d.evaluation.detection.parts import MatchedBoxes, scores_of_parts
 from mim4d.evaluation.detection.truth import SampleTruth
 from mim4d.evaluation.formatting import count_of, line, number
+from mim4d.evaluation.legend import titled
 from mim4d.files import write_text
 from mim4d.metrics.detection.boxes import BoxTable
 from mim4d.metrics.detection.filtering import counted_boxes, distances_to_car
@@ -82,7 +83,7 @@ class DetectionEvaluation:
         lines += ["-" * len(lines[0]), line("mean", tuple(cells), 9), ""]
         lines.append(f"NDS {100 * scores.nds:.2f}   mAP {100 * scores.mean_ap:.2f}   (in percent)")
         if self.beside:
-            lines += ["", *_compare({"this run": scores, **self.beside})]
+            lines += ["", *_compare({"this run": scores, **titled(self.beside)})]
         if self.parts:
             lines += ["", line("part", ("mAP there", "true"), 9)]
             for name, part in self.parts.items():
@@ -101,8 +102,8 @@ class DetectionEvaluation:
         if absent:
             there = number(self.scores.mean_ap_of_true_classes, 3)
             text += (
-                f"Never true, and so 0 in the mean as the official tool has it: {', '.join(absent)}"
-                f"; without them mAP is {there}. "
+                f"No true box of: {', '.join(absent)}; they count as 0 in the mean, as in the "
+                f"official tool. Without them mAP is {there}. "
             )
         if self.parts:
             text += '"mAP there" is the mean over classes that are true in the part.'

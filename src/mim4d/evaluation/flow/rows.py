@@ -21,7 +21,7 @@ FLOW_COLUMNS = (
     "3-way cm",
     "strict",
     "relaxed",
-    "still",
+    "static",
 )
 CLASSES = "error / speed, by class"
 CLASS_COLUMNS = ("car", "large", "person", "cycle", "mean")
@@ -29,7 +29,7 @@ CLASS_COLUMNS = ("car", "large", "person", "cycle", "mean")
 
 @dataclass(frozen=True)
 class FlowEvaluation:
-    """Scene flow of a run, and what stands beside it.
+    """Scene flow of a run, and the rows to compare it with.
 
     Attributes:
         rows: By name: `flow` is the run's own, `zero` says that everything stands, `untrained` is
@@ -75,21 +75,23 @@ class FlowEvaluation:
         made.append("-" * len(made[-1]))
         return made + [line(FLOW_ROW_NAMES[name], self.class_cells(name)) for name in self.rows]
 
-    def note(self) -> str:
-        """What the numbers are, in words."""
+    def notes(self) -> list[str]:
+        """What the numbers are, in words, a line for each."""
         low, high = VOXELS_PER_FRAME
         near, objects = self.own.near.points, self.own.near_objects.points
-        return (
+        return [
             f"First four columns: {count_of(near, 'point')} of {count_of(objects, 'object')} "
-            f"within {NEAR_M:g} m that move {low:g} to {high:g} voxels between frames; 'norm EPE' "
-            "is Σ|v̂ − v| / Σ|v|, 'objects' the same by object; the angle is that seen from above, "
-            "90° where the predicted speed is under 0.5 m/s. '3-way': mean error of what moves, "
-            "of objects that stand and of the background, cm in 0.1 s. 'strict', 'relaxed': share "
-            "of all moving points with an error under 5 cm in 0.1 s or 5 %, 10 cm or 10 %. "
-            "'still': share of static points that are wrongly marked as moving (above 0.5 m/s). By "
-            "class: error of what moves in units of its speed, all buckets of speed alike. "
-            f"Truth: {self.truth}."
-        )
+            f"within {NEAR_M:g} m that move {low:g} to {high:g} voxels between frames. norm EPE: "
+            "Σ|v̂ − v| / Σ|v|. deg: angle seen from above; 90° where the predicted speed is under "
+            "0.5 m/s. objects: norm EPE of each object's mean velocity.",
+            "3-way cm: mean error of moving objects, static objects and background, in 0.1 s.",
+            "strict, relaxed: share of all moving points with an error under 5 cm in 0.1 s or 5 %, "
+            "and under 10 cm or 10 %.",
+            "static: share of static points that are wrongly marked as moving (above 0.5 m/s).",
+            "By class: error of moving objects as a share of their speed; every bucket of speed "
+            "weighs the same.",
+            f"Truth: {self.truth}.",
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The headline's numbers by name, and beside them everything."""

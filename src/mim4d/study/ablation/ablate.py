@@ -76,8 +76,8 @@ def ablate(asked: Ablation) -> Summary:
     draw_ablation(summary, asked.out / "ablation.png")
     if failed:
         raise ValueError(
-            f"{len(failed)} of {len(wanted)} runs broke off ({', '.join(failed)}); the table has "
-            "the others, and what to do stands with each of them"
+            f"{len(failed)} of {len(wanted)} runs failed ({', '.join(failed)}); the table has "
+            "the others; each error says what to do"
         )
     return summary
 

@@ -1,7 +1,7 @@
 """What is measured of one run, kept in its folder so that it is measured once.
 
 A finished run enters; what leaves are its numbers by measure: errors of distance and colour (see
-docs/evaluation.md), normalised EPE, degrees, seconds.
+docs/measures.md), normalised EPE, degrees, seconds.
 """
 
 import json

@@ -69,13 +69,14 @@ class StepCount:
         return self.standing + max(self.stages.values())
 
     def __str__(self) -> str:
-        lines = [self.what, f"{'standing':<10} {self.standing / 1e9:>8.3f} GB"]
+        lines = [
+            self.what,
+            f"{'always':<10} {self.standing / 1e9:>8.3f} GB  weights, optimiser, batch",
+        ]
         lines += [f"{name:<10} {held / 1e9:>+8.3f} GB" for name, held in self.stages.items()]
         mark = MARKS_GB[self.place]
         share = self.peak / 1e9 / mark
-        lines.append(
-            f"{'peak':<10} {self.peak / 1e9:>8.3f} GB, {share:.0%} of the mark of {mark:.1f} GB"
-        )
+        lines.append(f"{'peak':<10} {self.peak / 1e9:>8.3f} GB, {share:.0%} of {mark:g} GB")
         return "\n".join(lines)
 
 

@@ -78,8 +78,7 @@ def study(asked: Study) -> Summary:
     summary = write_summary(summarise(plan, work.rates), asked.out, pictures=True)
     if work.failed:
         raise ValueError(
-            f"{len(work.failed)} runs broke off ({', '.join(work.failed)}); the tables have the "
-            "others"
+            f"{len(work.failed)} runs failed ({', '.join(work.failed)}); the tables have the others"
         )
     return summary
 

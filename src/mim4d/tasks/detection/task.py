@@ -50,7 +50,7 @@ class Detection:
                 self._min_visibility = 1
             case _:
                 raise ValueError(
-                    f"the task detection wants a head of kind centres or queries, not "
+                    f"the task detection needs a head of kind centres or queries, not "
                     f"{options.kind!r}"
                 )
         self.options = options

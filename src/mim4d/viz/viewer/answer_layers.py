@@ -47,13 +47,13 @@ def answer_layers(answer: Answer, grid: VoxelGrid | None) -> dict[str, Layer]:
             assert grid is not None
             return _of_pretraining(answer, grid)
         case Detections():
-            return {"found boxes": _boxes(answer)}
+            return {"predicted boxes": _boxes(answer)}
         case Cells():
-            return {"painted ground": _ground(answer)}
+            return {"predicted ground": _ground(answer)}
         case Voxels():
             return {"occupancy": _voxels(answer)}
         case _:
-            return {"drawn map": _lines(answer)}
+            return {"predicted map": _lines(answer)}
 
 
 def _of_pretraining(said: PredictedClip, grid: VoxelGrid) -> dict[str, Layer]:
