@@ -75,6 +75,17 @@ def test_options_that_differ_have_columns(tmp_path: Path) -> None:
     assert compare(runs, most_options=0)[0] == columns[:-1]
 
 
+@pytest.mark.parametrize("file", ["config.json", "record.json"])
+def test_a_damaged_run_does_not_hide_the_others(
+    pretraining: Path, task: Path, file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (task / file).write_text('{"preset": ')
+    runs = [summarise(run, task.parent) for run in find_runs(task.parent)]
+    assert [run.cells["trains"] for run in runs] == ["pre-training", "damaged"]
+    assert f"{task / file}: not valid JSON" in caplog.text
+    assert compare(runs)[1][1][:2] == ["task", "damaged"]
+
+
 def test_no_runs_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no run"):
         find_runs(tmp_path)
