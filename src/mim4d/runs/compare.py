@@ -64,7 +64,7 @@ def summarise(run: Path, root: Path) -> RunSummary:
     """
     name = "." if run == root else str(run.relative_to(root))
     try:
-        options, record = _flat(read_json(run / "config.json")), read_record(run)
+        options, record = _flat(_read_object(run / "config.json")), read_record(run)
     except ValueError as error:
         logger.warning("%s", error)
         return RunSummary(run, {}, {"run": name, "trains": "damaged"})
@@ -112,6 +112,13 @@ def compare(runs: Sequence[RunSummary], most_options: int = 6) -> tuple[list[str
     return columns + options, rows
 
 
+def _read_object(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected an object with names, found a {type(content).__name__}")
+    return content
+
+
 def _flat(options: dict[str, Any], before: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in options.items():
@@ -151,7 +158,7 @@ def _measured(run: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        return _main_numbers(read_json(path))
+        return _main_numbers(_read_object(path))
     except ValueError:
         return {"evaluated": "damaged"}
 
@@ -169,6 +176,8 @@ def _main_numbers(found: dict[str, Any]) -> dict[str, str]:
     if not rows:
         return {}
     name = next((name for name in rows if name.startswith("mean")), next(iter(rows)))
+    if not rows[name]:
+        return {}
     column = "mAP" if "mAP" in rows[name] else next(iter(rows[name]))
     value = rows[name][column]
     return {f"{column}, {name}": "-" if value is None else f"{value:.4f}"}
