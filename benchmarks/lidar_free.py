@@ -65,7 +65,7 @@ def main() -> None:
     if not found:
         sys.exit(f"{options.runs}: no finished run")
     print(table(list(found.values())))
-    print(f"\nSeeds {', '.join(map(str, found))}. {evaluation.note()}")
+    print(f"\nSeeds {', '.join(map(str, found))}. {' '.join(evaluation.notes())}")
     if options.json is not None:
         write_text(
             options.json, json.dumps({"measures": MEASURES, "seeds": found}, indent=2) + "\n"

@@ -1,10 +1,12 @@
 """Files that are there whole or not at all, and that others may read as the umask says."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from mim4d.errors import did_you_mean
@@ -79,6 +81,20 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}: not a text ({error.reason}); it is damaged: restore it"
+        ) from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: If it is none; the message names the file.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}: not valid JSON ({error}); it is damaged or cut: restore or remove it"
         ) from error
 
 

@@ -59,7 +59,7 @@ def test_more_dropped_frames_than_there_are(frames: int, mask: MaskConfig, messa
     ],
 )
 def test_an_optimiser_that_would_learn_nothing_or_worse(
-    values: dict[str, float], message: str
+    values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
         OptimConfig(**values)

@@ -51,10 +51,12 @@ def test_a_run_before_its_first_step_and_an_unfinished_one(pretraining: Path) ->
         ),
         ({"rows": {"vehicle": {"IoU": None}}}, {"IoU, vehicle": "-"}),
         ({}, {}),
+        ([], {"evaluated": "damaged"}),
+        ({"rows": {"vehicle": {}}}, {}),
     ],
 )
 def test_the_main_numbers_of_an_evaluation(
-    task: Path, evaluation: dict[str, Any], shown: dict[str, str]
+    task: Path, evaluation: Any, shown: dict[str, str]
 ) -> None:
     before = summarise(task, task).cells
     assert before["trains"] == "vehicles"
@@ -73,6 +75,18 @@ def test_options_that_differ_have_columns(tmp_path: Path) -> None:
     assert columns[-1] == "optim.lr"
     assert [(row[0], row[-1]) for row in rows] == [("a", str(config.optim.lr)), ("b/c", "0.5")]
     assert compare(runs, most_options=0)[0] == columns[:-1]
+
+
+@pytest.mark.parametrize("text", ['{"preset": ', "[]"])
+@pytest.mark.parametrize("file", ["config.json", "record.json"])
+def test_a_damaged_run_does_not_hide_the_others(
+    pretraining: Path, task: Path, file: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (task / file).write_text(text)
+    runs = [summarise(run, task.parent) for run in find_runs(task.parent)]
+    assert [run.cells["trains"] for run in runs] == ["pre-training", "damaged"]
+    assert f"{task / file}: " in caplog.text
+    assert compare(runs)[1][1][:2] == ["task", "damaged"]
 
 
 def test_no_runs_are_one_line(tmp_path: Path) -> None:

@@ -46,6 +46,11 @@ def _message(source: Path) -> str:
     return str(error.value)
 
 
+def test_a_run_whose_encoder_is_damaged_is_refused(pretraining: Path) -> None:
+    (pretraining / ENCODER_FILE).write_bytes(b"x")
+    assert f"{pretraining / ENCODER_FILE}: cannot be read as safetensors" in _message(pretraining)
+
+
 def test_all_of_a_run_folder(pretraining: Path) -> None:
     weights = _weights()
     _save(weights, pretraining / ENCODER_FILE)

@@ -139,11 +139,11 @@ def test_two_processes_divide_by_the_boxes_of_both() -> None:
         gradients = [p.grad.flatten() for p in module.parameters() if p.grad is not None]
         return loss.detach(), torch.cat(gradients)
 
-    store = torch.distributed.HashStore()
+    store: Any = torch.distributed.HashStore()  # type: ignore[attr-defined]
     modules = module(2), module(2)
 
     def rank(number: int) -> tuple[Tensor, Tensor]:
-        group = torch.distributed.ProcessGroupGloo(store, number, 2, timedelta(seconds=60))
+        group: Any = torch.distributed.ProcessGroupGloo(store, number, 2, timedelta(seconds=60))
 
         def reduce(values: Tensor, reduce_op: str) -> Tensor:
             assert reduce_op == "sum"

@@ -74,15 +74,16 @@ def motion_gains(clip: Clip) -> tuple[Float[Tensor, "n n"], Float[Tensor, "n n"]
     for b, t in pairs[:: max(1, len(pairs) // _MAX_PAIRS)]:
         moves = [_Motion.of(clip, b, t, i) for i in range(count)]
         for j in range(count):
-            if moves[j] is None:
+            if (own_move := moves[j]) is None:
                 continue
             seen = _Seen.of(clip, b, t, j)
-            own = seen.agreement(moves[j])
+            own = seen.agreement(own_move)
             for i in range(count):
                 same_size = (clip.image_sizes[b, t, i] == clip.image_sizes[b, t, j]).all()
-                if i == j or not same_size or moves[i] is None:
+                move = moves[i]
+                if i == j or not same_size or move is None:
                     continue
-                other = seen.agreement(moves[i])
+                other = seen.agreement(move)
                 both = own[1] & other[1]
                 gains.setdefault((i, j), []).append((other[0] - own[0])[both])
     mean, error = (torch.full((count, count), torch.nan) for _ in range(2))

@@ -19,7 +19,7 @@ from mim4d.config import PretrainConfig
 from mim4d.config.presets import demo
 from mim4d.data.tables.dataset_folder import read_split
 from mim4d.evaluation import Evaluation, evaluate_run
-from mim4d.files import write_text
+from mim4d.files import read_json, write_text
 from mim4d.runs.metrics_file import read_metrics
 from mim4d.runs.record import read_record
 from mim4d.training.memory import peak_bytes
@@ -147,7 +147,7 @@ def _make_world(
         "image_hw": list(image_hw),
     }
     if world.exists():
-        found = json.loads(settings_file.read_text()) if settings_file.is_file() else None
+        found = read_json(settings_file) if settings_file.is_file() else None
         if found != settings:
             raise ValueError(
                 f"{world}: was made with other settings ({found or 'not recorded'}) than asked for "

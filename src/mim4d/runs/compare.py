@@ -5,6 +5,7 @@ they are. Imports no torch.
 """
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from mim4d.files import read_text
+from mim4d.files import read_json
 from mim4d.runs.metrics_file import best_validation, read_metrics
 from mim4d.runs.record import read_record
 from mim4d.runs.run_files import ENCODER_FILE
 
+logger = logging.getLogger(__name__)
 _SHARE = 20
 """The last of so many parts of a run is what its loss is averaged over."""
 _NOT_COMPARED = ("preset", "task", "seed")
@@ -60,12 +62,16 @@ def summarise(run: Path, root: Path) -> RunSummary:
         run: Run folder.
         root: Folder that its name is told from.
     """
-    options = _flat(json.loads(read_text(run / "config.json")))
-    record = read_record(run)
+    name = "." if run == root else str(run.relative_to(root))
+    try:
+        options, record = _flat(_read_object(run / "config.json")), read_record(run)
+    except ValueError as error:
+        logger.warning("%s", error)
+        return RunSummary(run, {}, {"run": name, "trains": "damaged"})
     steps, total = _steps_done(run), options.get("optim.steps", 0)
     finished = (run / ENCODER_FILE).is_file() and steps >= total
     cells = {
-        "run": "." if run == root else str(run.relative_to(root)),
+        "run": name,
         "trains": options.get("task") or "pre-training",
         "preset": str(options.get("preset", "?")),
         "seed": str(options.get("seed", "?")),
@@ -104,6 +110,13 @@ def compare(runs: Sequence[RunSummary], most_options: int = 6) -> tuple[list[str
         for run in runs
     ]
     return columns + options, rows
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected an object with names, found a {type(content).__name__}")
+    return content
 
 
 def _flat(options: dict[str, Any], before: str = "") -> dict[str, Any]:
@@ -145,10 +158,9 @@ def _measured(run: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(read_text(path))
-    except json.JSONDecodeError:
+        return _main_numbers(_read_object(path))
+    except ValueError:
         return {"evaluated": "damaged"}
-    return _main_numbers(found)
 
 
 def _main_numbers(found: dict[str, Any]) -> dict[str, str]:
@@ -164,6 +176,8 @@ def _main_numbers(found: dict[str, Any]) -> dict[str, str]:
     if not rows:
         return {}
     name = next((name for name in rows if name.startswith("mean")), next(iter(rows)))
+    if not rows[name]:
+        return {}
     column = "mAP" if "mAP" in rows[name] else next(iter(rows[name]))
     value = rows[name][column]
     return {f"{column}, {name}": "-" if value is None else f"{value:.4f}"}

@@ -107,24 +107,24 @@ def transfer(
 def _read(source: Path, with_temporal: bool) -> tuple[RunConfig | None, dict[str, Tensor]]:
     """Configuration, where it is known, and weights under a task model's names."""
     if source.is_dir():
-        config, weights = read_run_config(source), _of_encoder(load_file(encoder_file(source)))
+        config, weights = read_run_config(source), _of_encoder(encoder_file(source))
         return config, weights | (_read_temporal(source, config) if with_temporal else {})
     if not source.is_file():
         raise ValueError(
             f"--init {source}: not found; expected a run folder, a .safetensors file, or none"
         )
-    try:
-        weights = _of_encoder(load_file(source))
-    except SafetensorError as error:
-        raise ValueError(f"--init {source}: cannot be read as safetensors ({error})") from error
+    weights = _of_encoder(source)
     try:
         return embedded_config(source), weights
     except ValueError:  # a run's own encoder.safetensors, or weights of somebody else
         return None, weights
 
 
-def _of_encoder(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"encoder.{name}": value for name, value in weights.items()}
+def _of_encoder(file: Path) -> dict[str, Tensor]:
+    try:
+        return {f"encoder.{name}": value for name, value in load_file(file).items()}
+    except SafetensorError as error:
+        raise ValueError(f"--init {file}: cannot be read as safetensors ({error})") from error
 
 
 def _bare_name(name: str) -> str:

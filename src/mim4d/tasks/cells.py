@@ -112,6 +112,7 @@ def cell_losses(
     logits: Float[Tensor, "b y x"], truth: CellTruth, bce_weight: float, dice_weight: float
 ) -> dict[str, Tensor]:
     """Binary cross-entropy and dice over the cells that are not ignored; see `layer_losses`."""
-    layer = (each.unsqueeze(1) for each in (logits, truth.occupied, ~truth.ignored))
-    bce, dice = layer_losses(*layer, loss="bce", positive_weights=(1.0,))
+    one_layer = logits.unsqueeze(1)
+    occupied, counted = truth.occupied.unsqueeze(1), ~truth.ignored.unsqueeze(1)
+    bce, dice = layer_losses(one_layer, occupied, counted, "bce", positive_weights=(1.0,))
     return {"loss": bce_weight * bce + dice_weight * dice, "bce": bce, "dice": dice}

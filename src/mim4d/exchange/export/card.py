@@ -12,6 +12,7 @@ import mim4d
 from mim4d.config import PretrainConfig
 from mim4d.data.splits import official_splits
 from mim4d.exchange.export.exported import Exported
+from mim4d.files import read_json
 from mim4d.runs.record import read_record
 from mim4d.world.writing.marker import is_world
 
@@ -163,7 +164,7 @@ def _metrics(run: Path) -> str:
     lines = ["## Metrics", ""]
     if not path.is_file():
         return "\n".join([*lines, "The run has not been evaluated (`mim4d evaluate`).", ""])
-    found: dict[str, Any] = json.loads(path.read_text())
+    found: dict[str, Any] = read_json(path)
     which = "held-out" if found["held_out"] else "training"
     lines += [
         f"Distances and colours rendered from the volumes, over {found['num_clips']} clips of",

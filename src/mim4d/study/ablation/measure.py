@@ -14,7 +14,7 @@ import numpy as np
 
 from mim4d.config import Device
 from mim4d.evaluation import Evaluation, evaluate_run
-from mim4d.files import write_text
+from mim4d.files import read_json, write_text
 from mim4d.runs.metrics_file import read_metrics
 from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.training.train_once import is_finished
@@ -88,8 +88,8 @@ def read_measured(run: Path, how: Measuring) -> Content | None:
     path = run / MEASURED_FILE
     if not (is_finished(run) and path.is_file()):
         return None
-    content: Content = json.loads(path.read_text())
-    return content if content["settings"] == how.settings() else None
+    content: Content = read_json(path)
+    return content if content.get("settings") == how.settings() else None
 
 
 def measure_run(run: Path, how: Measuring) -> Content:

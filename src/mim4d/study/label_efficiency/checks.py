@@ -14,7 +14,7 @@ from mim4d.data.driven_places import scene_places
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
-from mim4d.files import write_text
+from mim4d.files import read_json, write_text
 from mim4d.runs.loading import encoder_file
 from mim4d.runs.record import read_config, scenes_trained_on
 from mim4d.runs.transfer import transfer
@@ -143,7 +143,7 @@ def _refuse_another_study(plan: Plan) -> None:
     path, here = plan.asked.out / _PLAN, _content(plan)
     if not path.is_file():
         return
-    there = json.loads(path.read_text())
+    there = read_json(path)
     other = [
         f"{name} ({there.get(name)} / {value})"
         for name, value in here.items()

@@ -19,7 +19,7 @@ from mim4d.build.data import build_dataset
 from mim4d.config import AugmentConfig, Device, TaskConfig
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation import spread
-from mim4d.files import write_text
+from mim4d.files import read_json, write_text
 from mim4d.runs.loading import load_task
 from mim4d.runs.metrics_file import read_metrics
 from mim4d.runs.record import config_differences, read_record, read_task_config
@@ -142,7 +142,7 @@ def read_measured(run: PlannedRun) -> Measured | None:
     path = run.folder / _MEASURED
     if not (is_finished(run.folder) and path.is_file()):
         return None
-    facts: dict[str, Any] = json.loads(path.read_text())
+    facts: dict[str, Any] = read_json(path)
     if any(facts.get(name) != value for name, value in _settings(run).items()):
         return None
     refuse_another_run(run)

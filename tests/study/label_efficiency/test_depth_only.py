@@ -1,0 +1,28 @@
+"""The control that is taught depth alone: what it is timed and trained on."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mim4d.config.presets import preset
+from mim4d.data.splits import SceneChoice
+from mim4d.runs.record import create_run
+from mim4d.study.label_efficiency import depth_only
+
+
+def test_it_is_timed_on_the_scenes_of_the_pre_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be no split of the data set."""
+    create_run(tmp_path / "run", preset("toy"), tmp_path, ["mine"], {"overfit": 0})
+    asked: list[SceneChoice] = []
+
+    def build_dataset(config: Any, data: Path, scenes: SceneChoice, version: str | None) -> None:
+        asked.append(scenes)
+        raise InterruptedError
+
+    monkeypatch.setattr(depth_only, "build_dataset", build_dataset)
+    with pytest.raises(InterruptedError):
+        depth_only.train_depth_only(tmp_path / "run", tmp_path / "out", "cpu")
+    assert asked[0].names == ("mine",)
