@@ -65,6 +65,11 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "a folder that is no run": ("evaluate DATA --data DATA", ["not a run folder", "config.json"]),
     "a run that has no checkpoint": ("evaluate YOUNG --data DATA", ["has no checkpoint yet"]),
+    "a run without its record": ("evaluate LOST --data DATA", ["record.json", "not found"]),
+    "a run whose configuration is empty": (
+        "evaluate EMPTY --data DATA",
+        ["config.json", "not valid JSON", "restore it from a copy"],
+    ),
     "a run that has not finished": ("export RUN --to timm", ["has not finished", "--resume"]),
     "a task's run where a pre-training is wanted": (
         "render TASK --data DATA",
@@ -143,14 +148,18 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]
     for name, config in {
         "run": preset("toy"),
         "young": preset("toy"),
+        "lost": preset("toy"),
+        "empty": preset("toy"),
         "task": task_preset("toy", "vehicles"),
     }.items():
         create_run(root / name, config, data, ["tiny-0"], {"overfit": 0})
         (root / name / "checkpoints").mkdir()
         if name != "young":
             (root / name / "checkpoints" / "step-0000003.ckpt").touch()
+    (root / "lost" / "record.json").unlink()
+    (root / "empty" / "config.json").write_text("")
     places = {"ROOT": root, "DATA": data, "NEW": root / "new"}
-    places |= {name.upper(): root / name for name in ("run", "young", "task")}
+    places |= {name.upper(): root / name for name in ("run", "young", "lost", "empty", "task")}
     commands = [_in_words(words, places) for words, _ in TABLE.values()]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, HIDDEN],

@@ -28,6 +28,9 @@ def test_a_line_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
 
 
 def test_no_step_yet(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"metrics.jsonl: not found: .* restore it"):
+        read_metrics(tmp_path)
+    (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(ValueError, match="no step yet"):
         read_metrics(tmp_path)
 

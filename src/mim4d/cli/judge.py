@@ -10,6 +10,7 @@ from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument, scene_choice
 from mim4d.cli.console import counting
 from mim4d.config import Device
+from mim4d.runs.record import read_record
 from mim4d.runs.run_files import best_checkpoint
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Evaluate:
         at_once.output_folder(self.out, "--out")
         if self.run is not None:
             at_once.run_folder(self.run)
+            read_record(self.run)  # without it nobody knows which scenes it was trained on
             if self.best:
                 at_once.existing(best_checkpoint(self.run), "--best")
         scenes = scene_choice(self.split, self.scenes)

@@ -110,7 +110,9 @@ def config_from_json(text: str, where: str, kind: type[RunConfig] = PretrainConf
             raise ValueError(f"{where}: not a run configuration of this version: {unknown}")
         return _converter().structure(values, kind)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: not valid JSON ({error})") from error
+        raise ValueError(
+            f"{where}: not valid JSON ({error}); correct the file, or restore it from a copy"
+        ) from error
     except ClassValidationError as error:
         reasons = "; ".join(cattrs.transform_error(error, format_exception=_reason))
         raise ValueError(f"{where}: not a run configuration of this version: {reasons}") from error

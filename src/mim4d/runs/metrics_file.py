@@ -28,8 +28,13 @@ def read_metrics(run: Path, name: str = METRICS) -> dict[str, NDArray[np.float64
         ValueError: If the run has no complete step yet.
     """
     path = run / name
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: not found: no step is done yet, or it was removed; let the run go on, or "
+            "restore it from a copy"
+        )
     rows: list[dict[str, float]] = []
-    for line in read_text(path).splitlines() if path.is_file() else []:
+    for line in read_text(path).splitlines():
         try:
             row = json.loads(line)
             rows.append({name: float(value) for name, value in row.items()})
