@@ -28,7 +28,7 @@ class LiftConfig:
     light: bool = False
     """Give the volume's convolution three more channels: how much light ends at a voxel, passes it,
     and ended before. They tell free space from hidden space, and place surfaces between voxels
-    that are wider than a depth bin."""
+    that are wider than a depth bin; --lift.no-light turns that off."""
     volume_channels: int = 32
     """Channels of each voxel."""
     volume_layers: int = 1
