@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, MLFlowLogger
 from PIL import Image
 
 from mim4d.config import OptimConfig, PretrainConfig
@@ -146,6 +146,7 @@ def test_the_real_mlflow_keeps_a_run_and_goes_on_with_it(tmp_path: Path) -> None
     assert (tmp_path / "run" / "mlflow.db").is_file()
     assert list((tmp_path / "run" / "mlflow").rglob("*.png"))
     (again,) = build_loggers(["mlflow"], tmp_path / "run", first_step=1)
+    assert isinstance(again, MLFlowLogger)
     assert again.version == first.version
     history = again.experiment.get_metric_history(first.version, "train/loss")
     assert [point.value for point in history] == [0.5]

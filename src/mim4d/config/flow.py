@@ -10,7 +10,8 @@ class FlowConfig:
     """Scene flow: the velocity of the content of each voxel of a dropped frame."""
 
     enabled: bool = False
-    """Estimate motion, and remove it from the frames from which a dropped one is rebuilt."""
+    """Estimate motion, and remove it from the frames from which a dropped one is rebuilt;
+    --flow.no-enabled turns that off."""
     width: int = 16
     """Channels of the descriptors that are matched."""
     max_speed_m_s: float = 16.0

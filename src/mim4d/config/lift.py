@@ -31,11 +31,11 @@ class LiftConfig:
     light: bool = False
     """Give the volume's convolution three more channels: how much light ends at a voxel, passes it,
     and ended before. They tell free space from hidden space, and place surfaces between voxels
-    that are wider than a depth bin."""
+    that are wider than a depth bin; --lift.no-light turns that off."""
     exposure: bool = False
     """Give each volume four more channels, the same in every voxel: mean colour and contrast of
     what the encoder saw of its frame. Norms take that away, and rendered colours want it; shapes
-    are decoded without."""
+    are decoded without. --lift.no-exposure turns that off."""
     volume_channels: int = 32
     """Channels of each voxel."""
     volume_layers: int = 1

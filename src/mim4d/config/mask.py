@@ -23,8 +23,8 @@ class MaskConfig:
     """Frames of a clip that are dropped. 0: none, and nothing is learned about time. The published
     recipe drops two, the key frame and another, not together."""
     dropped_together: bool = True
-    """Rebuild each dropped frame only from frames that are not dropped. Off: from all others,
-    dropped ones too."""
+    """Rebuild each dropped frame only from frames that are not dropped; with
+    --mask.no-dropped-together from all others, dropped ones too."""
 
     def __post_init__(self) -> None:
         require(0 <= self.ratio < 1, "mask.ratio", self.ratio, "a share in [0, 1)")

@@ -15,7 +15,8 @@ class RenderConfig:
     rays_on: Literal["everywhere", "hidden"] = "everywhere"
     """Which pixels get rays, LiDAR's too: all, or those of hidden patches only."""
     use_lidar: bool = True
-    """Cast rays through LiDAR returns first, and compare their distance with the measured one."""
+    """Cast rays through LiDAR returns first, and compare their distance with the measured one;
+    --render.no-use-lidar turns that off."""
     lidar_points: int = 8192
     """LiDAR points of each frame that a step uses, drawn at random."""
     lidar_share: float = 1.0
@@ -23,7 +24,8 @@ class RenderConfig:
     pixels and also show what no LiDAR beam meets: the sky."""
     clear_sky: bool = False
     """Treat the rays of some random pixels as free all the way: of those above all LiDAR returns in
-    their part of the image, but not above the highest return of the whole image."""
+    their part of the image, but not above the highest return of the whole image;
+    --render.no-clear-sky turns that off."""
     sky_fraction: float = 0.0
     """Share of rows at the top of the image that get no random rays."""
     occlusion_cell_px: int | None = 8
