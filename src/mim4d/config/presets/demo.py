@@ -82,7 +82,7 @@ def demo_no_lidar() -> PretrainConfig:
             layer_scale_init=1.0,
             neck_channels=32,
         ),
-        lift=replace(config.lift, light=False),
+        lift=replace(config.lift, light=False, exposure=False),
         flow=FlowConfig(),
         render=RenderConfig(
             rays_per_camera=20,
