@@ -71,7 +71,7 @@ class Evaluate:
     def check(self) -> None:
         """What is known at once."""
         if (self.run is None) == (self.predictions is None):
-            raise ValueError("`mim4d evaluate` needs a run folder or --predictions FILE")
+            raise ValueError("`mim4d evaluate` needs either a run folder or --predictions FILE")
         at_once.at_least(1, stride=self.stride, clips=self.clips)
         at_once.existing(self.predictions, "--predictions")
         at_once.existing(self.class_table, "--class-table")
