@@ -269,9 +269,7 @@ class Render:
         """What is known at once."""
         at_once.at_least(1, clips=self.clips, stride=self.stride)
         if hasattr(at_once.run_folder(self.run), "task"):
-            raise ValueError(
-                f"{self.run}: the run of a task; `mim4d predict` draws its predictions"
-            )
+            raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws its predictions")
         at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
         at_once.device(self.device)
         at_once.drawing()
