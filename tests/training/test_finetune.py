@@ -218,7 +218,7 @@ def test_data_without_vehicles_leave_nothing(data: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("argv", "part"),
     [
-        (["render", "TASK", "--data", "DATA"], "a task's run; `mim4d predict` draws what it says"),
+        (["render", "TASK", "--data", "DATA"], "a task's run; `mim4d predict` draws"),
         (["export", "TASK", "--to", "timm"], "is the run of a task; a pre-training is needed here"),
         (
             ["pretrain", "toy", "--data", "DATA", "--out", "NEW", "--start-from", "TASK"],

@@ -131,6 +131,7 @@ def _log_something(name: LoggerName, run: Path) -> Logger:
     return logger
 
 
+@pytest.mark.slow
 def test_the_real_wandb_writes_an_offline_run(tmp_path: Path) -> None:
     wandb = pytest.importorskip("wandb", reason="needs mim4d[wandb]")
     _log_something("wandb", tmp_path / "run")
@@ -140,6 +141,7 @@ def test_the_real_wandb_writes_an_offline_run(tmp_path: Path) -> None:
     assert list(folder.rglob("*.png"))
 
 
+@pytest.mark.slow
 def test_the_real_mlflow_keeps_a_run_and_goes_on_with_it(tmp_path: Path) -> None:
     pytest.importorskip("mlflow", reason="needs mim4d[mlflow]")
     first = _log_something("mlflow", tmp_path / "run")

@@ -72,7 +72,7 @@ class Evaluate:
     def check(self) -> None:
         """What is known at once."""
         if (self.run is None) == (self.predictions is None):
-            raise ValueError("`mim4d evaluate` needs a run folder or --predictions FILE")
+            raise ValueError("`mim4d evaluate` needs either a run folder or --predictions FILE")
         at_once.at_least(1, stride=self.stride, clips=self.clips)
         at_once.existing(self.predictions, "--predictions")
         at_once.existing(self.class_table, "--class-table")
@@ -273,9 +273,7 @@ class Render:
         """What is known at once."""
         at_once.at_least(1, clips=self.clips, stride=self.stride)
         if hasattr(at_once.run_folder(self.run), "task"):
-            raise ValueError(
-                f"{self.run}: the run of a task; `mim4d predict` draws its predictions"
-            )
+            raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws its predictions")
         at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
         at_once.output_folder(self.out, "--out")
         at_once.output_file(self.video, "--video")
