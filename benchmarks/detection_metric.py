@@ -39,7 +39,7 @@ CLASSES = {
 }
 NAMES = tuple(CLASSES)
 ATTRIBUTES = sorted({attribute for _, attribute in CLASSES.values() if attribute})
-PER_SCENE = 40
+PER_SCENE = 41
 
 
 def make(folder: Path, samples: int, boxes: int) -> None:
