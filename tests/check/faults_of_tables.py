@@ -135,6 +135,10 @@ FAULTS_OF_TABLES: dict[str, Fault] = {
         every_row("sample", "timestamp", lambda time: time * 1000),
         *("error", "time-units", "sample", "scene0-sample0", "5e+08 apart"),
     ),
+    "sensor without a name": (
+        row("sensor", "sensor-CAM_BACK", channel=""),
+        *("error", "sensor-without-name", "sensor", "sensor-CAM_BACK", "an empty channel"),
+    ),
     # Boxes
     "box without height": (
         row("sample_annotation", "scene0-object0-1", size=[2.0, 4.0, 0.0]),

@@ -15,6 +15,7 @@ from mim4d.data.tables.validation import (
     bad_quaternions,
     bad_sizes,
     infinite_translations,
+    nameless_sensors,
 )
 
 NOT_FINITE = Rule("not-finite", "error", "finite metres", "correct or remove the record")
@@ -26,6 +27,12 @@ INTRINSICS = Rule(
     "error",
     "[[fx, s, cx], [0, fy, cy], [0, 0, 1]] with fx, fy > 0",
     "write the calibration anew",
+)
+NAMELESS = Rule(
+    "sensor-without-name",
+    "error",
+    "a channel for every sensor",
+    "name the sensor, as in CAM_FRONT or LIDAR_TOP",
 )
 BOX_SIZE = Rule("bad-box-size", "error", "finite, positive metres", "correct or remove the box")
 
@@ -41,6 +48,10 @@ def check_values(tables: TableSet, findings: Findings) -> None:
         ):
             found = partial(_found, columns[key], key.split("_")[0])
             findings.add_rows(rule, name, columns, bad[sound[bad]], found)
+    sensors = tables["sensor"]
+    bad = nameless_sensors(sensors)
+    bad = bad[sensors["sound"][bad]]
+    findings.add_rows(NAMELESS, "sensor", sensors, bad, lambda row: "an empty channel")
     boxes = tables["sample_annotation"]
     bad = bad_sizes(boxes)
     findings.add_rows(

@@ -68,6 +68,7 @@ REFUSED: dict[str, tuple[list[Edit], str]] = {
     "clocks more than an interval late": ([late(0.6)], r"usual are \+0.58 s"),
     "clocks early": ([late(-0.6)], "clocks, or sample_token"),
     "one name": (all_of("scene", "name", lambda _: "drive"), "2 scenes have the name 'drive'"),
+    "a nameless sensor": (all_of("sensor", "channel", lambda _: ""), "channel is empty"),
     "two key frames": ([("sample_data", SECOND_KEY)], "another key frame"),
     "one file": (all_of("sample_data", "filename", lambda _: "samples/a"), "another measurement"),
     "backslashes": (

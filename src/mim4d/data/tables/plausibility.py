@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4d.data.tables.columns import Columns
+from mim4d.data.tables.validation import nameless_sensors
 from mim4d.errors import DataError
 
 KEYFRAME_INTERVAL_S = (0.02, 30.0)
@@ -38,6 +39,12 @@ def _check_names(folder: Path, tables: dict[str, Columns]) -> None:
         raise DataError(
             f"{folder / 'scene.json'}: {counts.max()} scenes have the name {name!r}; names must "
             "be unique, because splits and choices of scenes name them: rename them"
+        )
+    nameless = nameless_sensors(tables["sensor"])
+    if len(nameless):
+        raise DataError(
+            f"{folder / 'sensor.json'}, token {_token(tables['sensor'], nameless[0])}: channel is "
+            "empty; name the sensor, as in CAM_FRONT or LIDAR_TOP"
         )
     data, sensor = tables["sample_data"], tables["calibrated_sensor"]["sensor"]
     key = np.flatnonzero(data["is_key_frame"] & data["is_valid"])

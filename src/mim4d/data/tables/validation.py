@@ -88,6 +88,11 @@ def bad_sizes(columns: Columns) -> Found:
     return np.flatnonzero(~(np.isfinite(size) & (size > 0)).all(axis=1))
 
 
+def nameless_sensors(columns: Columns) -> Found:
+    """Sensors whose channel is empty or blank."""
+    return np.flatnonzero(np.char.strip(columns["channel"]) == b"")
+
+
 def bad_intrinsics(columns: Columns, is_camera: NDArray[np.bool_]) -> Found:
     """Cameras whose intrinsics are not `[[fx, s, cx], [0, fy, cy], [0, 0, 1]]` with fx, fy > 0."""
     matrix = columns["intrinsics"]
