@@ -60,8 +60,7 @@ def story(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     run, config = root / "run", root / "config.json"
     config.write_text(config_to_json(_config(4)))
     start = ["pretrain", str(config), "--data", str(data), "--out", str(run), "--scenes", "tiny-0"]
-    watch = ["--validate-every", "2", "--validation-scenes", "tiny-1"]
-    watch += ["--validation-clips", "2", "--logger", "tensorboard"]
+    watch = ["--validate-every", "2", "--validation-scenes", "tiny-1", "--logger", "tensorboard"]
     machine = ["--workers", "0", "--device", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MIM4D_CACHE", str(root / "cache"))

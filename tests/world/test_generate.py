@@ -33,6 +33,25 @@ def files(root: Path) -> list[Path]:
     return sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
 
 
+def test_same_bytes_with_more_workers(world, tmp_path):
+    seen = []
+    summary = generate_world(
+        tmp_path / "w",
+        scenes=1,
+        held_out=1,
+        workers=2,
+        progress=lambda *done: seen.append(done),
+        **SMALL,
+    )
+    assert seen == [(1, 2), (2, 2)]
+    assert summary.num_samples == 6
+    assert summary.num_images == 36
+    assert files(world) == files(tmp_path / "w")
+    _, differing, unreadable = filecmp.cmpfiles(world, tmp_path / "w", files(world), shallow=False)
+    assert (differing, unreadable) == ([], [])
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]  # nothing partial is left
+
+
 def test_held_out_scenes_do_not_depend_on_training_scenes(world, tmp_path):
     generate_world(tmp_path / "w", scenes=0, held_out=1, workers=1, **SMALL)
     held_out = [path for path in files(tmp_path / "w") if path.name.startswith(HELD_OUT)]
@@ -69,25 +88,6 @@ def tiny(tmp_path_factory):
     out = tmp_path_factory.mktemp("tiny") / "w"
     generate_world(out, scenes=2, held_out=0, workers=1, **TINY)
     return out
-
-
-def test_same_bytes_with_more_workers(tiny, tmp_path):
-    seen = []
-    summary = generate_world(
-        tmp_path / "w",
-        scenes=2,
-        held_out=0,
-        workers=2,
-        progress=lambda *done: seen.append(done),
-        **TINY,
-    )
-    assert seen == [(1, 2), (2, 2)]
-    assert summary.num_samples == 2
-    assert summary.num_images == 12
-    assert files(tiny) == files(tmp_path / "w")
-    _, differing, unreadable = filecmp.cmpfiles(tiny, tmp_path / "w", files(tiny), shallow=False)
-    assert (differing, unreadable) == ([], [])
-    assert [path.name for path in tmp_path.iterdir()] == ["w"]  # nothing partial is left
 
 
 @pytest.fixture
