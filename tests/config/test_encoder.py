@@ -80,7 +80,7 @@ def test_the_options_reach_the_encoder() -> None:
         init="fan_in",
     )
     encoder = build_image_encoder(config)
-    renormalised = replace(config, renormalise_after=9, norm_eval=False, checkpoint_blocks=False)
+    renormalised = replace(config, renormalise_after=9, norm_eval=False)
     assert build_image_encoder(renormalised).statistics.renormalise_after == 9
     assert encoder.channels == (16, 24)
     assert len(encoder.mask_tokens) == 2
@@ -140,8 +140,8 @@ def test_a_loaded_run_needs_no_weights_to_start_from() -> None:
             r"encoder\.renormalise_after: expected a number of steps, or None, got -1",
         ),
         (
-            {"name": "resnet18", "renormalise_after": 9, "checkpoint_blocks": True},
-            r"encoder\.checkpoint_blocks: expected False beside encoder\.renormalise_after",
+            {"name": "resnet18", "renormalise_after": 9, "norm_eval": True},
+            r"encoder\.norm_eval: expected False beside encoder\.renormalise_after",
         ),
         ({"weights": "lite0_imagenet"}, r"encoder\.name: expected tf_efficientnet_lite0"),
         (

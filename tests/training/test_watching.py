@@ -35,9 +35,6 @@ from tests.toy import toy_config
 
 pytestmark = pytest.mark.slow  # whole runs
 
-USUAL_HANDLER = signal.getsignal(signal.SIGINT)
-"""What a key press does outside of a training; ignored where the tests run in the background."""
-
 
 def _config(steps: int, **optim: Any) -> PretrainConfig:
     made = OptimConfig(steps=steps, warmup_steps=1, ema_momentum=0.1, **optim)
@@ -46,17 +43,21 @@ def _config(steps: int, **optim: Any) -> PretrainConfig:
 
 @dataclass(frozen=True)
 class Story:
-    """What happened to the run, what it printed at the end, and its unbroken twin."""
+    """What happened to the run, what it printed at the end, and its unbroken twin.
+
+    `key_press` is what a key press does before and after: nothing where tests run in the background.
+    """
 
     run: Path
     statuses: list[int]
     printed: str
     twin: Path
+    key_press: tuple[Any, Any]
 
 
 @pytest.fixture(scope="module")
 def story(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    root = tmp_path_factory.mktemp("watched")
+    root, before = tmp_path_factory.mktemp("watched"), signal.getsignal(signal.SIGINT)
     run, config = root / "run", root / "config.json"
     config.write_text(config_to_json(_config(4)))
     start = ["pretrain", str(config), "--data", str(data), "--out", str(run), "--scenes", "tiny-0"]
@@ -87,7 +88,8 @@ def story(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
             workers=0,
             watch=Watch(loggers=()),
         )
-    return Story(run, statuses, printed.getvalue(), root / "twin")
+    handlers = before, signal.getsignal(signal.SIGINT)
+    return Story(run, statuses, printed.getvalue(), root / "twin", handlers)
 
 
 def _measure_time_by_what_is_done(patch: pytest.MonkeyPatch) -> None:
@@ -113,7 +115,8 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
 
 def test_a_key_press_ends_with_a_checkpoint_and_its_own_status(story: Story) -> None:
     assert story.statuses == [130, 0, 0]
-    assert signal.getsignal(signal.SIGINT) is USUAL_HANDLER
+    before, after = story.key_press
+    assert after is before
 
 
 def test_validation_and_resuming_change_no_number(story: Story) -> None:

@@ -111,11 +111,8 @@ class EncoderConfig:
         if after is None:
             return
         require(after >= 0, "encoder.renormalise_after", after, "a number of steps, or None")
-        for name in ("norm_eval", "checkpoint_blocks"):
-            expected = (
-                "False beside encoder.renormalise_after, which follows the running statistics"
-            )
-            require(not getattr(self, name), f"encoder.{name}", True, expected)
+        expected = "False beside encoder.renormalise_after, which lets running statistics follow"
+        require(not self.norm_eval, "encoder.norm_eval", self.norm_eval, expected)
 
 
 def _not_in_family(family: EncoderFamily) -> tuple[str, ...]:

@@ -271,6 +271,24 @@ def test_checkpointing_changes_memory_alone(
     assert fewer < 0.6 * many
 
 
+def test_checkpointing_repeats_renormalised_values(seed: torch.Generator) -> None:
+    """Running statistics have followed when a block is computed again; its values must not."""
+    images, visible = batch(seed)
+    results = []
+    for checkpointed in (False, True):
+        encoder = perturbed("resnet18", renormalise_after=0, checkpoint_blocks=checkpointed)
+        step(encoder, images, visible)
+        results.append(step(encoder, images / 2, visible))
+    (features, gradients, statistics), (again, same_gradients, same_statistics) = results
+    for a, b in zip(features, again, strict=True):
+        assert torch.equal(a, b)
+    for key, gradient in gradients.items():
+        assert gradient is not None
+        assert torch.equal(gradient, same_gradients[key]), key
+    for key, value in statistics.items():
+        assert torch.equal(value, same_statistics[key]), key
+
+
 def test_drop_path_does_drop_under_checkpointing(seed: torch.Generator) -> None:
     images, visible = batch(seed)
     encoder = perturbed("resnet18", drop_path_rate=0.9, checkpoint_blocks=True).train()

@@ -7,7 +7,7 @@ ends the difference: values are those of the running statistics also in training
 still go through the batch's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -30,10 +30,12 @@ class Statistics:
             same values a second time.
         renormalise_after: Batches that a norm has seen when renormalisation begins; over a fifth as
             many more it grows to its full strength. None: batch norms as they are.
+        kept: Corrections by norm, for a repetition: the running statistics have followed since.
     """
 
     track: bool = True
     renormalise_after: int | None = None
+    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @torch.no_grad()
     def correction(
@@ -50,6 +52,8 @@ class Statistics:
         """
         assert self.renormalise_after is not None
         assert norm.num_batches_tracked is not None
+        if not self.track and id(norm) in self.kept:
+            return self.kept[id(norm)]
         running_mean, running_var = running(norm)
         late = norm.num_batches_tracked - self.renormalise_after
         strength = (late / max(self.renormalise_after / 5, 1)).clamp(0, 1)
@@ -57,7 +61,9 @@ class Statistics:
         deviation = (running_var + norm.eps).sqrt()
         scale = (var + norm.eps).sqrt() / deviation
         shift = (mean - running_mean) / deviation
-        return scale.clamp(1 / largest, largest), shift.clamp(-furthest, furthest)
+        corrected = scale.clamp(1 / largest, largest), shift.clamp(-furthest, furthest)
+        self.kept[id(norm)] = corrected
+        return corrected
 
     def count(self, norm: nn.BatchNorm2d) -> float:
         """Count one more batch; returns its share in the running statistics."""

@@ -231,7 +231,8 @@ class _BlockCall:
         visible: Bool[Tensor, "m hp wp"] | None,
         statistics: Statistics,
     ) -> None:
-        self.run, self.block, self.visible, self.statistics = run, block, visible, statistics
+        self.run, self.block, self.visible = run, block, visible
+        self.statistics = replace(statistics, kept={})
 
     def __call__(self, x: Float[Tensor, "m c1 h1 w1"]) -> Float[Tensor, "m c2 h2 w2"]:
         statistics, self.statistics = self.statistics, replace(self.statistics, track=False)
