@@ -45,7 +45,7 @@ def _config(steps: int, **optim: Any) -> PretrainConfig:
 class Story:
     """What happened to the run, what it printed at the end, and its unbroken twin.
 
-    `key_press` is what a key press does before and after: nothing where tests run in the background.
+    `key_press` is what a key press does before and after: nothing where tests run unattended.
     """
 
     run: Path
