@@ -18,6 +18,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.camera_rays import CellRays, cell_rays
 from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
+from mim4d.models.encoder.masking import enlarge_mask, hide_padding
 from mim4d.models.exposure import add_exposure
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, LiftLight, Normalise
 from mim4d.models.neck import FeaturePyramid
@@ -186,12 +187,15 @@ class VideoEncoder(nn.Module):
         visible: Bool[Tensor, "m hp wp"] | None,
     ) -> Float[Tensor, "f c2 z y x"]:
         """Volumes, then the exposure of what was seen of their frames."""
-        n, present = clip.num_cameras, clip.image_present.reshape(-1, 1, 1)
-        seen = present if visible is None else visible & present
+        n, (h, w) = clip.num_cameras, images.shape[-2:]
+        seen = clip.image_present[..., None, None].expand(-1, -1, -1, h, w)
+        seen = hide_padding(seen, clip.image_sizes, patch_px=1).flatten(0, 2)
+        if visible is not None:
+            seen = seen & enlarge_mask(visible, h // visible.shape[-2])
         return add_exposure(
             volumes,
             rearrange(images, "(m n) c h w -> m n c h w", n=n),
-            rearrange(seen, "(m n) hp wp -> m n hp wp", n=n),
+            rearrange(seen, "(m n) h w -> m n h w", n=n),
         )
 
     def _lift_geometry(self, clip: Clip) -> LiftGeometry:
