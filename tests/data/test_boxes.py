@@ -75,11 +75,18 @@ def test_sample_without_boxes(tiny: Path) -> None:
 def test_velocity_needs_neighbours_near_in_time(
     tiny: Path, spacing_s: float, one_sided: bool, central: bool
 ) -> None:
+    times_us: dict[str, int] = {}
+
     def stretch(rows: Rows) -> None:
         for k, row in enumerate(rows):
-            row["timestamp"] = round(k * spacing_s * 1e6)
+            row["timestamp"] = times_us[row["token"]] = round(k * spacing_s * 1e6)
+
+    def follow(rows: Rows) -> None:
+        for row in rows:
+            row["timestamp"] = times_us[row["sample_token"]]
 
     edit_table(tiny, "sample", stretch)
+    edit_table(tiny, "sample_data", follow)
     tables = NuscenesTables.open(tiny)
     tokens = ["scene0-object0-0", "scene0-object0-2", "scene0-object0-4", "scene0-object1-2"]
     rows = np.array([tables.find("sample_annotation", token) for token in tokens])

@@ -74,6 +74,8 @@ def test_without_lidar_is_what_demo_no_lidar_is_to_demo() -> None:
         "augment.saturation",
         "flow.slow_prior",
         "flow.static_prior",
+        "encoder.renormalise_after",
+        "lift.exposure",
         "lift.light",
         "optim.method",
         "render.lidar_points",
