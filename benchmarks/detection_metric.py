@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from mim4d.evaluation.detection.submission_file import box_records
+
 Row = dict[str, Any]
 TRUE_BOXES = 30
 CLASSES = {
@@ -131,28 +133,16 @@ def _predictions(
     count = len(names)
     half = rng.uniform(-np.pi, np.pi, count) / 2
     rotations = np.stack([np.cos(half), 0 * half, 0 * half, np.sin(half)], axis=1)
-    columns = (
-        np.concatenate([centres, np.ones((count, 1))], axis=1),
-        rng.uniform(0.5, 4, (count, 3)),
-        rotations,
-        rng.normal(0, 2, (count, 2)),
-        rng.uniform(size=count),
+    return box_records(
+        token,
+        np.concatenate([centres, np.ones((count, 1))], axis=1).tolist(),
+        rng.uniform(0.5, 4, (count, 3)).tolist(),
+        rotations.tolist(),
+        rng.normal(0, 2, (count, 2)).tolist(),
+        names,
+        rng.uniform(size=count).tolist(),
+        [CLASSES[name][1] for name in names],
     )
-    return [
-        {
-            "sample_token": token,
-            "translation": centre,
-            "size": size,
-            "rotation": rotation,
-            "velocity": velocity,
-            "detection_name": name,
-            "detection_score": score,
-            "attribute_name": CLASSES[name][1],
-        }
-        for name, centre, size, rotation, velocity, score in zip(
-            names, *(column.tolist() for column in columns), strict=True
-        )
-    ]
 
 
 def _quaternion(rng: np.random.Generator) -> list[float]:

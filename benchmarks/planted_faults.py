@@ -1,4 +1,4 @@
-"""Faults of item "geometry of unlabelled data", planted into a copy of a data set's tables.
+"""Faults of calibration and poses, planted into a copy of a data set's tables.
 
 A fault changes tables under a root and says whether the data set can have it: one without LiDAR has
 no LiDAR's mount, one camera cannot be exchanged.

@@ -59,3 +59,13 @@ def test_beside_its_depth_head() -> None:
 def test_nothing_to_compare_with_is_no_headline() -> None:
     assert judge({"direct": ROWS["direct"]}, "direct") is None
     assert judge(ROWS, "rebuilt") is None
+
+
+def test_what_is_equal_when_rounded_is_not_called_better() -> None:
+    close = {**ROWS, "direct": _row(0.1, 4.988, 0.1, 0.9)}  # RMSE 0.9976 of the median's
+    verdict = judge(close, "direct")
+    assert verdict is not None
+    assert verdict.ratio < 1
+    assert not verdict.met
+    assert verdict.sentence.endswith("(equal to it).")
+    assert "as good or better" in verdict.headline

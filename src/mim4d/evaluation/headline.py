@@ -68,8 +68,8 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """Whether the row is better in every column."""
-        return self.ratio < 1
+        """Whether the row is better in every column, by half a percent or more."""
+        return percent_apart(self.ratio).endswith("below")
 
     @property
     def headline(self) -> str:

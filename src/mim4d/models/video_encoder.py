@@ -30,7 +30,8 @@ class EncodedClip:
     """What the encoder makes of a clip.
 
     Attributes:
-        volumes: One volume per frame on the grid, each in its own frame's ego axes.
+        volumes: One volume per frame on the grid, each in its own frame's ego axes; channels of
+            the frame's exposure, if the encoder gives them, come last.
         lifted: The same before the volumes' convolutions, which blur where things are.
         depth_probs: The depth distributions of the finest level, over the head's bins.
     """

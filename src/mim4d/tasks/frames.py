@@ -66,20 +66,28 @@ class JoinFrames(nn.Module):
             encoded: What the encoder made of each of the frames.
             clip: What `frames_of` gives of a clip.
         """
+        read = encoded.volumes[:, :, : self.channels]
         if clip.num_frames == 1:
-            return encoded.volumes[:, 0, : self.channels]
-        own = encoded.volumes[:, clip.key, : self.channels]
+            return read[:, 0]
+        if self.decoder is None:
+            targets, others = _key_and_others(clip)
+            sources = gather_sources(read, clip, targets, others, self.grid)
+            warped = sources.warped * sources.usable.unsqueeze(2)
+            joined = rearrange(warped, "b s c z y x -> b (s c) z y x")
+        else:
+            joined = self._rebuild(encoded, clip)[:, : self.channels]
+        return torch.cat([read[:, clip.key], joined], dim=1)
+
+    def _rebuild(self, encoded: EncodedClip, clip: Clip) -> Float[Tensor, "b c z y x"]:
+        """The key frame's volume as the decoder makes it from the others."""
+        assert self.decoder is not None
         targets, others = _key_and_others(clip)
         sources = gather_sources(encoded.volumes, clip, targets, others, self.grid)
-        if self.decoder is None:
-            warped = (sources.warped * sources.usable.unsqueeze(2))[:, :, : self.channels]
-            return torch.cat([own, rearrange(warped, "b s c z y x -> b (s c) z y x")], dim=1)
         if self.scene_flow is None:
-            return torch.cat([own, self.decoder(sources)[:, : self.channels]], dim=1)
+            return self.decoder(sources)
         lifted = gather_sources(encoded.lifted.detach(), clip, targets, others, self.grid)
         aligned, share = align_sources(sources, self.scene_flow(lifted), self.grid)
-        rebuilt = self.decoder(aligned, shared_mean(aligned, share))
-        return torch.cat([own, rebuilt[:, : self.channels]], dim=1)
+        return self.decoder(aligned, shared_mean(aligned, share))
 
 
 def _key_and_others(clip: Clip) -> tuple[Int[Tensor, "b 1"], Int[Tensor, "b 1 s"]]:

@@ -7,17 +7,37 @@ on until it parses. What is around the lists must be JSON as well.
 
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mim4d.data.tables.json_rows import loads
 from mim4d.errors import DataError, MissingFileError
 
+BOX_FIELDS = (
+    *("translation", "size", "rotation", "velocity"),
+    *("detection_name", "detection_score", "attribute_name"),
+)
+"""Of a box, after the token of its sample. Metres, metres per second and quaternions w x y z in the
+global frame; sizes are width, length, height."""
+
 _RESULTS = re.compile(rb'"results"\s*:\s*\{')
 _SAMPLE = re.compile(rb'\s*(,)?\s*"((?:[^"\\]|\\.)*)"\s*:\s*(?=\[)')
 _LIST_END = re.compile(rb"[\[\}]\s*\]")
 _END = re.compile(rb"\s*\}")
+
+
+def box_records(sample_token: str, *columns: Sequence[Any]) -> list[dict[str, Any]]:
+    """Boxes of a sample as the file has them.
+
+    Args:
+        sample_token: Of the sample.
+        *columns: The values of each of `BOX_FIELDS`, one of each box.
+    """
+    return [
+        {"sample_token": sample_token, **dict(zip(BOX_FIELDS, values, strict=True))}
+        for values in zip(*columns, strict=True)
+    ]
 
 
 def iter_samples(path: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:

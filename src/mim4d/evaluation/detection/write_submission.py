@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from mim4d.evaluation.detection.predict import GlobalBoxes
+from mim4d.evaluation.detection.submission_file import box_records
 from mim4d.files import replacing
 from mim4d.metrics.detection.rules import ATTRIBUTES, CLASSES
 
@@ -40,25 +41,13 @@ def write_submission(
 
 def _boxes(token: str, boxes: GlobalBoxes) -> list[dict[str, Any]]:
     found = boxes.found
-    columns = (
+    return box_records(
+        token,
         boxes.centres_m.tolist(),
         found.boxes_ref[:, [4, 3, 5]].double().tolist(),  # width, length, height
         boxes.quaternions_wxyz.tolist(),
         boxes.velocities_m_s.tolist(),
-        found.classes.tolist(),
+        [CLASSES[kind] for kind in found.classes.tolist()],
         found.scores.double().tolist(),
-        found.attributes.tolist(),
+        [ATTRIBUTES[kind] if kind >= 0 else "" for kind in found.attributes.tolist()],
     )
-    return [
-        {
-            "sample_token": token,
-            "translation": centre,
-            "size": size,
-            "rotation": rotation,
-            "velocity": velocity,
-            "detection_name": CLASSES[kind],
-            "detection_score": score,
-            "attribute_name": ATTRIBUTES[attribute] if attribute >= 0 else "",
-        }
-        for centre, size, rotation, velocity, kind, score, attribute in zip(*columns, strict=True)
-    ]

@@ -7,7 +7,7 @@ ends the difference: values are those of the running statistics also in training
 still go through the batch's.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -31,11 +31,12 @@ class Statistics:
         renormalise_after: Batches that a norm has seen when renormalisation begins; over a fifth as
             many more it grows to its full strength. None: batch norms as they are.
         kept: Corrections by norm, for a repetition: the running statistics have followed since.
+            None where nothing is repeated.
     """
 
     track: bool = True
     renormalise_after: int | None = None
-    kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    kept: dict[int, tuple[Tensor, Tensor]] | None = None
 
     @torch.no_grad()
     def correction(
@@ -52,7 +53,7 @@ class Statistics:
         """
         assert self.renormalise_after is not None
         assert norm.num_batches_tracked is not None
-        if not self.track and id(norm) in self.kept:
+        if not self.track and self.kept is not None:
             return self.kept[id(norm)]
         running_mean, running_var = running(norm)
         late = norm.num_batches_tracked - self.renormalise_after
@@ -62,7 +63,8 @@ class Statistics:
         scale = (var + norm.eps).sqrt() / deviation
         shift = (mean - running_mean) / deviation
         corrected = scale.clamp(1 / largest, largest), shift.clamp(-furthest, furthest)
-        self.kept[id(norm)] = corrected
+        if self.kept is not None:
+            self.kept[id(norm)] = corrected
         return corrected
 
     def count(self, norm: nn.BatchNorm2d) -> float:

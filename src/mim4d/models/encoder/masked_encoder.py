@@ -191,7 +191,7 @@ class MaskedEncoder(nn.Module, ABC):
     ) -> Float[Tensor, "m c2 h2 w2"]:
         """Run blocks one after the other."""
         for block in blocks:
-            call = _BlockCall(run, block, visible, self.statistics)
+            call = _BlockCall(run, block, visible, self.statistics, self.checkpoint_blocks)
             x = checkpoint(call, x, use_reentrant=False) if self.checkpoint_blocks else call(x)
         return x
 
@@ -230,9 +230,10 @@ class _BlockCall:
         block: nn.Module,
         visible: Bool[Tensor, "m hp wp"] | None,
         statistics: Statistics,
+        repeated: bool,
     ) -> None:
         self.run, self.block, self.visible = run, block, visible
-        self.statistics = replace(statistics, kept={})
+        self.statistics = replace(statistics, kept={} if repeated else None)
 
     def __call__(self, x: Float[Tensor, "m c1 h1 w1"]) -> Float[Tensor, "m c2 h2 w2"]:
         statistics, self.statistics = self.statistics, replace(self.statistics, track=False)
