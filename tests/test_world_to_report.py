@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 
 import mim4d
 from mim4d.build.data import build_dataset
-from mim4d.cli import main
-from mim4d.config import FlowConfig, GridConfig, OptimConfig
+from mim4d.cli import main, run_demo_tasks
+from mim4d.config import AugmentConfig, FlowConfig, GridConfig, OptimConfig, TaskConfig
 from mim4d.config.as_json import config_to_json
+from mim4d.config.presets import task_preset
 from mim4d.evaluation import exact_volume, floors_and_ceilings
 from mim4d.study.ablation.downstream import downstream_iou
 from mim4d.study.bench import step as bench
@@ -185,6 +186,24 @@ def _study(folder: Path, out: Path, *more: str) -> list[str]:
     argv = ["study", "--data", str(folder / "world"), "--pretrained", str(folder / "run")]
     argv += ["--out", str(out), "--quick", "--steps", "1", "--clips", "1", "--rungs", "frozen"]
     return [*argv, "--labels", "1", "--device", "cpu", *more]
+
+
+def test_the_demo_of_tasks_trains_every_arm_on_augmented_clips(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo's colours change from clip to clip, so that no volumes of a frozen arm can be kept."""
+
+    def augmented(name: str, task: str) -> TaskConfig:
+        assert name == "toy", "the arms have the trunk of the pre-training"
+        return replace(task_preset(name, task), augment=AugmentConfig(brightness=0.2))
+
+    monkeypatch.setattr(run_demo_tasks, "task_preset", augmented)
+    for name in ("world", "run"):
+        (tmp_path / name).symlink_to(folder / name)
+    assert main(["demo-tasks", str(tmp_path), "--steps", "1"]) == 0
+    page = (tmp_path / "tasks.html").read_text()
+    assert all(arm.name in page for arm in run_demo_tasks.ARMS)
+    assert (tmp_path / "tasks" / "pretrained" / "encoder.safetensors").is_file()
 
 
 def test_a_study_is_planned_run_interrupted_and_the_same_again(

@@ -45,8 +45,9 @@ class DemoTasks:
 
     out: PathArgument = Path("demo")
     """Folder of the finished demo. Finished parts that are there are kept."""
-    steps: int | None = None
-    """Optimiser steps of each training; by default the preset's."""
+    steps: int = 250
+    """Optimiser steps of each of the four trainings: a third of the preset's, so that all take
+    about as long as the demo."""
     seed: int = 0
     """Seed of the trainings."""
 

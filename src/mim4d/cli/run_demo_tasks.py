@@ -19,10 +19,11 @@ from mim4d.evaluation.legend import USUAL, titled
 from mim4d.evaluation.painted_clips import paint_clips
 from mim4d.evaluation.task import TaskEvaluation, evaluate_task
 from mim4d.files import write_text
-from mim4d.runs.record import config_differences, read_task_config
+from mim4d.runs.record import config_differences, read_config, read_task_config
 from mim4d.tasks.task import Scores
 from mim4d.training.finetune import finetune
 from mim4d.training.train_once import is_finished
+from mim4d.training.volume_cache import has_lasting_volumes
 from mim4d.viz.bev_picture import draw_painted
 from mim4d.viz.page import Picture, facts_table, figure, page
 
@@ -58,12 +59,12 @@ ARMS = (
 )
 
 
-def run_demo_tasks(demo: Path, steps: int | None, seed: int) -> None:
+def run_demo_tasks(demo: Path, steps: int, seed: int) -> None:
     """Run it and leave DEMO/tasks with a run for each arm, and DEMO/tasks.html.
 
     Args:
         demo: Folder of a finished `mim4d demo`.
-        steps: Optimiser steps of each arm; None takes the preset's.
+        steps: Optimiser steps of each arm.
         seed: Seed of the trainings.
 
     Raises:
@@ -73,9 +74,8 @@ def run_demo_tasks(demo: Path, steps: int | None, seed: int) -> None:
     world, init, out = demo / "world", demo / "run", demo / "tasks"
     if not (is_finished(init) and world.is_dir()):
         raise ValueError(f"{demo}: holds no finished demo; run `mim4d demo {demo}` first")
-    config = replace(task_preset("demo", TASK), seed=seed)
-    if steps is not None:
-        config = replace(config, optim=replace(config.optim, steps=steps))
+    config = replace(task_preset(read_config(init).preset, TASK), seed=seed)
+    config = replace(config, optim=replace(config.optim, steps=steps))
     scenes = SceneChoice("train", None, SCENE_FRACTION, 0)
     start = time.perf_counter()
     rows: dict[str, Scores] = {}
@@ -115,8 +115,8 @@ def _train(
         logger.info("%s is already finished", run)
         return
     source = init if arm.pretrained else None
-    # What a frozen trunk computes is computed once.
-    cache = run.parent / "volumes" if arm.frozen == "trunk" else None
+    # What a frozen trunk computes is computed once, if it is the same each time.
+    cache = run.parent / "volumes" if has_lasting_volumes(config) else None
     finetune(config, world, run, init=source, volume_cache=cache, scenes=scenes, resume=there)
 
 

@@ -28,6 +28,11 @@ _DECIDES = ("sample", "sample_data", "calibrated_sensor", "ego_pose")
 """Tables that decide what a clip's images and poses are."""
 
 
+def has_lasting_volumes(config: TaskConfig) -> bool:
+    """Whether a clip's volume is the same each time: a frozen trunk, clips as they are."""
+    return config.frozen == "trunk" and config.augment == type(config.augment)()
+
+
 class VolumeCache:
     """Volumes of one trunk and one data set.
 

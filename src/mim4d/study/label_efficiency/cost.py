@@ -14,13 +14,13 @@ from mim4d.config import TaskConfig
 from mim4d.data.splits import SceneChoice
 from mim4d.runs.metrics_file import read_metrics
 from mim4d.study.label_efficiency.arms import Arm
-from mim4d.study.label_efficiency.measure import Machine, is_cached
+from mim4d.study.label_efficiency.measure import Machine
 from mim4d.study.label_efficiency.plan import Plan, PlannedRun
 from mim4d.study.label_efficiency.request import Rung, TaskName
 from mim4d.training.devices import choose_accelerator
 from mim4d.training.estimate import estimate_cost
 from mim4d.training.modules import TaskModule
-from mim4d.training.volume_cache import VolumeCache
+from mim4d.training.volume_cache import VolumeCache, has_lasting_volumes
 
 _CHECKPOINTS = 2
 """A run keeps so many, each of weights and two moments, and the encoder beside."""
@@ -143,7 +143,7 @@ def time_group(run: PlannedRun, machine: Machine) -> Pace:
     task, model = build_task(config)
     with tempfile.TemporaryDirectory() as folder:
         cache = None
-        if is_cached(run.config):
+        if has_lasting_volumes(run.config):
             cache = VolumeCache(Path(folder), config, machine.data, machine.version)
         module = TaskModule(model, task, config, cache=cache)
         paid, clip = estimate_cost(module, dataset, accelerator)

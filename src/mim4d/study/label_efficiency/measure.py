@@ -16,7 +16,7 @@ import torch
 from torchmetrics import Metric
 
 from mim4d.build.data import build_dataset
-from mim4d.config import AugmentConfig, Device, TaskConfig
+from mim4d.config import Device, TaskConfig
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation import spread
 from mim4d.files import read_json, write_text
@@ -35,7 +35,7 @@ from mim4d.training.finetune import finetune
 from mim4d.training.memory import peak_bytes, reset_peak
 from mim4d.training.quiet import at_least
 from mim4d.training.train_once import is_finished
-from mim4d.training.volume_cache import VolumeCache
+from mim4d.training.volume_cache import VolumeCache, has_lasting_volumes
 
 _MEASURED, _EVIDENCE = "study.json", "study.npz"
 QUIET = ("mim4d.training", "mim4d.data")
@@ -119,7 +119,7 @@ def finish(run: PlannedRun, machine: Machine) -> None:
                 run.folder,
                 init=run.arm.init,
                 init_parts=run.arm.parts,
-                volume_cache=machine.volumes if is_cached(run.config) else None,
+                volume_cache=machine.volumes if has_lasting_volumes(run.config) else None,
                 version=machine.version,
                 resume=(run.folder / "config.json").is_file(),
                 scenes=SceneChoice(names=run.scenes),
@@ -155,11 +155,6 @@ def _settings(run: PlannedRun) -> dict[str, Any]:
     return {"scenes": sorted(run.judged_on), "clips": run.clips}
 
 
-def is_cached(config: TaskConfig) -> bool:
-    """Whether volumes stay the same: a frozen trunk, clips as they are."""
-    return config.frozen == "trunk" and config.augment == AugmentConfig()
-
-
 @torch.no_grad()
 def _measure(run: PlannedRun, machine: Machine) -> Evidence:
     """Ask a finished run about every clip of the scenes that judge it."""
@@ -170,7 +165,7 @@ def _measure(run: PlannedRun, machine: Machine) -> Evidence:
     with at_least(logging.WARNING, *QUIET):
         dataset = build_dataset(config, machine.data, choice, machine.version)
     cache = None
-    if is_cached(config):
+    if has_lasting_volumes(config):
         cache = VolumeCache(machine.volumes, config, machine.data, machine.version)
     metrics: dict[str, Metric] = {}
     for index in spread(len(dataset), run.clips):
