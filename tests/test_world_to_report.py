@@ -191,7 +191,7 @@ def _study(folder: Path, out: Path, *more: str) -> list[str]:
 def test_the_demo_of_tasks_trains_every_arm_on_augmented_clips(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo's colours change from clip to clip, so that no volumes of a frozen arm can be kept."""
+    """The demo's colours change from clip to clip, so frozen arms can keep no volumes."""
 
     def augmented(name: str, task: str) -> TaskConfig:
         assert name == "toy", "the arms have the trunk of the pre-training"

@@ -16,7 +16,7 @@ import torch
 from torchmetrics import Metric
 
 from mim4d.build.data import build_dataset
-from mim4d.config import Device, TaskConfig
+from mim4d.config import Device
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation import spread
 from mim4d.files import read_json, write_text
