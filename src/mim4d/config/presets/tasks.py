@@ -40,7 +40,8 @@ _HEADS: dict[str, HeadConfig] = {
         line_width_m=1.0,
     ),
     "detection": CentreHeadConfig(cells_xy=(96, 96)),
-    "hd_map": HdMapHeadConfig(),
+    # Cells learn where lines are; the many losses of points would drown them.
+    "hd_map": HdMapHeadConfig(segmentation_weight=20.0, warmup_steps=150),
     "occupancy": OccupancyHeadConfig(),
 }
 _STEPS = {"bev_segmentation": 800, "detection": 800, "hd_map": 800, "occupancy": 500}
@@ -76,7 +77,8 @@ def demo(task: str) -> TaskConfig:
             steps=_STEPS.get(task, 300),
             batch_size=2,
             method="muon",
-            lr=4e-3,
+            # Attention learns by AdamW, for which the rate of convolutions is too high.
+            lr=1.5e-3 if task == "hd_map" else 4e-3,
             beta_2=0.99,
             warmup_steps=20,
             clip_norm=5.0,
