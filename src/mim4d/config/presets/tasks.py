@@ -39,13 +39,23 @@ _HEADS: dict[str, HeadConfig] = {
         ),
         line_width_m=1.0,
     ),
-    "detection": CentreHeadConfig(cells_xy=(96, 96)),
+    # What is there at all is to be learned first; numbers of boxes would drown it.
+    "detection": CentreHeadConfig(
+        cells_xy=(96, 96),
+        hidden=32,
+        box_weight=0.25,
+        velocity_weight=0.05,
+        attribute_weight=0.05,
+    ),
     # Cells learn where lines are; the many losses of points would drown them.
     "hd_map": HdMapHeadConfig(segmentation_weight=20.0, warmup_steps=150),
     "occupancy": OccupancyHeadConfig(),
 }
-_STEPS = {"bev_segmentation": 800, "detection": 800, "hd_map": 800, "occupancy": 500}
+_STEPS = {"bev_segmentation": 800, "detection": 700, "hd_map": 800, "occupancy": 500}
 """Optimiser steps of `demo`: less than six minutes on two cores."""
+_RATES = {"detection": 1.5e-3, "hd_map": 1.5e-3}
+"""Learning rates of `demo` where that of the pre-training is too high: for attention, and for
+boxes."""
 _TOY_HEADS: dict[str, HeadConfig] = {
     "bev_segmentation": SegmentationHeadConfig(
         cells_xy=(32, 32),
@@ -77,8 +87,7 @@ def demo(task: str) -> TaskConfig:
             steps=_STEPS.get(task, 300),
             batch_size=2,
             method="muon",
-            # Attention learns by AdamW, for which the rate of convolutions is too high.
-            lr=1.5e-3 if task == "hd_map" else 4e-3,
+            lr=_RATES.get(task, 4e-3),
             beta_2=0.99,
             warmup_steps=20,
             clip_norm=5.0,
