@@ -6,6 +6,8 @@ from typing import Any
 
 import tyro
 
+from mim4d.cli.help_text import PARAGRAPHS, about
+
 
 @dataclass(frozen=True)
 class Command:
@@ -39,6 +41,8 @@ class Command:
             prog=program,
             args=arguments,
             default=default,
+            description=about(self.options),
+            registry=PARAGRAPHS,
             config=(
                 tyro.conf.AvoidSubcommands,
                 tyro.conf.FlagCreatePairsOff,

@@ -18,6 +18,7 @@ from mim4d.cli import at_once
 from mim4d.cli.arguments import with_values
 from mim4d.cli.command import Command
 from mim4d.cli.commands import COMMANDS, GROUPS
+from mim4d.cli.help_text import about
 from mim4d.cli.idle_threads import spin_briefly
 from mim4d.cli.training import Training
 from mim4d.config import RunConfig, TaskConfig
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
-        print(f"mim4d: error: {error}{_how_to_install(error)}", file=sys.stderr)
+        print(f"mim4d: error: {_in_words(error)}{_how_to_install(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mim4d: interrupted", file=sys.stderr)
@@ -81,6 +82,14 @@ def _dispatch(arguments: list[str]) -> int:
     if not command.is_light and "torch" not in sys.modules and at_once.is_first_process():
         print("loading ...", file=sys.stderr, flush=True)
     return command.run(options) or 0
+
+
+def _in_words(error: Exception) -> str:
+    """An error's message; of one that the system raised, its file and reason without the number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([" to ".join(files), error.strerror.lower()] if files else [error.strerror])
 
 
 def _how_to_install(error: Exception) -> str:
@@ -187,7 +196,7 @@ def _first_line(options: type[Any]) -> str:
 def _preset_usage(name: str, command: Command) -> str:
     words = "TASK PRESET" if command.takes_task else "PRESET"
     presets: Mapping[str, object] = TASK_PRESETS if command.takes_task else PRESETS
-    lines = [f"usage: mim4d {name} {words} [OPTIONS]", "", (command.options.__doc__ or "").strip()]
+    lines = [f"usage: mim4d {name} {words} [OPTIONS]", "", about(command.options)]
     if command.takes_task:
         lines += ["", f"TASK is one of: {', '.join(TASKS)}"]
     wrote = "is a run's config.json" if command.takes_task else "`mim4d show-config` wrote"
