@@ -84,6 +84,7 @@ def is_first_process() -> bool:
 
 def new_run(run: Path) -> None:
     """Refuse a folder that holds something, unless the first of several processes has made it."""
+    output_folder(run, "--out")
     if is_first_process():
         refuse_existing(run)
 
@@ -135,16 +136,21 @@ def output_file(path: Path | None, flag: str = "") -> None:
 
 
 def output_folder(path: Path | None, flag: str = "") -> None:
-    """Refuse a folder that could not be made, for a file is in its place; None is not asked for."""
+    """Refuse a folder that could not be made or written to; None is not asked for."""
     if path is None:
         return
     there = next(each for each in (path, *path.parents) if each.exists())
     if not there.is_dir():
-        raise ValueError(f"{flag} {path}: {there} is a file; give another folder".strip())
+        what = "is a file" if there == path else f"{there} is a file"
+        raise ValueError(f"{flag} {path}: {what}; give another folder".strip())
+    if not os.access(there, os.W_OK):
+        message = f"{flag} {path}: no permission to write in {there}; give another place"
+        raise ValueError(message.strip())
 
 
-def new_folder(out: Path, otherwise: str = "") -> None:
+def new_folder(out: Path, flag: str = "", otherwise: str = "") -> None:
     """Refuse to write into a folder that holds something."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    output_folder(out, flag)
+    if out.is_dir() and any(out.iterdir()):
         advice = ", ".join(filter(None, ("choose another folder", otherwise)))
         raise ValueError(f"{out}: is there already and is not an empty folder; {advice}")

@@ -77,15 +77,21 @@ class Evaluate:
         at_once.existing(self.predictions, "--predictions")
         at_once.existing(self.class_table, "--class-table")
         at_once.output_file(self.json, "--json")
-        at_once.output_folder(self.out, "--out")
+        if self.predictions is not None:
+            at_once.output_folder(self.scores_folder(self.predictions), "--out")
         if self.run is not None:
             at_once.run_folder(self.run)
+            at_once.output_folder(self.run)
             read_record(self.run)  # without it nobody knows which scenes it was trained on
             if self.best:
                 at_once.existing(best_checkpoint(self.run), "--best")
         scenes = scene_choice(self.split, self.scenes)
         at_once.data_set(self.data, self.version, scenes)
         at_once.device(self.device)
+
+    def scores_folder(self, predictions: Path) -> Path:
+        """Where the scores of a file of predictions go."""
+        return self.out or predictions.with_name(f"{predictions.stem}_scores")
 
 
 def evaluate(options: Evaluate) -> None:
@@ -134,7 +140,7 @@ def _evaluate_detections(options: Evaluate, file: Path) -> None:
     )
     evaluation = predicted.judge()
     print(evaluation.table())
-    out = options.out or file.with_name(f"{file.stem}_scores")
+    out = options.scores_folder(file)
     for path in filter(None, (out / "evaluation.json", options.json)):
         evaluation.save(path)
         print(path)
@@ -275,10 +281,16 @@ class Render:
         if hasattr(at_once.run_folder(self.run), "task"):
             raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws its predictions")
         at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
-        at_once.output_folder(self.out, "--out")
+        if self.video is None:
+            at_once.output_folder(self.folder, "--out")
         at_once.output_file(self.video, "--video")
         at_once.device(self.device)
         at_once.drawing()
+
+    @property
+    def folder(self) -> Path:
+        """Where pictures go."""
+        return self.out or self.run / "renders"
 
 
 def render(options: Render) -> None:
@@ -306,7 +318,7 @@ def render(options: Render) -> None:
         paths = render_run(
             options.run,
             options.data,
-            options.out or options.run / "renders",
+            options.folder,
             clips=options.clips,
             stride=options.stride,
             scenes=scenes,
