@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-import mim4d
 from mim4d.config import PretrainConfig
 from mim4d.exchange.export.card import model_card
 from mim4d.exchange.export.export_files import ExportFiles, Target
@@ -24,6 +23,7 @@ from mim4d.files import replacing, write_bytes, write_text
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.runs.loading import load_encoder
 from mim4d.runs.record import read_config
+from mim4d.version import installed_version
 
 
 def export_run(
@@ -92,7 +92,7 @@ def _write_weights(path: Path, exported: Exported, config: PretrainConfig) -> No
         return
     weights = _plain(exported.weights)
     if path.suffix == ".pth":
-        about = {"mim4d_version": mim4d.__version__, "preset": config.preset}
+        about = {"mim4d_version": installed_version(), "preset": config.preset}
         with replacing(path) as temporary:
             torch.save({"meta": about, "state_dict": weights}, temporary)
     else:
