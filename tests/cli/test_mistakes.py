@@ -40,6 +40,10 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "unknown command": ("pretrian toy", ["unknown command 'pretrian'", "'pretrain'"]),
     "unknown preset": ("pretrain dmeo --data DATA --out NEW", ["'dmeo'", "did you mean 'demo'"]),
     "unknown task": ("finetune vehicels demo", ["'vehicels'", "did you mean 'vehicles'"]),
+    "a task for a preset": (
+        "pretrain vehicles demo --data DATA --out NEW",
+        ["'vehicles' is a task", "one of: demo, ", "mim4d finetune vehicles PRESET"],
+    ),
     "no preset at all": ("pretrain --data DATA --out NEW", ["needs a preset first", "demo"]),
     "mistyped option": ("pretrain toy --data DATA --out NEW --mask.rato 1", ["--mask.ratio"]),
     "impossible value": (
@@ -130,7 +134,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "a page below a file": (
         "runs ROOT --page RUN/config.json/runs.html",
-        ["--page", "config.json: is a file"],
+        ["--page", "config.json is a file"],
     ),
     "a run where a file is": (
         "pretrain toy --data DATA --out RUN/config.json",
@@ -175,7 +179,7 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "an export where a file is": (
         "export RUN --to timm --out RUN/config.json",
-        ["--out", "config.json: is a file; give another folder"],
+        ["--out", "config.json is a file; give another folder"],
     ),
     "an export where a folder is": (
         "export RUN --to timm --out ROOT/tiny.safetensors --overwrite",

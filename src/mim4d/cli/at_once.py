@@ -132,14 +132,18 @@ def output_file(path: Path | None, flag: str = "") -> None:
         return
     if path.is_dir():
         raise ValueError(f"{flag} {path}: is a folder; give the name of a file".strip())
-    output_folder(path.parent, flag)
+    _place(path, path.parent, flag)
 
 
 def output_folder(path: Path | None, flag: str = "") -> None:
     """Refuse a folder that could not be made or written to; None is not asked for."""
-    if path is None:
-        return
-    there = next(each for each in (path, *path.parents) if each.exists())
+    if path is not None:
+        _place(path, path, flag)
+
+
+def _place(path: Path, folder: Path, flag: str) -> None:
+    """Refuse what is to be written to a folder that cannot be made or written to."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
     if not there.is_dir():
         what = "is a file" if there == path else f"{there} is a file"
         raise ValueError(f"{flag} {path}: {what}; give another folder".strip())

@@ -20,6 +20,7 @@ class Command:
         takes_preset: Whether a preset comes first.
         takes_task: Whether a task comes before it.
         is_light: Whether it answers at once, without importing torch.
+        of_task: The same command where a task stands before the preset, if there can be one.
     """
 
     options: type[Any]
@@ -27,6 +28,7 @@ class Command:
     takes_preset: bool = False
     takes_task: bool = False
     is_light: bool = False
+    of_task: "Command | None" = None
 
     def parse(self, program: str, arguments: Sequence[str], default: Any) -> Any:
         """Options from the words after the command; wrong ones end the program with status 2.

@@ -13,7 +13,6 @@ from typing import Any
 
 import tyro
 
-import mim4d
 from mim4d.cli import at_once
 from mim4d.cli.arguments import with_values
 from mim4d.cli.command import Command
@@ -27,6 +26,7 @@ from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
 from mim4d.errors import EXTRAS, Terminated, did_you_mean, install_line
 from mim4d.files import read_text
 from mim4d.tasks import TASKS
+from mim4d.version import installed_version
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(_overview())
         return 0
     if arguments[0] == "--version":
-        print(f"mim4d {mim4d.__version__}")
+        print(f"mim4d {installed_version()}")
         return 0
     name = arguments.pop(0)
     if name in GROUPS:
@@ -100,6 +100,8 @@ def _how_to_install(error: Exception) -> str:
 
 
 def _parse(name: str, command: Command, arguments: list[str]) -> Any:
+    if command.of_task is not None and arguments and arguments[0] in TASKS:
+        command = command.of_task
     default: Any = tyro.MISSING_NONPROP
     program = f"mim4d {name}"
     if run := _resumed(command, arguments):
@@ -153,6 +155,11 @@ def _config(name: str, task: str | None = None) -> RunConfig:
         raise ValueError(
             f"unknown task {task!r}{did_you_mean(task, TASKS)} (there are: {', '.join(TASKS)})"
         )
+    if task is None and name in TASKS:
+        raise ValueError(
+            f"{name!r} is a task; this command takes a preset of a pre-training, one of: "
+            f"{', '.join(PRESETS)} (`mim4d finetune {name} PRESET` trains the task)"
+        )
     if name.endswith(".json"):
         path = Path(name)
         if not path.is_file():
@@ -199,8 +206,7 @@ def _preset_usage(name: str, command: Command) -> str:
     lines = [f"usage: mim4d {name} {words} [OPTIONS]", "", about(command.options)]
     if command.takes_task:
         lines += ["", f"TASK is one of: {', '.join(TASKS)}"]
-    wrote = "is a run's config.json" if command.takes_task else "`mim4d show-config` wrote"
-    lines += ["", f"PRESET is a name, or a JSON file that {wrote}:", ""]
+    lines += ["", "PRESET is a name, or a JSON file that `mim4d show-config` wrote:", ""]
     width = max(map(len, presets))
     for key, function in presets.items():
         lines.append(f"  {key:<{width}}  {(function.__doc__ or '').strip().splitlines()[0]}")
