@@ -132,16 +132,16 @@ def output_file(path: Path | None, flag: str = "") -> None:
         return
     if path.is_dir():
         raise ValueError(f"{flag} {path}: is a folder; give the name of a file".strip())
-    _place(path, path.parent, flag)
+    _refuse_unwritable(path, path.parent, flag)
 
 
 def output_folder(path: Path | None, flag: str = "") -> None:
     """Refuse a folder that could not be made or written to; None is not asked for."""
     if path is not None:
-        _place(path, path, flag)
+        _refuse_unwritable(path, path, flag)
 
 
-def _place(path: Path, folder: Path, flag: str) -> None:
+def _refuse_unwritable(path: Path, folder: Path, flag: str) -> None:
     """Refuse what is to be written to a folder that cannot be made or written to."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
     if not there.is_dir():

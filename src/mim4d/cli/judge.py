@@ -77,8 +77,7 @@ class Evaluate:
         at_once.existing(self.predictions, "--predictions")
         at_once.existing(self.class_table, "--class-table")
         at_once.output_file(self.json, "--json")
-        if self.predictions is not None:
-            at_once.output_folder(self.scores_folder(self.predictions), "--out")
+        at_once.output_folder(self.out, "--out")
         if self.run is not None:
             at_once.run_folder(self.run)
             at_once.output_folder(self.run)
@@ -88,10 +87,6 @@ class Evaluate:
         scenes = scene_choice(self.split, self.scenes)
         at_once.data_set(self.data, self.version, scenes)
         at_once.device(self.device)
-
-    def scores_folder(self, predictions: Path) -> Path:
-        """Where the scores of a file of predictions go."""
-        return self.out or predictions.with_name(f"{predictions.stem}_scores")
 
 
 def evaluate(options: Evaluate) -> None:
@@ -140,7 +135,7 @@ def _evaluate_detections(options: Evaluate, file: Path) -> None:
     )
     evaluation = predicted.judge()
     print(evaluation.table())
-    out = options.scores_folder(file)
+    out = options.out or file.with_name(f"{file.stem}_scores")
     for path in filter(None, (out / "evaluation.json", options.json)):
         evaluation.save(path)
         print(path)
