@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
 
 import tyro
 
-from mim4d.cli.help_text import PARAGRAPHS, about
+from mim4d.cli.help_text import INDENT, PARAGRAPHS, about
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Command:
             prog=program,
             args=arguments,
             default=default,
-            description=about(self.options),
+            description=indent(about(self.options), INDENT),
             registry=PARAGRAPHS,
             config=(
                 tyro.conf.AvoidSubcommands,

@@ -206,7 +206,11 @@ def _preset_usage(name: str, command: Command) -> str:
     lines = [f"usage: mim4d {name} {words} [OPTIONS]", "", about(command.options)]
     if command.takes_task:
         lines += ["", f"TASK is one of: {', '.join(TASKS)}"]
-    lines += ["", "PRESET is a name, or a JSON file that `mim4d show-config` wrote:", ""]
+    lines += [
+        "",
+        "PRESET is a name, or a JSON file: a run's config.json, or what show-config wrote:",
+        "",
+    ]
     width = max(map(len, presets))
     for key, function in presets.items():
         lines.append(f"  {key:<{width}}  {(function.__doc__ or '').strip().splitlines()[0]}")

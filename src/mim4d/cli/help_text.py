@@ -14,6 +14,9 @@ from dataclasses import replace
 
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
+INDENT = "  "
+"""Of what tyro says of a command: it would join lines that begin with a letter."""
+
 
 def in_paragraphs(text: str) -> str:
     """A docstring with one line for each paragraph; an item, which begins with "- ", is one too."""
@@ -21,14 +24,13 @@ def in_paragraphs(text: str) -> str:
 
 
 def about(options: type[object]) -> str:
-    """What a command is for: the docstring of its options, indented, as wide as the terminal."""
+    """What a command is for, from the docstring of its options, as wide as the terminal allows."""
     paragraphs = filter(None, in_paragraphs(options.__doc__ or "").split("\n"))
     return "\n".join(
         textwrap.fill(
             paragraph,
-            min(shutil.get_terminal_size().columns, 100),
-            initial_indent="  ",
-            subsequent_indent="    " if paragraph.startswith("- ") else "  ",
+            min(shutil.get_terminal_size().columns, 100) - len(INDENT),
+            subsequent_indent="  " if paragraph.startswith("- ") else "",
             break_long_words=False,
             break_on_hyphens=False,
         )
