@@ -44,20 +44,12 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
     if name == "__version__":
-        return _version()
+        from mim4d.version import installed_version
+
+        return installed_version()
     if name not in _MODULES:
         raise AttributeError(f"module 'mim4d' has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)
-
-
-def _version() -> str:
-    """The installed version: made from the newest tag when the package was built or installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("mim4d")
-    except PackageNotFoundError:  # the sources alone, on PYTHONPATH
-        return "0+unknown"
 
 
 def __dir__() -> list[str]:

@@ -162,6 +162,20 @@ def test_a_written_config_gives_the_same_run(
     assert '"ratio": 0.5' in text
 
 
+def test_a_tasks_config_is_shown_after_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, text = _run(["show-config", "vehicles", "toy", "--optim.steps", "7"], capsys)
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    status, again = _run(["show-config", "vehicles", str(path)], capsys)
+    assert (status, again) == (0, text)
+    assert '"steps": 7' in text
+    status, message = _run(["show-config", "hd_map", str(path)], capsys)
+    assert status == 2
+    assert "configures the task 'vehicles', not 'hd_map'" in message
+
+
 @pytest.mark.parametrize("text", ["[]", "null", "{", '{"preset": 3, "clip": 4}'])
 def test_a_config_that_is_none_is_refused(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -40,6 +40,10 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     "unknown command": ("pretrian toy", ["unknown command 'pretrian'", "'pretrain'"]),
     "unknown preset": ("pretrain dmeo --data DATA --out NEW", ["'dmeo'", "did you mean 'demo'"]),
     "unknown task": ("finetune vehicels demo", ["'vehicels'", "did you mean 'vehicles'"]),
+    "a task for a preset": (
+        "pretrain vehicles demo --data DATA --out NEW",
+        ["'vehicles' is a task", "one of: demo, ", "mim4d finetune vehicles PRESET"],
+    ),
     "no preset at all": ("pretrain --data DATA --out NEW", ["needs a preset first", "demo"]),
     "mistyped option": ("pretrain toy --data DATA --out NEW --mask.rato 1", ["--mask.ratio"]),
     "impossible value": (
@@ -126,11 +130,64 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "a folder where a file is": (
         "ablate toy --data DATA --out RUN/config.json",
-        ["--out", "config.json is a file; give another folder"],
+        ["--out", "config.json: is a file; give another folder"],
     ),
     "a page below a file": (
         "runs ROOT --page RUN/config.json/runs.html",
         ["--page", "config.json is a file"],
+    ),
+    "a run where a file is": (
+        "pretrain toy --data DATA --out RUN/config.json",
+        ["--out", "config.json: is a file; give another folder"],
+    ),
+    "a run below a file": (
+        "import-official RUN/config.json --out RUN/config.json/run",
+        ["--out", "config.json is a file; give another folder"],
+    ),
+    "a data set below a file": (
+        "import rig DATA --out RUN/config.json/data",
+        ["--out", "config.json is a file; give another folder"],
+    ),
+    "an example where a file is": (
+        "import rig --template RUN/config.json",
+        ["--template", "config.json: is a file"],
+    ),
+    "a world where a file is": (
+        "world RUN/config.json --overwrite",
+        ["config.json: is a file; give another folder"],
+    ),
+    "a demo where a file is": ("demo RUN/config.json", ["config.json: is a file"]),
+    "a picture where a folder is": (
+        "view DATA --out ROOT",
+        ["--out", "is a folder; give the name"],
+    ),
+    "pictures where a file is": (
+        "render RUN --data DATA --out RUN/config.json",
+        ["--out", "config.json: is a file"],
+    ),
+    "a video where a folder is": (
+        "render RUN --data DATA --video ROOT",
+        ["--video", "is a folder; give the name of a file"],
+    ),
+    "a page where a folder is": (
+        "bench report RUN/config.json --out ROOT",
+        ["--out", "is a folder; give the name of a file"],
+    ),
+    "a cache where a file is": (
+        "finetune vehicles toy --data DATA --out NEW --init none --volume-cache RUN/config.json",
+        ["--volume-cache", "config.json: is a file; give another folder"],
+    ),
+    "an export where a file is": (
+        "export RUN --to timm --out RUN/config.json",
+        ["--out", "config.json is a file; give another folder"],
+    ),
+    "an export where a folder is": (
+        "export RUN --to timm --out ROOT/tiny.safetensors --overwrite",
+        ["--out", "tiny.safetensors: is a folder; give the name of a file"],
+    ),
+    "an export for another framework": (
+        "export RUN --to mmdet --out new.safetensors",
+        ["--out new.safetensors", "ends in .pth"],
     ),
     "less than no options": ("runs ROOT --options -1", ["--options -1", "0 or more"]),
     "a negative seed": ("split DATA --out NEW --seed -1", ["--seed -1", "0 or more"]),
@@ -157,6 +214,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]
         if name != "young":
             (root / name / "checkpoints" / "step-0000003.ckpt").touch()
     (root / "lost" / "record.json").unlink()
+    (root / "tiny.safetensors").mkdir()
     (root / "empty" / "config.json").write_text("")
     places = {"ROOT": root, "DATA": data, "NEW": root / "new"}
     places |= {name.upper(): root / name for name in ("run", "young", "lost", "empty", "task")}

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from PIL import features
 from mim4d.check.findings import Severity
 from mim4d.data.loader import Machine
 from mim4d.data.tables.column_cache import default_cache_dir
+from mim4d.version import installed_version
 
 GIB = 2**30
 PYTHONS = ((3, 11), (3, 14))
@@ -71,7 +71,7 @@ def _software() -> Iterator[Fact]:
     known = PYTHONS[0] <= running <= PYTHONS[1]
     severity: Severity = "remark" if known else "warning"
     yield Fact("python", f"{platform.python_version()} on {platform.platform()}", severity)
-    yield Fact("mim4d", f"{version('mim4d')}, torch {torch.__version__}")
+    yield Fact("mim4d", f"{installed_version()}, torch {torch.__version__}")
 
 
 def _devices() -> Iterator[Fact]:

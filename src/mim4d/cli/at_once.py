@@ -84,6 +84,7 @@ def is_first_process() -> bool:
 
 def new_run(run: Path) -> None:
     """Refuse a folder that holds something, unless the first of several processes has made it."""
+    output_folder(run, "--out")
     if is_first_process():
         refuse_existing(run)
 
@@ -131,20 +132,29 @@ def output_file(path: Path | None, flag: str = "") -> None:
         return
     if path.is_dir():
         raise ValueError(f"{flag} {path}: is a folder; give the name of a file".strip())
-    output_folder(path.parent, flag)
+    _refuse_unwritable(path, path.parent, flag)
 
 
 def output_folder(path: Path | None, flag: str = "") -> None:
-    """Refuse a folder that could not be made, for a file is in its place; None is not asked for."""
-    if path is None:
-        return
-    there = next(each for each in (path, *path.parents) if each.exists())
+    """Refuse a folder that could not be made or written to; None is not asked for."""
+    if path is not None:
+        _refuse_unwritable(path, path, flag)
+
+
+def _refuse_unwritable(path: Path, folder: Path, flag: str) -> None:
+    """Refuse what is to be written to a folder that cannot be made or written to."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
     if not there.is_dir():
-        raise ValueError(f"{flag} {path}: {there} is a file; give another folder".strip())
+        what = "is a file" if there == path else f"{there} is a file"
+        raise ValueError(f"{flag} {path}: {what}; give another folder".strip())
+    if not os.access(there, os.W_OK):
+        message = f"{flag} {path}: no permission to write in {there}; give another place"
+        raise ValueError(message.strip())
 
 
-def new_folder(out: Path, otherwise: str = "") -> None:
+def new_folder(out: Path, flag: str = "", otherwise: str = "") -> None:
     """Refuse to write into a folder that holds something."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    output_folder(out, flag)
+    if out.is_dir() and any(out.iterdir()):
         advice = ", ".join(filter(None, ("choose another folder", otherwise)))
         raise ValueError(f"{out}: is there already and is not an empty folder; {advice}")

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
 
 import tyro
+
+from mim4d.cli.help_text import INDENT, PARAGRAPHS, about
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Command:
         takes_preset: Whether a preset comes first.
         takes_task: Whether a task comes before it.
         is_light: Whether it answers at once, without importing torch.
+        of_task: The same command where a task stands before the preset, if there can be one.
     """
 
     options: type[Any]
@@ -25,6 +29,7 @@ class Command:
     takes_preset: bool = False
     takes_task: bool = False
     is_light: bool = False
+    of_task: "Command | None" = None
 
     def parse(self, program: str, arguments: Sequence[str], default: Any) -> Any:
         """Options from the words after the command; wrong ones end the program with status 2.
@@ -39,6 +44,8 @@ class Command:
             prog=program,
             args=arguments,
             default=default,
+            description=indent(about(self.options), INDENT),
+            registry=PARAGRAPHS,
             config=(
                 tyro.conf.AvoidSubcommands,
                 tyro.conf.FlagCreatePairsOff,

@@ -31,8 +31,9 @@ from mim4d.cli.import_data import (
 )
 from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.predict import Predict, predict
-from mim4d.cli.pretrain import Pretrain, ShowConfig, pretrain, show_config
+from mim4d.cli.pretrain import Pretrain, pretrain
 from mim4d.cli.runs import Runs, runs
+from mim4d.cli.show_config import ShowConfig, ShowTaskConfig, show_config
 from mim4d.cli.study import (
     Ablate,
     BenchCost,
@@ -91,5 +92,13 @@ COMMANDS: dict[str, Command] = {
         Completion, lambda options: completion(options, COMMANDS, GROUPS), is_light=True
     ),
     "runs": Command(Runs, runs, is_light=True),
-    "show-config": Command(ShowConfig, show_config, takes_preset=True, is_light=True),
+    "show-config": Command(
+        ShowConfig,
+        show_config,
+        takes_preset=True,
+        is_light=True,
+        of_task=Command(
+            ShowTaskConfig, show_config, takes_preset=True, takes_task=True, is_light=True
+        ),
+    ),
 }

@@ -13,11 +13,11 @@ from typing import Any
 
 import tyro
 
-import mim4d
 from mim4d.cli import at_once
 from mim4d.cli.arguments import with_values
 from mim4d.cli.command import Command
 from mim4d.cli.commands import COMMANDS, GROUPS
+from mim4d.cli.help_text import about
 from mim4d.cli.idle_threads import spin_briefly
 from mim4d.cli.training import Training
 from mim4d.config import RunConfig, TaskConfig
@@ -26,6 +26,7 @@ from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
 from mim4d.errors import EXTRAS, Terminated, did_you_mean, install_line
 from mim4d.files import read_text
 from mim4d.tasks import TASKS
+from mim4d.version import installed_version
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if debug:
             raise
-        print(f"mim4d: error: {error}{_how_to_install(error)}", file=sys.stderr)
+        print(f"mim4d: error: {_in_words(error)}{_how_to_install(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("mim4d: interrupted", file=sys.stderr)
@@ -60,7 +61,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(_overview())
         return 0
     if arguments[0] == "--version":
-        print(f"mim4d {mim4d.__version__}")
+        print(f"mim4d {installed_version()}")
         return 0
     name = arguments.pop(0)
     if name in GROUPS:
@@ -83,6 +84,14 @@ def _dispatch(arguments: list[str]) -> int:
     return command.run(options) or 0
 
 
+def _in_words(error: Exception) -> str:
+    """An error's message; of one that the system raised, its file and reason without the number."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return ": ".join([" to ".join(files), error.strerror.lower()] if files else [error.strerror])
+
+
 def _how_to_install(error: Exception) -> str:
     """The install line for a module that is missing, where it was met unannounced."""
     module = error.name if isinstance(error, ModuleNotFoundError) else None
@@ -91,6 +100,8 @@ def _how_to_install(error: Exception) -> str:
 
 
 def _parse(name: str, command: Command, arguments: list[str]) -> Any:
+    if command.of_task is not None and arguments and arguments[0] in TASKS:
+        command = command.of_task
     default: Any = tyro.MISSING_NONPROP
     program = f"mim4d {name}"
     if run := _resumed(command, arguments):
@@ -144,6 +155,11 @@ def _config(name: str, task: str | None = None) -> RunConfig:
         raise ValueError(
             f"unknown task {task!r}{did_you_mean(task, TASKS)} (there are: {', '.join(TASKS)})"
         )
+    if task is None and name in TASKS:
+        raise ValueError(
+            f"{name!r} is a task; this command takes a preset of a pre-training, one of: "
+            f"{', '.join(PRESETS)} (`mim4d finetune {name} PRESET` trains the task)"
+        )
     if name.endswith(".json"):
         path = Path(name)
         if not path.is_file():
@@ -187,11 +203,14 @@ def _first_line(options: type[Any]) -> str:
 def _preset_usage(name: str, command: Command) -> str:
     words = "TASK PRESET" if command.takes_task else "PRESET"
     presets: Mapping[str, object] = TASK_PRESETS if command.takes_task else PRESETS
-    lines = [f"usage: mim4d {name} {words} [OPTIONS]", "", (command.options.__doc__ or "").strip()]
+    lines = [f"usage: mim4d {name} {words} [OPTIONS]", "", about(command.options)]
     if command.takes_task:
         lines += ["", f"TASK is one of: {', '.join(TASKS)}"]
-    wrote = "is a run's config.json" if command.takes_task else "`mim4d show-config` wrote"
-    lines += ["", f"PRESET is a name, or a JSON file that {wrote}:", ""]
+    lines += [
+        "",
+        "PRESET is a name, or a JSON file: a run's config.json, or what show-config wrote:",
+        "",
+    ]
     width = max(map(len, presets))
     for key, function in presets.items():
         lines.append(f"  {key:<{width}}  {(function.__doc__ or '').strip().splitlines()[0]}")

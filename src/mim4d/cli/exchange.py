@@ -9,6 +9,7 @@ from mim4d.cli import at_once
 from mim4d.cli.arguments import PathArgument
 from mim4d.config import Vector3
 from mim4d.errors import need_extra
+from mim4d.exchange.export.export_files import ExportFiles, Target
 from mim4d.exchange.official.describe import (
     FRAME_INTERVAL_S,
     NUSCENES_LIDAR_ORIGIN_M,
@@ -20,17 +21,19 @@ from mim4d.exchange.official.describe import (
 class Export:
     """Write a run's encoder for other frameworks, with a model card beside it.
 
-    timm, torchvision: the image encoder as a model of theirs, loaded with strict=True.
-    mmdet: image encoder and neck for detectors of the mmdet3d line (UVTR, BEVFormer, MapTR, ...).
-    uvtr: the same under the names of UVTR's own ConvNeXt, with the depth head.
-    onnx: the image encoder as a graph, checked with ONNX Runtime (extra `onnx`).
-    safetensors: everything, for `mim4d.load_encoder`. docs/use_the_encoder.md has examples.
+    - timm, torchvision: the image encoder as a model of theirs, loaded with strict=True.
+    - mmdet: image encoder and neck for detectors of the mmdet3d line (UVTR, BEVFormer, MapTR, ...).
+    - uvtr: the same under the names of UVTR's own ConvNeXt, with the depth head.
+    - onnx: the image encoder as a graph, checked with ONNX Runtime (extra `onnx`).
+    - safetensors: everything, for `mim4d.load_encoder`.
+
     The folders of timm and safetensors can be uploaded to a model hub as they are.
+    docs/use_the_encoder.md has examples.
     """
 
     run: PathArgument
     """Folder of a finished run."""
-    to: Literal["timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors"]
+    to: Target
     """Framework that will load the file."""
     out: Path | None = None
     """Folder, or file (.safetensors; .pth for mmdet and uvtr; .onnx); by default
@@ -40,6 +43,10 @@ class Export:
 
     def check(self) -> None:
         """What is known at once."""
+        files = ExportFiles.of(self.run, self.to, self.out)
+        at_once.output_file(files.weights, "--out")
+        if not self.overwrite:
+            files.refuse_existing()
         at_once.run_folder(self.run, "pretraining", finished=True)
         if self.to == "onnx":
             need_extra("onnx", "--to onnx")

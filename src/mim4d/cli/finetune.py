@@ -31,6 +31,7 @@ class Finetune(Training):
         config_to_train(self.config, self)
         if self.resume:
             return
+        at_once.output_folder(self.volume_cache, "--volume-cache")
         at_once.config_files(self.config)
         if self.init != "none":
             at_once.existing(Path(self.init), "--init")

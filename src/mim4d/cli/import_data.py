@@ -42,7 +42,7 @@ class _Import:
         """What is known at once."""
         source, out = _folders(self)
         at_once.existing(source)
-        at_once.new_folder(out)
+        at_once.new_folder(out, "--out")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class ImportRig(_Import):
 
     def check(self) -> None:
         """What is known at once."""
+        at_once.output_folder(self.template, "--template")
         if self.template is None:
             super().check()
 

@@ -80,6 +80,7 @@ class Evaluate:
         at_once.output_folder(self.out, "--out")
         if self.run is not None:
             at_once.run_folder(self.run)
+            at_once.output_folder(self.run)
             read_record(self.run)  # without it nobody knows which scenes it was trained on
             if self.best:
                 at_once.existing(best_checkpoint(self.run), "--best")
@@ -275,10 +276,16 @@ class Render:
         if hasattr(at_once.run_folder(self.run), "task"):
             raise ValueError(f"{self.run}: a task's run; `mim4d predict` draws its predictions")
         at_once.data_set(self.data, self.version, scene_choice(self.split, self.scenes))
-        at_once.output_folder(self.out, "--out")
+        if self.video is None:
+            at_once.output_folder(self.folder, "--out")
         at_once.output_file(self.video, "--video")
         at_once.device(self.device)
         at_once.drawing()
+
+    @property
+    def folder(self) -> Path:
+        """Where pictures go."""
+        return self.out or self.run / "renders"
 
 
 def render(options: Render) -> None:
@@ -306,7 +313,7 @@ def render(options: Render) -> None:
         paths = render_run(
             options.run,
             options.data,
-            options.out or options.run / "renders",
+            options.folder,
             clips=options.clips,
             stride=options.stride,
             scenes=scenes,

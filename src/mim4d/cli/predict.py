@@ -71,10 +71,10 @@ class Predict:
                 "`mim4d predict` takes a folder of images with one (`mim4d import rig --template "
                 "DIR` writes an example); `mim4d render` draws clips of a data set"
             )
-        at_once.output_folder(self.out, "--out")
         at_once.output_file(self.submission, "--submission")
         at_once.device(self.device)
         if self.submission is None or self.out is not None:
+            at_once.output_folder(self.folder, "--out")
             at_once.drawing()
 
     @property

@@ -1,4 +1,4 @@
-"""`mim4d pretrain`, and the configuration it would run."""
+"""`mim4d pretrain`: train on video without labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Any
 from mim4d.cli import at_once
 from mim4d.cli.arguments import PresetConfig
 from mim4d.cli.training import Training, config_to_train, validation_picture
-from mim4d.config.as_json import config_to_json
 from mim4d.runs.record import Kind, read_record
 
 
@@ -49,15 +48,3 @@ def pretrain(options: Pretrain) -> None:
     )
     if reports:
         say_what_was_done(options.out, options.data)
-
-
-@dataclass(frozen=True)
-class ShowConfig:
-    """Print a preset's whole configuration as JSON. A file of it can be given as a preset."""
-
-    config: PresetConfig
-
-
-def show_config(options: ShowConfig) -> None:
-    """`mim4d show-config`."""
-    print(config_to_json(options.config), end="")

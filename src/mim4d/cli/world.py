@@ -52,8 +52,10 @@ class World:
                 "--rig: the file says how large images are and how often the LiDAR fires; leave "
                 "out --image-size and --lidar-azimuths"
             )
-        if not self.overwrite:
-            at_once.new_folder(self.out, "or replace the world there with --overwrite")
+        if self.overwrite:
+            at_once.output_folder(self.out)
+        else:
+            at_once.new_folder(self.out, otherwise="or replace the world there with --overwrite")
         need_extra("world", "a world")
 
 

@@ -15,10 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import mim4d
 from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.files import nearest_name, read_text, write_text
+from mim4d.version import installed_version
 
 if TYPE_CHECKING:
     from mim4d.data.tables.tables import NuscenesTables
@@ -86,7 +86,7 @@ def write_record(run: Path, config: RunConfig, facts: dict[str, Any]) -> None:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
         "seed": config.seed,
-        "mim4d": mim4d.__version__,
+        "mim4d": installed_version(),
         "commit": commit,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -229,7 +229,7 @@ def _version(package: str) -> str | None:
 
 def _code_state() -> tuple[str | None, str]:
     """Commit and uncommitted changes of the code, where it runs from a git checkout."""
-    root = Path(mim4d.__file__).parent
+    root = Path(__file__).parents[1]
     try:
         commit = _git(root, "rev-parse", "HEAD").strip()
         return commit, _git(root, "diff", "HEAD", "--", str(root))

@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import mim4d
 from mim4d.config import PretrainConfig
 from mim4d.data.splits import official_splits
 from mim4d.exchange.export.exported import Exported
 from mim4d.files import read_json
 from mim4d.runs.record import read_record
+from mim4d.version import installed_version
 from mim4d.world.writing.marker import is_world
 
 _ROWS = {"direct": "direct volume", "rebuilt": "dropped frame, rebuilt from the others"}
@@ -63,8 +63,8 @@ def _about(run: Path, config: PretrainConfig, exported: Exported, weights: str) 
         "encoder": ", ".join([encoder.name, *sizes]),
         "preset": config.preset,
         "trained": _training(run, config),
-        "made with": f"mim4d {_record(run).get('mim4d', mim4d.__version__)}",
-        "exported with": f"mim4d {mim4d.__version__}",
+        "made with": f"mim4d {_record(run).get('mim4d', installed_version())}",
+        "exported with": f"mim4d {installed_version()}",
     }
     if (share := exported.difference) is not None:
         equal = f"the same within {share:.0e} of the largest" if share else "the same bit for bit"

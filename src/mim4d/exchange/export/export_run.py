@@ -4,17 +4,15 @@ Everything is computed before the first file is written, and every file is there
 all.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
-import mim4d
 from mim4d.config import PretrainConfig
 from mim4d.exchange.export.card import model_card
+from mim4d.exchange.export.export_files import ExportFiles, Target
 from mim4d.exchange.export.exported import Exported
 from mim4d.exchange.export.own import to_safetensors
 from mim4d.exchange.export.to_mmdet import to_mmdet, to_uvtr
@@ -23,54 +21,9 @@ from mim4d.exchange.export.to_timm import to_timm
 from mim4d.exchange.export.to_torchvision import to_torchvision
 from mim4d.files import replacing, write_bytes, write_text
 from mim4d.models.video_encoder import VideoEncoder
-from mim4d.runs.checkpoint import ENCODER_FILE
 from mim4d.runs.loading import load_encoder
 from mim4d.runs.record import read_config
-from mim4d.runs.run_files import EXPORTED_FILE
-
-Target = Literal["timm", "torchvision", "mmdet", "uvtr", "onnx", "safetensors"]
-# mmcv and mmengine read files of `torch.save` only.
-_WEIGHTS_FILE: dict[Target, str] = {"mmdet": "model.pth", "uvtr": "model.pth", "onnx": "model.onnx"}
-_WITH_CONFIG: tuple[Target, ...] = ("timm", "safetensors")
-"""Targets whose folders have Hugging Face's layout."""
-_ENDINGS = (".pth", ".safetensors", ".onnx", ".pt", ".bin")
-
-
-@dataclass(frozen=True)
-class ExportFiles:
-    """Names of what an export writes.
-
-    Attributes:
-        weights: The weights file.
-        norms: Norms of the outputs, for frameworks that have no place for them.
-        config: What the weights belong to, in a folder of Hugging Face's layout.
-        card: The model card.
-    """
-
-    weights: Path
-    norms: Path
-    config: Path | None
-    card: Path
-
-    @classmethod
-    def of(cls, out: Path, target: Target) -> "ExportFiles":
-        """Names in a folder, or around a file.
-
-        Raises:
-            ValueError: If the file has not the target's ending.
-        """
-        weights = Path(_WEIGHTS_FILE.get(target, EXPORTED_FILE))
-        if out.suffix in _ENDINGS:
-            if out.suffix != weights.suffix:
-                raise ValueError(
-                    f"--out {out}: expected a file that ends in {weights.suffix}, which --to "
-                    f"{target} is loaded from, or a folder"
-                )
-            norms = out.with_name(f"{out.stem}.output_norms.safetensors")
-            return cls(out, norms, None, out.with_name(f"{out.stem}.README.md"))
-        norms = out / "output_norms.safetensors"
-        config = out / "config.json" if target in _WITH_CONFIG else None
-        return cls(out / weights, norms, config, out / "README.md")
+from mim4d.version import installed_version
 
 
 def export_run(
@@ -92,13 +45,9 @@ def export_run(
             there already, or `out` is itself a run.
     """
     config = read_config(run)
-    if out is not None and (out / ENCODER_FILE).is_file():
-        raise ValueError(
-            f"--out {out}: is a run, whose files an export would replace; name another"
-        )
-    files = ExportFiles.of(run / "export" / target if out is None else out, target)
+    files = ExportFiles.of(run, target, out)
     if not overwrite:
-        _refuse_existing(files)
+        files.refuse_existing()
     exported = convert(load_encoder(run), config, target)
     card = model_card(run, config, exported, files.weights.name, files.norms.name)
     _write_weights(files.weights, exported, config)
@@ -137,21 +86,13 @@ def convert(encoder: VideoEncoder, config: PretrainConfig, target: Target) -> Ex
             return to_safetensors(encoder, config)
 
 
-def _refuse_existing(files: ExportFiles) -> None:
-    for path in (files.weights, files.norms, files.config, files.card):
-        if path is not None and path.exists():
-            raise ValueError(
-                f"{path}: already exists; choose another --out, or replace it with --overwrite"
-            )
-
-
 def _write_weights(path: Path, exported: Exported, config: PretrainConfig) -> None:
     if exported.content is not None:
         write_bytes(path, exported.content)
         return
     weights = _plain(exported.weights)
     if path.suffix == ".pth":
-        about = {"mim4d_version": mim4d.__version__, "preset": config.preset}
+        about = {"mim4d_version": installed_version(), "preset": config.preset}
         with replacing(path) as temporary:
             torch.save({"meta": about, "state_dict": weights}, temporary)
     else:

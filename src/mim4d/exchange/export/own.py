@@ -7,13 +7,13 @@ configuration beside it as `config.json`, and is loaded the same way.
 
 from dataclasses import replace
 
-import mim4d
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import PretrainConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.exchange.export.exported import Exported, input_metadata
 from mim4d.models.video_encoder import VideoEncoder
 from mim4d.runs.loading import EMBEDDED_CONFIG
+from mim4d.version import installed_version
 
 _LOAD = """from mim4d import load_encoder, single_frame
 
@@ -27,7 +27,7 @@ def to_safetensors(encoder: VideoEncoder, config: PretrainConfig) -> Exported:
     clip = replace(config.clip, body_masks=None, sky_masks=None)
     shared = replace(without_weights_file(config), clip=clip)
     config_json = config_to_json(shared)
-    metadata = {EMBEDDED_CONFIG: config_json, "mim4d_version": mim4d.__version__}
+    metadata = {EMBEDDED_CONFIG: config_json, "mim4d_version": installed_version()}
     return Exported(
         encoder.state_dict(),
         model="mim4d.VideoEncoder: image encoder, neck, depth head, lifting, volume convolution",
