@@ -31,7 +31,9 @@ class Study:
     arms: tuple[ArmName, ...] = request.Study.arms
     """Starts to compare: random weights; imagenet (Lite0, extra `lite0`); weights (the file of
     --weights); the pre-training, or parts of it. depth_only: the same pre-training with LiDAR's
-    depth loss alone. random_lidar: random weights, with that loss while the task is trained."""
+    depth loss alone. random_lidar: random weights, with that loss while the task is trained.
+    exact_depth: the ceiling, random weights lifting by the true depth (LiDAR's where the data set
+    has no exact one)."""
     rungs: tuple[Rung, ...] = request.Study.rungs
     """What learns: the head on a frozen trunk (minutes), or everything."""
     labels: tuple[str, ...] = request.Study.labels
