@@ -35,7 +35,7 @@ def exact_probs(
     return rearrange(probs, "m hf wf d -> m d hf wf")
 
 
-def put_in_place(
+def with_given_depths(
     depth_probs: list[Float[Tensor, "m d _hf _wf"]],
     depths_m: Float[Tensor, "m h w"],
     centres_m: Float[Tensor, " d"],

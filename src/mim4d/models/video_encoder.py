@@ -20,7 +20,7 @@ from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.encoder.masking import enlarge_mask, hide_padding
 from mim4d.models.exposure import add_exposure
-from mim4d.models.given_depth import put_in_place
+from mim4d.models.given_depth import with_given_depths
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, LiftLight, Normalise
 from mim4d.models.neck import FeaturePyramid
 from mim4d.tensors.pixels import checked_colours, unit_colours
@@ -143,7 +143,7 @@ class VideoEncoder(nn.Module):
             features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
         if clip.given_depths is not None:
             centres_m = self.depth_head.bins.centres_m.to(clip.given_depths)
-            depth_probs = put_in_place(depth_probs, clip.given_depths.flatten(0, 2), centres_m)
+            depth_probs = with_given_depths(depth_probs, clip.given_depths.flatten(0, 2), centres_m)
         with record_function("lift"):
             lifted = self._lift(clip, features, depth_probs)
             seen = lifted if self.light is None else self._with_light(clip, lifted, depth_probs[0])

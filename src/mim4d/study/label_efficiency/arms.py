@@ -141,14 +141,14 @@ def _random_lidar(run: PretrainConfig) -> Arm:
 
 def _exact_depth(run: PretrainConfig, exact: bool) -> Arm:
     if exact:
-        return Arm(CEILING, "ceiling: random weights, exact depth", given_depth=True)
+        return Arm(CEILING, "random weights, exact depth (ceiling)", given_depth=True)
     if run.clip.lidar is None:
         raise ValueError(
             f"arm {CEILING}: the data set has no exact distances, as embedded worlds have, and the "
             "pre-training reads no LiDAR; leave the arm out of --arms"
         )
-    lidar = "is lifted by, in place of the depth head"
-    return Arm(CEILING, "ceiling: random weights, LiDAR's depth", given_depth=True, lidar=lidar)
+    title, lidar = "random weights, LiDAR's depth (ceiling)", "the lifting, for the depth head"
+    return Arm(CEILING, title, given_depth=True, lidar=lidar)
 
 
 def task_config(
