@@ -20,7 +20,7 @@ from mim4d.runs.loading import encoder_file
 from mim4d.runs.record import read_config, scenes_trained_on
 from mim4d.runs.transfer import transfer
 from mim4d.study.label_efficiency.arms import RANDOM, Arm, make_arms, task_config
-from mim4d.study.label_efficiency.depth_only import data_of, depth_only
+from mim4d.study.label_efficiency.depth_only import data_of, depth_only, refuse_other_losses
 from mim4d.study.label_efficiency.plan import Plan
 from mim4d.study.label_efficiency.request import Labels, Study
 from mim4d.study.label_efficiency.scenes import Scenes, divide
@@ -118,6 +118,7 @@ def _control(asked: Study, run: PretrainConfig) -> Path | None:
         return None
     if asked.depth_only is not None:
         encoder_file(asked.depth_only)
+        refuse_other_losses(asked.depth_only)
         return asked.depth_only
     depth_only(run, run.optim.steps)
     own = asked.out / "depth_only"

@@ -116,7 +116,7 @@ def _gap_closed(arm: Arm, drawn: Mapping[str, Drawn]) -> Interval | None:
 
 def _with_saved(row: Row, curve: Mapping[int, float]) -> Row:
     saved: LabelsSaved | None = None
-    if row.arm != BASELINE and row.score.value > 0 and curve:
+    if row.arm != BASELINE and curve:
         counts = sorted(curve)
         saved = labels_saved(row.labelled, row.score.value, counts, [curve[n] for n in counts])
     return replace(row, saved=saved)
