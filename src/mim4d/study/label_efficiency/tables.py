@@ -74,7 +74,7 @@ def _scores(task: str, rung: str, rows: Sequence[Row]) -> Table:
         "within 16 m",
         "beyond",
         "gain over random",
-        *(["gap to the ceiling closed"] * with_ceiling),
+        *(["gap closed"] * with_ceiling),
         "labels saved",
         "rate",
         "s a run",
@@ -91,7 +91,7 @@ def _scores(task: str, rung: str, rows: Sequence[Row]) -> Table:
             "-" if row.far is None else f"{row.far.value:.1f}",
             between(row.gains[BASELINE], signed=True) if BASELINE in row.gains else "",
             *([_share(row)] * with_ceiling),
-            "" if row.saved is None else str(row.saved),
+            _saved(row),
             f"{row.rate.rate:g}",
             f"{row.seconds:.0f}",
             f"{row.peak_bytes / 2**30:.1f}",
@@ -143,6 +143,12 @@ def _lengths(summary: Summary) -> Table:
             for each in summary.doubled
         ),
     )
+
+
+def _saved(row: Row) -> str:
+    if row.arm == BASELINE:
+        return ""
+    return "-" if row.saved is None else str(row.saved)
 
 
 def _share(row: Row) -> str:
