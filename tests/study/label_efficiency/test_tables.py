@@ -101,6 +101,14 @@ def test_every_number_stands_in_the_tables() -> None:
     assert "command: mim4d study --data DATA" in text
 
 
+@pytest.mark.parametrize(
+    ("doubled", "verdict"), [(13.6, "long enough"), (13.7, "TOO SHORT"), (0.0, "long enough")]
+)
+def test_a_verdict_by_hand(doubled: float, verdict: str) -> None:
+    assert DoubleLength("vehicles", "full", 6, 12.6, doubled).verdict == verdict
+    assert DoubleLength("vehicles", "full", 6, 0.0, 0.0).verdict == "NOTHING LEARNED"
+
+
 def test_the_terminal_has_no_marks() -> None:
     text = for_terminal(SUMMARY)
     assert "**" not in text

@@ -84,6 +84,13 @@ class DoubleLength:
         """No more than a point is gained."""
         return self.doubled - self.usual <= 1.0
 
+    @property
+    def verdict(self) -> str:
+        """In a table."""
+        if max(self.usual, self.doubled) == 0:
+            return "NOTHING LEARNED"
+        return "long enough" if self.is_long_enough else "TOO SHORT"
+
 
 @dataclass(frozen=True)
 class SingleRun:

@@ -138,7 +138,7 @@ def _lengths(summary: Summary) -> Table:
                 str(each.labelled),
                 f"{each.usual:.1f}",
                 f"{each.doubled:.1f}",
-                "long enough" if each.is_long_enough else "TOO SHORT",
+                each.verdict,
             )
             for each in summary.doubled
         ),
