@@ -210,13 +210,13 @@ def test_a_study_is_planned_run_interrupted_and_the_same_again(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "study"
-    argv = _study(folder, out, "--arms", "random", "depth_only")
+    argv = _study(folder, out, "--arms", "random", "depth_only", "exact_depth")
     seen = tmp_path / "seen.json"
     seen.write_text('{"train": ["scene-2000", "scene-8000"], "val": ["scene-2001"]}')
     assert main([*argv, "--plan", "--split", str(seen)]) == 0
     said = capsys.readouterr().out
     assert "1 of the 1 held-out scenes were in the pre-training, without labels" in said
-    assert "in all 12 runs, 8 of them to choose learning rates" in said
+    assert "in all 17 runs, 12 of them to choose learning rates" in said
     assert not out.exists()
     assert main(argv) == 0
     table = capsys.readouterr().out
@@ -224,11 +224,13 @@ def test_a_study_is_planned_run_interrupted_and_the_same_again(
     assert "no number means anything" in table
     assert "were in the pre-training" not in table
     content = json.loads((out / "study.json").read_text())
-    assert [row["arm"] for row in content["rows"]] == ["random", "depth_only"]
+    assert [row["arm"] for row in content["rows"]] == ["random", "depth_only", "exact_depth"]
     config = json.loads((out / "depth_only" / "config.json").read_text())
     assert config["loss"]["colour_weight"] == 0
     runs = [out / run["folder"] for run in content["runs"]]
-    assert len(runs) >= 4 + 1 + 1 + 4 + 1
+    assert len(runs) >= 4 + 1 + 1 + 4 + 1 + 4 + 1
+    given = {path for path in runs if json.loads((path / "config.json").read_text())["given_depth"]}
+    assert given == {path for path in runs if path.parent.name == "exact_depth"}
     assert len({path.name for path in runs if "search" in path.name}) >= 4
     # As if killed: one run before it was measured, one before it was finished.
     (runs[-1] / "study.json").unlink()

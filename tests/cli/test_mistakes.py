@@ -191,6 +191,19 @@ TABLE: dict[str, tuple[str, list[str]]] = {
     ),
     "less than no options": ("runs ROOT --options -1", ["--options -1", "0 or more"]),
     "a negative seed": ("split DATA --out NEW --seed -1", ["--seed -1", "0 or more"]),
+    "a negative seed of several": (
+        "ablate toy --data DATA --out NEW --headline-seeds 0 -1",
+        ["--headline-seeds -1", "0 or more"],
+    ),
+    "a negative seed of labels": (
+        "study --data DATA --pretrained RUN --out NEW --subset-seeds -1 0",
+        ["--subset-seeds -1", "0 or more"],
+    ),
+    "a negative seed of a training": (
+        "pretrain toy --data DATA --out NEW --seed -1",
+        ["config seed", "0 or more", "-1"],
+    ),
+    "a negative seed of a world": ("world NEW --seed -1", ["--seed -1", "0 or more"]),
     "a logger without its extra": (
         "pretrain toy --data DATA --out NEW --logger wandb",
         ["wandb", "pip install 'mim4d[wandb]'"],

@@ -17,6 +17,7 @@ from mim4d.config import (
     PretrainConfig,
     RenderConfig,
 )
+from mim4d.config.presets import demo, study
 from mim4d.pretraining.ray_choice import RaysOn
 
 
@@ -171,3 +172,11 @@ def test_conventions_that_mean_nothing_are_refused() -> None:
         ConventionConfig(alpha_epsilon=-1e-5)
     with pytest.raises(ValueError, match=r"conventions\.importance_sharpness_per_m: expected a"):
         ConventionConfig(importance_sharpness_per_m=0.0)
+
+
+def test_the_preset_study_is_the_demo_for_longer() -> None:
+    config = study()
+    assert replace(config, preset="demo", optim=demo().optim) == demo()
+    assert replace(config.optim, steps=demo().optim.steps) == demo().optim
+    # A step took 360 s / 560 in the demo, on two cores; an hour is the most.
+    assert 2000 < config.optim.steps * 360 / 560 <= 3600

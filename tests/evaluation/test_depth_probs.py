@@ -1,15 +1,10 @@
-"""Depth distributions: their median, exact ones, and exact ones in a model's place."""
+"""Depth distributions: their median."""
 
 import pytest
 import torch
 
-from mim4d.evaluation import EvaluatedView, frame_volumes
-from mim4d.evaluation.depth_probs import (
-    exact_depth_head,
-    exact_probs,
-    head_distances,
-    median_depth,
-)
+from mim4d.evaluation import EvaluatedView
+from mim4d.evaluation.depth_probs import head_distances, median_depth
 from tests.toy import toy_clip, toy_config, toy_model
 
 CENTRES = torch.tensor([2.0, 4.0, 8.0])  # bins of 1 to 3, 3 to 6 and 6 to 10 m
@@ -29,13 +24,6 @@ def test_the_median_lies_where_half_is_reached(probs: list[float], expected: flo
     assert median_depth(torch.tensor(probs), CENTRES).item() == pytest.approx(expected)
 
 
-def test_pixels_are_shared_between_the_centres_around_them() -> None:
-    """One cell of four pixels: at a centre, between two, without depth, and beyond the bins."""
-    depths = torch.tensor([[[2.0, 5.0], [0.0, 9.0]]])
-    probs = exact_probs(depths, CENTRES, (1, 1))
-    assert probs.flatten().tolist() == pytest.approx([1 / 4, 3 / 16, 1 / 16])
-
-
 def test_the_heads_distance_is_along_the_ray() -> None:
     """A wall at depth 10 m everywhere: the distance grows towards the corners."""
     config, clip = toy_config(), toy_clip(0)
@@ -50,19 +38,3 @@ def test_the_heads_distance_is_along_the_ray() -> None:
     offset = (pixels - torch.tensor([48.0, 32.0])) / (0.6 * 96)  # from `toy_clip`
     expected = depth * (1 + offset.square().sum(dim=-1)).sqrt()
     torch.testing.assert_close(distances, expected, rtol=1e-4, atol=1e-4)
-
-
-@torch.no_grad()
-def test_exact_depths_take_the_heads_place_for_the_while() -> None:
-    config, clip = toy_config(frames=1), toy_clip(0, frames=1)
-    model = toy_model(config).eval()
-    own = frame_volumes(model, clip, 0)
-    depths = torch.full((3, 64, 96), model.encoder.depth_head.bins.centres_m[3].item())
-    depths[0, :, :48] = 0.0  # sky, where the head's own answer stands
-    with exact_depth_head(model.encoder, depths):
-        exact = frame_volumes(model, clip, 0)
-    half = exact.depth_probs.shape[-1] // 2
-    torch.testing.assert_close(exact.depth_probs[0, ..., :half], own.depth_probs[0, ..., :half])
-    assert (exact.depth_probs[1:, 3] == 1).all()
-    assert not torch.equal(exact.direct, own.direct)
-    torch.testing.assert_close(frame_volumes(model, clip, 0).direct, own.direct)

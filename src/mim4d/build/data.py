@@ -20,7 +20,7 @@ from mim4d.data.augment.rig_change import RigRanges
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
-from mim4d.errors import MissingMapError
+from mim4d.errors import DataError, MissingMapError
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,16 @@ def build_dataset(
 
 
 def build_bare_dataset(config: TrunkConfig, data: Path) -> NuscenesDataset:
-    """Clips of which nothing is known but the images: all of them, without LiDAR, map or labels."""
+    """Clips of which nothing is known but the images: all of them, without LiDAR, map or labels.
+
+    Raises:
+        DataError: If the run was trained with given depths, which images have not.
+    """
+    if isinstance(config, TaskConfig) and config.given_depth:
+        raise DataError(
+            f"{data}: bare images, and the run was trained with --given-depth; ask it about data "
+            "with exact distances or LiDAR"
+        )
     clip = config.clip
     return NuscenesDataset(
         data,
@@ -132,6 +141,7 @@ def _open(
         augmentation=build_augmentation(config.augment),
         map_range_m=_map_range_m(config),
         **_surfaces(config),
+        depths=isinstance(config, TaskConfig) and config.given_depth,
     )
 
 

@@ -30,12 +30,14 @@ _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RAN
 """Where those who start processes write the number of each."""
 
 
-def at_least(least: int, **values: int | None) -> None:
+def at_least(least: int, **values: int | Sequence[int] | None) -> None:
     """Refuse numbers that are too small; `max_clips` stands for --max-clips, None for not given."""
     for name, value in values.items():
-        if value is not None and value < least:
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} {value}: expected {least} or more")
+        given = () if value is None else (value,) if isinstance(value, int) else value
+        for number in given:
+            if number < least:
+                flag = name.replace("_", "-")
+                raise ValueError(f"--{flag} {number}: expected {least} or more")
 
 
 def data_set(data: Path, version: str | None, scenes: SceneChoice | None = None) -> None:

@@ -4,6 +4,21 @@ Each group of commands has a file of its own. Heavy imports stand inside the fun
 so that help and mistakes are answered at once.
 """
 
+from mim4d.cli.ablate import Ablate, ablate
+from mim4d.cli.bench import (
+    BenchCost,
+    BenchLoad,
+    BenchMemory,
+    BenchParts,
+    BenchReport,
+    BenchStep,
+    bench_cost,
+    bench_load,
+    bench_memory,
+    bench_parts,
+    bench_report,
+    bench_step,
+)
 from mim4d.cli.command import Command
 from mim4d.cli.completion import Completion, completion
 from mim4d.cli.data import (
@@ -19,6 +34,7 @@ from mim4d.cli.data import (
     view,
 )
 from mim4d.cli.demo import Demo, DemoTasks, demo, demo_tasks
+from mim4d.cli.evaluate import Evaluate, evaluate
 from mim4d.cli.exchange import Export, ImportOfficial, export, import_official
 from mim4d.cli.finetune import Finetune, finetune
 from mim4d.cli.import_data import (
@@ -29,28 +45,12 @@ from mim4d.cli.import_data import (
     import_rig,
     import_video,
 )
-from mim4d.cli.judge import Evaluate, Render, evaluate, render
 from mim4d.cli.predict import Predict, predict
 from mim4d.cli.pretrain import Pretrain, pretrain
+from mim4d.cli.render import Render, render
 from mim4d.cli.runs import Runs, runs
 from mim4d.cli.show_config import ShowConfig, ShowTaskConfig, show_config
-from mim4d.cli.study import (
-    Ablate,
-    BenchCost,
-    BenchLoad,
-    BenchMemory,
-    BenchParts,
-    BenchReport,
-    BenchStep,
-    ablate,
-    bench_cost,
-    bench_load,
-    bench_memory,
-    bench_parts,
-    bench_report,
-    bench_step,
-)
-from mim4d.cli.study_labels import Study, study
+from mim4d.cli.study import Study, study
 from mim4d.cli.viewer import View3d, viewer
 from mim4d.cli.world import World, world
 

@@ -165,7 +165,7 @@ class View:
 
     def check(self) -> None:
         """What is known at once."""
-        at_once.at_least(0, index=self.index)
+        at_once.at_least(0, index=self.index, augment_seed=self.augment_seed)
         at_once.at_least(1, frames=self.frames)
         at_once.data_set(self.data, self.version)
         at_once.existing(self.body_masks, "--body-masks")

@@ -26,6 +26,7 @@ class Demo:
 
     def check(self) -> None:
         """What is known at once."""
+        at_once.at_least(0, seed=self.seed)
         at_once.at_least(1, scenes=self.scenes, held_out=self.held_out, steps=self.steps)
         at_once.output_folder(self.out)
         need_extra("world", "the demo's world")
@@ -53,6 +54,7 @@ class DemoTasks:
 
     def check(self) -> None:
         """What is known at once."""
+        at_once.at_least(0, seed=self.seed)
         at_once.at_least(1, steps=self.steps)
         if not (self.out / "run" / ENCODER_FILE).is_file() or not (self.out / "world").is_dir():
             raise ValueError(

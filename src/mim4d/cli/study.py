@@ -1,311 +1,114 @@
-"""Commands that compare and time: ablate and bench."""
+"""`mim4d study`: what a pre-training is worth with few labels."""
 
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from mim4d.cli import at_once
-from mim4d.cli.arguments import PresetConfig
 from mim4d.config import Device
-from mim4d.data.images.image_fit import Fit
-from mim4d.files import write_text
-
-if TYPE_CHECKING:
-    from mim4d.study.ablation.request import Ablation
+from mim4d.study.label_efficiency import request
+from mim4d.study.label_efficiency.request import ArmName, Rung, TaskName
 
 
-@dataclass(frozen=True)
-class Ablate:
-    """Train and measure the method with one thing changed at a time, over several seeds.
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Measure what a pre-training is worth on your data, for tasks learned from few labels.
 
-    Finished runs are kept, and interrupted ones continue.
+    Every arm chooses its own learning rate on training scenes; held-out scenes are used once, at
+    the end. The same command continues after a stop. docs/study.md explains the protocol.
     """
 
     data: Path
-    """Data set with held-out scenes."""
+    """Data set with labels and held-out scenes."""
+    pretrained: Path
+    """Run folder of the finished pre-training."""
     out: Path
-    """Folder for the runs, the table and the picture."""
-    config: PresetConfig
-    steps: int | None = None
-    """Optimiser steps of every run; by default the preset's."""
-    seeds: tuple[int, ...] = (0, 1)
-    """Seeds of every row."""
-    headline_seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds of the rows full, no_flow, copy and mean."""
-    rows: tuple[str, ...] = ()
-    """Rows by name; by default all. The row full, with which the others are compared, is always
-    among them."""
-    clips: int | None = 48
-    """Measure at most this many held-out frames, spread over the scenes; the same for all rows."""
-    stride: int = 8
-    """Image pixels per measured pixel, in both directions."""
-    jobs: int = 1
-    """Runs that are trained side by side, each on its share of the cores and reading its clips
-    between its steps."""
-    downstream: int = 0
-    """Learn vehicles on each row's frozen trunk from so many labelled scenes, and show the IoU of
-    held-out scenes; 0 does not. One rate for all rows: see `mim4d study` for claims."""
-    only_table: bool = False
-    """Train nothing: measure and show the finished runs."""
-    version: str | None = None
-    """Folder of the tables, such as v1.0-trainval, if there are several."""
-    device: Device = "auto"
+    """Folder for runs, tables, picture and page."""
+    tasks: tuple[TaskName, ...] = request.Study.tasks
+    """What is learned from labels; vehicles is BEV segmentation of vehicles alone."""
+    arms: tuple[ArmName, ...] = request.Study.arms
+    """Starts to compare: random weights; imagenet (Lite0, extra `lite0`); weights (the file of
+    --weights); the pre-training, or parts of it. depth_only: the same pre-training with LiDAR's
+    depth loss alone. random_lidar: random weights, with that loss while the task is trained.
+    exact_depth: the ceiling, random weights lifting by the true depth (LiDAR's where the data set
+    has no exact one)."""
+    rungs: tuple[Rung, ...] = request.Study.rungs
+    """What learns: the head on a frozen trunk (minutes), or everything."""
+    labels: tuple[str, ...] = request.Study.labels
+    """Labelled training scenes: a number, or a share of them."""
+    subset_seeds: tuple[int, ...] = request.Study.subset_seeds
+    """Seeds that choose which scenes are labelled."""
+    seeds: tuple[int, ...] = request.Study.seeds
+    """Training seeds."""
+    rates: tuple[float, ...] = request.Study.rates
+    """Learning rates to try first; more are tried while the best is the smallest or the largest."""
+    steps: int | None = request.Study.steps
+    """Optimiser steps of every training; by default the task preset's."""
+    split: str = request.Study.split
+    """`official` (the data set's train and val), `geo` (by place), a folder that `mim4d split`
+    wrote, or a JSON file with train and val."""
+    gap_m: float = request.Study.gap_m
+    """Least distance between the parts of --split geo, metres."""
+    weights: Path | None = request.Study.weights
+    """Weights of the pre-training's timm model, for the arm `weights`."""
+    depth_only: Path | None = request.Study.depth_only
+    """A finished run of the depth-only control; by default it is trained."""
+    join: Literal["key", "decoder"] = request.Study.join
+    """Input of a head: the key frame's volume, or with it the same frame as the temporal decoder
+    rebuilds it from the other frames."""
+    floor: float | None = request.Study.floor
+    """Percent that random weights must reach with the most labels, everything learning, before
+    another arm is trained; by default 5 in detection, else 1."""
+    clips: int | None = request.Study.clips
+    """At most so many held-out clips, spread over the scenes."""
+    jobs: int = request.Study.jobs
+    """Runs side by side, each on its share of the cores, or on a CUDA device in turn."""
+    plan: bool = False
+    """Check everything, say what would be trained and what it costs, and stop."""
+    quick: bool = request.Study.quick
+    """Only to see that everything runs: four steps, one seed, few clips, no floor."""
+    version: str | None = request.Study.version
+    """Version folder, where there are several."""
+    device: Device = request.Study.device
     """Where to compute."""
 
     def check(self) -> None:
         """What is known at once."""
         _asked(self)
-        at_once.at_least(1, clips=self.clips, stride=self.stride)
+        at_once.at_least(0, seeds=self.seeds, subset_seeds=self.subset_seeds)
         at_once.data_set(self.data, self.version)
+        at_once.run_folder(self.pretrained, "pretraining", finished=True)
+        at_once.existing(self.weights, "--weights")
+        if self.depth_only is not None:
+            at_once.run_folder(self.depth_only, "pretraining", finished=True)
+        request.refuse_missing_lists(self.split)
         at_once.output_folder(self.out, "--out")
-        at_once.config_files(self.config)
         at_once.device(self.device)
-        at_once.drawing("the picture of an ablation")
+        if not self.plan:
+            at_once.drawing("the picture of a study")
 
 
-def _asked(options: Ablate) -> "Ablation":
-    from mim4d.study.ablation.request import Ablation
-
-    config = options.config
-    if options.steps is not None:
-        config = replace(config, optim=replace(config.optim, steps=options.steps))
-    return Ablation(
-        config,
-        options.data,
-        options.out,
-        rows=options.rows,
-        seeds=options.seeds,
-        headline_seeds=options.headline_seeds,
-        clips=options.clips,
-        stride=options.stride,
-        jobs=options.jobs,
-        downstream=options.downstream,
-        only_table=options.only_table,
-        version=options.version,
-        device=options.device,
-        command=_shown_command({str(options.data): "WORLD", str(options.out): "DIR"}),
-    )
+def _asked(options: Study) -> request.Study:
+    given = {
+        field.name: getattr(options, field.name)
+        for field in fields(request.Study)
+        if field.name != "command"
+    }
+    asked = request.Study(**given, command=shlex.join(["mim4d", *sys.argv[1:]]))
+    return request.quick(asked) if options.quick else asked
 
 
-def ablate(options: Ablate) -> None:
-    """`mim4d ablate`."""
-    from mim4d.study.ablation.ablate import ablate as run_ablation
-    from mim4d.study.ablation.markdown import markdown
+def study(options: Study) -> None:
+    """`mim4d study`."""
+    from mim4d.study.label_efficiency.markdown import for_terminal
+    from mim4d.study.label_efficiency.study import plan_study
+    from mim4d.study.label_efficiency.study import study as run_study
 
-    print(markdown(run_ablation(_asked(options))))
-    print(options.out)
-
-
-@dataclass(frozen=True)
-class BenchStep:
-    """Time a training step by stage, and measure its peak memory."""
-
-    data: Path
-    """Data set."""
-    config: PresetConfig
-    steps: int = 5
-    """Measured steps."""
-    warm_up: int = 2
-    """Steps before them that are not measured."""
-    no_stages: bool = False
-    """Do not split the time by stage, which takes as many steps again."""
-    version: str | None = None
-    """Folder of the tables, such as v1.0-trainval, if there are several."""
-    device: Device = "auto"
-    """Where to compute."""
-
-    def check(self) -> None:
-        """What is known at once."""
-        at_once.at_least(1, steps=self.steps)
-        at_once.at_least(0, warm_up=self.warm_up)
-        at_once.data_set(self.data, self.version)
-        at_once.config_files(self.config)
-        at_once.device(self.device)
-
-
-def bench_step(options: BenchStep) -> None:
-    """`mim4d bench step`."""
-    from mim4d.study.bench.step import bench_step as measure
-
-    times = measure(
-        options.config,
-        options.data,
-        options.steps,
-        options.version,
-        options.device,
-        warm_up=options.warm_up,
-        stages=not options.no_stages,
-    )
-    print(times)
-
-
-@dataclass(frozen=True)
-class BenchMemory:
-    """Count the memory of a training step by stage. Needs no data and no GPU."""
-
-    config: PresetConfig
-    place: Literal["cpu", "accelerator"] = "accelerator"
-    """Where the step would run; the code differs a little."""
-    compare: bool = False
-    """Count again with each option that trades time for memory, and without."""
-
-
-def bench_memory(options: BenchMemory) -> None:
-    """`mim4d bench memory`."""
-    from mim4d.study.bench.counted_memory import compare_options, count_step
-
-    print(count_step(options.config, options.place))
-    if options.compare:
-        print(compare_options(options.config, options.place))
-
-
-@dataclass(frozen=True)
-class BenchCost:
-    """Calculate the time of a run from counted operations and a rate that you measured."""
-
-    config: PresetConfig
-    rate_tflop_s: float
-    """Rate of one device in such steps: operations of a step over measured seconds a step."""
-    devices: int = 8
-    """Number of devices that train together."""
-    efficiency: float = 1.0
-    """Share of their sum that is left when they work together, as `benchmarks/two_processes.py`
-    measures it."""
-
-
-def bench_cost(options: BenchCost) -> None:
-    """`mim4d bench cost`."""
-    from mim4d.study.bench.run_cost import run_cost
-
-    print(run_cost(options.config, options.devices, options.rate_tflop_s, options.efficiency))
-
-
-@dataclass(frozen=True)
-class BenchLoad:
-    """Time the reading of a clip, beside bare decoding and the usual OpenCV code."""
-
-    data: Annotated[Path | None, tyro.conf.Positional] = None
-    """Data set; by default a temporary one, of 3 × 6 JPEGs of 1600×900."""
-    image_size: tuple[int, int] = (256, 704)
-    """Rows and columns images are fitted into."""
-    fit: Fit = "cover"
-    """Whether the target is filled, or the whole image shown."""
-    frames: int = 3
-    """Frames of the clip."""
-    lidar: str | None = "LIDAR_TOP"
-    """LiDAR channel."""
-    rounds: int = 10
-    """Number of measurements of each row."""
-    version: str | None = None
-    """Folder of the tables, such as v1.0-trainval, if there are several."""
-
-    def check(self) -> None:
-        """What is known at once."""
-        at_once.at_least(1, frames=self.frames, rounds=self.rounds)
-        if self.data is not None:
-            at_once.data_set(self.data, self.version)
-
-
-def bench_load(options: BenchLoad) -> None:
-    """`mim4d bench load`."""
-    from mim4d.study.bench.load import bench_load as measure
-
-    times = measure(
-        options.data,
-        image_hw=options.image_size,
-        fit=options.fit,
-        frames=options.frames,
-        lidar=options.lidar,
-        rounds=options.rounds,
-        version=options.version,
-    )
-    print(times)
-
-
-@dataclass(frozen=True)
-class BenchParts:
-    """Time each part of a step beside plain reference code, or beside another checkout."""
-
-    shapes: Annotated[Literal["official_080", "demo", "small"], tyro.conf.Positional] = (
-        "official_080"
-    )
-    """The published 0.8 m recipe's sizes, the demo's, or small ones for a quick look."""
-    parts: tuple[str, ...] = ()
-    """Parts by name; by default all that can be compared at these shapes."""
-    threads: int = 1
-    """Threads of torch on each side."""
-    rounds: int = 5
-    """Measured runs of each side."""
-    precision: Literal["fp32", "preset"] = "fp32"
-    """Numbers to compute in; `preset` takes the preset's own."""
-    against: Path | None = None
-    """Another checkout of the project, in the place of the twins."""
-    no_scaling: bool = False
-    """Do not measure how time grows with rays, samples, frames, cameras, voxels and clips."""
-    json: Path | None = None
-    """File for the numbers, from which `mim4d bench report` makes a page."""
-
-    def check(self) -> None:
-        """What is known at once."""
-        at_once.at_least(1, threads=self.threads, rounds=self.rounds)
-        at_once.existing(self.against, "--against")
-        at_once.output_file(self.json, "--json")
-
-
-def bench_parts(options: BenchParts) -> None:
-    """`mim4d bench parts`."""
-    from mim4d.study.bench.parts.scaling import AXES
-    from mim4d.study.bench.parts.suite import bench_parts as measure
-
-    suite = measure(
-        options.shapes,
-        parts=options.parts,
-        threads=options.threads,
-        rounds=options.rounds,
-        precision=options.precision,
-        against=options.against,
-        axes=() if options.no_scaling else tuple(AXES),
-        tell=lambda line: print(line, flush=True),
-    )
-    print("\n".join(suite.roofline))
-    if options.json is not None:
-        write_text(options.json, suite.to_json())
-
-
-@dataclass(frozen=True)
-class BenchReport:
-    """Make a page and a roofline picture from the numbers of `bench parts`."""
-
-    measured: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Files that `mim4d bench parts --json` wrote."""
-    out: Path = Path("docs/performance.md")
-    """The page."""
-    picture: Path | None = None
-    """File for the picture, PNG; needs matplotlib (pip install 'mim4d[viz]')."""
-
-    def check(self) -> None:
-        """What is known at once."""
-        for path in self.measured:
-            at_once.existing(path)
-        at_once.output_file(self.out, "--out")
-        at_once.output_file(self.picture, "--picture")
-        if self.picture is not None:
-            at_once.drawing("--picture")
-
-
-def bench_report(options: BenchReport) -> None:
-    """`mim4d bench report`."""
-    from mim4d.study.bench.parts.report import write_report
-
-    write_report(list(options.measured), options.out, options.picture)
-    print(options.out)
-
-
-def _shown_command(names: dict[str, str]) -> str:
-    """The command line as others would give it: folders by name, and nothing left out."""
-    words = [names.get(word, word) for word in sys.argv[1:] if word != "--only-table"]
-    return shlex.join(["mim4d", *words])
+    asked = _asked(options)
+    if options.plan:
+        print(plan_study(asked))
+        return
+    print(for_terminal(run_study(asked)))
+    print(options.out / "study.html")

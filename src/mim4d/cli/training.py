@@ -72,7 +72,7 @@ class Training:
     def check(self) -> None:
         """What is known at once."""
         options = self.run_options()
-        at_once.at_least(0, overfit=self.overfit, workers=self.workers)
+        at_once.at_least(0, overfit=self.overfit, scene_seed=self.scene_seed, workers=self.workers)
         at_once.at_least(1, devices=self.devices)
         at_once.device(self.device)
         for name in {"wandb", "mlflow"} & set(self.logger):

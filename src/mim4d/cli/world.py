@@ -44,7 +44,7 @@ class World:
 
     def check(self) -> None:
         """What is known at once."""
-        at_once.at_least(0, scenes=self.scenes, held_out=self.held_out)
+        at_once.at_least(0, scenes=self.scenes, held_out=self.held_out, seed=self.seed)
         at_once.at_least(1, samples_per_scene=self.samples_per_scene, workers=self.workers)
         at_once.existing(self.rig, "--rig")
         if self.rig is not None and (self.image_size, self.lidar_azimuths) != (None, None):

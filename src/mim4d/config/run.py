@@ -18,4 +18,5 @@ class RunConfig(TrunkConfig):
     """Optimiser steps between checkpoints."""
 
     def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
         require(self.checkpoint_every >= 1, "checkpoint_every", self.checkpoint_every, "at least 1")

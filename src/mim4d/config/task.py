@@ -36,6 +36,10 @@ class TaskConfig(RunConfig):
     depth_loss_weight: float = 0.0
     """Weight, beside the task's own losses, of the cross-entropy of the trunk's depth distributions
     against LiDAR; 0 learns from the task's labels alone."""
+    given_depth: bool = False
+    """Lift by the true depths in place of the depth head's, in training and whenever the run is
+    asked: exact ones where the data have them (embedded worlds), else LiDAR's. A ceiling: what the
+    head would reach if distances were known."""
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
 
@@ -63,3 +67,7 @@ class TaskConfig(RunConfig):
             weight,
             "0 where frozen is trunk: nothing would learn from it",
         )
+        if self.given_depth:
+            require(weight == 0, "depth_loss_weight", weight, "0 where depths are given")
+            turn = self.augment.camera_turn_deg
+            require(turn == 0, "augment.camera_turn_deg", turn, "0 where depths are given")

@@ -78,6 +78,8 @@ class Clip:
         attribute_names: The data set's attributes of boxes, such as vehicle.parked.
         surfaces: What was seen around the car at each clip's key frame, for labels of occupancy;
             None if it was not asked for.
+        given_depths: Depth (z in the camera) of every pixel, metres, which the lifting takes in the
+            place of the depth head's; 0 where the head's own stands. None gives none.
     """
 
     images: UInt8[Tensor, "b t n 3 h w"]
@@ -108,6 +110,7 @@ class Clip:
     box_attributes: Int[Tensor, "b t k"] | None = None
     attribute_names: tuple[str, ...] = ()
     surfaces: tuple[Surface, ...] | None = None
+    given_depths: Float[Tensor, "b t n h w"] | None = None
 
     @property
     def batch_size(self) -> int:

@@ -24,6 +24,7 @@ from mim4d.data.images.placement import ImagePlacement, Size
 from mim4d.data.images.sky_mask import SkyMasks
 from mim4d.data.lidar import EgoBody
 from mim4d.data.maps.scene_maps import SceneMaps
+from mim4d.data.pixel_depths import DepthReader
 from mim4d.data.reader import ClipPlan, ClipReader
 from mim4d.data.selection import (
     FRONT_CAMERA,
@@ -76,6 +77,8 @@ class NuscenesDataset(Dataset[Clip]):
         surfaces: Where surfaces around the car are read from, for labels of occupancy: exact truth,
             LiDAR, or the first of these that there is (`auto`); None: read none.
         surface_sweeps: Key frames before and after whose LiDAR tells of surfaces.
+        depths: Give clips the depth of every pixel, for the lifting: exact where the data have it,
+            else LiDAR's.
         cache_dir: Where to keep the tables' columns (see `NuscenesTables.open`).
 
     Raises:
@@ -106,6 +109,7 @@ class NuscenesDataset(Dataset[Clip]):
         map_range_m: tuple[float, float] | None = None,
         surfaces: Source | None = None,
         surface_sweeps: int = 2,
+        depths: bool = False,
         cache_dir: Path | None = None,
     ) -> None:
         self._spacing = frame_spacing(frames, key, frame_interval_s)
@@ -135,6 +139,7 @@ class NuscenesDataset(Dataset[Clip]):
             if surfaces is None
             else SurfaceReader(self.tables, surfaces, self.lidar, surface_sweeps)
         )
+        self._depths = DepthReader(self.tables, image_hw, fit, self.lidar) if depths else None
         self._clips = self._index(chosen, incomplete)
         if on_bad_clip == "skip":
             self._clips = self._with_files(self._clips)
@@ -231,13 +236,16 @@ class NuscenesDataset(Dataset[Clip]):
 
     def _read(self, index: int, change: ClipChange | None) -> Clip:
         plan = self._plan(index)
-        clip = self._reader.read(plan, None if change is None else change.images)
+        draws = None if change is None else change.images
+        clip = self._reader.read(plan, draws)
         if self._maps is not None:
             global_from_ref = self.tables.global_from_ego(plan.anchors[plan.key :][:1])[0]
             reach = 1.0 if change is None else change.bev.map_reach
             clip = replace(clip, maps=(self._maps.patch(plan.scene, global_from_ref, reach),))
         if self._surfaces is not None:
             clip = replace(clip, surfaces=(self._surfaces.read(plan),))
+        if self._depths is not None:
+            clip = replace(clip, given_depths=self._depths.read(plan, clip, draws))
         return clip if change is None else change.apply(clip)
 
     @property

@@ -1,12 +1,8 @@
-"""The lifting's depth distributions: what they say by themselves, and exact ones in their place.
+"""What the lifting's depth distributions say by themselves.
 
 A distribution over bins of depth (z in the camera) at every cell of a feature map, which covers the
 padded image. What leaves of it are metres along the rays of the lattice.
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +14,6 @@ from mim4d.data.clip import Clip
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.geometry.camera import unproject
 from mim4d.models.depth_head import DepthBins
-from mim4d.models.video_encoder import VideoEncoder
 
 
 def head_distances(
@@ -64,56 +59,3 @@ def median_depth(
     before = reached.gather(-1, index) - inside
     share = ((half - before) / inside.clamp(min=1e-12)).clamp(0, 1)
     return (edges[index] + share * (edges[index + 1] - edges[index])).squeeze(-1)
-
-
-def exact_probs(
-    depths_m: Float[Tensor, "n h w"], centres_m: Float[Tensor, " d"], cells_hw: tuple[int, int]
-) -> Float[Tensor, "n d hf wf"]:
-    """What a perfect depth head would say of every cell: its pixels, shared among the bins.
-
-    Each pixel goes to the two bins between whose centres it lies. Pixels without a depth, and those
-    beyond the bins, go to none: a cell sums to the share of its pixels that have one.
-
-    Args:
-        depths_m: Of every pixel of the padded image; 0 where there is none.
-        centres_m: Depths of the bins' centres, ascending.
-        cells_hw: Rows and columns of cells, which divide those of the image.
-    """
-    (hf, wf), bins = cells_hw, len(centres_m)
-    cells = rearrange(depths_m, "n (hf p) (wf q) -> n hf wf (p q)", hf=hf, wf=wf)
-    known = (cells >= centres_m[0]) & (cells <= centres_m[-1])
-    lower = (torch.searchsorted(centres_m, cells.contiguous(), right=True) - 1).clamp(0, bins - 2)
-    share = (cells - centres_m[lower]) / (centres_m[lower + 1] - centres_m[lower])
-    weight = known.to(cells.dtype) / cells.shape[-1]
-    probs = cells.new_zeros(*cells.shape[:-1], bins)
-    probs.scatter_add_(-1, lower, weight * (1 - share))
-    probs.scatter_add_(-1, lower + 1, weight * share)
-    return rearrange(probs, "n hf wf d -> n d hf wf")
-
-
-@contextmanager
-def exact_depth_head(encoder: VideoEncoder, depths_m: Float[Tensor, "n h w"]) -> Iterator[None]:
-    """While it lasts, the encoder lifts with exact depths instead of its head's.
-
-    For pixels that have none, such as sky, the head's own distribution stands.
-
-    Args:
-        encoder: Asked about the frames of one clip (b = 1) that hold these images.
-        depths_m: Of every pixel of its padded images, frame by frame and camera by camera; 0 where
-            there is none.
-    """
-
-    def replace_probs(head: Any, inputs: Any, outputs: Any) -> Any:
-        features, probs = outputs
-        centres = encoder.depth_head.bins.centres_m.to(depths_m)
-        mixed = []
-        for own in probs:
-            exact = exact_probs(depths_m, centres, (own.shape[-2], own.shape[-1])).to(own)
-            mixed.append(exact + (1 - exact.sum(dim=1, keepdim=True)) * own)
-        return features, mixed
-
-    handle = encoder.depth_head.register_forward_hook(replace_probs)
-    try:
-        yield
-    finally:
-        handle.remove()

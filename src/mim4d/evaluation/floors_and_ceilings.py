@@ -7,7 +7,7 @@ surface, so that neither encoder nor depth stands before it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.data.truth.exact import has_truth
-from mim4d.evaluation.depth_probs import exact_depth_head
 from mim4d.evaluation.exact_volume import surface_points
 from mim4d.evaluation.held_out import training_scenes
 from mim4d.evaluation.legend import EXACT_DEPTH, EXACT_SURFACES, USUAL
@@ -92,12 +91,13 @@ class Reference:
 
     def _given_depth(self, index: int, clip: Clip) -> Any:
         """The run's own answer, its lifting given exact depths of every frame that it reads."""
-        single = self.model.join.frames_of(clip).num_frames == 1
-        frames = [clip.key] if single else range(clip.num_frames)
-        depths = [exact_depths(self.evaluated, index, clip.to("cpu"), frame) for frame in frames]
-        found = torch.cat([each for each in depths if each is not None]).to(self.accelerator)
-        with exact_depth_head(self.model.encoder, found):
-            return self.task.decode(self.model(clip))
+        here = clip.to("cpu")
+        found = [
+            exact_depths(self.evaluated, index, here, frame) for frame in range(clip.num_frames)
+        ]
+        depths = torch.stack([each for each in found if each is not None])[None]
+        told = replace(clip, given_depths=depths.to(self.accelerator))
+        return self.task.decode(self.model(told))
 
     def _fitted_head(self, training: NuscenesDataset) -> nn.Module:
         torch.manual_seed(self.config.seed)

@@ -14,7 +14,7 @@ from mim4d.data.clip import Clip
 from mim4d.evaluation.baselines import flat_ground
 from mim4d.evaluation.beams import count_beams, frame_beams
 from mim4d.evaluation.colour import ColourCollector, ColourScores, colour_references
-from mim4d.evaluation.depth_probs import exact_depth_head, head_distances
+from mim4d.evaluation.depth_probs import head_distances
 from mim4d.evaluation.exact_volume import exact_volume
 from mim4d.evaluation.flow.rows import FLOW_ROW_NAMES, FlowEvaluation
 from mim4d.evaluation.flow.scores import FlowScores
@@ -133,8 +133,8 @@ class Scoring:
             self._add_rendered(self._untrained.renderer, shown, frame, truth, beams)
         self._masked.add(models, constants, frame, truth)
         if depths_m is not None:
-            with exact_depth_head(self._model.encoder, depths_m.to(device)):
-                exact = frame_volumes(self._model, frame, 0).direct
+            told = replace(frame, given_depths=depths_m.to(device)[None, None])
+            exact = frame_volumes(self._model, told, 0).direct
             self._add_rendered(self._model.renderer, {"exact_depth": exact}, frame, truth, beams)
             if self._fitted is not None:
                 volume = exact_volume(frame, depths_m.to(device), self._view.grid, exact.shape[1])

@@ -15,6 +15,7 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.data.frame_sweep import FrameSweep, nearest_sweep
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.data.pixel_depths import exact_depth
 from mim4d.data.truth.exact import has_instances, has_truth, read_distance
 from mim4d.evaluation.flow.truth import (
     MOVING_M_S,
@@ -25,10 +26,8 @@ from mim4d.evaluation.flow.truth import (
     read_seen_motion,
 )
 from mim4d.evaluation.view import MAX_M, MIN_M, EvaluatedView
-from mim4d.geometry.camera import unproject
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.ground_plane import is_road
-from mim4d.geometry.lattices import cell_centres
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.rendering.rays import distance_to_ground
 
@@ -209,12 +208,9 @@ def exact_depths(
         if file is None:
             continue
         height, width = clip.image_sizes[0, frame, n].tolist()
-        lattice = (height, width)
-        distance = read_distance(root, Path(file), lattice, dataset.shown_box)
-        pixels = cell_centres(lattice).flatten(0, 1)
-        intrinsics = clip.intrinsics[0, frame, n]
-        rays = unproject(intrinsics, pixels, torch.ones(len(pixels))).norm(dim=-1)
-        depths[n, :height, :width] = distance / rays.unflatten(0, lattice)
+        depths[n, :height, :width] = exact_depth(
+            root, Path(file), (height, width), clip.intrinsics[0, frame, n], dataset.shown_box
+        )
     return depths
 
 

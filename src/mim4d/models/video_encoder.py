@@ -20,6 +20,7 @@ from mim4d.models.depth_head import DepthHead
 from mim4d.models.encoder.masked_encoder import MaskedEncoder
 from mim4d.models.encoder.masking import enlarge_mask, hide_padding
 from mim4d.models.exposure import add_exposure
+from mim4d.models.given_depth import with_given_depths
 from mim4d.models.lifting.lifting import LiftGeometry, Lifting, LiftLight, Normalise
 from mim4d.models.neck import FeaturePyramid
 from mim4d.tensors.pixels import checked_colours, unit_colours
@@ -33,7 +34,8 @@ class EncodedClip:
         volumes: One volume per frame on the grid, each in its own frame's ego axes; channels of
             the frame's exposure, if the encoder gives them, come last.
         lifted: The same before the volumes' convolutions, which blur where things are.
-        depth_probs: The depth distributions of the finest level, over the head's bins.
+        depth_probs: The depth distributions of the finest level, over the head's bins: what was
+            lifted by, so those of given depths where the clip has some.
     """
 
     volumes: Float[Tensor, "b t c z y x"]
@@ -129,7 +131,7 @@ class VideoEncoder(nn.Module):
         """Lift every frame of the clip.
 
         Args:
-            clip: The clip; only images and calibration are read.
+            clip: The clip; only images and calibration are read, and depths if it gives some.
             visible: Patches the encoder may see; None shows everything.
             max_cells: What no image's visible patches exceed; see the image encoder.
         """
@@ -139,6 +141,9 @@ class VideoEncoder(nn.Module):
         with record_function("encode"), self._autocast(images):
             levels = self._encode_images(images, visible, max_cells)
             features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
+        if clip.given_depths is not None:
+            centres_m = self.depth_head.bins.centres_m.to(clip.given_depths)
+            depth_probs = with_given_depths(depth_probs, clip.given_depths.flatten(0, 2), centres_m)
         with record_function("lift"):
             lifted = self._lift(clip, features, depth_probs)
             seen = lifted if self.light is None else self._with_light(clip, lifted, depth_probs[0])

@@ -106,6 +106,7 @@ def _learned(config: RunConfig) -> str:
         case TaskConfig():
             trained = _TRAINED[config.frozen]
             of_depth = ", and depth from LiDAR" if config.depth_loss_weight > 0 else ""
+            of_depth += ", with depths given" if config.given_depth else ""
             return f"the task {config.task} is learned from labels{of_depth}, by {trained}"
     raise TypeError(f"{type(config).__name__} configures no run that can be described")
 

@@ -99,6 +99,7 @@ def _key(model: TaskModel, config: TaskConfig, tables: Path) -> str:
     decide = [
         field.name for field in fields(TrunkConfig) if field.name not in ("preset", "augment")
     ]
-    digest.update(json.dumps({name: options[name] for name in (*decide, "join")}).encode())
+    decide += ["join", "given_depth"]
+    digest.update(json.dumps({name: options[name] for name in decide}).encode())
     digest.update(content_key([tables / f"{name}.json" for name in _DECIDES]).encode())
     return digest.hexdigest()[:24]

@@ -20,9 +20,11 @@ CHANGED = {
     "no_drop": {"mask.num_dropped"},
     "no_importance": {"render.num_samples", "render.num_importance"},
     "eikonal": {"loss.eikonal_weight"},
+    "no_colour": {"loss.colour_weight"},
     "two_frames": {"clip.frames", "mask.dropped_frame"},
     "five_frames": {"clip.frames", "clip.key"},
     "double_interval": {"clip.frame_interval_s"},
+    "double_steps": {"optim.steps"},
 }
 
 

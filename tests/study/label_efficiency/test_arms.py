@@ -82,6 +82,21 @@ def test_lidar_beside_random_weights_wants_the_sensor() -> None:
         make_arms(asked, demo_no_lidar(), None)
 
 
+def test_the_ceiling_is_random_weights_that_are_given_depth() -> None:
+    asked = _asked("random", "exact_depth")
+    random, ceiling = make_arms(asked, demo_no_lidar(), None, exact=True)
+    configs = [
+        task_config(demo_no_lidar(), asked, "vehicles", arm, "frozen", 1e-3, 0)
+        for arm in (random, ceiling)
+    ]
+    assert configs[1] == replace(configs[0], given_depth=True)
+    assert (ceiling.taken, ceiling.lidar) == ("nothing", "nowhere")
+    told = make_arms(asked, demo(), None, exact=False)[1]
+    assert "LiDAR's depth" in told.title
+    with pytest.raises(ValueError, match="arm exact_depth: the data set has no exact"):
+        make_arms(asked, demo_no_lidar(), None, exact=False)
+
+
 def test_depth_only_has_no_other_loss_and_rebuilds_nothing() -> None:
     config = depth_only(demo(), 1234)
     loss = config.loss

@@ -86,3 +86,26 @@ def test_the_first_draw_is_what_was_measured_and_seeds_must_fit() -> None:
     assert (draws.scenes.sum(axis=1) == 2).all()
     with pytest.raises(ValueError, match="drawn were"):
         score_draws({(0, 1): cells(30, 60)}, draws)
+
+
+def test_the_share_of_a_gap_by_hand() -> None:
+    """Random 10 points below the arm and 40 below the ceiling in every scene: a quarter, surely."""
+    offsets = {"random": 0, "arm": 10, "ceiling": 40}
+    runs: dict[str, dict[Key, Evidence]] = {
+        name: {(0, 0): cells(*(5 + 10 * i + offset for i in range(5)))}
+        for name, offset in offsets.items()
+    }
+    draws = draw(runs["random"])
+    scored = {name: score_draws(own, draws) for name, own in runs.items()}
+    share = scored["arm"].share_of_gap(scored["random"], scored["ceiling"])
+    assert share is not None
+    assert (share.lower, share.value, share.upper) == pytest.approx((25, 25, 25))
+
+
+@pytest.mark.parametrize("ceiling", [(0, 0), (30, 60), (90, 10)])
+def test_a_gap_that_may_be_nothing_has_no_share(ceiling: tuple[int, int]) -> None:
+    baseline: dict[Key, Evidence] = {(0, 0): cells(30, 60)}
+    draws = draw(baseline)
+    low = score_draws(baseline, draws)
+    high = score_draws({(0, 0): cells(*ceiling)}, draws)
+    assert low.share_of_gap(low, high) is None

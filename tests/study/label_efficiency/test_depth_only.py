@@ -26,3 +26,11 @@ def test_it_is_timed_on_the_scenes_of_the_pre_training(
     with pytest.raises(InterruptedError):
         depth_only.train_depth_only(tmp_path / "run", tmp_path / "out", "cpu")
     assert asked[0].names == ("mine",)
+
+
+def test_a_given_control_must_be_one(tmp_path: Path) -> None:
+    create_run(tmp_path / "run", preset("toy"), tmp_path, [], {})
+    with pytest.raises(ValueError, match=r"more than depth \(loss.colour_weight 10, loss.distance"):
+        depth_only.refuse_other_losses(tmp_path / "run")
+    create_run(tmp_path / "own", depth_only.depth_only(preset("toy"), 5), tmp_path, [], {})
+    depth_only.refuse_other_losses(tmp_path / "own")

@@ -17,7 +17,14 @@ from mim4d.study.label_efficiency.summary import DoubleLength, Row, SingleRun, S
 RATE = Choice(2e-3, {1e-3: 3.0, 2e-3: 5.0, 4e-3: 4.0, 8e-3: 1.0}, at_edge=False)
 
 
-def _row(labelled: int, arm: str, title: str, score: float, gains: dict[str, float]) -> Row:
+def _row(
+    labelled: int,
+    arm: str,
+    title: str,
+    score: float,
+    gains: dict[str, float],
+    closed: Interval | None = None,
+) -> Row:
     clear = {name: Interval(gain, gain - 1, gain + 1) for name, gain in gains.items()}
     return Row(
         task="vehicles",
@@ -31,6 +38,7 @@ def _row(labelled: int, arm: str, title: str, score: float, gains: dict[str, flo
         spread_of_seeds=0.4,
         spread_of_subsets=None,
         gains=clear,
+        gap_closed=closed,
         saved=None if arm == "random" else LabelsSaved(2.5, "at least "),
         rate=RATE,
         seconds=61.0,
@@ -93,10 +101,45 @@ def test_every_number_stands_in_the_tables() -> None:
     assert "command: mim4d study --data DATA" in text
 
 
+@pytest.mark.parametrize(
+    ("doubled", "verdict"), [(13.5, "long enough"), (13.7, "TOO SHORT"), (0.0, "long enough")]
+)
+def test_a_verdict_by_hand(doubled: float, verdict: str) -> None:
+    assert DoubleLength("vehicles", "full", 6, 12.6, doubled).verdict == verdict
+    assert DoubleLength("vehicles", "full", 6, 0.0, 0.0).verdict == "NOTHING LEARNED"
+
+
 def test_the_terminal_has_no_marks() -> None:
     text = for_terminal(SUMMARY)
     assert "**" not in text
     assert "+5.8 (+4.8 … +6.8)" in text
+    assert "GiB" not in text  # it would be too wide
+    assert max(map(len, text.splitlines())) < 130
+
+
+CEILING = _row(6, "exact_depth", "exact depth", 27.7, {"random": 15.1})
+WITH_CEILING = replace(
+    SUMMARY,
+    rows=(
+        SUMMARY.rows[3],
+        _row(
+            6, "pretrained", "this pre-training", 13.7, {"random": 1.1}, Interval(7.3, -4.0, 20.0)
+        ),
+        _row(6, "depth_only", "depth alone", 18.0, {"random": 5.4}, Interval(36.0, 20.0, 51.0)),
+        CEILING,
+    ),
+)
+
+
+def test_the_share_of_the_gap_is_shown_where_there_is_a_ceiling() -> None:
+    assert "gap closed" not in markdown(SUMMARY)
+    lines = markdown(WITH_CEILING).splitlines()
+    heading = next(line for line in lines if "gap closed" in line)
+    place = heading.split(" | ").index("gap closed")
+    shown = [line.split(" | ")[place] for line in lines[lines.index(heading) + 2 :][:4]]
+    assert shown == ["", "7 % (-4 … 20)", "**36 % (20 … 51)**", ""]
+    unknown = replace(WITH_CEILING, rows=(*SUMMARY.rows[3:], CEILING))
+    assert "| - | ≥ 2.5 × |" in markdown(unknown)
 
 
 @pytest.mark.slow
@@ -108,5 +151,9 @@ def test_picture_and_page(tmp_path: Path) -> None:
     assert page.count("<table") == 5
     assert "data:image/png;base64" in page
     assert "<b>+5.8 (+4.8 … +6.8)</b>" in page
+    with Image.open(picture) as plain:
+        more = draw_study(WITH_CEILING, tmp_path / "ceiling.png")
+        with Image.open(more) as image:
+            assert image.height > plain.height + 100  # a panel of shares below
     empty = replace(SUMMARY, rows=(), doubled=(), warnings=())
     assert draw_study(empty, tmp_path / "empty.png").is_file()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mim4d.config.presets.bev_segmentation import SEGMENTATION_PRESETS
-from mim4d.config.presets.demo import demo, demo_no_lidar, toy
+from mim4d.config.presets.demo import demo, demo_no_lidar, study, toy
 from mim4d.config.presets.detection import DETECTION_PRESETS
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
 from mim4d.config.presets.tasks import demo as demo_task
@@ -23,12 +23,14 @@ __all__ = [
     "nuscenes_s_060",
     "nuscenes_s_080",
     "preset",
+    "study",
     "task_preset",
     "toy",
 ]
 
 PRESETS: dict[str, Callable[[], PretrainConfig]] = {
     "demo": demo,
+    "study": study,
     "demo_no_lidar": demo_no_lidar,
     "toy": toy,
     "nuscenes_s_080": nuscenes_s_080,

@@ -67,6 +67,13 @@ def demo() -> PretrainConfig:
     )
 
 
+def study() -> PretrainConfig:
+    """The demo for a world of 200 scenes or more: at most an hour on two cores."""
+    config = demo()
+    # The demo takes 0.64 s a step on two cores: 53 minutes.
+    return replace(config, preset="study", optim=replace(config.optim, steps=5000))
+
+
 def demo_no_lidar() -> PretrainConfig:
     """The demo without LiDAR: other frames and cameras teach the distances."""
     config = demo()

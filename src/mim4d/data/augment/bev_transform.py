@@ -93,6 +93,8 @@ class BevTransform:
         if clip.surfaces is not None:
             moved = (surface.transformed(self.new_from_ref) for surface in clip.surfaces)
             changed["surfaces"] = tuple(moved)
+        if clip.given_depths is not None:
+            changed["given_depths"] = self.scale * clip.given_depths
         return replace(clip, **changed)
 
     def _move(self, vectors: Float[Tensor, "b t p 3"]) -> Float[Tensor, "b t p 3"]:

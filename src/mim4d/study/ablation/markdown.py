@@ -64,7 +64,7 @@ def _notes(facts: Facts) -> list[str]:
     where = "held-out" if facts.held_out else "TRAINING"
     notes = [
         f"Command: `{facts.command}`. Preset `{facts.preset}`, {facts.steps} optimiser steps in "
-        f"every run; mean ± standard deviation over the seeds.",
+        "every run, but where a row says otherwise; mean ± standard deviation over the seeds.",
         f"All rows are measured on the same {facts.num_targets} frames of {facts.num_scenes} "
         f"{where} scenes, of {facts.num_common} that all rows can rebuild (`full` alone: "
         f"{facts.num_full}), at every {_ordinal(facts.stride)} pixel: {_range(facts.pixels)} of "

@@ -90,6 +90,11 @@ def turned_eikonal(config: PretrainConfig) -> PretrainConfig:
     return replace(config, loss=replace(config.loss, eikonal_weight=weight))
 
 
+def without_colour(config: PretrainConfig) -> PretrainConfig:
+    """Colours teach nothing: distances alone are learned."""
+    return replace(config, loss=replace(config.loss, colour_weight=0.0))
+
+
 def without_lidar(config: PretrainConfig) -> PretrainConfig:
     """No point cloud is read; other images teach the distances, as `demo_no_lidar` does it."""
     ours, theirs = demo().loss, demo_no_lidar().loss
@@ -125,6 +130,11 @@ def doubled_interval(config: PretrainConfig) -> PretrainConfig:
     return replace(config, clip=replace(config.clip, frame_interval_s=2 * interval_s))
 
 
+def doubled_steps(config: PretrainConfig) -> PretrainConfig:
+    """Twice as many optimiser steps."""
+    return replace(config, optim=replace(config.optim, steps=2 * config.optim.steps))
+
+
 def flow_not_rendered(config: PretrainConfig) -> PretrainConfig:
     """The flow is on, but the mean it makes is neither rendered nor supervised."""
     return replace(config, loss=replace(config.loss, flow_render_weight=0.0))
@@ -146,10 +156,12 @@ ROWS = (
     AblationRow(
         "eikonal", f"eikonal loss on ({EIKONAL_WEIGHT:g}), or off if it was on", turned_eikonal
     ),
+    AblationRow("no_colour", "colours teach nothing", without_colour),
     AblationRow("no_lidar", "no LiDAR: other images teach the distances", without_lidar),
     AblationRow("two_frames", "clips of two frames: rebuilt from the past alone", two_frames),
     AblationRow("five_frames", "clips of five frames", five_frames),
     AblationRow("double_interval", "twice the time between frames", doubled_interval),
+    AblationRow("double_steps", "trained for twice as many steps", doubled_steps),
 )
 """In the order of the table, the headline first."""
 

@@ -12,7 +12,7 @@ from mim4d.build.trunk import without_weights_file
 from mim4d.config import PretrainConfig, TaskConfig, TrunkConfig
 from mim4d.config.encoder import LITE0_NAME
 from mim4d.config.presets import TASK_PRESETS
-from mim4d.study.label_efficiency.request import ArmName, Rung, Study
+from mim4d.study.label_efficiency.request import CEILING, ArmName, Rung, Study
 
 ENCODER, NECK, DEPTH_HEAD, VOLUME = (
     "image encoder",
@@ -33,6 +33,8 @@ class Arm:
         parts: Parts of it that are taken; None takes all that the model has.
         encoder: Options of the image encoder that name other weights.
         depth_loss_weight: Of LiDAR's depth loss while the task is learned.
+        given_depth: Whether the lifting is given the true depths, when it learns and when it is
+            judged.
         lidar: Where LiDAR teaches anything.
     """
 
@@ -42,6 +44,7 @@ class Arm:
     parts: tuple[str, ...] | None = None
     encoder: dict[str, Any] = field(default_factory=dict)
     depth_loss_weight: float = 0.0
+    given_depth: bool = False
     lidar: str = "nowhere"
 
     @property
@@ -66,22 +69,27 @@ class Arm:
 RANDOM = Arm("random", "random weights")
 
 
-def make_arms(asked: Study, run: PretrainConfig, depth_only: Path | None) -> list[Arm]:
+def make_arms(
+    asked: Study, run: PretrainConfig, depth_only: Path | None, *, exact: bool = True
+) -> list[Arm]:
     """The arms that are asked for, the baseline first.
 
     Args:
         asked: The study.
         run: Configuration of the pre-training.
         depth_only: The control's run folder, finished or not.
+        exact: Whether the data set says exact distances; else LiDAR's are given to the ceiling.
 
     Raises:
         ValueError: If an arm cannot be had with this architecture.
     """
-    arms = [_make(name, asked, run, depth_only) for name in asked.arms]
+    arms = [_make(name, asked, run, depth_only, exact) for name in asked.arms]
     return sorted(arms, key=lambda arm: arm.name != "random")
 
 
-def _make(name: ArmName, asked: Study, run: PretrainConfig, depth_only: Path | None) -> Arm:
+def _make(
+    name: ArmName, asked: Study, run: PretrainConfig, depth_only: Path | None, exact: bool
+) -> Arm:
     init = asked.pretrained
     by_lidar = "in the pre-training" if run.loss.lidar_weights else "nowhere"
     match name:
@@ -107,6 +115,8 @@ def _make(name: ArmName, asked: Study, run: PretrainConfig, depth_only: Path | N
             return Arm(name, title, depth_only, lidar="in the pre-training")
         case "random_lidar":
             return _random_lidar(run)
+        case "exact_depth":
+            return _exact_depth(run, exact)
 
 
 def _imagenet(run: PretrainConfig) -> Arm:
@@ -127,6 +137,18 @@ def _random_lidar(run: PretrainConfig) -> Arm:
     weight = run.loss.depth_weight or 1.0
     title = "random weights, LiDAR's depth loss beside"
     return Arm("random_lidar", title, depth_loss_weight=weight, lidar="while the task is learned")
+
+
+def _exact_depth(run: PretrainConfig, exact: bool) -> Arm:
+    if exact:
+        return Arm(CEILING, "random weights, exact depth (ceiling)", given_depth=True)
+    if run.clip.lidar is None:
+        raise ValueError(
+            f"arm {CEILING}: the data set has no exact distances, as embedded worlds have, and the "
+            "pre-training reads no LiDAR; leave the arm out of --arms"
+        )
+    title, lidar = "random weights, LiDAR's depth (ceiling)", "the lifting, for the depth head"
+    return Arm(CEILING, title, given_depth=True, lidar=lidar)
 
 
 def task_config(
@@ -169,6 +191,7 @@ def task_config(
         "optim": replace(config.optim, steps=steps, lr=lr, warmup_steps=warm_up),
         "checkpoint_every": max(config.checkpoint_every, steps // 4),
         "depth_loss_weight": arm.depth_loss_weight,
+        "given_depth": arm.given_depth,
         "seed": seed,
     }
     return replace(config, **changes)

@@ -75,6 +75,18 @@ class Drawn:
         """How far it is above another arm."""
         return interval(self.by_place["all"] - other.by_place["all"])
 
+    def share_of_gap(self, baseline: "Drawn", ceiling: "Drawn") -> Interval | None:
+        """Percent of the way from a baseline to a ceiling.
+
+        None unless the ceiling is clearly above the baseline: a share of a gap that may be nothing
+        says nothing. Of such a gap, the few draws in which it is not above are left out.
+        """
+        gap = ceiling.by_place["all"] - baseline.by_place["all"]
+        if interval(gap).lower <= 0 or gap[0] <= 0:
+            return None
+        gain = self.by_place["all"] - baseline.by_place["all"]
+        return interval(100 * gain[gap > 0] / gap[gap > 0])
+
     @property
     def spread_of_seeds(self) -> float | None:
         """Standard deviation over training seeds of one subset, pooled over subsets."""

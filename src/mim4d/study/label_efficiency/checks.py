@@ -13,13 +13,14 @@ from mim4d.config import PretrainConfig
 from mim4d.data.driven_places import scene_places
 from mim4d.data.splits import SceneChoice
 from mim4d.data.tables.tables import NuscenesTables
+from mim4d.data.truth.exact import has_truth
 from mim4d.errors import DataError
 from mim4d.files import read_json, write_text
 from mim4d.runs.loading import encoder_file
 from mim4d.runs.record import read_config, scenes_trained_on
 from mim4d.runs.transfer import transfer
 from mim4d.study.label_efficiency.arms import RANDOM, Arm, make_arms, task_config
-from mim4d.study.label_efficiency.depth_only import data_of, depth_only
+from mim4d.study.label_efficiency.depth_only import data_of, depth_only, refuse_other_losses
 from mim4d.study.label_efficiency.plan import Plan
 from mim4d.study.label_efficiency.request import Labels, Study
 from mim4d.study.label_efficiency.scenes import Scenes, divide
@@ -51,7 +52,7 @@ def make_plan(asked: Study) -> Plan:
             f"--labels {' '.join(twice)}: are the same {counts[twice[0]]} of "
             f"{len(scenes.training)} training scenes; leave all but one out"
         )
-    arms = make_arms(asked, run, control)
+    arms = make_arms(asked, run, control, exact=has_truth(asked.data))
     plan = Plan(asked, run, tuple(arms), scenes, tuple(sorted(counts.values())))
     refuse_missing_labels(asked, run, scenes)
     for arm in arms:
@@ -117,6 +118,7 @@ def _control(asked: Study, run: PretrainConfig) -> Path | None:
         return None
     if asked.depth_only is not None:
         encoder_file(asked.depth_only)
+        refuse_other_losses(asked.depth_only)
         return asked.depth_only
     depth_only(run, run.optim.steps)
     own = asked.out / "depth_only"
@@ -127,10 +129,10 @@ def _control(asked: Study, run: PretrainConfig) -> Path | None:
 
 def _refuse_misfit(plan: Plan, arm: Arm) -> None:
     """Build the model of an arm, and give it its weights, for nothing."""
-    config = task_config(plan.run, plan.asked, plan.asked.tasks[0], arm, "full", 1.0, 0)
     if arm.init is not None and not is_finished(arm.init):
         return  # the control that will be trained is of the same architecture
     try:
+        config = task_config(plan.run, plan.asked, plan.asked.tasks[0], arm, "full", 1.0, 0)
         torch.manual_seed(0)
         _, model = build_task(config)
         if arm.init is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from mim4d.runs.metrics_file import read_metrics
 from mim4d.runs.record import read_config, read_record
 from mim4d.study.label_efficiency.arms import Arm
 from mim4d.study.label_efficiency.checks import pretrained_on
@@ -69,10 +70,13 @@ def _control(plan: Plan) -> str:
     if run is None or not is_finished(run):
         return "not trained yet"
     steps = read_config(run).optim.steps
-    if plan.asked.depth_only is not None:
-        return f"{steps} steps, trained beforehand"
+    took_s, own_s = (
+        float(read_metrics(each)["seconds"].sum()) for each in (run, plan.asked.pretrained)
+    )
+    how = "trained beforehand" if plan.asked.depth_only is not None else "as many as take its time"
     return (
-        f"{steps} steps, as many as take the seconds of the pre-training's {plan.run.optim.steps}"
+        f"{steps} steps in {took_s:.0f} s, {how}; the pre-training: {plan.run.optim.steps} steps "
+        f"in {own_s:.0f} s"
     )
 
 

@@ -17,7 +17,7 @@ import torch
 from mim4d.build.data import build_dataset
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
-from mim4d.config import Device, FlowConfig, PretrainConfig
+from mim4d.config import Device, FlowConfig, LossConfig, PretrainConfig
 from mim4d.data.clip import collate
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation import spread
@@ -44,11 +44,7 @@ def depth_only(run: PretrainConfig, steps: int) -> PretrainConfig:
             "arm depth_only: the pre-training reads no LiDAR, which teaches the depth head; leave "
             "the arm out of --arms"
         )
-    weights: dict[str, Any] = {
-        field.name: 0.0
-        for field in fields(run.loss)
-        if field.name.endswith("_weight") and field.name not in _KEPT
-    }
+    weights: dict[str, Any] = dict.fromkeys(_others(run.loss), 0.0)
     loss = replace(run.loss, **weights, depth_weight=run.loss.depth_weight or 1.0)
     return replace(
         run,
@@ -58,6 +54,27 @@ def depth_only(run: PretrainConfig, steps: int) -> PretrainConfig:
         render=replace(run.render, rays_per_camera=1),
         optim=replace(run.optim, steps=steps),
     )
+
+
+def refuse_other_losses(run: Path) -> None:
+    """Refuse a given control that was taught by anything but the depth head's cross-entropy.
+
+    Raises:
+        ValueError: If it was.
+    """
+    loss = read_config(run).loss
+    found = [f"{name} {getattr(loss, name):g}" for name in _others(loss) if getattr(loss, name)]
+    if found:
+        raise ValueError(
+            f"--depth-only {run}: was taught by more than depth (loss.{', loss.'.join(found)}); "
+            "leave the option out, and the control is trained"
+        )
+
+
+def _others(loss: LossConfig) -> list[str]:
+    """Weights of all losses but the depth head's."""
+    names = [field.name for field in fields(loss) if field.name.endswith("_weight")]
+    return [name for name in names if name not in _KEPT]
 
 
 def train_depth_only(run: Path, out: Path, device: Device, progress: bool = True) -> Path:

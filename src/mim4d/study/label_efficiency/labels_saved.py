@@ -31,7 +31,7 @@ class LabelsSaved:
 
 def labels_saved(
     scenes: int, score: float, other_scenes: Sequence[int], other_scores: Sequence[float]
-) -> LabelsSaved:
+) -> LabelsSaved | None:
     """Where the other arm's curve reaches a score.
 
     Args:
@@ -41,8 +41,10 @@ def labels_saved(
         other_scores: Its scores.
 
     Returns:
-        How many times this arm's labels that is.
+        How many times this arm's labels that is; None of a score of 0, which needs no labels.
     """
+    if score <= 0:
+        return None
     if score <= other_scores[0]:
         exact = score == other_scores[0]
         return LabelsSaved(other_scenes[0] / scenes, "" if exact else "at most ")

@@ -3,6 +3,8 @@
 from mim4d.study.label_efficiency.summary import Summary
 from mim4d.study.label_efficiency.tables import Table, single_runs, tables
 
+_ON_PAPER_ONLY = ("± seeds", "± subsets", "within 16 m", "beyond", "rate", "s a run", "GiB")
+
 
 def markdown(summary: Summary) -> str:
     """The whole text."""
@@ -15,13 +17,18 @@ def markdown(summary: Summary) -> str:
 
 
 def for_terminal(summary: Summary) -> str:
-    """The tables alone, with what must be known before the numbers."""
+    """What must be known first, then the tables without what a terminal is too narrow for."""
     blocks = list(summary.warnings)
     for table in tables(summary):
-        widths = [max(map(len, column)) for column in zip(table.headings, *table.rows, strict=True)]
+        columns = [
+            column
+            for column in zip(table.headings, *table.rows, strict=True)
+            if column[0] not in _ON_PAPER_ONLY
+        ]
+        widths = [max(map(len, column)) for column in columns]
         lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (table.headings, *table.rows)
+            for row in zip(*columns, strict=True)
         ]
         blocks.append("\n".join([table.title, *lines]).replace("**", "  "))
     return "\n\n".join(blocks)

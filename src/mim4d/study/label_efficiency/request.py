@@ -23,10 +23,12 @@ ArmName = Literal[
     "pretrained_volume",
     "depth_only",
     "random_lidar",
+    "exact_depth",
 ]
 Rung = Literal["frozen", "full"]
 ARM_NAMES: tuple[ArmName, ...] = get_args(ArmName)
 BASELINE: ArmName = "random"
+CEILING: ArmName = "exact_depth"
 FLOORS: dict[TaskName, float] = {"detection": 5.0}
 """What random weights must reach, in percent, for a comparison to say something; else 1."""
 SPLITS = ("official", "geo")

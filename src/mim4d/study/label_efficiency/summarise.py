@@ -8,12 +8,12 @@ from dataclasses import replace
 from statistics import fmean
 
 from mim4d.study.label_efficiency.arms import Arm
-from mim4d.study.label_efficiency.bootstrap import Drawn, Key, draw, score_draws
+from mim4d.study.label_efficiency.bootstrap import Drawn, Interval, Key, draw, score_draws
 from mim4d.study.label_efficiency.declared import Rates, facts, warnings
 from mim4d.study.label_efficiency.labels_saved import LabelsSaved, labels_saved
 from mim4d.study.label_efficiency.measure import Measured, read_measured
 from mim4d.study.label_efficiency.plan import Plan, PlannedRun, Setting
-from mim4d.study.label_efficiency.request import BASELINE
+from mim4d.study.label_efficiency.request import BASELINE, CEILING
 from mim4d.study.label_efficiency.summary import DoubleLength, Purpose, Row, SingleRun, Summary
 
 Runs = dict[Key, Measured]
@@ -98,6 +98,7 @@ def _rows(setting: Setting, arms: list[tuple[Arm, Runs]], rates: Rates) -> list[
                 own.spread_of_seeds,
                 own.spread_of_subsets,
                 gains,
+                _gap_closed(arm, drawn),
                 None,
                 rates[setting, arm.name],
                 fmean(run.seconds for run in runs.values()),
@@ -105,6 +106,12 @@ def _rows(setting: Setting, arms: list[tuple[Arm, Runs]], rates: Rates) -> list[
             )
         )
     return rows
+
+
+def _gap_closed(arm: Arm, drawn: Mapping[str, Drawn]) -> Interval | None:
+    if arm.name in (BASELINE, CEILING) or not {BASELINE, CEILING} <= drawn.keys():
+        return None
+    return drawn[arm.name].share_of_gap(drawn[BASELINE], drawn[CEILING])
 
 
 def _with_saved(row: Row, curve: Mapping[int, float]) -> Row:

@@ -34,7 +34,10 @@ class Row:
         spread_of_seeds: Standard deviation over training seeds; None of a single one.
         spread_of_subsets: And over subsets of labels.
         gains: How far it is above each other arm, by the arm's name.
-        saved: How many times its labels random weights need for its score; None of random itself.
+        gap_closed: Percent of the way from random weights to exact depth; None of these two, where
+            that ceiling is missing, and where it is not clearly above random weights.
+        saved: How many times its labels random weights need for its score; None of random itself,
+            and of an arm that scores nothing.
         rate: Its learning rate, and how it was chosen.
         seconds: Of the steps of one run, the mean.
         peak_bytes: Largest memory of a run.
@@ -51,6 +54,7 @@ class Row:
     spread_of_seeds: float | None
     spread_of_subsets: float | None
     gains: dict[str, Interval]
+    gap_closed: Interval | None
     saved: LabelsSaved | None
     rate: Choice
     seconds: float
@@ -79,6 +83,13 @@ class DoubleLength:
     def is_long_enough(self) -> bool:
         """No more than a point is gained."""
         return self.doubled - self.usual <= 1.0
+
+    @property
+    def verdict(self) -> str:
+        """In a table."""
+        if max(self.usual, self.doubled) == 0:
+            return "NOTHING LEARNED"
+        return "long enough" if self.is_long_enough else "TOO SHORT"
 
 
 @dataclass(frozen=True)

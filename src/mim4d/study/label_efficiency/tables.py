@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mim4d.study.label_efficiency.bootstrap import Interval
-from mim4d.study.label_efficiency.request import BASELINE
+from mim4d.study.label_efficiency.request import BASELINE, CEILING
 from mim4d.study.label_efficiency.summary import SCORES, Row, Summary
 
 FROZEN_NOTE = (
     "Frozen: the head alone learns. Such a probe under-rates masked modelling, which shows its "
     "worth when everything learns."
+)
+CEILING_NOTE = (
+    "Gap closed: how far an arm is on the way from random weights to the same model lifting by the "
+    "true depth. A dash: that ceiling is not clearly above random weights."
 )
 RUNGS = {"frozen": "frozen trunk, the head alone learns", "full": "everything learns"}
 
@@ -60,6 +64,7 @@ def single_runs(summary: Summary) -> Table:
 
 
 def _scores(task: str, rung: str, rows: Sequence[Row]) -> Table:
+    with_ceiling = any(row.arm == CEILING for row in rows)
     headings = (
         "labelled scenes",
         "start of the trunk",
@@ -69,6 +74,7 @@ def _scores(task: str, rung: str, rows: Sequence[Row]) -> Table:
         "within 16 m",
         "beyond",
         "gain over random",
+        *(["gap closed"] * with_ceiling),
         "labels saved",
         "rate",
         "s a run",
@@ -84,14 +90,16 @@ def _scores(task: str, rung: str, rows: Sequence[Row]) -> Table:
             "-" if row.near is None else f"{row.near.value:.1f}",
             "-" if row.far is None else f"{row.far.value:.1f}",
             between(row.gains[BASELINE], signed=True) if BASELINE in row.gains else "",
-            "" if row.saved is None else str(row.saved),
+            *([_share(row)] * with_ceiling),
+            _saved(row),
             f"{row.rate.rate:g}",
             f"{row.seconds:.0f}",
             f"{row.peak_bytes / 2**30:.1f}",
         )
         for row in rows
     )
-    return Table(f"{task}: {RUNGS[rung]}", headings, cells, FROZEN_NOTE if rung == "frozen" else "")
+    notes = [FROZEN_NOTE] * (rung == "frozen") + [CEILING_NOTE] * with_ceiling
+    return Table(f"{task}: {RUNGS[rung]}", headings, cells, " ".join(notes))
 
 
 def _gains(task: str, rung: str, rows: Sequence[Row]) -> list[Table]:
@@ -130,11 +138,28 @@ def _lengths(summary: Summary) -> Table:
                 str(each.labelled),
                 f"{each.usual:.1f}",
                 f"{each.doubled:.1f}",
-                "long enough" if each.is_long_enough else "TOO SHORT",
+                each.verdict,
             )
             for each in summary.doubled
         ),
     )
+
+
+def _saved(row: Row) -> str:
+    if row.arm == BASELINE:
+        return ""
+    return "-" if row.saved is None else str(row.saved)
+
+
+def _share(row: Row) -> str:
+    """Of the way from random weights to exact depth; a dash where that ceiling is not above."""
+    if row.arm in (BASELINE, CEILING):
+        return ""
+    if row.gap_closed is None:
+        return "-"
+    share = row.gap_closed
+    text = f"{share.value:z.0f} % ({share.lower:z.0f} … {share.upper:z.0f})"
+    return f"**{text}**" if share.is_clear else text
 
 
 def between(interval: Interval, *, signed: bool = False) -> str:
