@@ -215,7 +215,7 @@ def test_a_layer_s_own_weight_stands_whatever_layers_are_painted() -> None:
     assert replace(head, layers=("pedestrian", "divider")).weights == (3.0, 12.0)
     demo = task_preset("demo", "bev_segmentation").head
     assert isinstance(demo, SegmentationHeadConfig)
-    assert replace(demo, layers=("vehicle", "pedestrian")).weights == (10.0, 100.0)
+    assert replace(demo, layers=("vehicle", "pedestrian")).weights == (5.0, 60.0)
     for wrong in ("divider", "divider=-1", "lane=2", "divider=nan"):
         with pytest.raises(ValueError, match=r"head.positive_weights.*LAYER=WEIGHT"):
             replace(head, positive_weights=(wrong,))
