@@ -10,9 +10,11 @@ import pytest
 from mim4d.cli import at_once, dispatch
 from mim4d.cli.command import Command
 from mim4d.cli.commands import COMMANDS
+from mim4d.cli.exchange import Export
 from mim4d.cli.runs import Runs
 from mim4d.config.as_json import config_to_json
 from mim4d.config.presets import preset
+from mim4d.errors import MissingFileError
 
 
 def test_an_exported_folder_has_the_weights_of_a_finished_run(tmp_path: Path) -> None:
@@ -36,6 +38,14 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # root may everything
     with pytest.raises(ValueError, match=r"--json .*json: no permission to write in"):
         at_once.output_file(tmp_path / "out.json", "--json")
+
+
+def test_a_mistyped_run_is_told_before_where_its_export_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(MissingFileError, match=r"rnu: not found"):
+        Export(tmp_path / "rnu", to="timm").check()
 
 
 def test_what_the_system_says_is_said_in_words(

@@ -1,13 +1,16 @@
 """Configurations of tasks: trunks that weights fit, JSON of both kinds, refused values."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mim4d.build.data import build_bare_dataset
 from mim4d.config import CellsHeadConfig, TaskConfig, TrunkConfig
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
+from mim4d.errors import DataError
 
 
 @pytest.mark.parametrize("name", [name for name in TASK_PRESETS if name in PRESETS])
@@ -70,3 +73,13 @@ def test_values_that_make_no_head(option: str, value: Any) -> None:
 def test_a_head_without_any_loss_is_refused() -> None:
     with pytest.raises(ValueError, match=r"head\.dice_weight: expected a positive number"):
         CellsHeadConfig(bce_weight=0.0, dice_weight=0.0)
+
+
+def test_given_depths_leave_the_depth_head_nothing_to_learn() -> None:
+    given = replace(task_preset("toy", "vehicles"), given_depth=True)
+    with pytest.raises(ValueError, match=r"depth_loss_weight: expected 0 where depths are given"):
+        replace(given, depth_loss_weight=1.0)
+    with pytest.raises(ValueError, match=r"camera_turn_deg: expected 0 where depths are given"):
+        replace(given, augment=replace(given.augment, camera_turn_deg=2.0))
+    with pytest.raises(DataError, match="bare images, and the run was trained with --given-depth"):
+        build_bare_dataset(given, Path())

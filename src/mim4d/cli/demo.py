@@ -60,6 +60,7 @@ class DemoTasks:
             raise ValueError(
                 f"{self.out}: holds no finished demo; run `mim4d demo {self.out}` first"
             )
+        at_once.output_folder(self.out)
         at_once.drawing("the demo's report")
 
 

@@ -43,6 +43,7 @@ class Export:
 
     def check(self) -> None:
         """What is known at once."""
+        at_once.existing(self.run)
         files = ExportFiles.of(self.run, self.to, self.out)
         at_once.output_file(files.weights, "--out")
         if not self.overwrite:

@@ -15,7 +15,9 @@ from dataclasses import replace
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructTypeInfo
 
 INDENT = "  "
-"""Of what tyro says of a command: it would join lines that begin with a letter."""
+"""Before each line of what a command is for: tyro would join lines that begin with a letter."""
+_GLUE = "\0"
+"""A space at which no line is broken."""
 
 
 def in_paragraphs(text: str) -> str:
@@ -24,9 +26,12 @@ def in_paragraphs(text: str) -> str:
 
 
 def about(options: type[object]) -> str:
-    """What a command is for, from the docstring of its options, as wide as the terminal allows."""
-    paragraphs = filter(None, in_paragraphs(options.__doc__ or "").split("\n"))
-    return "\n".join(
+    """What a command is for, from the docstring of its options, as wide as the terminal allows.
+
+    No line begins with a flag: it would look like one of the command's own, to completion, too.
+    """
+    text = in_paragraphs(options.__doc__ or "").replace(" --", f"{_GLUE}--")
+    wrapped = "\n".join(
         textwrap.fill(
             paragraph,
             min(shutil.get_terminal_size().columns, 100) - len(INDENT),
@@ -34,8 +39,9 @@ def about(options: type[object]) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for paragraph in paragraphs
+        for paragraph in filter(None, text.split("\n"))
     )
+    return wrapped.replace(_GLUE, " ")
 
 
 class ParagraphsOfFields:

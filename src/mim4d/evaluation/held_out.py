@@ -118,9 +118,9 @@ def split_remarks(tables: NuscenesTables, scenes: Collection[str]) -> tuple[str,
 
 def lidar_remarks(config: TaskConfig) -> tuple[str, ...]:
     """That a task's run learned from more than the task's labels, or was told more, in words."""
-    weight = config.depth_loss_weight
     if config.given_depth:
         return ("True depths took the place of the depth head's (--given-depth): a ceiling.",)
+    weight = config.depth_loss_weight
     if weight == 0:
         return ()
     return (

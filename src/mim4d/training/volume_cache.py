@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mim4d.config import TaskConfig, TrunkConfig
+from mim4d.config import AugmentConfig, TaskConfig, TrunkConfig
 from mim4d.config.as_json import config_to_json
 from mim4d.data.clip import Clip, separate
 from mim4d.data.tables.column_cache import content_key
@@ -30,7 +30,7 @@ _DECIDES = ("sample", "sample_data", "calibrated_sensor", "ego_pose")
 
 def has_lasting_volumes(config: TaskConfig) -> bool:
     """Whether a clip's volume is the same each time: a frozen trunk, clips as they are."""
-    return config.frozen == "trunk" and config.augment == type(config.augment)()
+    return config.frozen == "trunk" and config.augment == AugmentConfig()
 
 
 class VolumeCache:
@@ -58,7 +58,7 @@ class VolumeCache:
                 "--volume-cache: only volumes of a frozen trunk can be cached, and frozen is "
                 f"{config.frozen}; pass --frozen trunk, or leave it out"
             )
-        if config.augment != type(config.augment)():
+        if config.augment != AugmentConfig():
             raise ValueError(
                 "--volume-cache: augmented clips have other volumes every time; leave out either "
                 "--volume-cache or all --augment options"

@@ -125,6 +125,16 @@ def test_hand_numbers_of_a_turn_to_the_left() -> None:
     assert (changed.intrinsics == clip.intrinsics).all()
 
 
+def test_given_depths_grow_with_the_world() -> None:
+    clip = toy_clip(0)
+    b, t, n, _, h, w = clip.images.shape
+    depths = torch.full((b, t, n, h, w), 5.0)
+    depths[..., 0, :] = 0.0  # sky
+    changed = BevTransform(scale=2.0, flip_y=True).apply(replace(clip, given_depths=depths))
+    assert changed.given_depths is not None
+    assert torch.equal(changed.given_depths, 2 * depths)
+
+
 def test_hand_numbers_of_a_mirror() -> None:
     """Left and right exchanged: headings change their sign, and so does fx."""
     clip = clip_with_boxes()

@@ -9,6 +9,7 @@ from mim4d.config.presets import preset
 from mim4d.data.splits import SceneChoice
 from mim4d.runs.record import create_run
 from mim4d.study.label_efficiency import depth_only
+from mim4d.study.label_efficiency.declared import took
 
 
 def test_it_is_timed_on_the_scenes_of_the_pre_training(
@@ -34,3 +35,13 @@ def test_a_given_control_must_be_one(tmp_path: Path) -> None:
         depth_only.refuse_other_losses(tmp_path / "run")
     create_run(tmp_path / "own", depth_only.depth_only(preset("toy"), 5), tmp_path, [], {})
     depth_only.refuse_other_losses(tmp_path / "own")
+
+
+def test_a_run_without_metrics_has_no_seconds(tmp_path: Path) -> None:
+    """Imported and copied runs, which would otherwise end a study when all is trained."""
+    assert took(tmp_path) == ""
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text('{"step": 0, "loss": 1.0}\n')
+    assert took(tmp_path) == ""
+    metrics.write_text('{"step": 0, "seconds": 1.5}\n{"step": 1, "seconds": 2.5}\n')
+    assert took(tmp_path) == " in 4 s"

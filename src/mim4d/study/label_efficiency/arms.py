@@ -147,8 +147,8 @@ def _exact_depth(run: PretrainConfig, exact: bool) -> Arm:
             f"arm {CEILING}: the data set has no exact distances, as embedded worlds have, and the "
             "pre-training reads no LiDAR; leave the arm out of --arms"
         )
-    title, lidar = "random weights, LiDAR's depth (ceiling)", "the lifting, for the depth head"
-    return Arm(CEILING, title, given_depth=True, lidar=lidar)
+    title = "random weights, LiDAR's depth (ceiling)"
+    return Arm(CEILING, title, given_depth=True, lidar="nowhere, but gives the lifting depths")
 
 
 def task_config(

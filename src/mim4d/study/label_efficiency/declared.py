@@ -1,6 +1,7 @@
 """What is declared with the numbers of a study, and what a reader must know before them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from mim4d.runs.metrics_file import read_metrics
 from mim4d.runs.record import read_config, read_record
@@ -67,17 +68,23 @@ def _steps(singles: list[SingleRun]) -> str:
 
 def _control(plan: Plan) -> str:
     run = next(arm.init for arm in plan.arms if arm.name == "depth_only")
-    if run is None or not is_finished(run):
+    given = plan.asked.depth_only is not None
+    if run is None or not (given or is_finished(run)):
         return "not trained yet"
     steps = read_config(run).optim.steps
-    took_s, own_s = (
-        float(read_metrics(each)["seconds"].sum()) for each in (run, plan.asked.pretrained)
-    )
-    how = "trained beforehand" if plan.asked.depth_only is not None else "as many as take its time"
+    how = "trained beforehand" if given else "as many as fit into the pre-training's time"
     return (
-        f"{steps} steps in {took_s:.0f} s, {how}; the pre-training: {plan.run.optim.steps} steps "
-        f"in {own_s:.0f} s"
+        f"{steps} steps{took(run)}, {how}; the pre-training: {plan.run.optim.steps} steps"
+        f"{took(plan.asked.pretrained)}"
     )
+
+
+def took(run: Path) -> str:
+    """How long its steps took; nothing of a run without metrics, such as an imported one."""
+    try:
+        return f" in {read_metrics(run)['seconds'].sum():.0f} s"
+    except (ValueError, KeyError):
+        return ""
 
 
 def remarks(plan: Plan) -> list[str]:
