@@ -18,7 +18,8 @@ from mim4d.cli import main
 from mim4d.config.as_json import config_from_json, config_to_json
 from mim4d.data.splits import official_splits
 from mim4d.exchange.export.card import model_card
-from mim4d.exchange.export.export_run import Target, convert, export_run
+from mim4d.exchange.export.export_files import Target
+from mim4d.exchange.export.export_run import convert, export_run
 from mim4d.exchange.export.exported import Exported
 from mim4d.exchange.official.checkpoint_layout import read_layout
 from mim4d.exchange.official.run_folder import import_official
