@@ -52,7 +52,7 @@ _HEADS: dict[str, HeadConfig] = {
     "occupancy": OccupancyHeadConfig(),
 }
 _STEPS = {"bev_segmentation": 800, "detection": 700, "hd_map": 800, "occupancy": 500}
-"""Optimiser steps of `demo`: less than six minutes on two cores."""
+"""Optimiser steps of `demo`: five to ten minutes of one core."""
 _RATES = {"detection": 1.5e-3, "hd_map": 1.5e-3}
 """Learning rates of `demo` where that of the pre-training is too high: for attention, and for
 boxes."""
