@@ -119,6 +119,10 @@ ABLATE_TOY = ["ablate", "toy", "--data", "x", "--out", "y"]
         ([*FINETUNE_TOY, "--init", "none", "--mask.ratio", "0.5"], ["--mask.ratio"]),
         ([*FINETUNE_TOY, "--init", "none", "--overfit", "-1"], ["--overfit"]),
         (["show-config", "missing.json"], ["missing.json"]),
+        (
+            ["show-config", "hd_mapp", "demo"],
+            ["unknown preset or task 'hd_mapp'; did you mean 'hd_map'?"],
+        ),
     ],
 )
 def test_mistakes_are_named(

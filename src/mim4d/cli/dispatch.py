@@ -100,8 +100,8 @@ def _how_to_install(error: Exception) -> str:
 
 
 def _parse(name: str, command: Command, arguments: list[str]) -> Any:
-    if command.of_task is not None and arguments and arguments[0] in TASKS:
-        command = command.of_task
+    if command.of_task is not None and arguments:
+        command = _of_preset_or_task(command, command.of_task, arguments[0])
     default: Any = tyro.MISSING_NONPROP
     program = f"mim4d {name}"
     if run := _resumed(command, arguments):
@@ -120,6 +120,22 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
         program = " ".join([program, *words])
         default = with_values(command.options, {"config": _config(*reversed(words))})
     return command.parse(program, arguments, default)
+
+
+def _of_preset_or_task(command: Command, of_task: Command, word: str) -> Command:
+    """The command for the word that comes first: a preset or a file, or a task.
+
+    Raises:
+        ValueError: If the word is none of them.
+    """
+    if word in TASKS:
+        return of_task
+    if word.startswith("-") or word.endswith(".json") or word in PRESETS:
+        return command
+    raise ValueError(
+        f"unknown preset or task {word!r}{did_you_mean(word, [*PRESETS, *TASKS])} (presets: "
+        f"{', '.join(PRESETS)}; tasks: {', '.join(TASKS)})"
+    )
 
 
 def _leading(arguments: list[str], count: int) -> list[str] | None:
