@@ -5,16 +5,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mim4d.config.head import BevTrunkConfig, CentreHeadConfig
 from mim4d.geometry.voxel_grid import VoxelGrid, box_pose
 from mim4d.metrics.detection.rules import ATTRIBUTES, CLASSES
 from mim4d.tasks.detection.box_code import decode_boxes, encode_boxes, move_boxes
 from mim4d.tasks.detection.centre_decoding import decode_centres, keep_apart
-from mim4d.tasks.detection.centre_head import REGRESSED, CentreOutput
+from mim4d.tasks.detection.centre_head import REGRESSED, CentreHead, CentreOutput
 from mim4d.tasks.detection.centre_losses import (
     CellBoxes,
     boxes_on_cells,
     centre_losses,
 )
+from mim4d.tasks.detection.centres import Centres
 from mim4d.tasks.detection.detections import TrueBoxes, attributes_by_speed
 from mim4d.tasks.detection.metric import DetectionMetric
 
@@ -143,3 +145,24 @@ def test_scores_do_not_depend_on_how_clips_are_dealt_out() -> None:
     assert precision is not None
     assert 0.2 < precision < 1.0
     assert DetectionMetric().compute()["mean"]["AP"] == 0.0
+
+
+@pytest.mark.parametrize(("box_hidden", "wanted"), [(None, 24), (8, 8)])
+def test_branches_have_the_channels_asked_for(box_hidden: int | None, wanted: int) -> None:
+    trunk = BevTrunkConfig(width=16)
+    options = CentreHeadConfig(cells_xy=(32, 32), trunk=trunk, hidden=24, box_hidden=box_hidden)
+    head = Centres(options, CELLS).build_head(4)
+    assert isinstance(head, CentreHead)
+    for name, branch in head.branches.items():
+        between = branch.get_parameter("0.weight")
+        assert len(between) == (24 if name == "logits" else wanted), name
+    output = head(torch.randn(2, 4, 1, 32, 32))
+    sizes = {name: getattr(output, name).shape[1] for name in head.branches}
+    assert sizes == {"logits": len(CLASSES), **REGRESSED, "attributes": len(ATTRIBUTES)}
+    assert output.logits.sigmoid().mean().item() == pytest.approx(0.01, rel=0.5)
+
+
+@pytest.mark.parametrize("channels", [4, 12])
+def test_channels_that_make_no_groups_are_refused(channels: int) -> None:
+    with pytest.raises(ValueError, match=r"head\.box_hidden"):
+        CentreHeadConfig(box_hidden=channels)

@@ -22,6 +22,9 @@ class CentreHeadConfig:
     trunk: BevTrunkConfig = field(default_factory=BevTrunkConfig)
     hidden: int = 64
     """Channels of each branch."""
+    box_hidden: int | None = None
+    """The same for the branches of place, height, size, heading, velocity and attribute, which
+    are six. None: as `hidden`."""
     box_weight: float = 1.0
     """Weight of the L1 losses of place in the cell, height, size and heading."""
     velocity_weight: float = 0.2
@@ -42,14 +45,20 @@ class CentreHeadConfig:
     the ten classes."""
 
     @property
+    def box_channels(self) -> int:
+        """Channels of the branches that say what a box is like."""
+        return self.hidden if self.box_hidden is None else self.box_hidden
+
+    @property
     def needs_map(self) -> bool:
         """Whether clips must come with the vector map."""
         return False
 
     def __post_init__(self) -> None:
         require(min(self.cells_xy) >= 3, "head.cells_xy", self.cells_xy, "at least 3 each")
-        require(self.hidden >= 8, "head.hidden", self.hidden, "at least 8")
-        require(self.hidden % 8 == 0, "head.hidden", self.hidden, "a multiple of 8")
+        for name, channels in (("hidden", self.hidden), ("box_hidden", self.box_channels)):
+            require(channels >= 8, f"head.{name}", channels, "at least 8")
+            require(channels % 8 == 0, f"head.{name}", channels, "a multiple of 8")
         for name in ("box_weight", "velocity_weight", "attribute_weight"):
             value = getattr(self, name)
             require(0 <= value < float("inf"), f"head.{name}", value, "0 or more")

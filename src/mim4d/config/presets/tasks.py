@@ -42,7 +42,9 @@ _HEADS: dict[str, HeadConfig] = {
     # What is there at all is to be learned first; numbers of boxes would drown it.
     "detection": CentreHeadConfig(
         cells_xy=(96, 96),
-        hidden=32,
+        trunk=BevTrunkConfig(width=48, cell_blocks=0, place_octaves=6),
+        hidden=48,
+        box_hidden=8,
         box_weight=0.25,
         velocity_weight=0.05,
         attribute_weight=0.05,
@@ -51,11 +53,10 @@ _HEADS: dict[str, HeadConfig] = {
     "hd_map": HdMapHeadConfig(segmentation_weight=20.0, warmup_steps=150),
     "occupancy": OccupancyHeadConfig(),
 }
-_STEPS = {"bev_segmentation": 800, "detection": 700, "hd_map": 800, "occupancy": 500}
+_STEPS = {"bev_segmentation": 800, "detection": 1200, "hd_map": 800, "occupancy": 500}
 """Optimiser steps of `demo`: five to ten minutes of one core."""
-_RATES = {"detection": 1.5e-3, "hd_map": 1.5e-3}
-"""Learning rates of `demo` where that of the pre-training is too high: for attention, and for
-boxes."""
+_RATES = {"hd_map": 1.5e-3}
+"""Learning rates of `demo` where that of the pre-training is too high: for attention."""
 _TOY_HEADS: dict[str, HeadConfig] = {
     "bev_segmentation": SegmentationHeadConfig(
         cells_xy=(32, 32),

@@ -49,19 +49,18 @@ class CentreHead(nn.Module):
 
     Args:
         trunk: Volume to features of the cells.
-        hidden: Channels between the two convolutions; a multiple of 8.
+        hidden: Channels between the two convolutions of the classes; a multiple of 8.
+        box_hidden: The same of every other kind of answer.
     """
 
-    def __init__(self, trunk: BevTrunk, hidden: int) -> None:
+    def __init__(self, trunk: BevTrunk, hidden: int, box_hidden: int) -> None:
         super().__init__()
         self.trunk = trunk
-        outputs = {"logits": len(CLASSES), **REGRESSED, "attributes": len(ATTRIBUTES)}
-        self.branches = nn.ModuleDict(
-            {
-                name: _branch(trunk.out_channels, hidden, size, name == "logits")
-                for name, size in outputs.items()
-            }
-        )
+        of_boxes = {**REGRESSED, "attributes": len(ATTRIBUTES)}
+        classes = _branch(trunk.out_channels, hidden, len(CLASSES), start=_START_LOGIT)
+        self.branches = nn.ModuleDict({"logits": classes})
+        for name, size in of_boxes.items():
+            self.branches[name] = _branch(trunk.out_channels, box_hidden, size)
 
     def forward(self, volume: Float[Tensor, "b c z y x"]) -> CentreOutput:
         """What is said of each cell."""
@@ -69,11 +68,11 @@ class CentreHead(nn.Module):
         return CentreOutput(**{name: branch(cells) for name, branch in self.branches.items()})
 
 
-def _branch(channels: int, hidden: int, outputs: int, is_logit: bool) -> nn.Sequential:
+def _branch(channels: int, hidden: int, outputs: int, start: float | None = None) -> nn.Sequential:
     last = nn.Conv2d(hidden, outputs, 1)
-    if is_logit:
+    if start is not None:
         assert last.bias is not None
-        nn.init.constant_(last.bias, _START_LOGIT)
+        nn.init.constant_(last.bias, start)
     return nn.Sequential(
         nn.Conv2d(channels, hidden, 3, padding=1, bias=False),
         nn.GroupNorm(hidden // 8, hidden),

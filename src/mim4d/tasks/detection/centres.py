@@ -45,6 +45,7 @@ class Centres:
                 place_octaves=trunk.place_octaves,
             ),
             options.hidden,
+            options.box_channels,
         )
 
     def losses(
