@@ -53,7 +53,7 @@ class Evaluate:
     scenes: tuple[str, ...] = ()
     """Scenes by name instead of a split; a .txt file holds one name a line."""
     ceilings: bool = False
-    """Also measure what is possible, one or two minutes more; only where distances are known
+    """Also measure what is possible, one to five minutes more; only where distances are known
     exactly. Of a pre-training: a renderer fitted to true volumes. Of a task: the run itself, told
     the true depth, and a head fitted to voxels that hold a surface."""
     version: str | None = None

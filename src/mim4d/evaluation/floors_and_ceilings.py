@@ -6,7 +6,8 @@ given every pixel's exact depth; and a fresh head of the same kind, fitted to wh
 surface, so that neither encoder nor depth stands before it.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,11 @@ from mim4d.evaluation.view import spread
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.model import TaskModel
 from mim4d.tasks.task import KnowsTheUsual, Task, losses_of
+from mim4d.training.optim import build_optimizer
 
-USUAL_CLIPS, FIT_CLIPS, FIT_STEPS, FIT_BATCH = 48, 64, 300, 2
+USUAL_CLIPS = 48
+FIT_CLIPS, FIT_STEPS = 512, 1000
+"""Most clips and steps of the head that is fitted to exact surfaces."""
 
 Answer = Callable[[int, Clip], Any]
 """From the number of a clip in its data set, and the clip (b = 1, on the device), an answer."""
@@ -84,8 +88,8 @@ class Reference:
         head = self._fitted_head(self.training)
 
         def from_surfaces(index: int, clip: Clip) -> Any:
-            volume = self._surfaces(self.evaluated, index, clip)
-            return self.task.decode(head(volume))
+            surfaces = self._surfaces(self.evaluated, index, clip)
+            return self.task.decode(head(self._as_volume(surfaces)))
 
         return {EXACT_DEPTH: self._given_depth, EXACT_SURFACES: from_surfaces}
 
@@ -100,36 +104,41 @@ class Reference:
         return self.task.decode(self.model(told))
 
     def _fitted_head(self, training: NuscenesDataset) -> nn.Module:
+        """A fresh head, trained as that of the run was, if not as long."""
         torch.manual_seed(self.config.seed)
         head = self.task.build_head(self.model.join.out_channels).to(self.accelerator)
         samples = []
         for index in spread(len(training), FIT_CLIPS):
             clip = training[index].to(self.accelerator)
             samples.append((self._surfaces(training, index, clip), self.task.targets(clip)))
-        optimiser = torch.optim.AdamW(head.parameters(), lr=self.config.optim.lr)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, FIT_STEPS)
+        optim = self.config.optim
+        optim = replace(optim, steps=min(optim.steps, FIT_STEPS), schedule_steps=None)
+        optimiser, schedule = build_optimizer(head, nn.Identity(), optim)
+        draws = _endless(len(samples), self.config.seed)
         with torch.enable_grad():
-            for step in range(FIT_STEPS):
+            for step in range(optim.steps):
                 optimiser.zero_grad()
-                for place in range(FIT_BATCH):
-                    volume, targets = samples[(FIT_BATCH * step + place) % len(samples)]
-                    loss = losses_of(self.task, head(volume), targets, step)["loss"]
-                    (loss / FIT_BATCH).backward()
-                torch.nn.utils.clip_grad_norm_(head.parameters(), self.config.optim.clip_norm)
+                for place in itertools.islice(draws, optim.batch_size):
+                    surfaces, targets = samples[place]
+                    output = head(self._as_volume(surfaces))
+                    loss = losses_of(self.task, output, targets, step)["loss"]
+                    (loss / optim.batch_size).backward()
+                torch.nn.utils.clip_grad_norm_(head.parameters(), optim.clip_norm)
                 optimiser.step()
                 schedule.step()
         return head.eval()
 
-    def _surfaces(
-        self, dataset: NuscenesDataset, index: int, clip: Clip
-    ) -> Float[Tensor, "1 c z y x"]:
-        """1 in the first channel of voxels that hold a surface that a camera sees, else 0."""
+    def _surfaces(self, dataset: NuscenesDataset, index: int, clip: Clip) -> Float[Tensor, "z y x"]:
+        """1 in voxels that hold a surface that a camera sees, else 0."""
         depths = exact_depths(dataset, index, clip.to("cpu"), clip.key)
         assert depths is not None, "asked for where exact distances are known"
         points = surface_points(clip.key_frame(), depths.to(clip.images.device))
-        volume = voxels_with(points, self.model.encoder.grid)
-        empty = volume.new_zeros(1, self.model.join.out_channels - 1, *volume.shape)
-        return torch.cat([volume[None, None], empty], dim=1)
+        return voxels_with(points, self.model.encoder.grid)
+
+    def _as_volume(self, surfaces: Float[Tensor, "z y x"]) -> Float[Tensor, "1 c z y x"]:
+        """With as many channels as a head reads; all but the first are empty."""
+        empty = surfaces.new_zeros(1, self.model.join.out_channels - 1, *surfaces.shape)
+        return torch.cat([surfaces[None, None], empty], dim=1)
 
 
 def training_clips(
@@ -140,6 +149,13 @@ def training_clips(
     if not known:
         return None
     return build_dataset(config, data, SceneChoice(names=tuple(sorted(known))), version)
+
+
+def _endless(count: int, seed: int) -> Iterator[int]:
+    """Numbers below `count`, each as often as the others, in an order drawn anew every time."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield from torch.randperm(count, generator=generator).tolist()
 
 
 def voxels_with(points: Float[Tensor, "p 3"], grid: VoxelGrid) -> Float[Tensor, "z y x"]:
