@@ -126,6 +126,8 @@ def _evaluate_detections(options: Evaluate, file: Path) -> None:
     from mim4d.evaluation.detection.predicted_file import open_predictions
     from mim4d.evaluation.detection.submission import read_class_table
 
+    out = options.out or file.with_name(f"{file.stem}_scores")
+    at_once.output_folder(out, "" if options.out is None else "--out")
     predicted = open_predictions(
         file,
         options.data,
@@ -135,7 +137,6 @@ def _evaluate_detections(options: Evaluate, file: Path) -> None:
     )
     evaluation = predicted.judge()
     print(evaluation.table())
-    out = options.out or file.with_name(f"{file.stem}_scores")
     for path in filter(None, (out / "evaluation.json", options.json)):
         evaluation.save(path)
         print(path)

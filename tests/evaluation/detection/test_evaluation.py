@@ -56,6 +56,16 @@ def perfect(data: Path, tmp_path: Path) -> Path:
     return write_submission(tmp_path / "perfect.json", tokens, found)
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    data: Path, perfect: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    perfect.with_name("perfect_scores").write_text("a file where the folder would be")
+    assert main(["evaluate", "--predictions", str(perfect), "--data", str(data)]) == 2
+    said = capsys.readouterr()
+    assert "perfect_scores" in said.err
+    assert "mAP" not in said.out
+
+
 def test_the_truth_scores_one(data: Path, perfect: Path) -> None:
     """Through `ref`, back to `global`, a file and the reader: nothing is moved or turned."""
     evaluation = evaluate_predictions(perfect, data)
