@@ -127,7 +127,7 @@ def evaluate_task(
         version: Version folder of the data set.
         device: Where to compute.
         floors: Also measure what never looking gives, from up to 48 of the clips trained on.
-        ceilings: Also measure what exact depth would give, which fits a head: a minute or two.
+        ceilings: Also measure what exact depth would give, which trains a head: minutes.
         save: Write the file.
         allow_training_scenes: Also take scenes whose labels the run was trained on.
         best: Take the checkpoint with the least validation loss; its numbers go to a file of their

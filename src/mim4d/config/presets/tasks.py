@@ -54,7 +54,7 @@ _HEADS: dict[str, HeadConfig] = {
     "occupancy": OccupancyHeadConfig(),
 }
 _STEPS = {"bev_segmentation": 800, "detection": 1200, "hd_map": 800, "occupancy": 500}
-"""Optimiser steps of `demo`: five to ten minutes of one core."""
+"""Optimiser steps of `demo`: five to eleven minutes of one core."""
 _RATES = {"hd_map": 1.5e-3}
 """Learning rates of `demo` where that of the pre-training is too high: for attention."""
 _TOY_HEADS: dict[str, HeadConfig] = {

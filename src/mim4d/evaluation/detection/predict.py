@@ -270,7 +270,7 @@ def evaluate_detector(
         source: What is said to be judged.
         max_clips: Judge at most so many samples, evenly spread.
         allow_training_scenes: Also take scenes whose labels the run was trained on.
-        ceilings: Also measure what exact depth would give, which fits a head: a minute or two.
+        ceilings: Also measure what exact depth would give, which trains a head: minutes.
         progress: Told how many clips are done, of how many.
 
     Raises:
