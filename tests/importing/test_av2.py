@@ -14,6 +14,7 @@ from mim4d.config import OptimConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.tables.tables import NuscenesTables
 from mim4d.errors import DataError
+from mim4d.evaluation.flow.truth import inside_boxes
 from mim4d.importing.av2_log import CAMERAS, read_av2
 from mim4d.importing.write_data_set import ImportOptions, write_data_set
 from mim4d.training.loop import pretrain
@@ -137,16 +138,9 @@ def test_the_shared_log(real_data, tmp_path):
     # Points in the boxes are those that the annotation counts, but for the car's own and rounding.
     boxes, points = clip.boxes_ref[0, -1], clip.points_ref[0, -1][clip.valid_points[0, -1]]
     told = clip.box_lidar_points[0, -1]
-    agree = 0
-    for box, count in zip(boxes[told > 0], told[told > 0], strict=True):
-        cos, sin = box[6].cos(), box[6].sin()
-        x, y, z = (points - box[:3]).T
-        along, across = cos * x + sin * y, cos * y - sin * x
-        inside = (
-            (along.abs() <= box[3] / 2) & (across.abs() <= box[4] / 2) & (z.abs() <= box[5] / 2)
-        )
-        agree += abs(int(inside.sum()) - int(count)) <= max(2, 0.05 * int(count))
-    assert agree >= 0.9 * int((told > 0).sum())
+    counts = inside_boxes(points, boxes).sum(dim=0)
+    alike = (counts - told).abs() <= torch.maximum(torch.tensor(2.0), 0.05 * told)
+    assert int(alike[told > 0].sum()) >= 0.9 * int((told > 0).sum())
     assert clip.maps is not None
     (patch,) = clip.maps
     assert any(area.contains(_origin()) for area in patch.polygons("drivable_area"))

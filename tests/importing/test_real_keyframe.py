@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
 
 from mim4d.cli import main
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.evaluation.flow.truth import inside_boxes
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
@@ -35,18 +34,9 @@ def clip(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clip:
     return NuscenesDataset(data, frames=1, key=0, image_hw=(928, 1600))[0]
 
 
-def _inside(
-    box: Float[Tensor, "9"], points: Float[Tensor, "p 3"], margin_m: float = 0.0
-) -> Bool[Tensor, " p"]:
-    cos, sin = box[6].cos(), box[6].sin()
-    x, y, z = (points - box[:3]).T
-    local = torch.stack([cos * x + sin * y, cos * y - sin * x, z], dim=1)
-    return (local.abs() <= box[3:6] / 2 + margin_m).all(dim=1)
-
-
 def test_boxes_hold_the_points_that_the_annotators_counted(clip: Clip) -> None:
     points = clip.points_ref[0, 0][clip.valid_points[0, 0]]
-    counts = torch.tensor([int(_inside(box, points).sum()) for box in clip.boxes_ref[0, 0]])
+    counts = inside_boxes(points, clip.boxes_ref[0, 0]).sum(dim=0)
     assert clip.box_lidar_points is not None
     told = clip.box_lidar_points[0, 0]
     assert int(told.sum()) > 900
@@ -78,8 +68,9 @@ def test_cells_of_vehicles_are_those_under_their_points(clip: Clip) -> None:
     of_vehicles = [clip.category_names[k].startswith("vehicle") for k in clip.box_classes[0, 0]]
     boxes = clip.boxes_ref[0, 0][torch.tensor(of_vehicles)]
     # Where a return lies half a cell's diagonal inside, the cell's centre lies in the box, too.
-    near = points[_CELLS.contains(torch.cat([points[:, :2], torch.zeros(len(points), 1)], dim=1))]
-    hits = torch.stack([_inside(box, near, margin_m=-0.36) for box in boxes]).any(dim=0)
+    boxes[:, 3:6] -= 2 * 0.36
+    near = points[_CELLS.contains(points * torch.tensor([1.0, 1.0, 0.0]))]
+    hits = inside_boxes(near, boxes).any(dim=1)
     place = _CELLS.to_grid(near[hits])[:, :2].floor().long()
     assert len(place) > 100
     assert cells[place[:, 1], place[:, 0]].all()

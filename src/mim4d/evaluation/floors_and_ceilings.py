@@ -6,8 +6,7 @@ given every pixel's exact depth; and a fresh head of the same kind, fitted to wh
 surface, so that neither encoder nor depth stands before it.
 """
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mim4d.build.data import build_dataset
-from mim4d.config import TaskConfig
+from mim4d.config import OptimConfig, TaskConfig
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.data.splits import SceneChoice
@@ -33,6 +32,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.model import TaskModel
 from mim4d.tasks.task import KnowsTheUsual, Task, losses_of
 from mim4d.training.optim import build_optimizer
+from mim4d.training.sampling import clip_index
 
 USUAL_CLIPS = 48
 FIT_CLIPS, FIT_STEPS = 512, 1000
@@ -111,17 +111,16 @@ class Reference:
         for index in spread(len(training), FIT_CLIPS):
             clip = training[index].to(self.accelerator)
             samples.append((self._surfaces(training, index, clip), self.task.targets(clip)))
-        optim = self.config.optim
-        optim = replace(optim, steps=min(optim.steps, FIT_STEPS), schedule_steps=None)
-        optimiser, schedule = build_optimizer(head, nn.Identity(), optim)
-        draws = _endless(len(samples), self.config.seed)
+        whole, optim = self.config.optim, shortened(self.config.optim, FIT_STEPS)
+        optimiser, schedule = build_optimizer(head, nn.Identity(), optim, optim.batch_size)
         with torch.enable_grad():
             for step in range(optim.steps):
                 optimiser.zero_grad()
-                for place in itertools.islice(draws, optim.batch_size):
-                    surfaces, targets = samples[place]
+                for place in range(step * optim.batch_size, (step + 1) * optim.batch_size):
+                    surfaces, targets = samples[clip_index(place, len(samples), self.config.seed)]
                     output = head(self._as_volume(surfaces))
-                    loss = losses_of(self.task, output, targets, step)["loss"]
+                    step_of_run = step * whole.steps // optim.steps
+                    loss = losses_of(self.task, output, targets, step_of_run)["loss"]
                     (loss / optim.batch_size).backward()
                 torch.nn.utils.clip_grad_norm_(head.parameters(), optim.clip_norm)
                 optimiser.step()
@@ -151,11 +150,11 @@ def training_clips(
     return build_dataset(config, data, SceneChoice(names=tuple(sorted(known))), version)
 
 
-def _endless(count: int, seed: int) -> Iterator[int]:
-    """Numbers below `count`, each as often as the others, in an order drawn anew every time."""
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        yield from torch.randperm(count, generator=generator).tolist()
+def shortened(optim: OptimConfig, most_steps: int) -> OptimConfig:
+    """The same course of the learning rate in at most so many steps."""
+    steps = min(optim.steps, most_steps)
+    warmup = round(optim.warmup_steps * steps / optim.steps)
+    return replace(optim, steps=steps, schedule_steps=None, warmup_steps=warmup)
 
 
 def voxels_with(points: Float[Tensor, "p 3"], grid: VoxelGrid) -> Float[Tensor, "z y x"]:
