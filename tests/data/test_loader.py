@@ -14,7 +14,7 @@ from mim4d.data.augment.clip_augmentation import (
 from mim4d.data.clip import Clip
 from mim4d.data.loader import LoadCost, Loading, Machine, build_loader, choose_loading
 from mim4d.data.nuscenes import NuscenesDataset
-from mim4d.training.sampling import StepSampler, StepShape
+from mim4d.training.sampling import StepKind, StepSampler, StepShape
 
 GIB = 2**30
 
@@ -65,7 +65,7 @@ def batches(root: Path, workers: int, first_step: int = 0) -> list[Clip]:
         BevRanges(0.3, (0.9, 1.1), 0.5, 0.5),
     )
     data = NuscenesDataset(root, frames=3, image_hw=(32, 64), augmentation=augmentation)
-    sampler = StepSampler(len(data), StepShape(2), 7, seed=3, first_step=first_step)
+    sampler = StepSampler(len(data), [StepKind(StepShape(2))] * 7, 3, first_step)
     return list(islice(build_loader(data, sampler, Loading(workers, False)), 7 - first_step))
 
 

@@ -9,7 +9,7 @@ import pytest
 from mim4d.config.head import CentreHeadConfig
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.training.class_balance import balance_classes
-from mim4d.training.sampling import StepSampler, StepShape
+from mim4d.training.sampling import StepKind, StepSampler, StepShape
 from tests.data.tiny_dataset import write_tiny_dataset
 
 
@@ -35,9 +35,8 @@ def test_rare_classes_are_drawn_for_as_often(
     drawn = Counter(balance.clips)
     assert sum(drawn[index] for index in rare) >= draws
     assert f"{len(balance.clips)} draws an epoch" in str(balance)
-    sampler = StepSampler(
-        len(dataset), StepShape(1), len(balance.clips), seed=3, order=balance.clips
-    )
+    kinds = [StepKind(StepShape(1))] * len(balance.clips)
+    sampler = StepSampler(len(dataset), kinds, seed=3, order=balance.clips)
     assert Counter(request.index for (request,) in sampler) == drawn
     table = data / "v1.0-mini" / "category.json"
     table.write_text(table.read_text().replace("vehicle.car", "tram").replace("barrier", "post"))

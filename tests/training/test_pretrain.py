@@ -85,15 +85,21 @@ def _kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PretrainingModule, "training_step", training_step)
 
 
-@pytest.mark.parametrize(("drop_path_rate", "augment"), [(0.0, AugmentConfig()), (0.5, _AUGMENT)])
+@pytest.mark.parametrize(
+    ("drop_path_rate", "augment", "depth_alone"),
+    [(0.0, AugmentConfig(), 0.0), (0.5, _AUGMENT, 0.0), (0.0, _AUGMENT, 0.7)],
+)
 def test_a_resumed_run_equals_an_unbroken_one_bit_for_bit(
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     drop_path_rate: float,
     augment: AugmentConfig,
+    depth_alone: float,
 ) -> None:
     config = _config(augment=augment)
+    loss = replace(config.loss, depth_weight=1.0, depth_alone_share=depth_alone)
+    config = replace(config, loss=loss)
     config = replace(config, encoder=replace(config.encoder, drop_path_rate=drop_path_rate))
     whole = _pretrain(config, data, tmp_path / "whole")
     with monkeypatch.context() as patch:

@@ -3,14 +3,14 @@
 import pytest
 
 from mim4d.data.augment.clip_augmentation import ClipRequest
-from mim4d.training.sampling import StepSampler, StepShape, step_seed
+from mim4d.training.sampling import StepKind, StepSampler, StepShape, step_seed
 
 
 def _requests(
     first: int = 0, rank: int = 0, world_size: int = 1, seed: int = 3
 ) -> list[list[ClipRequest]]:
     shape = StepShape(2, world_size=world_size)
-    return list(StepSampler(5, shape, 10, seed, first_step=first, rank=rank))
+    return list(StepSampler(5, [StepKind(shape)] * 10, seed, first_step=first, rank=rank))
 
 
 def _steps(first: int = 0, rank: int = 0, world_size: int = 1) -> list[list[int]]:
@@ -31,7 +31,8 @@ def test_a_resumed_sampler_goes_on_where_the_first_stopped() -> None:
 
 def _whole_steps(shape: StepShape, first: int = 0) -> list[list[ClipRequest]]:
     """All clips of each step, in the order of their places."""
-    ranks = [list(StepSampler(5, shape, 10, 3, first, rank)) for rank in range(shape.world_size)]
+    kinds = [StepKind(shape)] * 10
+    ranks = [list(StepSampler(5, kinds, 3, first, rank)) for rank in range(shape.world_size)]
     batches = [batch for together in zip(*ranks, strict=True) for batch in together]
     size = shape.accumulate * shape.world_size
     groups = (batches[i : i + size] for i in range(0, len(batches), size))
@@ -46,7 +47,19 @@ def test_processes_and_micro_steps_share_the_stream_of_one_larger_batch(shape: S
     assert shape.clips_per_step == 4
     assert _whole_steps(shape) == _whole_steps(StepShape(4))
     assert _whole_steps(shape, first=6) == _whole_steps(StepShape(4))[6:]
-    assert len(StepSampler(5, shape, 10, 3, first_step=6)) == 10 * shape.accumulate
+    kinds = [StepKind(shape)] * 10
+    assert len(StepSampler(5, kinds, 3, first_step=6)) == 10 * shape.accumulate
+
+
+def test_each_step_reads_what_its_kind_asks_for() -> None:
+    """Wherever the run is resumed."""
+    alone, whole = StepKind(StepShape(3), key_alone=True), StepKind(StepShape(1))
+    kinds = [alone, whole, whole, alone]
+    batches = list(StepSampler(5, kinds, 3))
+    assert [len(batch) for batch in batches] == [3, 1, 1, 3]
+    assert [batch[0].key_alone for batch in batches] == [True, False, False, True]
+    assert len(StepSampler(5, kinds, 3)) == 4
+    assert list(StepSampler(5, kinds, 3, first_step=2)) == batches[2:]
 
 
 def test_places_count_all_clips_of_a_step() -> None:

@@ -52,6 +52,7 @@ def _steps(run: Path) -> str:
 
 def _loss(run: Path) -> str:
     losses = read_metrics(run)["loss"]
+    losses = losses[np.isfinite(losses)]  # steps of depth alone have none
     ends = max(_ENDS, len(losses) // 20)
     if len(losses) < 2 * ends:
         return f"{losses[0]:.3f} at the first step, {losses[-1]:.3f} at the last"

@@ -60,6 +60,11 @@ class LossConfig:
     depth_weight: float = 0.0
     """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has no such
     loss: its depth is learned through rendering alone."""
+    depth_alone_share: float = 0.0
+    """Share of the steps, evenly spread, that teach the depth head alone: as many images as a whole
+    step has, but of single frames of different clips, and nothing is lifted, rendered or rebuilt.
+    Such a step takes little more than half of the time, and depth is learned from many scenes. 1
+    teaches nothing else."""
     obstacle_weight: float = 0.0
     """Extra weight of LiDAR returns from obstacles (clearly before the road, within 25 m): with 4
     each counts five times. Obstacles are few, and learned last."""
@@ -96,8 +101,18 @@ class LossConfig:
         for name in ("free_space_truncation_m", "near_surface_truncation_m"):
             value = getattr(self, name)
             require(value > 0, f"loss.{name}", value, "a positive number of metres")
+        share = self.depth_alone_share
+        require(share <= 1, "loss.depth_alone_share", share, "a share: 0 to 1")
+        taught = self.depth_weight > 0 or share == 0
+        nothing = "0 where depth_weight is 0: nothing would be taught"
+        require(taught, "loss.depth_alone_share", share, nothing)
         scale = self.termination_scale
         require(scale > 0, "loss.termination_scale", scale, "a positive number")
+
+    def teaches_depth_alone(self, step: int) -> bool:
+        """Whether a step teaches the depth head alone."""
+        share = self.depth_alone_share
+        return math.floor((step + 1) * share) > math.floor(step * share)
 
     @property
     def lidar_weights(self) -> list[str]:

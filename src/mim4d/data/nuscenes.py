@@ -209,19 +209,19 @@ class NuscenesDataset(Dataset[Clip]):
             IndexError: If there is no such clip.
             DataError: If it cannot be read and bad clips are not to be skipped, or all are bad.
         """
-        change, seed = None, 0
+        change, seed, key_alone = None, 0, False
         if isinstance(request, ClipRequest):
-            seed = request.seed
+            seed, key_alone = request.seed, request.key_alone
             change = self._augmentation.draw(seed, len(self.cameras))
             request = request.index
         index = self._position(request)
         if self._on_bad_clip == "fail":
-            return self._read(index, change)
+            return self._read(index, change, key_alone)
         for candidate in self._candidates(index, seed):
             if self._skipped[candidate]:
                 continue
             try:
-                return self._read(candidate, change)
+                return self._read(candidate, change, key_alone)
             except DataError as error:
                 if not self._skipped[candidate]:
                     self._skipped[candidate] = True
@@ -234,8 +234,8 @@ class NuscenesDataset(Dataset[Clip]):
         generator = torch.Generator().manual_seed(seed ^ index)
         yield from torch.randperm(len(self), generator=generator).tolist()
 
-    def _read(self, index: int, change: ClipChange | None) -> Clip:
-        plan = self._plan(index)
+    def _read(self, index: int, change: ClipChange | None, key_alone: bool = False) -> Clip:
+        plan = self._plan(index).key_alone() if key_alone else self._plan(index)
         draws = None if change is None else change.images
         clip = self._reader.read(plan, draws)
         if self._maps is not None:

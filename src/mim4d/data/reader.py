@@ -45,6 +45,12 @@ class ClipPlan:
     times_us: NDArray[np.int64]
     images: Rows
 
+    def key_alone(self) -> "ClipPlan":
+        """The clip of its key frame."""
+        frame = slice(self.key, self.key + 1)
+        own = (self.anchors[frame], self.times_us[frame], self.images[frame])
+        return ClipPlan(self.scene, self.sample, 0, *own)
+
     def samples_of_frames(self, tables: NuscenesTables) -> list[int]:
         """The sample whose annotations belong to each frame: -1 for a sweep or no frame."""
         rows = np.maximum(self.anchors, 0)

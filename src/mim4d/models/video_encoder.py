@@ -135,12 +135,8 @@ class VideoEncoder(nn.Module):
             visible: Patches the encoder may see; None shows everything.
             max_cells: What no image's visible patches exceed; see the image encoder.
         """
-        images = rearrange(unit_colours(clip.images), "b t n c h w -> (b t n) c h w")
-        if visible is not None:
-            visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
-        with record_function("encode"), self._autocast(images):
-            levels = self._encode_images(images, visible, max_cells)
-            features, depth_probs = self.depth_head(levels, self._rays(clip, levels))
+        images, visible = _joined(clip, visible)
+        features, depth_probs = self._look(clip, images, visible, max_cells)
         if clip.given_depths is not None:
             centres_m = self.depth_head.bins.centres_m.to(clip.given_depths)
             depth_probs = with_given_depths(depth_probs, clip.given_depths.flatten(0, 2), centres_m)
@@ -151,12 +147,40 @@ class VideoEncoder(nn.Module):
                 volumes = self.volume_conv(seen).float()
             if self.exposure:
                 volumes = self._with_exposure(clip, volumes, images, visible)
-        b, t, n = clip.images.shape[:3]
         return EncodedClip(
-            rearrange(volumes, "(b t) c z y x -> b t c z y x", b=b),
-            rearrange(lifted, "(b t) k z y x -> b t k z y x", b=b),
-            rearrange(depth_probs[0], "(b t n) d h w -> b t n d h w", b=b, t=t, n=n),
+            rearrange(volumes, "(b t) c z y x -> b t c z y x", b=clip.batch_size),
+            rearrange(lifted, "(b t) k z y x -> b t k z y x", b=clip.batch_size),
+            _by_image(clip, depth_probs[0]),
         )
+
+    def estimate_depths(
+        self,
+        clip: Clip,
+        visible: Bool[Tensor, "b t n hp wp"] | None = None,
+        max_cells: int | None = None,
+    ) -> Float[Tensor, "b t n d hf wf"]:
+        """The head's own depth distributions of the finest level alone; nothing is lifted.
+
+        Args:
+            clip: The clip; only images and calibration are read.
+            visible: Patches the encoder may see; None shows everything.
+            max_cells: What no image's visible patches exceed; see the image encoder.
+        """
+        images, visible = _joined(clip, visible)
+        _, depth_probs = self._look(clip, images, visible, max_cells)
+        return _by_image(clip, depth_probs[0])
+
+    def _look(
+        self,
+        clip: Clip,
+        images: Float[Tensor, "m 3 h w"],
+        visible: Bool[Tensor, "m hp wp"] | None,
+        max_cells: int | None,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Features and depth distributions of single images, finest level first."""
+        with record_function("encode"), self._autocast(images):
+            levels = self._encode_images(images, visible, max_cells)
+            return self.depth_head(levels, self._rays(clip, levels))
 
     def _autocast(self, images: Tensor) -> torch.autocast:
         return torch.autocast(images.device.type, torch.bfloat16, enabled=self.half_precision)
@@ -214,3 +238,20 @@ class VideoEncoder(nn.Module):
             (clip.image_sizes * clip.image_present.unsqueeze(-1)).flatten(0, 1),
             (clip.images.shape[-2], clip.images.shape[-1]),
         )
+
+
+def _joined(
+    clip: Clip, visible: Bool[Tensor, "b t n hp wp"] | None
+) -> tuple[Float[Tensor, "m 3 h w"], Bool[Tensor, "m hp wp"] | None]:
+    """A clip's images, and what is visible of them, as single images."""
+    images = rearrange(unit_colours(clip.images), "b t n c h w -> (b t n) c h w")
+    if visible is not None:
+        visible = rearrange(visible, "b t n hp wp -> (b t n) hp wp")
+    return images, visible
+
+
+def _by_image(
+    clip: Clip, depth_probs: Float[Tensor, "m d hf wf"]
+) -> Float[Tensor, "b t n d hf wf"]:
+    b, t, n = clip.images.shape[:3]
+    return rearrange(depth_probs, "(b t n) d h w -> b t n d h w", b=b, t=t, n=n)

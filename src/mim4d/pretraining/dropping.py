@@ -41,12 +41,16 @@ def draw_dropped(
 ) -> Int[Tensor, " k"]:
     """Draw the dropped frames of one clip, without repetition; the key frame, if asked for, first.
 
+    A single frame is never dropped: nothing would be left to rebuild it from.
+
     Args:
         dropping: What to drop.
         num_frames: Frames of the clip.
         key: Index of the key frame.
         generator: On the CPU.
     """
+    if num_frames == 1:
+        return torch.empty(0, dtype=torch.long)
     left = list(droppable(dropping.frame, num_frames))
     drawn = []
     for place in range(dropping.count):

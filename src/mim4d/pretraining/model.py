@@ -96,6 +96,11 @@ class MaskedVideoModel(nn.Module):
             scene_flow=None if rebuilt is None else rebuilt.scene_flow,
         )
 
+    def depths(self, clip: Clip, choices: StepChoices) -> Float[Tensor, "b t n d hf wf"]:
+        """Depth distributions of every frame, patches hidden; nothing is lifted or rendered."""
+        max_cells = self.masking.max_visible(clip.images.shape)
+        return self.encoder.estimate_depths(clip, choices.visible, max_cells)
+
     def _render_direct(
         self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, choices: StepChoices
     ) -> tuple[Int[Tensor, "b f"], Rays, Rendering]:

@@ -59,6 +59,8 @@ from mim4d.tensors.records import take
 
 Terms = dict[str, tuple[float, Tensor]]
 """Losses by name: the weight of each, and its value without it."""
+DEPTH_ALONE = "depth_alone"
+"""Name of the cross-entropy in steps that teach nothing else, from other clips than whole ones."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,22 @@ class Objective:
             loss = loss + _weighted_sum(flow)
             named |= _values(flow)
         return {"loss": loss, **named}
+
+    def of_depth_alone(
+        self,
+        depth_probs: Float[Tensor, "b t n d hf wf"],
+        targets: StepTargets,
+        clip: Clip,
+    ) -> dict[str, Tensor]:
+        """The depth head's cross-entropy, and weighted as `loss`.
+
+        Args:
+            depth_probs: Distributions of every image's cells.
+            targets: What was measured for the step.
+            clip: The batch.
+        """
+        weight, value = self._cell_terms(depth_probs, targets.cells, None, clip)["depth"]
+        return {"loss": weight * value, DEPTH_ALONE: value}
 
     def _evidence(self, clip: Clip, targets: RayTargets) -> RayEvidence | None:
         """What other images say about all rays; None if no loss asks them."""

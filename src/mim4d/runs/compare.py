@@ -144,8 +144,8 @@ def _losses(run: Path) -> dict[str, str]:
         metrics = read_metrics(run)
     except ValueError:
         return {}
-    losses = metrics["loss"]
-    cells = {"loss": f"{np.nanmean(losses[-max(1, len(losses) // _SHARE) :]):.4f}"}
+    losses = metrics["loss"][np.isfinite(metrics["loss"])]  # not of steps of depth alone
+    cells = {"loss": f"{np.mean(losses[-max(1, len(losses) // _SHARE) :]):.4f}"}
     if best := best_validation(run):
         cells |= {"held-out loss": f"{best[1]:.4f}", "after step": str(best[0])}
     cells["s/step"] = f"{np.nanmedian(metrics['seconds']):.2f}"

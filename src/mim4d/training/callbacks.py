@@ -50,6 +50,7 @@ class Progress(StepCallback):
     def __init__(self, name: str) -> None:
         self.name = name
         self.counter: Counter | None = None
+        self.shown: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin where the run stands."""
@@ -57,11 +58,13 @@ class Progress(StepCallback):
 
     def on_step_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Advance by one step."""
-        shown = {name: pl_module.outcome[name] for name in _SHOWN if name in pl_module.outcome}
+        outcome = pl_module.outcome
+        # Steps of the depth head alone have none of these: the last whole step's stand.
+        self.shown |= {name: outcome[name] for name in _SHOWN if name in outcome}
         if pl_module.validated:
-            shown["validation loss"] = pl_module.validated["loss"]
+            self.shown["validation loss"] = pl_module.validated["loss"]
         if self.counter is not None:
-            self.counter.update(trainer.global_step, trainer.max_steps, shown)
+            self.counter.update(trainer.global_step, trainer.max_steps, self.shown)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """End the bar's line."""
@@ -122,7 +125,8 @@ class Metrics(StepCallback):
         values = {f"train/{name}": value for name, value in pl_module.outcome.items()}
         # Groups of a run that an earlier version began have no names.
         values |= {f"lr/{g.get('name', i)}": g["lr"] for i, g in enumerate(groups)}
-        values["speed/clips_per_s"] = pl_module.shape.clips_per_step / max(seconds, 1e-9)
+        clips = pl_module.kind_of(step).shape.clips_per_step
+        values["speed/clips_per_s"] = clips / max(seconds, 1e-9)
         values["speed/seconds_per_step"] = seconds
         values["memory/peak_gib"] = peak_bytes(pl_module.device.type) / 2**30
         for logger in trainer.loggers:

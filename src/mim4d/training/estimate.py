@@ -8,12 +8,13 @@ import torch
 
 from mim4d.config import OptimConfig, PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.values import Frozen
+from mim4d.data.augment.clip_augmentation import ClipRequest
 from mim4d.data.clip import Clip, collate
 from mim4d.data.loader import LoadCost, Loading
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.progress import duration
 from mim4d.training.memory import peak_bytes
-from mim4d.training.sampling import StepShape
+from mim4d.training.sampling import StepKind, StepShape
 from mim4d.training.step_module import StepModule
 
 _TRAINED: dict[Frozen, str] = {
@@ -28,7 +29,7 @@ class Estimate:
     """What a run will cost, measured on its own first clip.
 
     Attributes:
-        step_s: One step, without loading.
+        step_s: One step, without loading; where steps differ, their mean over the run.
         load: What loading a batch costs.
         peak_bytes: Largest memory.
     """
@@ -56,24 +57,42 @@ def load_cost(dataset: NuscenesDataset, batch_size: int) -> tuple[LoadCost, Clip
 def estimate_cost(
     module: StepModule, dataset: NuscenesDataset, accelerator: str
 ) -> tuple[Estimate, Clip]:
-    """Time two steps of a copy of the model on the first clip; nothing of the run is touched.
+    """Time two steps of each kind of a copy of the model on the first clip.
 
-    They are like the run's last: what a schedule leaves out at first costs time and memory, too.
+    Nothing of the run is touched. They are like the last of their kind: what a schedule leaves out
+    at first costs time and memory, too.
     """
-    size = module.config.optim.batch_size
-    cost, clip = load_cost(dataset, size)
+    cost, clip = load_cost(dataset, module.config.optim.batch_size)
     probe = deepcopy(module).to(accelerator)
-    batch = collate([clip] * size).to(accelerator)
     optimizer = probe.configure_optimizers()["optimizer"]
-    seconds = 0.0
-    for _ in range(2):
-        start = time.perf_counter()
-        probe.step_losses(batch, step=module.config.optim.steps - 1)["loss"].backward()
-        optimizer.step()
-        if accelerator == "cuda":
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
-    return Estimate(seconds, replace(cost, step_s=seconds), peak_bytes(accelerator)), clip
+    total_s, by_kind_s = 0.0, []
+    for kind, steps in steps_by_kind(module).items():
+        batch = first_batch(dataset, kind).to(accelerator)
+        for _ in range(2):
+            start = time.perf_counter()
+            probe.step_losses(batch, step=steps[-1])["loss"].backward()
+            optimizer.step()
+            if accelerator == "cuda":
+                torch.cuda.synchronize()
+            seconds = time.perf_counter() - start
+        total_s += seconds * len(steps)
+        by_kind_s.append(seconds)
+    mean_s = total_s / module.config.optim.steps
+    return Estimate(mean_s, replace(cost, step_s=min(by_kind_s)), peak_bytes(accelerator)), clip
+
+
+def steps_by_kind(module: StepModule) -> dict[StepKind, list[int]]:
+    """All steps of a run, by what they read."""
+    found: dict[StepKind, list[int]] = {}
+    for step in range(module.config.optim.steps):
+        found.setdefault(module.kind_of(step), []).append(step)
+    return found
+
+
+def first_batch(dataset: NuscenesDataset, kind: StepKind, index: int = 0) -> Clip:
+    """A batch of one clip, read as such a step reads it, as often as a forward pass has clips."""
+    clip = dataset[ClipRequest(index, seed=0, key_alone=kind.key_alone)]
+    return collate([clip] * kind.shape.batch_size)
 
 
 def describe(config: RunConfig, clip: Clip, num_clips: int, world_size: int = 1) -> str:

@@ -273,9 +273,8 @@ def _train(
         order = balance.clips
         if processes.is_first:
             logger.info("%s", balance)
-    sampler = StepSampler(
-        num_clips, module.shape, config.optim.steps, config.seed, first_step, processes.rank, order
-    )
+    kinds = [module.kind_of(step) for step in range(config.optim.steps)]
+    sampler = StepSampler(num_clips, kinds, config.seed, first_step, processes.rank, order)
     loader = build_loader(dataset, sampler, loading)
     callbacks = build_callbacks(
         config, job.command, run, dataset, processes, progress, watch, held_out

@@ -1,6 +1,7 @@
 """What is trained in the steps of `StepModule`: a pre-training, or a task."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,11 +13,11 @@ from mim4d.data.clip import Clip
 from mim4d.pretraining.draw import draw_step
 from mim4d.pretraining.losses import depth_cross_entropy
 from mim4d.pretraining.model import MaskedVideoModel
-from mim4d.pretraining.objective import Objective
+from mim4d.pretraining.objective import DEPTH_ALONE, Objective
 from mim4d.pretraining.targets import CellTargets, measure_cells
 from mim4d.tasks.model import SeenClip, TaskModel
 from mim4d.tasks.task import StepShare, Task, losses_of
-from mim4d.training.sampling import step_generators
+from mim4d.training.sampling import StepKind, step_generators
 from mim4d.training.step_module import StepModule
 from mim4d.training.volume_cache import VolumeCache
 
@@ -57,6 +58,20 @@ class PretrainingModule(StepModule):
             found["measured_rays"] = (measured.sum() / valid.sum().clamp(min=1)).item()
         return found
 
+    def kind_of(self, step: int) -> StepKind:
+        """Depth is a matter of single images: as many as a whole step has, of different clips."""
+        if not self.config.loss.teaches_depth_alone(step):
+            return StepKind(self.shape)
+        size = self.shape.batch_size * self.config.clip.frames
+        return StepKind(replace(self.shape, batch_size=size), key_alone=True)
+
+    def noted(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Without the sum of a step of depth alone: among those of whole steps it tells nothing."""
+        mixed = self.config.loss.depth_alone_share < 1
+        if mixed and DEPTH_ALONE in losses:
+            return {name: value for name, value in losses.items() if name != "loss"}
+        return losses
+
     @property
     def measured_terms(self) -> tuple[str, ...]:
         """Colours, and the losses of LiDAR and of other images whose weights are above 0."""
@@ -77,11 +92,18 @@ class PretrainingModule(StepModule):
         return ("loss", *(name for name, weight in weights.items() if weight > 0))
 
     def step_losses(self, clip: Clip, step: int, places: range | None = None) -> dict[str, Tensor]:
-        """Draw what is random, rebuild, compare; `loss` is the losses' weighted sum."""
+        """Draw what is random, rebuild, compare; `loss` is the losses' weighted sum.
+
+        In training some steps may teach the depth head alone.
+        """
         places = range(clip.batch_size) if places is None else places
         with record_function("choose"):
             generators = step_generators(self.config.seed, step, places)
             choices, targets = draw_step(self.model, clip, generators)
+        if self.training and self.config.loss.teaches_depth_alone(step):
+            depth_probs = self.model.depths(clip, choices)
+            with record_function("losses"):
+                return self.objective.of_depth_alone(depth_probs, targets, clip)
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
             return self.objective(reconstruction, targets, clip)

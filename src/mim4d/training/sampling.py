@@ -45,6 +45,19 @@ class StepShape:
         return range(first, first + self.batch_size)
 
 
+@dataclass(frozen=True)
+class StepKind:
+    """What a step reads.
+
+    Attributes:
+        shape: How its clips are dealt out.
+        key_alone: Whether of each clip only the key frame is read.
+    """
+
+    shape: StepShape
+    key_alone: bool = False
+
+
 def spread_evenly(count: int, wanted: int) -> list[int]:
     """At most `wanted` of `count` indices, evenly spread."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int)).tolist()
@@ -78,43 +91,43 @@ def clip_index(position: int, num_clips: int, seed: int) -> int:
 
 
 class StepSampler(Sampler[list[ClipRequest]]):
-    """Batches of clips for one process, for steps `first_step` to `num_steps` − 1.
+    """Batches of clips for one process, for steps `first_step` to the last of `kinds`.
 
     An epoch is every one of `num_clips`, or of `order`, in which clips may come several times.
     Each clip comes with the seed of its augmentation.
-    Its length is that of all `num_steps`, also where a resumed run draws only the rest: that is how
+    Its length is that of all steps, also where a resumed run draws only the rest: that is how
     the trainer counts.
     """
 
     def __init__(
         self,
         num_clips: int,
-        shape: StepShape,
-        num_steps: int,
+        kinds: Sequence[StepKind],
         seed: int,
         first_step: int = 0,
         rank: int = 0,
         order: Sequence[int] | None = None,
     ) -> None:
         self.order = range(num_clips) if order is None else order
-        self.shape = shape
-        self.num_steps = num_steps
+        self.kinds = kinds
         self.seed = seed
         self.first_step = first_step
         self.rank = rank
 
     def __len__(self) -> int:
-        return self.num_steps * self.shape.accumulate
+        return sum(kind.shape.accumulate for kind in self.kinds)
 
     def __iter__(self) -> Iterator[list[ClipRequest]]:
-        for step in range(self.first_step, self.num_steps):
-            for micro_step in range(self.shape.accumulate):
-                places = self.shape.places(micro_step, self.rank)
-                yield [self._request(step, place) for place in places]
+        for step in range(self.first_step, len(self.kinds)):
+            kind = self.kinds[step]
+            for micro_step in range(kind.shape.accumulate):
+                places = kind.shape.places(micro_step, self.rank)
+                yield [self._request(kind, step, place) for place in places]
 
-    def _request(self, step: int, place: int) -> ClipRequest:
-        position = step * self.shape.clips_per_step + place
+    def _request(self, kind: StepKind, step: int, place: int) -> ClipRequest:
+        position = step * kind.shape.clips_per_step + place
         return ClipRequest(
             self.order[clip_index(position, len(self.order), self.seed)],
             step_seed(step_seed(self.seed, step, place), 0, _AUGMENTATION_STREAM),
+            kind.key_alone,
         )

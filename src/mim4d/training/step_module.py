@@ -17,7 +17,7 @@ from mim4d.config.as_json import config_to_json
 from mim4d.data.clip import Clip
 from mim4d.training.nonfinite import GRADIENT_NORM, StepBatches, check_finite
 from mim4d.training.optim import build_optimizer
-from mim4d.training.sampling import StepShape, step_seed
+from mim4d.training.sampling import StepKind, StepShape, step_seed
 from mim4d.training.zero_losses import ZeroLosses
 
 
@@ -70,6 +70,14 @@ class StepModule(pl.LightningModule, ABC):
         """Shares, by name, of what a step would find in a clip; see `training.census`."""
         return {}
 
+    def kind_of(self, step: int) -> StepKind:
+        """What a step reads."""
+        return StepKind(self.shape)
+
+    def noted(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Of a step's losses those that are written down."""
+        return losses
+
     @property
     def measured_terms(self) -> tuple[str, ...]:
         """Losses asked for that compare with what was measured, and so never stay exactly zero."""
@@ -80,12 +88,12 @@ class StepModule(pl.LightningModule, ABC):
         step, micro_step = self.global_step, batch_idx % self.shape.accumulate
         if micro_step == 0:
             self._clips, self._losses = [], []
-        places = self.shape.places(micro_step, self.global_rank)
+        places = self.kind_of(step).shape.places(micro_step, self.global_rank)
         # Drop path draws from torch's global state; it too must not depend on what ran before.
         torch.manual_seed(step_seed(self.config.seed, step, places[0]))
         losses = self.step_losses(clip, step, places)
         self._clips.append(clip)
-        self._losses.append({name: value.detach() for name, value in losses.items()})
+        self._losses.append({name: each.detach() for name, each in self.noted(losses).items()})
         return losses["loss"]
 
     def configure_gradient_clipping(

@@ -6,7 +6,7 @@ from pathlib import Path
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
-from mim4d.config import RunConfig
+from mim4d.config import PretrainConfig, RunConfig
 from mim4d.data.clip import Clip
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.errors import MachineError
@@ -58,6 +58,14 @@ def fit(
         raise
 
 
+def _strategy(config: RunConfig, processes: Processes) -> str:
+    """How gradients are joined; searching for weights without any costs time."""
+    if processes.world_size == 1:
+        return "auto"
+    alone = isinstance(config, PretrainConfig) and config.loss.depth_alone_share > 0
+    return "ddp_find_unused_parameters_true" if alone else "ddp"
+
+
 def build_callbacks(
     config: RunConfig,
     command: str,
@@ -98,7 +106,7 @@ def build_trainer(
         accelerator=accelerator,
         devices=processes.devices,
         num_nodes=processes.nodes,
-        strategy="ddp" if processes.world_size > 1 else "auto",
+        strategy=_strategy(config, processes),
         use_distributed_sampler=False,  # ours knows the processes
         precision="32-true",  # the encoder runs its networks in half precision by itself
         max_steps=config.optim.steps,

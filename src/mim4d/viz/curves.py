@@ -87,7 +87,8 @@ def _draw_panel(
     for name, label, colour in lines:
         if name in metrics:
             values = metrics[name]
-            axes.plot(steps, values, color=colour, alpha=0.22, linewidth=0.8)
+            known = np.isfinite(values)
+            axes.plot(steps[known], values[known], color=colour, alpha=0.22, linewidth=0.8)
             smooth = values if name == "lr" else running_mean(values, window)
             axes.plot(steps, smooth, color=colour, linewidth=1.8, label=label)
         if name in validated:

@@ -28,7 +28,7 @@ from mim4d.data.maps.map_patch import MapPatch
 from mim4d.data.nuscenes import NuscenesDataset
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
-from mim4d.training.sampling import StepSampler, StepShape
+from mim4d.training.sampling import StepKind, StepSampler, StepShape
 from mim4d.viz.wireframe import box_corners
 from tests.data.test_nuscenes import assert_same
 from tests.data.tiny_dataset import CAMERAS, Rows, edit_table
@@ -136,11 +136,12 @@ def test_padding_stays_black(tiny_original: Path) -> None:
 @pytest.mark.slow
 def test_loader_processes_change_nothing(tiny_original: Path) -> None:
     data = open_tiny(tiny_original, augmentation=EVERYTHING)
+    kinds = [StepKind(StepShape(2))] * 4
     batches = [
         list(
             DataLoader(
                 data,
-                batch_sampler=StepSampler(len(data), StepShape(2), 4, seed=7),
+                batch_sampler=StepSampler(len(data), kinds, seed=7),
                 collate_fn=collate,
                 num_workers=workers,
             )
@@ -149,7 +150,7 @@ def test_loader_processes_change_nothing(tiny_original: Path) -> None:
     ]
     for alone, spread in zip(*batches, strict=True):
         assert_same(alone, spread)
-    resumed = StepSampler(len(data), StepShape(2), 4, seed=7, first_step=3)
+    resumed = StepSampler(len(data), kinds, seed=7, first_step=3)
     last = list(DataLoader(data, batch_sampler=resumed, collate_fn=collate))
     assert_same(last[0], batches[0][3])
 

@@ -21,6 +21,7 @@ CHANGED = {
     "no_importance": {"render.num_samples", "render.num_importance"},
     "eikonal": {"loss.eikonal_weight"},
     "no_colour": {"loss.colour_weight"},
+    "whole_steps": {"loss.depth_alone_share"},
     "two_frames": {"clip.frames", "mask.dropped_frame"},
     "five_frames": {"clip.frames", "clip.key"},
     "double_interval": {"clip.frame_interval_s"},

@@ -106,7 +106,7 @@ def test_depth_only_has_no_other_loss_and_rebuilds_nothing() -> None:
         if field.name.endswith("_weight") and getattr(loss, field.name) > 0
     }
     assert left == {"depth_weight", "obstacle_weight"}
-    assert (config.optim.steps, config.mask.num_dropped, config.flow.enabled) == (1234, 0, False)
+    assert (config.optim.steps, loss.depth_alone_share) == (1234, 1.0)
     assert config.encoder == demo().encoder
     assert depth_only(preset("toy"), 1).loss.depth_weight == 1
     with pytest.raises(ValueError, match="arm depth_only: the pre-training reads no LiDAR"):

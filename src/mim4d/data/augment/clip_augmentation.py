@@ -29,10 +29,12 @@ class ClipRequest:
     Attributes:
         index: Which clip.
         seed: Seed of its augmentation.
+        key_alone: Whether only its key frame is read.
     """
 
     index: int
     seed: int
+    key_alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,11 @@ def without_colour(config: PretrainConfig) -> PretrainConfig:
     return replace(config, loss=replace(config.loss, colour_weight=0.0))
 
 
+def whole_steps(config: PretrainConfig) -> PretrainConfig:
+    """No step teaches the depth head alone; such steps cost half, so that this takes longer."""
+    return replace(config, loss=replace(config.loss, depth_alone_share=0.0))
+
+
 def without_lidar(config: PretrainConfig) -> PretrainConfig:
     """No point cloud is read; other images teach the distances, as `demo_no_lidar` does it."""
     ours, theirs = demo().loss, demo_no_lidar().loss
@@ -157,6 +162,7 @@ ROWS = (
         "eikonal", f"eikonal loss on ({EIKONAL_WEIGHT:g}), or off if it was on", turned_eikonal
     ),
     AblationRow("no_colour", "colours teach nothing", without_colour),
+    AblationRow("whole_steps", "no step teaches the depth head alone", whole_steps),
     AblationRow("no_lidar", "no LiDAR: other images teach the distances", without_lidar),
     AblationRow("two_frames", "clips of two frames: rebuilt from the past alone", two_frames),
     AblationRow("five_frames", "clips of five frames", five_frames),

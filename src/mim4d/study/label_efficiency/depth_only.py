@@ -17,12 +17,12 @@ import torch
 from mim4d.build.data import build_dataset
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
-from mim4d.config import Device, FlowConfig, LossConfig, PretrainConfig
-from mim4d.data.clip import collate
+from mim4d.config import Device, LossConfig, PretrainConfig
 from mim4d.data.splits import SceneChoice
 from mim4d.evaluation import spread
 from mim4d.runs.record import read_config, read_record
 from mim4d.training.devices import choose_accelerator
+from mim4d.training.estimate import first_batch, steps_by_kind
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.train_once import train_unless_finished
 
@@ -34,7 +34,7 @@ _WARM_UP, _TIMED = 2, 5
 def depth_only(run: PretrainConfig, steps: int) -> PretrainConfig:
     """The same pre-training, taught by the depth head's cross-entropy alone.
 
-    Nothing is rendered that counts and no frame is rebuilt, so that a step is cheaper.
+    Every step is of single frames, and nothing is lifted or rendered, so that it is cheaper.
 
     Raises:
         ValueError: If the pre-training reads no LiDAR, which teaches that loss.
@@ -45,15 +45,9 @@ def depth_only(run: PretrainConfig, steps: int) -> PretrainConfig:
             "the arm out of --arms"
         )
     weights: dict[str, Any] = dict.fromkeys(_others(run.loss), 0.0)
-    loss = replace(run.loss, **weights, depth_weight=run.loss.depth_weight or 1.0)
-    return replace(
-        run,
-        loss=loss,
-        flow=FlowConfig(),
-        mask=replace(run.mask, num_dropped=0),
-        render=replace(run.render, rays_per_camera=1),
-        optim=replace(run.optim, steps=steps),
-    )
+    depth_weight = run.loss.depth_weight or 1.0
+    loss = replace(run.loss, **weights, depth_weight=depth_weight, depth_alone_share=1.0)
+    return replace(run, loss=loss, optim=replace(run.optim, steps=steps))
 
 
 def refuse_other_losses(run: Path) -> None:
@@ -144,21 +138,27 @@ def _steps_in_the_same_time(
 def _seconds_per_step(
     config: PretrainConfig, data: Path, scenes: SceneChoice, version: str | None, device: Device
 ) -> float:
-    """Median over a few steps, without loading; on a CPU its own seconds, whoever else computes."""
+    """Mean over the run, by a few steps of each kind, without loading.
+
+    On a CPU its own seconds, whoever else computes.
+    """
     accelerator = choose_accelerator(device)
     clock: Callable[[], float] = time.process_time if accelerator == "cpu" else time.perf_counter
     config = without_weights_file(config)
     module = PretrainingModule(build_model(config), config).to(accelerator)
     optimizer = module.configure_optimizers()["optimizer"]
     dataset = build_dataset(config, data, scenes, version)
-    seconds = []
-    for step, index in enumerate(spread(len(dataset), _WARM_UP + _TIMED)):
-        batch = collate([dataset[index]] * config.optim.batch_size).to(accelerator)
-        start = clock()
-        module.step_losses(batch, step)["loss"].backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if accelerator == "cuda":
-            torch.cuda.synchronize()
-        seconds.append(clock() - start)
-    return median(seconds[_WARM_UP:] or seconds)
+    total_s = 0.0
+    for kind, steps in steps_by_kind(module).items():
+        seconds = []
+        for index in spread(len(dataset), _WARM_UP + _TIMED):
+            batch = first_batch(dataset, kind, index).to(accelerator)
+            start = clock()
+            module.step_losses(batch, steps[-1])["loss"].backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if accelerator == "cuda":
+                torch.cuda.synchronize()
+            seconds.append(clock() - start)
+        total_s += len(steps) * median(seconds[_WARM_UP:] or seconds)
+    return total_s / config.optim.steps
