@@ -41,9 +41,9 @@ _AUGMENT = AugmentConfig(image_scale=(0.9, 1.2), image_flip=0.5, brightness=0.2)
 
 
 def _config(**optim: Any) -> PretrainConfig:
-    """Three steps, the last of the depth head alone: then some weights have no gradient."""
+    """Three steps, the second of the depth head alone: then some weights have no gradient."""
     config = replace(toy_config(), augment=_AUGMENT, checkpoint_every=2)
-    loss = replace(config.loss, depth_weight=1.0, depth_alone_share=0.34)
+    loss = replace(config.loss, depth_weight=1.0, depth_alone_share=0.5)
     config = replace(config, loss=loss)
     return replace(config, optim=OptimConfig(**{"steps": 3, "warmup_steps": 1, **optim}))
 
