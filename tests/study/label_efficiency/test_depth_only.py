@@ -1,5 +1,6 @@
 """The control that is taught depth alone: what it is timed and trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ def test_a_given_control_must_be_one(tmp_path: Path) -> None:
         depth_only.refuse_other_losses(tmp_path / "run")
     create_run(tmp_path / "own", depth_only.depth_only(preset("toy"), 5), tmp_path, [], {})
     depth_only.refuse_other_losses(tmp_path / "own")
+    toy = preset("toy")
+    alone = replace(toy, loss=replace(toy.loss, depth_weight=1.0, depth_alone_share=1.0))
+    create_run(tmp_path / "alone", alone, tmp_path, [], {})
+    depth_only.refuse_other_losses(tmp_path / "alone")  # its other losses were never reached
 
 
 def test_a_run_without_metrics_has_no_seconds(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def refuse_other_losses(run: Path) -> None:
         ValueError: If it was.
     """
     loss = read_config(run).loss
+    if loss.depth_alone_share == 1:
+        return
     found = [f"{name} {getattr(loss, name):g}" for name in _others(loss) if getattr(loss, name)]
     if found:
         raise ValueError(
