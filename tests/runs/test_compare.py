@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mim4d.cli.after_training import describe_run
 from mim4d.config.presets import preset
 from mim4d.runs.compare import compare, different_options, find_runs, summarise
 from mim4d.runs.metrics_file import VALIDATION, append_metrics
@@ -35,6 +36,16 @@ def test_a_run_before_its_first_step_and_an_unfinished_one(pretraining: Path) ->
     )
     assert (cells["loss"], cells["s/step"]) == ("8.0000", "0.50")
     assert (cells["held-out loss"], cells["after step"]) == ("4.0000", "1")
+
+
+def test_steps_of_depth_alone_have_no_loss_to_be_shown(pretraining: Path, tmp_path: Path) -> None:
+    """Neither in the table nor in what is said at the end."""
+    for step in range(80):
+        loss = {"depth_alone": 2.0} if step % 2 else {"loss": 9.0 if step < 40 else 3.0}
+        append_metrics(pretraining, {"step": step, **loss, "lr": 0.1, "seconds": 0.5})
+    assert summarise(pretraining, pretraining.parent).cells["loss"] == "3.0000"
+    said = describe_run(pretraining, tmp_path).splitlines()
+    assert "loss     9.000 over the first 20 steps, 3.000 over the last 20" in said
 
 
 @pytest.mark.parametrize(

@@ -26,3 +26,22 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
     write_metrics(tmp_path, 30)
     with Image.open(draw_curves(tmp_path, tmp_path / "curves.png")) as picture:
         assert picture.size == (1560, 410)
+
+
+def test_single_values_between_missing_ones_are_joined(tmp_path: Path) -> None:
+    """Every second step teaches depth alone and has no loss; those of the others go up and down."""
+
+    def drawn(name: str, gaps: bool) -> int:
+        lines = [
+            {"step": i, "depth_alone": 2.0} if gaps and i % 2 else {"step": i, "loss": i // 2 % 2}
+            for i in range(200)
+        ]
+        run = tmp_path / name
+        run.mkdir()
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        with Image.open(draw_curves(run, run / "curves.png")) as picture:
+            panel = np.asarray(picture.convert("L").crop((100, 60, 480, 320)))
+            return int((panel < 240).sum())
+
+    whole, with_gaps = drawn("whole", gaps=False), drawn("gaps", gaps=True)
+    assert with_gaps > 0.8 * whole

@@ -205,6 +205,8 @@ class NuscenesDataset(Dataset[Clip]):
     def __getitem__(self, request: int | ClipRequest) -> Clip:
         """Read one clip (`b` = 1): as it is by its index, augmented by a request with a seed.
 
+        A request may ask for its key frame alone.
+
         Raises:
             IndexError: If there is no such clip.
             DataError: If it cannot be read and bad clips are not to be skipped, or all are bad.
