@@ -10,7 +10,7 @@ from mim4d.build.data import build_dataset
 from mim4d.config import PretrainConfig
 from mim4d.data.augment.clip_augmentation import ClipRequest
 from mim4d.data.clip import Clip, collate
-from mim4d.training.estimate import estimate_cost
+from mim4d.training.estimate import describe, estimate_cost
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.sampling import StepShape
 from tests.toy import toy_clip, toy_config, toy_draw, toy_model
@@ -39,10 +39,18 @@ def test_such_steps_are_spread_evenly(share: float, alone: list[int]) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 1 / 3, 0.4, 0.7])
 def test_they_are_as_many_as_was_asked_for(share: float) -> None:
-    loss = _config(share).loss
-    alone = sum(loss.teaches_depth_alone(step) for step in range(1000))
+    config = _config(share)
+    config = replace(config, optim=replace(config.optim, steps=1000))
+    alone = sum(config.loss.teaches_depth_alone(step) for step in range(1000))
+    assert alone == config.depth_alone_steps
     assert abs(alone - 1000 * share) < 1
-    assert not loss.teaches_depth_alone(0)
+    assert not config.loss.teaches_depth_alone(0)
+
+
+def test_a_run_says_that_it_has_them() -> None:
+    said = "; 3 of the steps teach depth alone, from single frames"
+    assert describe(_config(0.3), toy_clip(0), 5).endswith(f"from LiDAR{said}")
+    assert describe(_config(0.0), toy_clip(0), 5).endswith("from LiDAR")
 
 
 def test_only_what_leads_to_depths_learns() -> None:

@@ -230,10 +230,13 @@ def _run_facts(config: PretrainConfig, run: Path, evaluation: Evaluation) -> dic
     metrics = read_metrics(run)
     total = float(metrics["seconds"].sum())
     packages = record["packages"]
+    alone = config.depth_alone_steps
+    of_them = f", {alone} of them of depth alone from single frames," if alone else ""
     return {
         "training": (
-            f"{config.optim.steps} steps of {config.optim.batch_size} clip(s) in {total / 60:.1f} "
-            f"minutes ({total / len(metrics['seconds']):.2f} s a step), from random weights"
+            f"{config.optim.steps} steps of {config.optim.batch_size} clip(s){of_them} in "
+            f"{total / 60:.1f} minutes ({total / len(metrics['seconds']):.2f} s a step), from random "
+            "weights"
         ),
         "preset": f"{config.preset}, seed {config.seed}, {config.precision}",
         "input": (

@@ -1,5 +1,6 @@
 """Everything that decides a pre-training run."""
 
+import math
 from dataclasses import dataclass, field
 
 from mim4d.config.checks import require
@@ -34,6 +35,11 @@ class PretrainConfig(RunConfig):
             self.photometric.check_images(clip.image_height, clip.image_width)
         if clip.frames == 1 and clip.cameras is not None and len(clip.cameras) == 1:
             self.loss.check_no_images_compared()
+
+    @property
+    def depth_alone_steps(self) -> int:
+        """How many of the steps teach the depth head alone."""
+        return math.floor(self.optim.steps * self.loss.depth_alone_share)
 
     def _check_lidar(self) -> None:
         """Refuse losses that want LiDAR where there is none, or where it is not used."""

@@ -121,7 +121,11 @@ def _learned(config: RunConfig) -> str:
     """What is learned from what, in words."""
     match config:
         case PretrainConfig():
-            return f"distances are learned from {teachers(config)}"
+            alone = config.depth_alone_steps
+            of_them = (
+                f"; {alone} of the steps teach depth alone, from single frames" if alone else ""
+            )
+            return f"distances are learned from {teachers(config)}{of_them}"
         case TaskConfig():
             trained = _TRAINED[config.frozen]
             of_depth = ", and depth from LiDAR" if config.depth_loss_weight > 0 else ""
