@@ -235,8 +235,8 @@ def _run_facts(config: PretrainConfig, run: Path, evaluation: Evaluation) -> dic
     return {
         "training": (
             f"{config.optim.steps} steps of {config.optim.batch_size} clip(s){of_them} in "
-            f"{total / 60:.1f} minutes ({total / len(metrics['seconds']):.2f} s a step), from random "
-            "weights"
+            f"{total / 60:.1f} minutes ({total / len(metrics['seconds']):.2f} s a step), "
+            "from random weights"
         ),
         "preset": f"{config.preset}, seed {config.seed}, {config.precision}",
         "input": (
