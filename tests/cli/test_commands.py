@@ -114,6 +114,7 @@ ABLATE_TOY = ["ablate", "toy", "--data", "x", "--out", "y"]
         (["finetune", "vehicles"], ["needs a task first", "then a preset"]),
         (["finetune", "vehicels", "toy"], ["vehicels", "did you mean 'vehicles'"]),
         (["finetune", "vehicles", "tyo"], ["tyo", "did you mean 'toy'"]),
+        (["finetune", "vehicles", str(Path(__file__).parent)], ["no config.json"]),
         ([*FINETUNE_TOY, "--int", "none"], ["--init"]),
         ([*FINETUNE_TOY, "--init", "none", "--head.threshold", "2"], ["head.threshold"]),
         ([*FINETUNE_TOY, "--init", "none", "--mask.ratio", "0.5"], ["--mask.ratio"]),

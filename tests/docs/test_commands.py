@@ -38,11 +38,13 @@ def parsed(words: list[str], folder: Path) -> Any:
             words[i] = str(folder / "config.json")
         elif i and words[i - 1] == "--resume" and not word.startswith("-"):
             words[i] = str(_run_to_resume(folder / name, name))
+        elif name == "finetune" and i == 1 and (word == "RUN" or "/" in word):
+            words[i] = str(_run_to_resume(folder / "pretrained", "pretrain"))
     return dispatch._parse(name, COMMANDS[name], words)
 
 
 def _run_to_resume(run: Path, command: str) -> Path:
-    """As much of a run folder as `--resume RUN` reads before it looks for checkpoints."""
+    """As much of a run folder as is read before checkpoints are looked for."""
     is_task = command == "finetune"
     config = task_preset("demo", "vehicles") if is_task else preset("demo")
     kind = "task" if is_task else "pretraining"

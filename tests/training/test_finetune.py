@@ -16,7 +16,7 @@ from mim4d.build.tasks import build_task
 from mim4d.cli import main
 from mim4d.config import OptimConfig, TaskConfig
 from mim4d.config.augment import AugmentConfig
-from mim4d.config.presets import task_preset
+from mim4d.config.presets import preset, task_on_run, task_preset
 from mim4d.data.splits import SceneChoice
 from mim4d.errors import DataError, NonFiniteError
 from mim4d.evaluation.asked_clips import ask_run
@@ -258,6 +258,39 @@ def test_what_does_not_belong_together_is_one_line(
     assert len(errors) == 1
     assert part in errors[0]
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_a_run_in_the_place_of_a_preset_gives_its_trunk(
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    toy = toy_config()
+    other = replace(toy, encoder=replace(toy.encoder, neck_channels=24))
+    run, rest = tmp_path / "pretrained", ["--data", str(data), "--device", "cpu", "--workers", "0"]
+    optim = OptimConfig(steps=1, warmup_steps=0)
+    pretrain(replace(other, optim=optim), data, run, device="cpu", workers=0, progress=False)
+    by_preset = ["finetune", "vehicles", "toy", "--init", str(run), "--out", str(tmp_path / "no")]
+    assert main([*by_preset, *rest]) == 2
+    assert "as in `mim4d finetune TASK RUN`" in capsys.readouterr().err
+    task = tmp_path / "task"
+    assert main(["finetune", "vehicles", str(run), "--out", str(task), *rest]) == 0
+    shown = next(text for text in caplog.messages if text.startswith(f"from {run}:"))
+    assert all(line.endswith(" 0 left    0 new") for line in shown.splitlines()[1:-1])
+    assert load_task(task)[2].encoder == other.encoder
+    assert main(["finetune", "vehicles", str(task), "--out", str(tmp_path / "no"), *rest]) == 2
+    assert "is the run of a task" in capsys.readouterr().err
+
+
+def test_the_task_of_a_run_without_lidar_reads_none() -> None:
+    run = preset("demo_no_lidar")
+    task = task_on_run(run, "hd_map")
+    usual = task_preset("demo", "hd_map")
+    assert (task.encoder, task.lift, task.grid) == (run.encoder, run.lift, run.grid)
+    assert (task.clip.frames, task.clip.lidar) == (1, None)
+    assert (task.head, task.optim) == (usual.head, usual.optim)
 
 
 @pytest.mark.slow

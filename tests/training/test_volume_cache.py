@@ -53,7 +53,10 @@ def test_volumes_are_computed_once_for_each_trunk(
     ("changes", "message"),
     [
         ({"frozen": "image_encoder"}, "frozen is image_encoder"),
-        ({"augment": AugmentConfig(image_flip=0.5)}, "augmented clips have other volumes"),
+        (
+            {"augment": AugmentConfig(image_flip=0.5)},
+            r"switch the changes off: --augment\.image-flip 0\.0$",
+        ),
     ],
 )
 def test_volumes_that_change_are_not_kept(

@@ -8,7 +8,6 @@ import numpy as np
 
 from mim4d.cli.predict import DRAWS
 from mim4d.config import TaskConfig
-from mim4d.config.presets import TASK_PRESETS
 from mim4d.progress import duration
 from mim4d.runs.metrics_file import VALIDATION, best_validation, read_metrics
 from mim4d.runs.record import read_run_config
@@ -84,10 +83,9 @@ def _commands(run: Path, data: Path) -> list[str]:
     if isinstance(config, TaskConfig):
         own = [f"mim4d predict {run} {data}"] * (config.task in DRAWS)
     else:
-        preset = config.preset if config.preset in TASK_PRESETS else "demo"
         own = [
             f"mim4d render {run} --data {data}",
-            f"mim4d finetune bev_segmentation {preset} --data {data} --init {run} --out {run}-bev",
+            f"mim4d finetune bev_segmentation {run} --data {data} --out {run}-bev",
         ]
     compare = f"mim4d runs {run.parent}"
     measure = f"mim4d evaluate {run} --data {data}"

@@ -20,9 +20,9 @@ from mim4d.cli.commands import COMMANDS, GROUPS
 from mim4d.cli.help_text import about
 from mim4d.cli.idle_threads import spin_briefly
 from mim4d.cli.training import Training
-from mim4d.config import RunConfig, TaskConfig
+from mim4d.config import PretrainConfig, RunConfig, TaskConfig
 from mim4d.config.as_json import config_from_json
-from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_preset
+from mim4d.config.presets import PRESETS, TASK_PRESETS, preset, task_on_run, task_preset
 from mim4d.errors import EXTRAS, Terminated, did_you_mean, install_line
 from mim4d.files import read_text
 from mim4d.tasks import TASKS
@@ -118,7 +118,7 @@ def _parse(name: str, command: Command, arguments: list[str]) -> Any:
             first = "" if tasks else " first"
             raise ValueError(f"`{program}` needs {tasks}a preset{first}, one of: {names}")
         program = " ".join([program, *words])
-        default = with_values(command.options, {"config": _config(*reversed(words))})
+        default = with_values(command.options, _given_by(*reversed(words)))
     return command.parse(program, arguments, default)
 
 
@@ -163,6 +163,20 @@ def _resumed(command: Command, arguments: list[str]) -> str | None:
     place = len(arguments) - len(words)
     del arguments[place : place + 2]
     return words[1]
+
+
+def _given_by(name: str, task: str | None = None) -> dict[str, Any]:
+    """Options that the words before them give.
+
+    Args:
+        name: A preset, a JSON file, or, of a task, the run folder of a pre-training.
+        task: Name of a task.
+    """
+    if task in TASKS and name not in TASK_PRESETS and Path(name).is_dir():
+        run = at_once.run_of_kind(Path(name), "pretraining")
+        assert isinstance(run, PretrainConfig), "the kind that was asked for"
+        return {"config": task_on_run(run, task), "init": name}
+    return {"config": _config(name, task)}
 
 
 def _config(name: str, task: str | None = None) -> RunConfig:
@@ -224,7 +238,9 @@ def _preset_usage(name: str, command: Command) -> str:
         lines += ["", f"TASK is one of: {', '.join(TASKS)}"]
     lines += [
         "",
-        "PRESET is a name, or a JSON file: a run's config.json, or what show-config wrote:",
+        "PRESET is a name, or a JSON file: a run's config.json, or what show-config wrote"
+        + ("," if command.takes_task else ":"),
+        *["or the run folder of a pre-training, whose trunk is taken:"] * command.takes_task,
         "",
     ]
     width = max(map(len, presets))

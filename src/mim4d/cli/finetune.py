@@ -12,12 +12,17 @@ from mim4d.runs.record import Kind, read_record
 
 @dataclass(frozen=True, kw_only=True)
 class Finetune(Training):
-    """Train a task on labels, from a pre-trained encoder or from none."""
+    """Train a task on labels, from a pre-trained encoder or from none.
+
+    `mim4d finetune TASK RUN` takes images, encoder, lifting and grid from the pre-training in the
+    folder RUN, and starts from its weights.
+    """
 
     config: TaskPresetConfig
     init: str
     """Weights to start the trunk from: a finished run folder, a folder or file of `mim4d export RUN
-    --to safetensors`, or none for random ones."""
+    --to safetensors`, or none for random ones. A run folder in the place of PRESET gives them, too,
+    unless others are asked for."""
     volume_cache: Path | None = None
     """Folder to cache the volumes of a frozen trunk in, by trunk and data. A clip that comes again,
     in this run or another, is read instead of computed."""

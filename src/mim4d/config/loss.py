@@ -104,7 +104,7 @@ class LossConfig:
         share = self.depth_alone_share
         require(share <= 1, "loss.depth_alone_share", share, "a share: 0 to 1")
         taught = self.depth_weight > 0 or share == 0
-        nothing = "0 where depth_weight is 0: nothing would be taught"
+        nothing = "0 where loss.depth_weight is 0: such steps would teach nothing"
         require(taught, "loss.depth_alone_share", share, nothing)
         scale = self.termination_scale
         require(scale > 0, "loss.termination_scale", scale, "a positive number")

@@ -44,6 +44,9 @@ class PretrainConfig(RunConfig):
     def _check_lidar(self) -> None:
         """Refuse losses that want LiDAR where there is none, or where it is not used."""
         wanting = self.loss.lidar_weights
+        # Steps of depth alone want the weight of depth, and are refused without it.
+        if self.loss.depth_alone_share > 0:
+            wanting = [*wanting, "depth_alone_share"]
         want = (
             f"needed by {' and '.join(f'loss.{name}' for name in wanting)} "
             "(set to 0 to train without LiDAR)"

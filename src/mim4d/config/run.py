@@ -13,7 +13,8 @@ class RunConfig(TrunkConfig):
 
     optim: OptimConfig = field(default_factory=OptimConfig)
     seed: int = 0
-    """Seed of everything random. The draws of a step depend on (seed, step, rank) alone."""
+    """Seed of everything random. The draws of a step depend on (seed, step, place among its clips)
+    alone."""
     checkpoint_every: int = 100
     """Optimiser steps between checkpoints."""
 

@@ -33,6 +33,18 @@ def has_lasting_volumes(config: TaskConfig) -> bool:
     return config.frozen == "trunk" and config.augment == AugmentConfig()
 
 
+def _as_flags(augment: AugmentConfig) -> str:
+    """What switches off each change that is on, as it is typed."""
+    usual = AugmentConfig()
+    words = []
+    for field in fields(AugmentConfig):
+        off = getattr(usual, field.name)
+        if getattr(augment, field.name) != off:
+            values = off if isinstance(off, tuple) else (off,)
+            words += [f"--augment.{field.name.replace('_', '-')}", *(f"{v}" for v in values)]
+    return " ".join(words)
+
+
 class VolumeCache:
     """Volumes of one trunk and one data set.
 
@@ -60,8 +72,8 @@ class VolumeCache:
             )
         if config.augment != AugmentConfig():
             raise ValueError(
-                "--volume-cache: augmented clips have other volumes every time; leave out either "
-                "--volume-cache or all --augment options"
+                "--volume-cache: augmented clips have other volumes every time; leave "
+                f"--volume-cache out, or switch the changes off: {_as_flags(config.augment)}"
             )
         self._root = folder
         self._config = config

@@ -35,6 +35,14 @@ _PANELS = (
             ("predicted_colour", "rebuilt frame", REBUILT),
         ),
     ),
+    (
+        "depth head",
+        "cross-entropy against LiDAR",
+        (
+            ("depth", "beside the rest", DIRECT),
+            ("depth_alone", "steps of depth alone", REBUILT),
+        ),
+    ),
     ("learning rate", "of all but the backbone", (("lr", "learning rate", TOTAL),)),
 )
 

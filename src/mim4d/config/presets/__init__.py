@@ -8,7 +8,7 @@ from mim4d.config.presets.demo import demo, demo_no_lidar, study, toy
 from mim4d.config.presets.detection import DETECTION_PRESETS
 from mim4d.config.presets.nuscenes import nuscenes_s_060, nuscenes_s_080
 from mim4d.config.presets.tasks import demo as demo_task
-from mim4d.config.presets.tasks import maptr_r50
+from mim4d.config.presets.tasks import maptr_r50, on_trunk_of
 from mim4d.config.presets.tasks import toy as toy_task
 from mim4d.config.pretrain import PretrainConfig
 from mim4d.config.task import TaskConfig
@@ -24,6 +24,7 @@ __all__ = [
     "nuscenes_s_080",
     "preset",
     "study",
+    "task_on_run",
     "task_preset",
     "toy",
 ]
@@ -65,6 +66,16 @@ def task_preset(name: str, task: str) -> TaskConfig:
         ValueError: If there is none; the message names the nearest.
     """
     return _named(name, TASK_PRESETS)(task)
+
+
+def task_on_run(run: PretrainConfig, task: str) -> TaskConfig:
+    """A task on the trunk of a pre-training, whatever its options were.
+
+    Args:
+        run: The pre-training. The task preset of its preset's name, else `demo`, has the rest.
+        task: Name of the task.
+    """
+    return on_trunk_of(run, TASK_PRESETS.get(run.preset, demo_task)(task))
 
 
 def _named(name: str, presets: dict[str, Function]) -> Function:

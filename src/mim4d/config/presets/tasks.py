@@ -80,11 +80,11 @@ _TOY_HEADS: dict[str, HeadConfig] = {
 
 def demo(task: str) -> TaskConfig:
     """The trunk of `make demo`: minutes on two cores."""
-    return _on_trunk_of(
-        demo_pretraining(),
-        task,
-        _HEADS.get(task, CellsHeadConfig()),
-        OptimConfig(
+    usual = TaskConfig(
+        preset="demo",
+        task=task,
+        head=_HEADS.get(task, CellsHeadConfig()),
+        optim=OptimConfig(
             steps=_STEPS.get(task, 300),
             batch_size=2,
             method="muon",
@@ -93,18 +93,21 @@ def demo(task: str) -> TaskConfig:
             warmup_steps=20,
             clip_norm=5.0,
         ),
+        checkpoint_every=100,
     )
+    return on_trunk_of(demo_pretraining(), usual)
 
 
 def toy(task: str) -> TaskConfig:
     """A tiny model for tests and first steps: seconds, and no accuracy."""
-    return _on_trunk_of(
-        toy_pretraining(),
-        task,
-        _TOY_HEADS.get(task, CellsHeadConfig(cells_xy=(32, 32), hidden=16)),
-        OptimConfig(steps=20, warmup_steps=2, clip_norm=5.0),
+    usual = TaskConfig(
+        preset="toy",
+        task=task,
+        head=_TOY_HEADS.get(task, CellsHeadConfig(cells_xy=(32, 32), hidden=16)),
+        optim=OptimConfig(steps=20, warmup_steps=2, clip_norm=5.0),
         checkpoint_every=5,
     )
+    return on_trunk_of(toy_pretraining(), usual)
 
 
 def maptr_r50(task: str) -> TaskConfig:
@@ -142,26 +145,16 @@ def maptr_r50(task: str) -> TaskConfig:
     )
 
 
-def _on_trunk_of(
-    run: PretrainConfig,
-    task: str,
-    head: HeadConfig,
-    optim: OptimConfig,
-    checkpoint_every: int = 100,
-) -> TaskConfig:
-    """The trunk of a pre-training, which reads single frames here: the head looks at one.
+def on_trunk_of(run: PretrainConfig, usual: TaskConfig) -> TaskConfig:
+    """A task's configuration with the trunk of a pre-training, so that its weights fit.
 
-    Its temporal decoder comes along for those who ask for more frames and for it.
+    The trunk reads single frames here: the head looks at one. The temporal decoder comes along for
+    those who ask for more frames and for it.
+
+    Args:
+        run: The pre-training.
+        usual: What says everything else: head, optimiser.
     """
     trunk = {field.name: getattr(run, field.name) for field in fields(TrunkConfig)}
-    clip: ClipConfig = trunk.pop("clip")
-    return TaskConfig(
-        **trunk,
-        clip=replace(clip, frames=1, key=0, frame_interval_s=None),
-        task=task,
-        head=head,
-        temporal=run.temporal,
-        flow=run.flow,
-        optim=optim,
-        checkpoint_every=checkpoint_every,
-    )
+    trunk["clip"] = replace(run.clip, frames=1, key=0, frame_interval_s=None)
+    return replace(usual, **trunk, temporal=run.temporal, flow=run.flow)

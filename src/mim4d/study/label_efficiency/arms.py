@@ -4,14 +4,14 @@ An arm's name and the finished pre-training enter; what the trunk starts from le
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mim4d.build.trunk import without_weights_file
-from mim4d.config import PretrainConfig, TaskConfig, TrunkConfig
+from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.config.encoder import LITE0_NAME
-from mim4d.config.presets import TASK_PRESETS
+from mim4d.config.presets import task_on_run
 from mim4d.study.label_efficiency.request import CEILING, ArmName, Rung, Study
 
 ENCODER, NECK, DEPTH_HEAD, VOLUME = (
@@ -162,7 +162,7 @@ def task_config(
     *,
     length: int = 1,
 ) -> TaskConfig:
-    """A task on the trunk of the pre-training; the task preset of the same name has the head.
+    """A task on the trunk of the pre-training, started as an arm says.
 
     Args:
         run: Configuration of the pre-training.
@@ -174,19 +174,13 @@ def task_config(
         seed: Of everything random.
         length: How many times the usual steps.
     """
-    config = TASK_PRESETS.get(run.preset, TASK_PRESETS["demo"])(task)
-    bare = without_weights_file(run)
-    trunk = {each.name: getattr(bare, each.name) for each in fields(TrunkConfig)}
-    if asked.join == "key":
-        trunk["clip"] = replace(run.clip, frames=1, key=0, frame_interval_s=None)
-    trunk["encoder"] = replace(bare.encoder, **arm.encoder, frozen_stages=0)
+    config = task_on_run(without_weights_file(run), task)
     steps = length * (asked.steps or config.optim.steps)
     warm_up = min(config.optim.warmup_steps, steps // 4)
     changes: dict[str, Any] = {
-        **trunk,
+        "clip": config.clip if asked.join == "key" else run.clip,
+        "encoder": replace(config.encoder, **arm.encoder, frozen_stages=0),
         "join": asked.join,
-        "temporal": run.temporal,
-        "flow": run.flow,
         "frozen": "trunk" if rung == "frozen" else "nothing",
         "optim": replace(config.optim, steps=steps, lr=lr, warmup_steps=warm_up),
         "checkpoint_every": max(config.checkpoint_every, steps // 4),
