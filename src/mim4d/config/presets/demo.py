@@ -72,10 +72,9 @@ def demo() -> PretrainConfig:
 
 
 def study() -> PretrainConfig:
-    """The demo for a world of 200 scenes or more: at most an hour on two cores."""
+    """The demo for a world of 200 scenes or more: about half an hour on two cores."""
     config = demo()
-    # The demo takes 0.5 s a step on two cores: 50 minutes.
-    return replace(config, preset="study", optim=replace(config.optim, steps=6000))
+    return replace(config, preset="study", optim=replace(config.optim, steps=4000))
 
 
 def demo_no_lidar() -> PretrainConfig:
