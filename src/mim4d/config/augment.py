@@ -12,9 +12,8 @@ Range = tuple[float, float]
 class AugmentConfig:
     """Random changes of training clips; calibration, poses, points, boxes and map follow exactly.
 
-    Everything is off by default. What is drawn depends on (seed, step, place among all clips of
-    the step).
-    Evaluation and rendering take clips as they are.
+    Everything is off by default. What is drawn depends on (seed, step, place among all clips of the
+    step). Evaluation and rendering take clips as they are.
     """
 
     image_scale: Range = (1.0, 1.0)
