@@ -131,7 +131,7 @@ def test_losses_of_a_lidar_want_a_lidar() -> None:
         ("loss", "smoothness_weight", float("nan"), "0 or more"),
         ("loss", "termination_scale", 0.0, "a positive number"),
         ("loss", "depth_alone_share", 1.5, "a share: 0 to 1"),
-        ("loss", "depth_alone_share", 0.5, "0 where depth_weight is 0"),
+        ("loss", "depth_alone_share", 0.5, "0 where loss.depth_weight is 0"),
         ("render", "lidar_share", 1.5, r"a share in \[0, 1\]"),
         ("encoder", "levels", (3, 1), "ascending stages among 0 to 3"),
         ("encoder", "levels", (2, 2), "ascending stages"),
@@ -180,5 +180,5 @@ def test_the_preset_study_is_the_demo_for_longer() -> None:
     config = study()
     assert replace(config, preset="demo", optim=demo().optim) == demo()
     assert replace(config.optim, steps=demo().optim.steps) == demo().optim
-    # A step takes 0.5 s in the demo, on two cores; an hour is the most.
-    assert 2000 < config.optim.steps * 0.5 <= 3600
+    # A step takes 0.5 s in the demo, on two cores: half an hour and little more.
+    assert 1800 < config.optim.steps * 0.5 <= 2100

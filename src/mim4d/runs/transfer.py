@@ -148,8 +148,9 @@ def _refuse_misfits(source: Path, weights: dict[str, Tensor], own: dict[str, Ten
         raise ValueError(
             f"--init {source}: {len(misfits)} of its weights have another shape than this "
             f"encoder's, the first being {_bare_name(name)}: {tuple(weights[name].shape)} there, "
-            f"{tuple(own[name].shape)} here; with a run folder in the place of the preset, "
-            "as in `mim4d finetune TASK RUN`, the trunk is built as it was trained"
+            f"{tuple(own[name].shape)} here; choose the preset, or the options --encoder.*, "
+            "--lift.*, --temporal.* and --grid.*, that it was trained with; a run folder in the "
+            "place of the preset has them, as in `mim4d finetune TASK RUN`"
         )
 
 
