@@ -115,6 +115,8 @@ ABLATE_TOY = ["ablate", "toy", "--data", "x", "--out", "y"]
         (["finetune", "vehicels", "toy"], ["vehicels", "did you mean 'vehicles'"]),
         (["finetune", "vehicles", "tyo"], ["tyo", "did you mean 'toy'"]),
         (["finetune", "vehicles", str(Path(__file__).parent)], ["no config.json"]),
+        (["finetune", "vehicles", str(Path(__file__).parent / "nosuch")], ["nosuch: not found"]),
+        (["show-config", "demo", "--clip.lidar", "None"], ["loss.depth_alone_share"]),
         ([*FINETUNE_TOY, "--int", "none"], ["--init"]),
         ([*FINETUNE_TOY, "--init", "none", "--head.threshold", "2"], ["head.threshold"]),
         ([*FINETUNE_TOY, "--init", "none", "--mask.ratio", "0.5"], ["--mask.ratio"]),

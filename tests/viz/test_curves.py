@@ -45,3 +45,16 @@ def test_single_values_between_missing_ones_are_joined(tmp_path: Path) -> None:
 
     whole, with_gaps = drawn("whole", gaps=False), drawn("gaps", gaps=True)
     assert with_gaps > 0.8 * whole
+
+
+def test_what_the_depth_head_learns_has_a_panel(tmp_path: Path) -> None:
+    def width(name: str, step: dict[str, float]) -> int:
+        run = tmp_path / name
+        run.mkdir()
+        lines = [json.dumps({"step": i, "loss": 1.0, **step}) + "\n" for i in range(4)]
+        (run / "metrics.jsonl").write_text("".join(lines))
+        with Image.open(draw_curves(run, run / "curves.png")) as picture:
+            return picture.width
+
+    assert width("alone", {"depth_alone": 2.0}) == width("whole", {"depth": 2.0})
+    assert width("whole_too", {"depth": 2.0}) > width("none", {})

@@ -172,11 +172,19 @@ def _given_by(name: str, task: str | None = None) -> dict[str, Any]:
         name: A preset, a JSON file, or, of a task, the run folder of a pre-training.
         task: Name of a task.
     """
-    if task in TASKS and name not in TASK_PRESETS and Path(name).is_dir():
-        run = at_once.run_of_kind(Path(name), "pretraining")
-        assert isinstance(run, PretrainConfig), "the kind that was asked for"
-        return {"config": task_on_run(run, task), "init": name}
-    return {"config": _config(name, task)}
+    if task not in TASKS or not _names_folder(name):
+        return {"config": _config(name, task)}
+    at_once.existing(Path(name))
+    run = at_once.run_of_kind(Path(name), "pretraining")
+    assert isinstance(run, PretrainConfig), "the kind that was asked for"
+    return {"config": task_on_run(run, task), "init": name}
+
+
+def _names_folder(name: str) -> bool:
+    """Whether a word is no preset and no file, but a folder, there or mistyped."""
+    if name in TASK_PRESETS or name.endswith(".json"):
+        return False
+    return len(Path(name).parts) > 1 or Path(name).is_dir()
 
 
 def _config(name: str, task: str | None = None) -> RunConfig:
