@@ -71,7 +71,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         known: What could have been given.
     """
     near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def need_extra(extra: str, purpose: str) -> None:

@@ -124,7 +124,7 @@ ABLATE_TOY = ["ablate", "toy", "--data", "x", "--out", "y"]
         (["show-config", "missing.json"], ["missing.json"]),
         (
             ["show-config", "hd_mapp", "demo"],
-            ["unknown preset or task 'hd_mapp'; did you mean 'hd_map'?"],
+            ["unknown preset or task 'hd_mapp' (did you mean 'hd_map'?)"],
         ),
     ],
 )

@@ -38,14 +38,14 @@ def test_all_unknown_keys_are_named() -> None:
     values["sed"] = 1
     values["augment"]["qqq_zzz_www"] = 1
     message = _refusal(values)
-    assert "unknown key 'sed'; did you mean 'seed'?" in message
+    assert "unknown key 'sed' (did you mean 'seed'?)" in message
     assert "unknown key 'augment.qqq_zzz_www'" in message
 
 
 def test_a_key_of_another_group_is_found_there() -> None:
     values = _values()
     values["loss"]["num_samples"] = values["render"].pop("num_samples")
-    assert "'loss.num_samples'; did you mean 'render.num_samples'?" in _refusal(values)
+    assert "'loss.num_samples' (did you mean 'render.num_samples'?)" in _refusal(values)
 
 
 def test_a_value_of_another_kind_is_refused_with_its_place() -> None:

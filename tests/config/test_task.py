@@ -48,7 +48,7 @@ def test_a_head_of_an_unknown_kind_is_refused() -> None:
 
 
 def test_an_unknown_preset_names_the_nearest() -> None:
-    with pytest.raises(ValueError, match=r"unknown preset 'dmo'; did you mean 'demo'\?"):
+    with pytest.raises(ValueError, match=r"unknown preset 'dmo' \(did you mean 'demo'\?\)"):
         task_preset("dmo", "vehicles")
 
 

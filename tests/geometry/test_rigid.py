@@ -6,6 +6,7 @@ import torch
 from mim4d.geometry.rigid import (
     compose,
     invert_rigid,
+    lengths,
     quaternion_from_rotation,
     rigid_from_rotation_translation,
     rotation_from_quaternion,
@@ -79,6 +80,13 @@ def test_transform_broadcasts(seed):
     moved = transform_points(a_from_b, points)
     assert moved.shape == (2, 3, 4, 3)
     torch.testing.assert_close(moved[1, 2], transform_points(a_from_b[1, 0], points[0, 2]))
+
+
+def test_lengths_by_hand_and_like_the_norm(seed):
+    points = transform_points(random_rigid(seed, 2), torch.randn(2, 5, 3, generator=seed))
+    assert lengths(torch.tensor([[3.0, 4.0, 12.0], [0.0, 0.0, 0.0]])).tolist() == [13.0, 0.0]
+    assert lengths(torch.tensor([[-2.0]])).tolist() == [2.0]
+    torch.testing.assert_close(lengths(points), points.norm(dim=-1))
 
 
 def test_coordinates_keep_their_precision_under_autocast(seed):

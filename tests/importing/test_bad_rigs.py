@@ -53,7 +53,7 @@ FRONT_WXYZ = [0.5, -0.5, 0.5, -0.5]  # looks ahead
         ),
         (
             changed("CAM_LEFT", lens={**CAMERAS["CAM_LEFT"]["lens"], "model": "fishey"}),
-            r"lens.model: 'fishey' is not known; did you mean 'fisheye'\? \(there are: pinhole",
+            r"lens.model: 'fishey' is not known \(did you mean 'fisheye'\?\) \(there are: pinhole",
         ),
         (
             changed("CAM_LEFT", lens={**CAMERAS["CAM_LEFT"]["lens"], "coefficients": [0.1]}),
@@ -85,7 +85,7 @@ FRONT_WXYZ = [0.5, -0.5, 0.5, -0.5]  # looks ahead
         ),
         (
             changed("CAM_LEFT", positon_m=[0, 0, 1]),
-            r"positon_m: is not known; did you mean 'position_m'",
+            r"positon_m: is not known \(did you mean 'position_m'",
         ),
         (changed("CAM_LEFT", size_px=None), r"size_px: is missing, expected a list of 2 numbers"),
         (

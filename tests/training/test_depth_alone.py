@@ -10,6 +10,7 @@ from mim4d.build.data import build_dataset
 from mim4d.config import PretrainConfig
 from mim4d.data.augment.clip_augmentation import ClipRequest
 from mim4d.data.clip import Clip, collate
+from mim4d.pretraining.draw import draw_cells
 from mim4d.training.estimate import describe, estimate_cost
 from mim4d.training.modules import PretrainingModule
 from mim4d.training.sampling import StepShape
@@ -81,12 +82,24 @@ def test_in_whole_steps_and_in_validation_everything_is_rebuilt() -> None:
     assert "predicted_colour" in module.eval().step_losses(clip, step=3)
 
 
+def test_it_draws_what_a_whole_step_would_but_no_rays() -> None:
+    config = toy_config()
+    model, clip = toy_model(config), collate([toy_clip(seed, frames=1) for seed in range(2)])
+    choices, targets = toy_draw(model, clip)
+    generators = [torch.Generator().manual_seed(i) for i in range(clip.batch_size)]
+    visible, cells = draw_cells(model, clip, generators)
+    assert torch.equal(visible, choices.visible)
+    assert cells.valid.any()
+    assert torch.equal(cells.depths, targets.cells.depths)
+    assert torch.equal(cells.valid, targets.cells.valid)
+
+
 def test_depths_are_those_that_the_whole_model_lifts_by() -> None:
     config = toy_config()
     model, clip = toy_model(config).eval(), toy_clip(1)
     choices, _ = toy_draw(model, clip)
     whole = model(clip, choices).depth_probs
-    torch.testing.assert_close(model.depths(clip, choices), whole, rtol=0, atol=0)
+    torch.testing.assert_close(model.depths(clip, choices.visible), whole, rtol=0, atol=0)
 
 
 def test_a_key_frame_alone_is_that_of_the_whole_clip(data: Path) -> None:

@@ -23,7 +23,7 @@ from mim4d.errors import DataError
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.depth_map import nearest_points
 from mim4d.geometry.lattices import cell_centres
-from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.rigid import invert_rigid, lengths, transform_points
 
 _LIDAR_CELL_PX = 4
 """A return gives its depth to a square of so many pixels: to one cell of the finest map."""
@@ -115,7 +115,7 @@ def exact_depth(
     """
     distance = read_distance(root, image_file, size, shown)
     pixels = cell_centres(size).flatten(0, 1)
-    rays = unproject(intrinsics, pixels, torch.ones(len(pixels))).norm(dim=-1)
+    rays = lengths(unproject(intrinsics, pixels, torch.ones(len(pixels))))
     return (distance.flip(-1) if flipped else distance) / rays.unflatten(0, size)
 
 

@@ -15,7 +15,7 @@ from mim4d.data.clip import Clip, ego_from_camera
 from mim4d.data.frame_sweep import FrameSweep
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.geometry.camera import project
-from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.rigid import invert_rigid, lengths, transform_points
 from mim4d.metrics.occupancy import TOLERANCES_M, Beams, beam_counts, walk_beams
 from mim4d.rendering.renderer import NeusRenderer
 
@@ -43,7 +43,7 @@ def looked_at(
     pixels, depth = project(clip.intrinsics[0, view.frame], points)
     extent = clip.image_sizes[0, view.frame].flip(-1).unsqueeze(1)
     inside = ((pixels >= 0) & (pixels < extent)).all(dim=-1) & (depth > 0)
-    return (inside & (points.norm(dim=-1) >= view.near_m)).any(dim=0)
+    return (inside & (lengths(points) >= view.near_m)).any(dim=0)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.evaluation.view import EvaluatedView
 from mim4d.geometry.camera import unproject
+from mim4d.geometry.rigid import lengths
 from mim4d.models.depth_head import DepthBins
 
 
@@ -39,7 +40,7 @@ def head_distances(
     depths = median_depth(rearrange(at_rays, "n d h w -> n h w d"), bins.centres_m.to(at_rays))
     flat = rearrange(pixels, "n h w k -> n (h w) k")
     points = unproject(clip.intrinsics[0, view.frame], flat, depths.flatten(1))
-    return points.norm(dim=-1).unflatten(1, view.lattice)
+    return lengths(points).unflatten(1, view.lattice)
 
 
 def median_depth(

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mim4d.geometry.camera import project
+from mim4d.geometry.rigid import lengths
 
 
 def nearest_points(
@@ -33,19 +34,23 @@ def nearest_points(
     """
     rows, columns = lattice
     pixels, depth = project(intrinsics, points_camera)
-    shares = pixels / extent.flip(-1).unsqueeze(1)
-    inside = usable & ((shares >= 0) & (shares < 1)).all(dim=-1) & (depth > 0)
-    shares = torch.where(inside.unsqueeze(-1), shares, torch.zeros_like(shares))
-    position = shares * shares.new_tensor([columns, rows])
-    whole = position.floor().minimum(position.new_tensor([columns - 1, rows - 1]))
-    inside &= ((position - whole - 0.5).abs() <= central_share / 2).all(dim=-1)
-    cell = (whole[..., 1] * columns + whole[..., 0]).long()
+    inside = usable & (depth > 0)
+    cell = torch.zeros_like(depth)
+    # One axis after the other: work on both at once would run along two numbers at a time.
+    for axis, count in ((1, rows), (0, columns)):
+        share = pixels[..., axis] / extent[:, 1 - axis, None]
+        inside &= (share >= 0) & (share < 1)
+        position = torch.where(inside, share, 0.0) * count
+        whole = position.floor().clamp(max=count - 1)
+        inside &= (position - whole - 0.5).abs() <= central_share / 2
+        cell = cell * count + whole
+    index = cell.long()
 
     def least(values: Tensor) -> Tensor:
         far = torch.where(inside, values, torch.inf)
         empty = torch.full((len(values), rows * columns), torch.inf, device=values.device)
-        return empty.scatter_reduce(1, cell, far, "amin").unflatten(1, lattice)
+        return empty.scatter_reduce(1, index, far, "amin").unflatten(1, lattice)
 
-    nearest_depth, nearest_distance = least(depth), least(points_camera.norm(dim=-1))
+    nearest_depth, nearest_distance = least(depth), least(lengths(points_camera))
     found = nearest_depth.isfinite()
     return nearest_depth.where(found, 0.0), nearest_distance.where(found, 0.0), found

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mim4d.geometry.ground_plane import reach_of_ground
 from mim4d.geometry.lattices import cell_centres
-from mim4d.geometry.rigid import apply_linear
+from mim4d.geometry.rigid import apply_linear, lengths
 
 NUM_RAY_FEATURES = 12
 _OCTAVES = 4
@@ -67,7 +67,7 @@ def cell_rays(
         per_depth = apply_linear(ego_from_camera[:, :3, :3].float(), per_depth)
     # An absent image has no pose, and so no height above the ground: it never meets it.
     ground_depth = reach_of_ground(ego_from_camera[:, None, :3, 3], per_depth)
-    directions = per_depth / per_depth.norm(dim=-1, keepdim=True)
+    directions = per_depth / lengths(per_depth).unsqueeze(-1)
     return CellRays(
         rearrange(directions, "m (h w) k -> m k h w", h=rows),
         rearrange(ground_depth, "m (h w) -> m h w", h=rows),

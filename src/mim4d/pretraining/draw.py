@@ -20,6 +20,7 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.ray_choice import RaySampling, build_rays, choose_rays
 from mim4d.pretraining.records import StepChoices
 from mim4d.pretraining.targets import (
+    CellTargets,
     StepTargets,
     frame_points_ego,
     measure_cells,
@@ -46,18 +47,33 @@ def draw_step(
     return join([choices for choices, _ in drawn]), join([targets for _, targets in drawn])
 
 
+def draw_cells(
+    model: MaskedVideoModel, clip: Clip, generators: Sequence[torch.Generator]
+) -> tuple[Bool[Tensor, "b t n hp wp"], CellTargets]:
+    """What a step of depth alone needs of `draw_step`: visible patches, and the cells' depths."""
+    drawn = [_draw_cells(model, c, g) for c, g in zip(separate(clip), generators, strict=True)]
+    return torch.cat([visible for _, visible, _ in drawn]), join([cells for _, _, cells in drawn])
+
+
+def _draw_cells(
+    model: MaskedVideoModel, clip: Clip, generator: torch.Generator
+) -> tuple[Clip, Bool[Tensor, "1 t n hp wp"], CellTargets]:
+    """Draw for a single clip: its points that are looked at, patches, and depths of cells."""
+    clip = _draw_points(clip, model.sampling.lidar_points, generator)
+    visible = model.masking.draw(clip.images.shape, generator).to(clip.images.device)
+    visible = hide_padding(visible, clip.image_sizes, model.masking.patch_px)
+    stride = model.encoder.image_encoder.strides[0]
+    return clip, visible, measure_cells(clip, stride, model.sampling.use_lidar)
+
+
 def _draw(
     model: MaskedVideoModel, clip: Clip, generator: torch.Generator
 ) -> tuple[StepChoices, StepTargets]:
     """Draw for a single clip. The order of the draws is part of what a seed means."""
-    clip = _draw_points(clip, model.sampling.lidar_points, generator)
-    visible = model.masking.draw(clip.images.shape, generator).to(clip.images.device)
-    visible = hide_padding(visible, clip.image_sizes, model.masking.patch_px)
+    clip, visible, cell_targets = _draw_cells(model, clip, generator)
     dropped = draw_dropped(model.dropping, clip.num_frames, clip.key, generator)
     dropped = dropped.unsqueeze(0).to(clip.images.device)
     rays, ray_targets = _draw_rays(model, clip, visible, generator)
-    stride = model.encoder.image_encoder.strides[0]
-    cell_targets = measure_cells(clip, stride, model.sampling.use_lidar)
     draw_jitter = model.renderer.draw_jitter
     choices = StepChoices(
         visible=visible,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.profiler import record_function
 
@@ -96,10 +96,12 @@ class MaskedVideoModel(nn.Module):
             scene_flow=None if rebuilt is None else rebuilt.scene_flow,
         )
 
-    def depths(self, clip: Clip, choices: StepChoices) -> Float[Tensor, "b t n d hf wf"]:
+    def depths(
+        self, clip: Clip, visible: Bool[Tensor, "b t n hp wp"]
+    ) -> Float[Tensor, "b t n d hf wf"]:
         """Depth distributions of every frame, patches hidden; nothing is lifted or rendered."""
         max_cells = self.masking.max_visible(clip.images.shape)
-        return self.encoder.estimate_depths(clip, choices.visible, max_cells)
+        return self.encoder.estimate_depths(clip, visible, max_cells)
 
     def _render_direct(
         self, volumes: Float[Tensor, "b t c z y x"], clip: Clip, choices: StepChoices

@@ -132,17 +132,17 @@ class Objective:
     def of_depth_alone(
         self,
         depth_probs: Float[Tensor, "b t n d hf wf"],
-        targets: StepTargets,
+        cells: CellTargets,
         clip: Clip,
     ) -> dict[str, Tensor]:
         """The depth head's cross-entropy, and weighted as `loss`.
 
         Args:
             depth_probs: Distributions of every image's cells.
-            targets: What was measured for the step.
+            cells: What was measured for them.
             clip: The batch.
         """
-        weight, value = self._cell_terms(depth_probs, targets.cells, None, clip)["depth"]
+        weight, value = self._cell_terms(depth_probs, cells, None, clip)["depth"]
         return {"loss": weight * value, DEPTH_ALONE: value}
 
     def _evidence(self, clip: Clip, targets: RayTargets) -> RayEvidence | None:

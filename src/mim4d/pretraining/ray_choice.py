@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from mim4d.geometry.camera import project
-from mim4d.geometry.rigid import invert_rigid, transform_points
+from mim4d.geometry.rigid import invert_rigid, lengths, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.rendering.rays import Rays, RayTargets, make_rays, rays_through_pixels
 from mim4d.tensors.pixels import unit_colours
@@ -117,10 +117,11 @@ def choose_rays(
         camera_from_ego = invert_rigid(ego_from_camera)
         points_camera = transform_points(camera_from_ego, points_ego[:, None])  # b n p 3
         projected, depth = project(intrinsics, points_camera)
-    distances = points_camera.norm(dim=-1)
+    distances = lengths(points_camera)
     image_present = image_present & (image_sizes > 0).all(dim=-1)
-    columns_rows = image_sizes.flip(-1)[:, :, None]
-    usable = ((projected >= 0) & (projected < columns_rows)).all(dim=-1) & (depth > 1e-5)
+    rows, columns = (size.unsqueeze(-1) for size in image_sizes.unbind(-1))
+    u, v = projected.unbind(-1)
+    usable = (u >= 0) & (u < columns) & (v >= 0) & (v < rows) & (depth > 1e-5)
     usable &= valid_points[:, None] & image_present[..., None] & (distances >= min_distance_m)
     if occlusion_cell_px is not None:
         usable &= ~hidden_points(projected, distances, usable, occlusion_cell_px, padded_hw)

@@ -69,16 +69,15 @@ def measure_cells(clip: Clip, stride: int, use_lidar: bool) -> CellTargets:
         use_lidar: Without, no cell is valid.
     """
     b, t, n, _, h, w = clip.images.shape
-    points_ref = repeat(clip.points_ref, "b t p k -> (b t n) p k", n=n)
-    camera_from_ref = invert_rigid(clip.ref_from_camera).flatten(0, 2)
+    camera_from_ref = invert_rigid(clip.ref_from_camera)
     usable = clip.valid_points.unsqueeze(2) & clip.image_present.unsqueeze(3)
     usable = usable & use_lidar
-    points_camera = transform_points(camera_from_ref, points_ref)
+    points_camera = transform_points(camera_from_ref, clip.points_ref.unsqueeze(2)).flatten(0, 2)
     if clip.on_body is not None:
         on_body = on_body_of_frames(clip.on_body, t).flatten(0, 1)
         pixels, _ = project(clip.intrinsics.flatten(0, 2), points_camera)
         usable = usable & ~at_pixels(on_body, pixels).view(b, t, n, -1)
-    extent = torch.tensor([h, w], device=points_ref.device).expand(b * t * n, 2)
+    extent = torch.tensor([h, w], device=points_camera.device).expand(b * t * n, 2)
     lattice = (h // stride, w // stride)
     depth, _, found = nearest_points(
         points_camera,

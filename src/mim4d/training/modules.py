@@ -1,16 +1,16 @@
 """What is trained in the steps of `StepModule`: a pre-training, or a task."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.profiler import record_function
 
 from mim4d.config import PretrainConfig, TaskConfig
 from mim4d.data.clip import Clip
-from mim4d.pretraining.draw import draw_step
+from mim4d.pretraining.draw import draw_cells, draw_step
 from mim4d.pretraining.losses import depth_cross_entropy
 from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import DEPTH_ALONE, Objective
@@ -97,16 +97,23 @@ class PretrainingModule(StepModule):
         In training some steps may teach the depth head alone.
         """
         places = range(clip.batch_size) if places is None else places
-        with record_function("choose"):
-            generators = step_generators(self.config.seed, step, places)
-            choices, targets = draw_step(self.model, clip, generators)
+        generators = step_generators(self.config.seed, step, places)
         if self.training and self.config.loss.teaches_depth_alone(step):
-            depth_probs = self.model.depths(clip, choices)
-            with record_function("losses"):
-                return self.objective.of_depth_alone(depth_probs, targets, clip)
+            return self._losses_of_depth_alone(clip, generators)
+        with record_function("choose"):
+            choices, targets = draw_step(self.model, clip, generators)
         reconstruction = self.model(clip, choices)
         with record_function("losses"):
             return self.objective(reconstruction, targets, clip)
+
+    def _losses_of_depth_alone(
+        self, clip: Clip, generators: Sequence[Generator]
+    ) -> dict[str, Tensor]:
+        with record_function("choose"):
+            visible, cells = draw_cells(self.model, clip, generators)
+        depth_probs = self.model.depths(clip, visible)
+        with record_function("losses"):
+            return self.objective.of_depth_alone(depth_probs, cells, clip)
 
 
 class TaskModule(StepModule):

@@ -83,12 +83,17 @@ def orthogonalised(matrix: Float[Tensor, "a b"]) -> Float[Tensor, "a b"]:
     wide = matrix.float() if matrix.shape[0] <= matrix.shape[1] else matrix.float().T
     x = wide / (wide.norm() + 1e-7)
     gram = x @ x.T
-    factor = identity = torch.eye(len(gram), device=gram.device)
     a, b, c = _QUINTIC
-    for _ in range(_STEPS):
-        polynomial = torch.addmm(torch.add(a * identity, gram, alpha=b), gram, gram, alpha=c)
-        factor = polynomial @ factor
-        gram = polynomial @ gram @ polynomial
+    scaled_identity = a * torch.eye(len(gram), device=gram.device)
+
+    def polynomial(gram: Tensor) -> Tensor:
+        return torch.addmm(torch.add(scaled_identity, gram, alpha=b), gram, gram, alpha=c)
+
+    factor = last = polynomial(gram)
+    for _ in range(_STEPS - 1):
+        gram = last @ gram @ last
+        last = polynomial(gram)
+        factor = last @ factor
     result = factor @ x
     return (result if matrix.shape[0] <= matrix.shape[1] else result.T).to(matrix.dtype)
 

@@ -67,7 +67,7 @@ def demo() -> PretrainConfig:
             depth_alone_share=0.4,
             obstacle_weight=4.0,
         ),
-        optim=OptimConfig(steps=690, method="muon", lr=4e-3, beta_2=0.99, warmup_steps=40),
+        optim=OptimConfig(steps=800, method="muon", lr=4e-3, beta_2=0.99, warmup_steps=40),
     )
 
 

@@ -56,11 +56,8 @@ def light_at(
     corners = corners_of(pairs, depth_probs, lookup)
     # Up to a bin's centre half of its own light has ended.
     ended = probs.cumsum(dim=2) - probs / 2
-    here, before = (
-        interpolate_depth(values, pairs.image, corners.bins, corners.cell, corners.weight)
-        for values in (probs, ended)
-    )
-    known = corners.weight.sum(dim=1) * corners.bins[0].sum(dim=1)
+    here, before = (interpolate_depth(values, pairs.image, corners) for values in (probs, ended))
+    known = corners.weight.sum(dim=0) * corners.bin_weight.sum(dim=0)
     light = torch.stack([here, known - before, before], dim=-1)  # k 3
     if pairs.counts is not None:
         light = light * pairs.counts.unsqueeze(-1)

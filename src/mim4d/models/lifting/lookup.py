@@ -165,16 +165,15 @@ def lift(
     """
     n, hf, wf = features.shape[1], *features.shape[-2:]
     pairs = pairs_of(lookup)
-    image, (corner_weight, corner_cell, bins) = pairs.image, corners_of(pairs, depth_probs, lookup)
+    corners = corners_of(pairs, depth_probs, lookup)
     if pairs.counts is not None:
-        corner_weight = corner_weight * pairs.counts.unsqueeze(-1)
-    probs = full_precision(depth_probs)
-    prob = interpolate_depth(probs, image, bins, corner_cell, corner_weight)
+        corners = corners._replace(weight=corners.weight * pairs.counts)
+    prob = interpolate_depth(full_precision(depth_probs), pairs.image, corners)
     visits = lookup.visible.sum(dim=1)
     volume = sum_into_voxels(
         features,
-        (image.unsqueeze(-1) * (hf * wf) + corner_cell).flatten(),
-        (corner_weight * prob.unsqueeze(-1)).flatten(),
+        (pairs.image * (hf * wf) + corners.cell).T.flatten(),
+        (corners.weight * prob).T.flatten(),
         4 * (visits if pairs.counts is None else torch.full_like(visits, n)),
     )
     return volume / visits.clamp(min=1).unsqueeze(1) if normalise == "mean" else volume
@@ -209,15 +208,19 @@ def pairs_of(lookup: VoxelLookup) -> VoxelPairs:
 class Corners(NamedTuple):
     """The cells and bins between whose centres each pair's position lies.
 
+    The pairs come last, so that elementwise work runs along the many of them.
+
     Attributes:
         weight: Of four cells, bilinear; fades to zero beyond the outermost centres.
         cell: These cells, counted through `hf wf`.
-        bins: Weights and indices of two bins.
+        bin_weight: Of two bins.
+        bin: These bins.
     """
 
-    weight: Float[Tensor, "k 4"]
-    cell: Int[Tensor, "k 4"]
-    bins: tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]]
+    weight: Float[Tensor, "4 k"]
+    cell: Int[Tensor, "4 k"]
+    bin_weight: Float[Tensor, "2 k"]
+    bin: Int[Tensor, "2 k"]
 
 
 def corners_of(
@@ -228,34 +231,30 @@ def corners_of(
     near = neighbours(centred(pairs.uvd_unit, (wf, hf, d), lookup.maps_span), (wf, hf, d))
     (weight_u, weight_v, weight_d), (cell_u, cell_v, bin_d) = near.weight, near.index
     return Corners(
-        (weight_v.unsqueeze(1) * weight_u).flatten(0, 1).T.contiguous(),
-        (cell_v.unsqueeze(1) * wf + cell_u).flatten(0, 1).T.contiguous(),
-        (weight_d.T, bin_d.T),
+        (weight_v.unsqueeze(1) * weight_u).flatten(0, 1),
+        (cell_v.unsqueeze(1) * wf + cell_u).flatten(0, 1),
+        weight_d,
+        bin_d,
     )
 
 
 def interpolate_depth(
     depth_probs: Float[Tensor, "m n d hf wf"],
     image: Int[Tensor, " k"],
-    bins: tuple[Float[Tensor, "k 2"], Int[Tensor, "k 2"]],
-    corner_cell: Int[Tensor, "k 4"],
-    corner_weight: Float[Tensor, "k 4"],
+    corners: Corners,
 ) -> Float[Tensor, " k"]:
     """Trilinear lookup of the distributions at `k` positions: two bins times four corners.
 
     Args:
         depth_probs: The distributions.
         image: Image of each position, counted through `m n`.
-        bins: Weights and indices of its two bins.
-        corner_cell: Its four cells, counted through `hf wf`.
-        corner_weight: Their weights.
+        corners: Where it lies in it.
     """
     d, cells = depth_probs.shape[2], depth_probs.shape[3] * depth_probs.shape[4]
-    weight, bin_index = bins
-    plane = (image.unsqueeze(-1) * d + bin_index) * cells  # k 2
-    index = (plane.unsqueeze(-1) + corner_cell.unsqueeze(-2)).flatten()
-    looked_up = depth_probs.flatten().index_select(0, index).view(-1, 2, 4)
-    return (looked_up * weight.unsqueeze(-1) * corner_weight.unsqueeze(-2)).sum(dim=(-1, -2))
+    plane = (image * d + corners.bin) * cells  # 2 k
+    index = plane.unsqueeze(1) + corners.cell  # 2 4 k
+    looked_up = depth_probs.flatten().index_select(0, index.flatten()).view(index.shape)
+    return (looked_up * (corners.bin_weight.unsqueeze(1) * corners.weight)).sum(dim=(0, 1))
 
 
 def centred(

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mim4d.data.clip import Clip
-from mim4d.geometry.rigid import apply_linear
+from mim4d.geometry.rigid import apply_linear, lengths
 from mim4d.models.depth_head import DepthBins
 from mim4d.pretraining.losses import distance_relative, inverse_depth_smoothness, masked_mean
 from mim4d.pretraining.photometric.patch_cost import (
@@ -121,7 +121,7 @@ def gather_evidence(
         depths = log_depths(bins.first_m, bins.last_m, options.depths).to(pixels)
         plane_sweep = plane_sweep_costs(views, partners, pixels, depths, options.patch, static)
     return RayEvidence(
-        views, partners, pixels, 1 / directions.norm(dim=-1), options, static, plane_sweep
+        views, partners, pixels, 1 / lengths(directions), options, static, plane_sweep
     )
 
 
