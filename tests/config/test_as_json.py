@@ -28,8 +28,8 @@ def test_an_unknown_key_is_named_with_the_nearest_one() -> None:
     values = _values()
     values["mask"]["rato"] = values["mask"].pop("ratio")
     assert _refusal(values) == (
-        "runs/old/config.json: not a run configuration of this version: unknown key 'mask.rato'; "
-        "did you mean 'mask.ratio'?"
+        "runs/old/config.json: not a run configuration of this version: unknown key 'mask.rato' "
+        "(did you mean 'mask.ratio'?)"
     )
 
 

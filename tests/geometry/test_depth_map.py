@@ -33,6 +33,19 @@ def test_points_behind_outside_or_unusable_leave_no_mark() -> None:
     assert not distance.any()
 
 
+def test_a_point_on_the_far_border_and_one_that_is_no_number_leave_no_mark() -> None:
+    # Pixels (40, 10) and (20, 20) lie on the right and the lower border of 40 × 20 pixels.
+    border = [[4.0, 0.0, 2.0], [0.0, 2.0, 2.0], [float("nan"), 0.0, 2.0]]
+    assert not _maps(border)[2].any()
+
+
+def test_no_points_are_an_empty_map() -> None:
+    none = torch.zeros(1, 0, 3)
+    depth, _, found = nearest_points(none, none[..., 0] > 0, INTRINSICS, EXTENT, (2, 4))
+    assert depth.shape == (1, 2, 4)
+    assert not found.any()
+
+
 def test_only_the_middle_of_a_cell_counts_if_asked() -> None:
     # Pixel (25, 15) is the cell's centre, pixel (28, 15) lies 3 of its 5 half-pixels away.
     centre, aside = [1.0, 1.0, 2.0], [1.6, 1.0, 2.0]

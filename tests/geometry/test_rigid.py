@@ -82,6 +82,11 @@ def test_transform_broadcasts(seed):
     torch.testing.assert_close(moved[1, 2], transform_points(a_from_b[1, 0], points[0, 2]))
 
 
+def test_coordinates_of_results_lie_apart_in_memory(seed):
+    points = transform_points(random_rigid(seed), torch.randn(5, 3, generator=seed))
+    assert all(coordinate.is_contiguous() for coordinate in points.unbind(-1))
+
+
 def test_lengths_by_hand_and_like_the_norm(seed):
     points = transform_points(random_rigid(seed, 2), torch.randn(2, 5, 3, generator=seed))
     assert lengths(torch.tensor([[3.0, 4.0, 12.0], [0.0, 0.0, 0.0]])).tolist() == [13.0, 0.0]

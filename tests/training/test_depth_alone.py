@@ -92,6 +92,7 @@ def test_it_draws_what_a_whole_step_would_but_no_rays() -> None:
     assert cells.valid.any()
     assert torch.equal(cells.depths, targets.cells.depths)
     assert torch.equal(cells.valid, targets.cells.valid)
+    assert torch.equal(cells.ground_depths, targets.cells.ground_depths)
 
 
 def test_depths_are_those_that_the_whole_model_lifts_by() -> None:

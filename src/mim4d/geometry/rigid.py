@@ -46,8 +46,9 @@ def apply_linear(
 def lengths(vectors: Float[Tensor, "*b k"]) -> Float[Tensor, "*b"]:
     """Euclidean length of every vector of a few coordinates.
 
-    Many times as fast as torch's norm where the coordinates lie apart in memory. For vectors that
-    are no function of weights: at zero it has no gradient.
+    Many times as fast as torch's norm where the coordinates lie apart in memory. For vectors in
+    full precision (squares of 256 overflow half precision) that are no function of weights: at
+    zero it has no gradient.
     """
     first, *others = vectors.unbind(-1)
     total = first.square()

@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from mim4d.geometry.rigid import lengths
 from mim4d.geometry.voxel_grid import VoxelGrid
 
 START_M = 1.0
@@ -79,7 +80,7 @@ def walk_beams(
         most: At most so many beams, evenly chosen in the order given.
     """
     tolerance = max(TOLERANCES_M)
-    distance = (returns_ego - origin_ego).norm(dim=-1)
+    distance = lengths(returns_ego - origin_ego)
     usable = grid.contains(returns_ego) & (distance > START_M + tolerance)
     kept = usable.nonzero().squeeze(1)
     if len(kept) > most:

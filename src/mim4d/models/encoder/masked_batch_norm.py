@@ -175,7 +175,7 @@ class _NormaliseRows(torch.autograd.Function):
 def _mean_and_variance(
     values: Float[Tensor, "m c *s"],
 ) -> tuple[Float[Tensor, " c"], Float[Tensor, " c"]]:
-    """Of each channel, the variance biased."""
+    """Of each channel, the variance biased; on a CPU those that the batch norm itself takes."""
     if values.device.type == "cpu":  # for rows, thirty times as fast there; not on every device
         mean, var = torch.batch_norm_update_stats(values, None, None, 0.0)
     else:

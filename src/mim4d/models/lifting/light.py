@@ -20,6 +20,7 @@ from mim4d.models.lifting.lookup import (
     interpolate_depth,
     look_up_voxels,
     pairs_of,
+    sum_of_rows,
 )
 
 LIGHT_CHANNELS = 3
@@ -57,7 +58,7 @@ def light_at(
     # Up to a bin's centre half of its own light has ended.
     ended = probs.cumsum(dim=2) - probs / 2
     here, before = (interpolate_depth(values, pairs.image, corners) for values in (probs, ended))
-    known = corners.weight.sum(dim=0) * corners.bin_weight.sum(dim=0)
+    known = sum_of_rows(corners.weight) * sum_of_rows(corners.bin_weight)
     light = torch.stack([here, known - before, before], dim=-1)  # k 3
     if pairs.counts is not None:
         light = light * pairs.counts.unsqueeze(-1)

@@ -254,7 +254,18 @@ def interpolate_depth(
     plane = (image * d + corners.bin) * cells  # 2 k
     index = plane.unsqueeze(1) + corners.cell  # 2 4 k
     looked_up = depth_probs.flatten().index_select(0, index.flatten()).view(index.shape)
-    return (looked_up * (corners.bin_weight.unsqueeze(1) * corners.weight)).sum(dim=(0, 1))
+    terms = looked_up * (corners.bin_weight.unsqueeze(1) * corners.weight)
+    return sum_of_rows(terms.flatten(0, 1))
+
+
+def sum_of_rows(rows: Float[Tensor, "r k"]) -> Float[Tensor, " k"]:
+    """Sum of a few long rows, one after the other.
+
+    torch's own sum adds the last of many columns in another order, so that a clip's volume would
+    depend, in its last bits, on the batch it is in.
+    """
+    first, *others = rows.unbind()
+    return sum(others, first)
 
 
 def centred(
