@@ -152,7 +152,7 @@ def _other_width(rows: Float32[np.ndarray, "p 5"]) -> str | None:
     return None
 
 
-def _contrast(powers: Float64[np.ndarray, "k2 p"], width: int) -> float:
+def _contrast(powers: Float64[np.ndarray, "twice_kinds p"], width: int) -> float:
     """How much columns differ, were there so many (Fisher's F, the sum over kinds).
 
     Args:
