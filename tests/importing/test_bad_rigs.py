@@ -53,7 +53,7 @@ FRONT_WXYZ = [0.5, -0.5, 0.5, -0.5]  # looks ahead
         ),
         (
             changed("CAM_LEFT", lens={**CAMERAS["CAM_LEFT"]["lens"], "model": "fishey"}),
-            r"lens.model: 'fishey' is not known \(did you mean 'fisheye'\?\) \(there are: pinhole",
+            r"lens.model: 'fishey' is not known \(did you mean 'fisheye'\?\); there are: pinhole",
         ),
         (
             changed("CAM_LEFT", lens={**CAMERAS["CAM_LEFT"]["lens"], "coefficients": [0.1]}),

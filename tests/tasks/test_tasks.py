@@ -49,5 +49,5 @@ def test_a_preset_with_another_tasks_head_is_refused(name: str) -> None:
 
 
 def test_an_unknown_task_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown task 'vehicels' \(there are: bev_segm"):
+    with pytest.raises(ValueError, match=r"unknown task 'vehicels'; there are: bev_segm"):
         find_task("vehicels")

@@ -71,7 +71,7 @@ def _dispatch(arguments: list[str]) -> int:
         name = f"{name} {arguments.pop(0)}"
     if name not in COMMANDS:
         raise ValueError(
-            f"unknown command {name!r}{did_you_mean(name, COMMANDS)} (see `mim4d --help`)"
+            f"unknown command {name!r}{did_you_mean(name, COMMANDS)}; see `mim4d --help`"
         )
     command = COMMANDS[name]
     options = _parse(name, command, arguments)
@@ -133,8 +133,8 @@ def _of_preset_or_task(command: Command, of_task: Command, word: str) -> Command
     if word.startswith("-") or word.endswith(".json") or word in PRESETS:
         return command
     raise ValueError(
-        f"unknown preset or task {word!r}{did_you_mean(word, [*PRESETS, *TASKS])} (presets: "
-        f"{', '.join(PRESETS)}; tasks: {', '.join(TASKS)})"
+        f"unknown preset or task {word!r}{did_you_mean(word, [*PRESETS, *TASKS])}; presets: "
+        f"{', '.join(PRESETS)}; tasks: {', '.join(TASKS)}"
     )
 
 
@@ -191,7 +191,7 @@ def _config(name: str, task: str | None = None) -> RunConfig:
     """A preset by name, of a pre-training or a task, or the configuration in a JSON file."""
     if task is not None and task not in TASKS:
         raise ValueError(
-            f"unknown task {task!r}{did_you_mean(task, TASKS)} (there are: {', '.join(TASKS)})"
+            f"unknown task {task!r}{did_you_mean(task, TASKS)}; there are: {', '.join(TASKS)}"
         )
     if task is None and name in TASKS:
         raise ValueError(

@@ -73,7 +73,7 @@ class Fields:
         value = self.text(key, default)
         if value not in known:
             hint = did_you_mean(value, known)
-            raise self.error(key, f"{value!r} is not known{hint} (there are: {', '.join(known)})")
+            raise self.error(key, f"{value!r} is not known{hint}; there are: {', '.join(known)}")
         return value
 
     def numbers(
@@ -120,7 +120,7 @@ class Fields:
             if key not in self._asked:
                 hint = did_you_mean(key, self._asked)
                 known = ", ".join(sorted(self._asked))
-                raise self.error(key, f"is not known{hint} (there are: {known})")
+                raise self.error(key, f"is not known{hint}; there are: {known}")
 
 
 def read_yaml(path: Path, holds: str) -> Fields:

@@ -27,7 +27,7 @@ def find_task(name: str) -> "TaskType":
         ValueError: If there is none.
     """
     if name not in TASKS:
-        raise ValueError(f"unknown task {name!r} (there are: {', '.join(TASKS)})")
+        raise ValueError(f"unknown task {name!r}; there are: {', '.join(TASKS)}")
     module, _, attribute = TASKS[name].partition(":")
     task: TaskType = getattr(import_module(module), attribute)
     return task

@@ -81,5 +81,5 @@ def task_on_run(run: PretrainConfig, task: str) -> TaskConfig:
 def _named(name: str, presets: dict[str, Function]) -> Function:
     if name not in presets:
         hint = did_you_mean(name, presets)
-        raise ValueError(f"unknown preset {name!r}{hint} (there are: {', '.join(presets)})")
+        raise ValueError(f"unknown preset {name!r}{hint}; there are: {', '.join(presets)}")
     return presets[name]

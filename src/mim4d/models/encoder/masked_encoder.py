@@ -275,8 +275,8 @@ def check_name(name: str, supported: Sequence[str]) -> None:
     """
     if name not in supported:
         raise ValueError(
-            f"encoder: {name!r} is not supported{did_you_mean(name, supported)} (there are: "
-            f"{', '.join(supported)})"
+            f"encoder: {name!r} is not supported{did_you_mean(name, supported)}; there are: "
+            f"{', '.join(supported)}"
         )
 
 

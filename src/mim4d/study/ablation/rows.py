@@ -182,7 +182,7 @@ def choose_rows(names: Sequence[str] = ()) -> list[AblationRow]:
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known)
-            raise ValueError(f"--rows: no row {name!r}{hint} (there are: {', '.join(known)})")
+            raise ValueError(f"--rows: no row {name!r}{hint}; there are: {', '.join(known)}")
     return [row for row in ROWS if not names or row.name in names or row.name == FULL]
 
 
