@@ -132,6 +132,7 @@ def test_losses_of_a_lidar_want_a_lidar() -> None:
         ("loss", "termination_scale", 0.0, "a positive number"),
         ("loss", "depth_alone_share", 1.5, "a share: 0 to 1"),
         ("loss", "depth_alone_share", 0.5, "0 where loss.depth_weight is 0"),
+        ("loss", "rendering_teaches_depth", False, "nothing else would"),
         ("render", "lidar_share", 1.5, r"a share in \[0, 1\]"),
         ("encoder", "levels", (3, 1), "ascending stages among 0 to 3"),
         ("encoder", "levels", (2, 2), "ascending stages"),
@@ -178,7 +179,8 @@ def test_conventions_that_mean_nothing_are_refused() -> None:
 
 def test_the_preset_study_is_the_demo_for_longer() -> None:
     config = study()
-    assert replace(config, preset="demo", optim=demo().optim) == demo()
+    assert replace(config, preset="demo", optim=demo().optim, loss=demo().loss) == demo()
+    assert replace(config.loss, rendering_teaches_depth=False) == demo().loss
     assert replace(config.optim, steps=demo().optim.steps) == demo().optim
     # A step takes 0.5 s in the demo, on two cores: half an hour and little more.
     assert 1800 < config.optim.steps * 0.5 <= 2100

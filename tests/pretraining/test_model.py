@@ -116,6 +116,38 @@ def test_no_mask_and_no_truth_leaks_into_the_forward_pass() -> None:
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("with_light", [False, True])
+def test_depth_is_taught_by_its_own_loss_alone_where_rendering_does_not(with_light: bool) -> None:
+    config = toy_config()
+    config = replace(config, lift=replace(config.lift, light=with_light))
+    own_loss = replace(LOSS, depth_weight=0.0), LOSS
+    gradients, losses = {}, {}
+    for teaches in (True, False):
+        loss = replace(config.loss, depth_weight=1.0, rendering_teaches_depth=teaches)
+        model = toy_model(replace(config, loss=loss))
+        clip = toy_clip(4)
+        choices, targets = toy_draw(model, clip)
+        for weights in own_loss:
+            model.zero_grad()
+            values = toy_objective(model, weights)(model(clip, choices), targets, clip)
+            values["loss"].backward()
+            key = teaches, weights.depth_weight > 0
+            losses[key] = values["loss"].detach()
+            gradients[key] = {
+                name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
+                for name, p in model.named_parameters()
+            }
+    assert all(torch.equal(losses[True, own], losses[False, own]) for own in (True, False))
+    # Of the layers that make distributions, the last alone has gradients at first: it starts at 0.
+    of_head = [name for name in gradients[True, True] if "depth_net" in name]
+    last = "encoder.depth_head.depth_net.2.weight"
+    assert last in of_head
+    assert gradients[False, True][last].any()
+    assert gradients[True, False][last].any()
+    assert not any(gradients[False, False][name].any() for name in of_head)
+    assert gradients[False, False]["encoder.depth_head.projection.weight"].any()
+
+
 def test_choices_are_a_function_of_the_generator_alone() -> None:
     model = toy_model(toy_config())
     clip = toy_clip(8)

@@ -126,4 +126,5 @@ def build_model(config: PretrainConfig) -> MaskedVideoModel:
         # Last, so that the random weights of everything else are the same without it.
         scene_flow=build_flow(config),
         bounds=grid,
+        rendering_teaches_depth=config.loss.rendering_teaches_depth,
     )

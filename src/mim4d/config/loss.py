@@ -60,6 +60,10 @@ class LossConfig:
     depth_weight: float = 0.0
     """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has no such
     loss: its depth is learned through rendering alone."""
+    rendering_teaches_depth: bool = True
+    """Let what is rendered teach the lifting's depth distributions, as in the paper. Else their own
+    losses alone do (`depth_weight`, `depth_sweep_weight`), and rendering teaches the rest:
+    features, volumes and renderer."""
     depth_alone_share: float = 0.0
     """Share of the steps, evenly spread, that teach the depth head alone: as many images as a whole
     step has, but of single frames of different clips, and nothing is lifted, rendered or rebuilt.
@@ -95,7 +99,7 @@ class LossConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, str):
+            if isinstance(value, str | bool):
                 continue
             require(0 <= value < math.inf, f"loss.{field.name}", value, "a number, 0 or more")
         for name in ("free_space_truncation_m", "near_surface_truncation_m"):
@@ -106,6 +110,9 @@ class LossConfig:
         taught = self.depth_weight > 0 or share == 0
         nothing = "0 where loss.depth_weight is 0: such steps would teach nothing"
         require(taught, "loss.depth_alone_share", share, nothing)
+        taught = self.rendering_teaches_depth or self.depth_weight + self.depth_sweep_weight > 0
+        only = "True where loss.depth_weight and loss.depth_sweep_weight are 0: nothing else would"
+        require(taught, "loss.rendering_teaches_depth", self.rendering_teaches_depth, only)
         scale = self.termination_scale
         require(scale > 0, "loss.termination_scale", scale, "a positive number")
 

@@ -127,6 +127,7 @@ class VideoEncoder(nn.Module):
         clip: Clip,
         visible: Bool[Tensor, "b t n hp wp"] | None = None,
         max_cells: int | None = None,
+        volumes_teach_depth: bool = True,
     ) -> EncodedClip:
         """Lift every frame of the clip.
 
@@ -134,15 +135,18 @@ class VideoEncoder(nn.Module):
             clip: The clip; only images and calibration are read, and depths if it gives some.
             visible: Patches the encoder may see; None shows everything.
             max_cells: What no image's visible patches exceed; see the image encoder.
+            volumes_teach_depth: Let gradients of the volumes reach the depth distributions; else
+                those of `depth_probs` alone do.
         """
         images, visible = _joined(clip, visible)
         features, depth_probs = self._look(clip, images, visible, max_cells)
         if clip.given_depths is not None:
             centres_m = self.depth_head.bins.centres_m.to(clip.given_depths)
             depth_probs = with_given_depths(depth_probs, clip.given_depths.flatten(0, 2), centres_m)
+        used = depth_probs if volumes_teach_depth else [probs.detach() for probs in depth_probs]
         with record_function("lift"):
-            lifted = self._lift(clip, features, depth_probs)
-            seen = lifted if self.light is None else self._with_light(clip, lifted, depth_probs[0])
+            lifted = self._lift(clip, features, used)
+            seen = lifted if self.light is None else self._with_light(clip, lifted, used[0])
             with self._autocast(images):
                 volumes = self.volume_conv(seen).float()
             if self.exposure:

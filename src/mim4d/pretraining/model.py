@@ -44,6 +44,8 @@ class MaskedVideoModel(nn.Module):
         scene_flow: Sources to velocities; None takes the sources as they are.
         bounds: The box inside which rays are rendered; None takes that of the encoder's grid.
         warp: Brings a source's volume into the dropped frame's axes.
+        rendering_teaches_depth: Let what is rendered teach the depth distributions, and not only
+            the losses of their own.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class MaskedVideoModel(nn.Module):
         scene_flow: SceneFlow | None = None,
         bounds: VoxelGrid | None = None,
         warp: Warp = warp_volume,
+        rendering_teaches_depth: bool = True,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -70,11 +73,14 @@ class MaskedVideoModel(nn.Module):
         self.scene_flow = scene_flow
         self.bounds = encoder.grid if bounds is None else bounds
         self.warp = warp
+        self.rendering_teaches_depth = rendering_teaches_depth
 
     def forward(self, clip: Clip, choices: StepChoices) -> Reconstruction:
         """One step: see the module's text."""
         max_cells = self.masking.max_visible(clip.images.shape)
-        encoded = self.encoder.encode(clip, choices.visible, max_cells)
+        encoded = self.encoder.encode(
+            clip, choices.visible, max_cells, self.rendering_teaches_depth
+        )
         own_frames, own_rays, direct = self._render_direct(encoded.volumes, clip, choices)
         rays = self._rays_of_dropped(clip, choices)
         rebuilt, predicted, flow_mean = None, None, None

@@ -22,6 +22,7 @@ CHANGED = {
     "eikonal": {"loss.eikonal_weight"},
     "no_colour": {"loss.colour_weight"},
     "whole_steps": {"loss.depth_alone_share"},
+    "depth_by_rendering": {"loss.rendering_teaches_depth"},
     "two_frames": {"clip.frames", "mask.dropped_frame"},
     "five_frames": {"clip.frames", "clip.key"},
     "double_interval": {"clip.frame_interval_s"},

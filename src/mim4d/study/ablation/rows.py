@@ -100,6 +100,11 @@ def whole_steps(config: PretrainConfig) -> PretrainConfig:
     return replace(config, loss=replace(config.loss, depth_alone_share=0.0))
 
 
+def depth_by_rendering(config: PretrainConfig) -> PretrainConfig:
+    """What is rendered teaches the depth distributions as well, and not LiDAR alone."""
+    return replace(config, loss=replace(config.loss, rendering_teaches_depth=True))
+
+
 def without_lidar(config: PretrainConfig) -> PretrainConfig:
     """No point cloud is read; other images teach the distances, as `demo_no_lidar` does it."""
     ours, theirs = demo().loss, demo_no_lidar().loss
@@ -163,6 +168,7 @@ ROWS = (
     ),
     AblationRow("no_colour", "colours teach nothing", without_colour),
     AblationRow("whole_steps", "no step teaches the depth head alone", whole_steps),
+    AblationRow("depth_by_rendering", "what is rendered teaches depth as well", depth_by_rendering),
     AblationRow("no_lidar", "no LiDAR: other images teach the distances", without_lidar),
     AblationRow("two_frames", "clips of two frames: rebuilt from the past alone", two_frames),
     AblationRow("five_frames", "clips of five frames", five_frames),
