@@ -4,11 +4,14 @@ import json
 import math
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from mim4d.cli import main
+from mim4d.config.presets import preset
 from mim4d.study.bench.parts.alternate import Spread
+from mim4d.study.bench.parts.library import volume_channels
 from mim4d.study.bench.parts.parameters import Parameters
 from mim4d.study.bench.parts.report import write_report
 from mim4d.study.bench.parts.scaling import slope
@@ -36,6 +39,13 @@ def test_parts_stay_near_their_twins(part: str, most: float, build_case) -> None
         if number > 0:  # the first round warms up
             ratios.append(seconds[0] / seconds[1])
     assert 0 < min(ratios) < most, ratios
+
+
+def test_versions_before_exposure_have_the_channels_of_their_volumes() -> None:
+    lift = SimpleNamespace(volume_channels=16)
+    assert volume_channels(SimpleNamespace(lift=lift)) == 16
+    config = preset("demo")
+    assert volume_channels(config) == config.lift.channels > config.lift.volume_channels
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .case import Case, Outputs
 from .configuration import configuration
-from .library import as_sources, find
+from .library import as_sources, find, volume_channels
 from .parameters import Parameters
 from .scene import made_up_clip
 
@@ -150,7 +150,7 @@ def _warp(parameters: Parameters, config: Any, model: Any, twin: bool) -> Case:
     count = max(1, config.mask.num_dropped)
     frames = [clip.num_frames - 1 - k for k in range(count)]
     motions = torch.cat([_motions(clip, frame).flatten(0, 1) for frame in frames])
-    channels = config.lift.channels
+    channels = volume_channels(config)
     volumes = _random(parameters, len(motions), channels, *grid.shape_zyx)
     return Case(
         nn.Module(), lambda: [model.warp(volumes, motions, grid)[0]], [volumes], parameters.seed
@@ -160,7 +160,7 @@ def _warp(parameters: Parameters, config: Any, model: Any, twin: bool) -> Case:
 def _decoder(parameters: Parameters, config: Any, model: Any, twin: bool) -> Case:
     decoder, grid = model.decoder, model.encoder.grid
     targets = parameters.batch * max(1, config.mask.num_dropped)
-    count, channels = config.clip.frames - 1, config.lift.channels
+    count, channels = config.clip.frames - 1, volume_channels(config)
     warped = _random(parameters, targets, count, channels, *grid.shape_zyx)
     generator = torch.Generator().manual_seed(parameters.seed)
     valid = torch.rand(targets, count, *grid.shape_zyx, generator=generator) < 0.8
@@ -174,7 +174,7 @@ def _render(parameters: Parameters, config: Any, model: Any, twin: bool) -> Case
     renderer, grid = model.renderer, model.encoder.grid
     count = parameters.rays or config.render.rays_per_camera * parameters.cameras
     generator = torch.Generator().manual_seed(parameters.seed)
-    channels = config.lift.channels
+    channels = volume_channels(config)
     volume = _random(parameters, parameters.batch, channels, *grid.shape_zyx)
     directions = torch.randn(parameters.batch, count, 3, generator=generator)
     directions = directions * directions.new_tensor([1.0, 1.0, 0.15])

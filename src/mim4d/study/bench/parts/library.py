@@ -48,3 +48,9 @@ def as_sources(*fields: Any) -> tuple[Any, ...]:
         return (find("Sources")(*fields),)
     except ImportError:
         return fields
+
+
+def volume_channels(config: Any) -> int:
+    """Channels of a volume; versions without exposure have no name for those with it."""
+    channels: int = getattr(config.lift, "channels", config.lift.volume_channels)
+    return channels
