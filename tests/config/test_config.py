@@ -122,6 +122,18 @@ def test_losses_of_a_lidar_want_a_lidar() -> None:
     assert not config.render.use_lidar
 
 
+def test_depth_needs_a_teacher_where_rendering_is_none() -> None:
+    LossConfig(rendering_teaches_depth=False, depth_weight=1.0)
+    LossConfig(rendering_teaches_depth=False, depth_sweep_weight=1.0)
+    with pytest.raises(ValueError, match="nothing else would"):
+        LossConfig(rendering_teaches_depth=False, smoothness_weight=1.0)
+    two_levels = replace(demo().encoder, levels=(1, 2), lift_levels=2)
+    with pytest.raises(ValueError, match=r"encoder\.lift_levels is above 1"):
+        replace(demo(), encoder=two_levels)
+    with pytest.raises(ValueError, match=r"without LiDAR, and rendering_teaches_depth to True"):
+        replace(demo(), clip=replace(demo().clip, lidar=None))
+
+
 @pytest.mark.parametrize(
     ("part", "option", "value", "expected"),
     [
@@ -177,7 +189,7 @@ def test_conventions_that_mean_nothing_are_refused() -> None:
         ConventionConfig(importance_sharpness_per_m=0.0)
 
 
-def test_the_preset_study_is_the_demo_for_longer() -> None:
+def test_the_preset_study_is_the_demo_for_longer_with_depth_by_rendering() -> None:
     config = study()
     assert replace(config, preset="demo", optim=demo().optim, loss=demo().loss) == demo()
     assert replace(config.loss, rendering_teaches_depth=False) == demo().loss

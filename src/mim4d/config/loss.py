@@ -61,9 +61,9 @@ class LossConfig:
     """Cross-entropy of the lifting's depth distributions against LiDAR. The paper has no such
     loss: its depth is learned through rendering alone."""
     rendering_teaches_depth: bool = True
-    """Let what is rendered teach the lifting's depth distributions, as in the paper. Else their own
-    losses alone do (`depth_weight`, `depth_sweep_weight`), and rendering teaches the rest:
-    features, volumes and renderer."""
+    """Let gradients of what is rendered pass through the lifting's depth distributions, as in the
+    paper. Else these learn from their own losses (`depth_weight`, `depth_sweep_weight`), and
+    rendering teaches the features that they are made of, volumes and renderer."""
     depth_alone_share: float = 0.0
     """Share of the steps, evenly spread, that teach the depth head alone: as many images as a whole
     step has, but of single frames of different clips, and nothing is lifted, rendered or rebuilt.

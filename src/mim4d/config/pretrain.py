@@ -29,6 +29,9 @@ class PretrainConfig(RunConfig):
         self.mask.check_dropped(self.clip.frames)
         clip = self.clip
         self._check_lidar()
+        one_level = self.loss.rendering_teaches_depth or self.encoder.lift_levels == 1
+        only = "True where encoder.lift_levels is above 1: the losses of depth see the finest alone"
+        require(one_level, "loss.rendering_teaches_depth", False, only)
         on_hidden = self.render.rays_on == "hidden"
         self.mask.check_patches(clip.image_height, clip.image_width, on_hidden)
         if self.loss.compares_images:
@@ -47,9 +50,10 @@ class PretrainConfig(RunConfig):
         # Steps of depth alone want the weight of depth, and are refused without it.
         if self.loss.depth_alone_share > 0:
             wanting = [*wanting, "depth_alone_share"]
+        teaches, also = self.loss.rendering_teaches_depth, ", and rendering_teaches_depth to True"
         want = (
             f"needed by {' and '.join(f'loss.{name}' for name in wanting)} "
-            "(set to 0 to train without LiDAR)"
+            f"(set to 0 to train without LiDAR{'' if teaches else also})"
         )
         lidar = self.clip.lidar
         require(lidar is not None or not wanting, "clip.lidar", lidar, f"a LiDAR channel, {want}")
