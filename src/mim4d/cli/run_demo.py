@@ -112,7 +112,7 @@ def _draw(run: Path, world: Path) -> list[Picture]:
 
 def _announce(config: PretrainConfig, out: Path, scenes: int, held_out: int) -> None:
     default = demo().optim.steps
-    minutes = max(1, round(7 * config.optim.steps / default))
+    minutes = max(1, round(6 * config.optim.steps / default))
     logger.info(
         "The demo leaves everything in %s. On two cores:\n"
         "  1/4 make a synthetic world of %d + %d held-out scenes (2 min for 64 + 12; "

@@ -18,7 +18,7 @@ from mim4d.config import (
 
 
 def demo() -> PretrainConfig:
-    """What `make demo` trains: seven minutes on two cores, from random weights."""
+    """What `make demo` trains: six minutes on two cores, from random weights."""
     return PretrainConfig(
         preset="demo",
         clip=ClipConfig(image_height=96, image_width=160),
