@@ -74,7 +74,7 @@ def demo() -> PretrainConfig:
 
 
 def study() -> PretrainConfig:
-    """The demo for 200 scenes or more, depth taught by rendering too: half an hour on two cores."""
+    """The demo for 200 scenes or more: about half an hour on two cores."""
     config = demo()
     return replace(
         config,
