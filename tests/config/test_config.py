@@ -130,7 +130,9 @@ def test_depth_needs_a_teacher_where_rendering_is_none() -> None:
     two_levels = replace(demo().encoder, levels=(1, 2), lift_levels=2)
     with pytest.raises(ValueError, match=r"encoder\.lift_levels is above 1"):
         replace(demo(), encoder=two_levels)
-    with pytest.raises(ValueError, match=r"without LiDAR, and rendering_teaches_depth to True"):
+    with pytest.raises(
+        ValueError, match=r"without LiDAR, and loss\.rendering_teaches_depth to True"
+    ):
         replace(demo(), clip=replace(demo().clip, lidar=None))
 
 

@@ -50,10 +50,11 @@ class PretrainConfig(RunConfig):
         # Steps of depth alone want the weight of depth, and are refused without it.
         if self.loss.depth_alone_share > 0:
             wanting = [*wanting, "depth_alone_share"]
-        teaches, also = self.loss.rendering_teaches_depth, ", and rendering_teaches_depth to True"
+        teaches = self.loss.rendering_teaches_depth
+        also = "" if teaches else ", and loss.rendering_teaches_depth to True"
         want = (
             f"needed by {' and '.join(f'loss.{name}' for name in wanting)} "
-            f"(set to 0 to train without LiDAR{'' if teaches else also})"
+            f"(set to 0 to train without LiDAR{also})"
         )
         lidar = self.clip.lidar
         require(lidar is not None or not wanting, "clip.lidar", lidar, f"a LiDAR channel, {want}")
