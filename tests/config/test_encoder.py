@@ -86,7 +86,11 @@ def test_the_options_reach_the_encoder() -> None:
     assert len(encoder.mask_tokens) == 2
     assert encoder.frozen_stages == 2
     assert encoder.norm_eval
-    assert encoder.checkpoint_blocks
+    assert encoder.checkpoint_stages == 4
+    first = build_image_encoder(replace(config, checkpoint_stages=1))
+    assert first.checkpoint_stages == 1
+    none = build_image_encoder(replace(config, checkpoint_blocks=False, checkpoint_stages=1))
+    assert none.checkpoint_stages == 0
     blocks = encoder.get_submodule("layer3.0")
     assert blocks.get_parameter("bn2.weight").eq(1).all()
     assert blocks.get_submodule("drop_path").drop_prob == pytest.approx(0.2)

@@ -1,8 +1,9 @@
 import torch
 
 from mim4d.data.augment.bev_transform import BevTransform
+from mim4d.geometry.box_corners import box_corners
 from mim4d.geometry.rigid import invert_rigid, transform_points
-from mim4d.viz.wireframe import box_corners, box_segments, left_to_right, project_segments
+from mim4d.viz.wireframe import box_segments, left_to_right, project_segments
 from tests.viz.clips import FOCAL, HEIGHT, WIDTH, camera_poses, make_clip, without_image
 
 INTRINSICS = torch.tensor([[FOCAL, 0.0, WIDTH / 2], [0.0, FOCAL, HEIGHT / 2], [0.0, 0.0, 1.0]])

@@ -77,7 +77,7 @@ def build_image_encoder(config: EncoderConfig) -> MaskedEncoder:
         norm_eval=config.norm_eval,
         renormalise_after=config.renormalise_after,
         mask_token=config.mask_token,
-        checkpoint_blocks=config.checkpoint_blocks,
+        checkpoint_stages=config.checkpoint_stages if config.checkpoint_blocks else 0,
         weights=weights,
         init=config.init,
     )

@@ -53,6 +53,9 @@ class EncoderConfig:
     """Fill the hidden cells of each stage's map with a learned vector instead of zeros."""
     checkpoint_blocks: bool = False
     """Compute each block again in the backward pass: less memory, more time, the same numbers."""
+    checkpoint_stages: int = 4
+    """With checkpoint_blocks: the first so many stages, whose maps are large. What blocks of later
+    ones keep is less, and computing it again costs as much time."""
     levels: tuple[int, ...] = (1, 2, 3)
     """Stages whose maps enter the neck: 0 to 3, of strides 4, 8, 16 and 32."""
     neck_channels: int = 64
@@ -99,7 +102,7 @@ class EncoderConfig:
         for name in ("depths", "widths"):
             sizes = getattr(self, name)
             require(sizes is None or min(sizes) >= 1, f"encoder.{name}", sizes, "at least 1 each")
-        for name in ("neck_channels", "lift_levels"):
+        for name in ("neck_channels", "lift_levels", "checkpoint_stages"):
             value = getattr(self, name)
             require(value >= 1, f"encoder.{name}", value, "at least 1")
         self._check_renormalisation()

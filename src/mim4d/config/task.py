@@ -36,6 +36,10 @@ class TaskConfig(RunConfig):
     depth_loss_weight: float = 0.0
     """Weight, beside the task's own losses, of the cross-entropy of the trunk's depth distributions
     against LiDAR; 0 learns from the task's labels alone."""
+    image_loss_weight: float = 0.0
+    """Weight, beside the task's own losses, of finding its things in the images themselves
+    (perspective supervision): where the centres of boxes appear. It teaches the image encoder what
+    they look like; with a frozen trunk it is left out. Detection only."""
     given_depth: bool = False
     """Lift by the true depths in place of the depth head's, in training and whenever the run is
     asked: exact ones where the data have them (embedded worlds), else LiDAR's. A ceiling: what the
@@ -67,7 +71,14 @@ class TaskConfig(RunConfig):
             weight,
             "0 where frozen is trunk: nothing would learn from it",
         )
+        of_images = self.image_loss_weight
+        require(0 <= of_images < float("inf"), "image_loss_weight", of_images, "0 or more")
         if self.given_depth:
             require(weight == 0, "depth_loss_weight", weight, "0 where depths are given")
             turn = self.augment.camera_turn_deg
             require(turn == 0, "augment.camera_turn_deg", turn, "0 where depths are given")
+
+    @property
+    def learns_in_images(self) -> bool:
+        """Whether the task's things are also looked for in the images."""
+        return self.image_loss_weight > 0 and self.frozen != "trunk"

@@ -36,11 +36,13 @@ class EncodedClip:
         lifted: The same before the volumes' convolutions, which blur where things are.
         depth_probs: The depth distributions of the finest level, over the head's bins: what was
             lifted by, so those of given depths where the clip has some.
+        features: The image features of that level, as they were lifted.
     """
 
     volumes: Float[Tensor, "b t c z y x"]
     lifted: Float[Tensor, "b t k z y x"]
     depth_probs: Float[Tensor, "b t n d hf wf"]
+    features: Float[Tensor, "b t n k hf wf"]
 
 
 class VideoEncoder(nn.Module):
@@ -155,6 +157,7 @@ class VideoEncoder(nn.Module):
             rearrange(volumes, "(b t) c z y x -> b t c z y x", b=clip.batch_size),
             rearrange(lifted, "(b t) k z y x -> b t k z y x", b=clip.batch_size),
             _by_image(clip, depth_probs[0]),
+            _by_image(clip, features[0].float()),
         )
 
     def estimate_depths(
@@ -254,8 +257,6 @@ def _joined(
     return images, visible
 
 
-def _by_image(
-    clip: Clip, depth_probs: Float[Tensor, "m d hf wf"]
-) -> Float[Tensor, "b t n d hf wf"]:
+def _by_image(clip: Clip, maps: Float[Tensor, "m d hf wf"]) -> Float[Tensor, "b t n d hf wf"]:
     b, t, n = clip.images.shape[:3]
-    return rearrange(depth_probs, "(b t n) d h w -> b t n d h w", b=b, t=t, n=n)
+    return rearrange(maps, "(b t n) d h w -> b t n d h w", b=b, t=t, n=n)

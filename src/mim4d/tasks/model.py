@@ -21,11 +21,13 @@ class SeenClip:
         volume: What the head reads, in the key frame's ego axes.
         frames: The frames that were read: the key frame alone, or all.
         depth_probs: The trunk's depth distributions of these frames.
+        features: The image features that were lifted, of these frames.
     """
 
     volume: Float[Tensor, "b c z y x"]
     frames: Clip
     depth_probs: Float[Tensor, "b t n d hf wf"]
+    features: Float[Tensor, "b t n k hf wf"]
 
 
 class TaskModel(nn.Module):
@@ -38,6 +40,8 @@ class TaskModel(nn.Module):
             precision, whatever the trunk's.
         frozen: What stays as it is, without gradients and always in evaluation mode: nothing, the
             image encoder (the backbone), or the trunk (encoder and temporal decoder).
+        image_head: What learns beside the head in the images themselves, of features `m k hf wf`;
+            for training alone.
     """
 
     def __init__(
@@ -46,12 +50,14 @@ class TaskModel(nn.Module):
         join: JoinFrames,
         head: nn.Module,
         frozen: Frozen = "nothing",
+        image_head: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.join = join
         self.head = head
         self.frozen = frozen
+        self.image_head = image_head
         for part in self._frozen_parts():
             part.requires_grad_(False).eval()
 
@@ -76,7 +82,13 @@ class TaskModel(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen != "trunk"):
             frames = self.join.frames_of(clip)
             encoded = self.encoder.encode(frames)
-            return SeenClip(self.join(encoded, frames), frames, encoded.depth_probs)
+            volume = self.join(encoded, frames)
+            return SeenClip(volume, frames, encoded.depth_probs, encoded.features)
+
+    def look_at_images(self, seen: SeenClip) -> Any:
+        """The image head's output for the key frame's images, image by image."""
+        assert self.image_head is not None
+        return self.image_head(seen.features[:, seen.frames.key].flatten(0, 1))
 
     def forward(self, clip: Clip) -> Any:
         """The head's output for each clip of a batch."""

@@ -73,6 +73,21 @@ class KnowsTheUsual(Protocol):
 
 
 @runtime_checkable
+class TaskInImages(Protocol):
+    """A task that can be learned in the images themselves as well, where its things appear.
+
+    That teaches the image encoder what they look like without a detour through the volume; what
+    finds them in the images is not asked for after training.
+    """
+
+    def build_image_head(self, channels: int) -> nn.Module:
+        """Features of the key frame's images, `m c hf wf`, to an output."""
+
+    def image_loss(self, output: Any, clip: Clip, targets: Any) -> Tensor:
+        """Mean over the clips; the output is image by image, those of a clip one after another."""
+
+
+@runtime_checkable
 class ScheduledTask(Protocol):
     """A task whose losses change over a run as well, as a function of the step alone."""
 

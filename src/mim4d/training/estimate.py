@@ -128,9 +128,12 @@ def _learned(config: RunConfig) -> str:
             return f"distances are learned from {teachers(config)}{of_them}"
         case TaskConfig():
             trained = _TRAINED[config.frozen]
-            of_depth = ", and depth from LiDAR" if config.depth_loss_weight > 0 else ""
-            of_depth += ", with depths given" if config.given_depth else ""
-            return f"the task {config.task} is learned from labels{of_depth}, by {trained}"
+            ways = ", in the images as well" if config.learns_in_images else ""
+            ways += ", and depth from LiDAR" if config.depth_loss_weight > 0 else ""
+            ways += ", with depths given" if config.given_depth else ""
+            return (
+                f"the task {config.task} is learned from labels{ways}, by {trained}"
+            )
     raise TypeError(f"{type(config).__name__} configures no run that can be described")
 
 

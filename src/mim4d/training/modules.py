@@ -16,7 +16,7 @@ from mim4d.pretraining.model import MaskedVideoModel
 from mim4d.pretraining.objective import DEPTH_ALONE, Objective
 from mim4d.pretraining.targets import CellTargets, measure_cells
 from mim4d.tasks.model import SeenClip, TaskModel
-from mim4d.tasks.task import StepShare, Task, losses_of
+from mim4d.tasks.task import StepShare, Task, TaskInImages, losses_of
 from mim4d.training.sampling import StepKind, step_generators
 from mim4d.training.step_module import StepModule
 from mim4d.training.volume_cache import VolumeCache
@@ -183,11 +183,15 @@ class TaskModule(StepModule):
             return self._task_losses(self.cache.volumes(self.model, clip), targets, step)
         seen = self.model.look(clip)
         losses = self._task_losses(seen.volume, targets, step)
-        weight = self.config.depth_loss_weight
-        if weight == 0:
-            return losses
-        depth = self._depth_loss(seen)
-        return {**losses, "loss": losses["loss"] + weight * depth, "depth": depth}
+        if self.model.image_head is not None:
+            looked = self.model.look_at_images(seen)
+            assert isinstance(self.task, TaskInImages)
+            of_images = self.task.image_loss(looked, seen.frames, targets)
+            losses = _with(losses, "image", of_images, self.config.image_loss_weight)
+        if self.config.depth_loss_weight > 0:
+            depth = self._depth_loss(seen)
+            losses = _with(losses, "depth", depth, self.config.depth_loss_weight)
+        return losses
 
     def _task_losses(self, volume: Tensor, targets: Any, step: int) -> dict[str, Tensor]:
         output = self.model.head(volume)
@@ -210,3 +214,8 @@ class TaskModule(StepModule):
 
     def _measured(self, frames: Clip) -> CellTargets:
         return measure_cells(frames, self.model.encoder.image_encoder.strides[0], use_lidar=True)
+
+
+def _with(losses: dict[str, Tensor], name: str, added: Tensor, weight: float) -> dict[str, Tensor]:
+    """Losses with another one among them and in their sum."""
+    return {**losses, "loss": losses["loss"] + weight * added, name: added}

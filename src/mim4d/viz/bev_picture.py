@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mim4d.data.clip import Clip
 from mim4d.evaluation.painted_clips import PaintedClip
+from mim4d.geometry.box_corners import box_corners
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.ground_plane import reach_of_ground
 from mim4d.geometry.lattices import cell_centres
@@ -22,7 +23,7 @@ from mim4d.viz.canvas import FAINT, INK, Canvas, Length, show_colours, show_noth
 from mim4d.viz.legend import Entry, draw_legend
 from mim4d.viz.overlay import picture
 from mim4d.viz.top import OUTLINE, draw_ego, place, prepare_axes
-from mim4d.viz.wireframe import box_corners, front_and_rear
+from mim4d.viz.wireframe import front_and_rear
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,11 +15,12 @@ from torch import Tensor
 from mim4d.data.clip import Clip
 from mim4d.evaluation.detection.pictures import compare
 from mim4d.evaluation.detection.predict import DetectedClip
+from mim4d.geometry.box_corners import box_corners
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.viz.canvas import FAINT, Canvas, PanelGrid, points, show_colours, show_nothing
 from mim4d.viz.overlay import picture
 from mim4d.viz.top import ARROW_S, OUTLINE, draw_ego, place, prepare_axes
-from mim4d.viz.wireframe import box_corners, box_segments, front_and_rear, project_segments
+from mim4d.viz.wireframe import box_segments, front_and_rear, project_segments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

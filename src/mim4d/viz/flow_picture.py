@@ -13,11 +13,12 @@ from torch import Tensor
 from mim4d.evaluation.flow.from_above import Cells, FlowClip, FlowMap
 from mim4d.evaluation.flow.scores import NEAR_M
 from mim4d.evaluation.flow.truth import MOVING_M_S
+from mim4d.geometry.box_corners import box_corners
 from mim4d.viz.canvas import FAINT, INK, Canvas, PanelGrid, show_colours, show_nothing
 from mim4d.viz.flow_wheel import STANDING, draw_wheel, flow_colours, full_speed
 from mim4d.viz.legend import Entry, draw_legend
 from mim4d.viz.top import OUTLINE, draw_ego, place, prepare_axes
-from mim4d.viz.wireframe import box_corners, left_to_right
+from mim4d.viz.wireframe import left_to_right
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip
+from mim4d.geometry.box_corners import box_corners
 from mim4d.geometry.camera import unproject
 from mim4d.geometry.rigid import transform_points
 from mim4d.viz.canvas import FAINT, INK, points
 from mim4d.viz.map_drawing import draw_map_from_above
 from mim4d.viz.overlay import Overlay
-from mim4d.viz.wireframe import box_corners
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,23 +12,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mim4d.data.clip import Clip, ego_from_camera
-from mim4d.geometry.rigid import apply_linear, rotation_from_yaw
+from mim4d.geometry.box_corners import box_corners
+from mim4d.geometry.rigid import apply_linear
 
 NEAR_M = 0.1
 
-# Corners: bit 2 is front (+x), bit 1 left (+y), bit 0 top (+z).
 _EDGES: tuple[tuple[int, int], ...] = (
     *((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7)),
     *((0, 4), (1, 5), (2, 6), (3, 7), (4, 7), (5, 6)),
 )
 """The twelve edges, then the two diagonals that mark the front face."""
-
-
-def box_corners(boxes: Float[Tensor, "k 9"]) -> Float[Tensor, "k 8 3"]:
-    """Corners of boxes (centre, length, width, height, yaw, ...), the four front ones last."""
-    signs = torch.tensor([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    local = signs.to(boxes) / 2 * boxes[:, None, 3:6]
-    return apply_linear(rotation_from_yaw(boxes[:, 6]), local) + boxes[:, None, :3]
 
 
 def box_segments(boxes: Float[Tensor, "k 9"]) -> Float[Tensor, "k e 2 3"]:

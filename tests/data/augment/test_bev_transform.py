@@ -9,11 +9,11 @@ from torch import Tensor
 
 from mim4d.data.augment.bev_transform import BevTransform
 from mim4d.data.clip import Clip, ego_from_camera
+from mim4d.geometry.box_corners import box_corners
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.models.lifting.lookup import lift, project_voxels
-from mim4d.viz.wireframe import box_corners
 from tests.toy import toy_clip
 
 TRANSFORMS = [

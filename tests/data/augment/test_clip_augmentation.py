@@ -26,10 +26,10 @@ from mim4d.data.images.placement import ImagePlacement, Size
 from mim4d.data.maps.map_names import MAP_LAYERS
 from mim4d.data.maps.map_patch import MapPatch
 from mim4d.data.nuscenes import NuscenesDataset
+from mim4d.geometry.box_corners import box_corners
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.training.sampling import StepKind, StepSampler, StepShape
-from mim4d.viz.wireframe import box_corners
 from tests.data.test_nuscenes import assert_same
 from tests.data.tiny_dataset import CAMERAS, Rows, edit_table
 from tests.data.tiny_map import tiny_map

@@ -257,26 +257,31 @@ def test_checkpointing_changes_memory_alone(
     images, visible = batch(seed)
     mask = visible if is_masked else None
     plain = perturbed(name, drop_path_rate=0.4)
-    encoder = perturbed(name, drop_path_rate=0.4, checkpoint_blocks=True)
-    fewer, many = (bytes_of_stages(deepcopy(e), images, mask) for e in (encoder, plain))
+    encoder = perturbed(name, drop_path_rate=0.4, checkpoint_stages=4)
+    first = perturbed(name, drop_path_rate=0.4, checkpoint_stages=1)
+    fewer, some, many = (
+        bytes_of_stages(deepcopy(e), images, mask) for e in (encoder, first, plain)
+    )
     features, gradients, statistics = step(plain, images, mask)
-    again, same_gradients, same_statistics = step(encoder, images, mask)
-    for a, b in zip(features, again, strict=True):
-        assert torch.equal(a, b)
-    for key, gradient in gradients.items():
-        other = same_gradients[key]
-        assert (gradient is None and other is None) or torch.equal(gradient, other), key
-    for key, value in statistics.items():
-        assert torch.equal(value, same_statistics[key]), key
+    for checkpointed in (encoder, first):
+        again, same_gradients, same_statistics = step(checkpointed, images, mask)
+        for a, b in zip(features, again, strict=True):
+            assert torch.equal(a, b)
+        for key, gradient in gradients.items():
+            other = same_gradients[key]
+            assert (gradient is None and other is None) or torch.equal(gradient, other), key
+        for key, value in statistics.items():
+            assert torch.equal(value, same_statistics[key]), key
     assert fewer < 0.6 * many
+    assert fewer < some < many
 
 
 def test_checkpointing_repeats_renormalised_values(seed: torch.Generator) -> None:
     """Running statistics have followed when a block is computed again; its values must not."""
     images, visible = batch(seed)
     results = []
-    for checkpointed in (False, True):
-        encoder = perturbed("resnet18", renormalise_after=0, checkpoint_blocks=checkpointed)
+    for checkpointed in (0, 4):
+        encoder = perturbed("resnet18", renormalise_after=0, checkpoint_stages=checkpointed)
         step(encoder, images, visible)
         results.append(step(encoder, images / 2, visible))
     (features, gradients, statistics), (again, same_gradients, same_statistics) = results
@@ -291,7 +296,7 @@ def test_checkpointing_repeats_renormalised_values(seed: torch.Generator) -> Non
 
 def test_drop_path_does_drop_under_checkpointing(seed: torch.Generator) -> None:
     images, visible = batch(seed)
-    encoder = perturbed("resnet18", drop_path_rate=0.9, checkpoint_blocks=True).train()
+    encoder = perturbed("resnet18", drop_path_rate=0.9, checkpoint_stages=4).train()
     torch.manual_seed(0)
     first, second = (encoder(images, visible)[-1] for _ in range(2))
     assert not torch.equal(first, second)

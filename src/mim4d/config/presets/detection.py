@@ -59,7 +59,8 @@ def _uvtr(
             bev_scale=(0.95, 1.05),
         ),
         grid=run.grid,
-        encoder=run.encoder,
+        # Of images of four times the size, nothing but the blocks' inputs is kept.
+        encoder=replace(run.encoder, checkpoint_stages=4),
         lift=replace(run.lift, volume_channels=channels, volume_layers=3),
         precision=run.precision,
         task=task,

@@ -45,6 +45,7 @@ def nuscenes_s_080() -> PretrainConfig:
             # Stem and first stage keep the weights of --encoder.weights-file, which is wanted.
             frozen_stages=1,
             checkpoint_blocks=True,
+            checkpoint_stages=2,
             levels=(1, 2, 3),
             neck_channels=128,
             lift_levels=4,

@@ -92,10 +92,10 @@ class MaskedConvNeXt(MaskedEncoder):
         stage: Any = self.stages[index]
         x = hide(stage.downsample(x), visible)
         if not all(map(has_usual_layers, stage.blocks)) or torch.compiler.is_compiling():
-            return self._run_blocks(add_block, stage.blocks, x, visible)
+            return self._run_blocks(index, add_block, stage.blocks, x, visible)
         rows = None if visible is None else visible_rows(visible, x.shape[-2], max_cells)
         if visible is not None and rows is None:
-            return self._run_blocks(add_block, stage.blocks, x, visible)
+            return self._run_blocks(index, add_block, stage.blocks, x, visible)
         for block in stage.blocks:
-            x = add_block_on_rows(block, x, rows, keep=not self.checkpoint_blocks)
+            x = add_block_on_rows(block, x, rows, keep=not self._computes_again(index))
         return x

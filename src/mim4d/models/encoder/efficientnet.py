@@ -85,7 +85,7 @@ class MaskedEfficientNet(MaskedEncoder):
         max_cells: int | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
         blocks = [block for group in self._groups(index) for block in group.children()]
-        return self._run_blocks(_run_block, blocks, x, visible)
+        return self._run_blocks(index, _run_block, blocks, x, visible)
 
 
 def _run_block(

@@ -46,8 +46,9 @@ class EncoderOptions:
         renormalise_after: Steps after which batch norms in training normalise as they will after
             it, by running statistics (see `batch_statistics`); None never.
         mask_token: Put a learned vector per emitted stage into hidden cells instead of zero.
-        checkpoint_blocks: Keep only each block's input for the backward pass and compute the rest
-            again: the same numbers for less memory and about a third more time.
+        checkpoint_stages: 0 keeps what every block computes for the backward pass; k keeps only the
+            input of each block of the first k stages and computes the rest again: the same numbers
+            for less memory and, with all stages, about a third more time.
         mean: Mean of the RGB normalisation for colours in [0, 1]; None takes the named model's.
         std: Its standard deviation.
         weights: What to start from; None means random weights. Output norms and mask tokens are in
@@ -63,7 +64,7 @@ class EncoderOptions:
     norm_eval: bool = False
     renormalise_after: int | None = None
     mask_token: bool = False
-    checkpoint_blocks: bool = False
+    checkpoint_stages: int = 0
     mean: Rgb | None = None
     std: Rgb | None = None
     weights: PretrainedWeights | None = None
@@ -90,7 +91,7 @@ class MaskedEncoder(nn.Module, ABC):
         self.frozen_stages = options.frozen_stages
         self.norm_eval = options.norm_eval
         self.statistics = Statistics(renormalise_after=options.renormalise_after)
-        self.checkpoint_blocks = options.checkpoint_blocks
+        self.checkpoint_stages = options.checkpoint_stages
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -184,16 +185,22 @@ class MaskedEncoder(nn.Module, ABC):
 
     def _run_blocks(
         self,
+        index: int,
         run: RunBlock,
         blocks: Iterable[nn.Module],
         x: Float[Tensor, "m c1 h1 w1"],
         visible: Bool[Tensor, "m hp wp"] | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
-        """Run blocks one after the other."""
+        """Run a stage's blocks one after the other."""
+        again = self._computes_again(index)
         for block in blocks:
-            call = _BlockCall(run, block, visible, self.statistics, self.checkpoint_blocks)
-            x = checkpoint(call, x, use_reentrant=False) if self.checkpoint_blocks else call(x)
+            call = _BlockCall(run, block, visible, self.statistics, again)
+            x = checkpoint(call, x, use_reentrant=False) if again else call(x)
         return x
+
+    def _computes_again(self, index: int) -> bool:
+        """Whether a stage's blocks are computed a second time in the backward pass."""
+        return index < self.checkpoint_stages
 
     def _emit(
         self, output: int, x: Float[Tensor, "m c hf wf"], visible: Bool[Tensor, "m hp wp"] | None

@@ -100,7 +100,7 @@ class MaskedResNet(MaskedEncoder):
         visible: Bool[Tensor, "m hp wp"] | None,
         max_cells: int | None,
     ) -> Float[Tensor, "m c2 h2 w2"]:
-        return self._run_blocks(_run_block, self._stage(index), x, visible)
+        return self._run_blocks(index, _run_block, self._stage(index), x, visible)
 
 
 def _run_block(

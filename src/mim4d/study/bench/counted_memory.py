@@ -130,6 +130,9 @@ def compare_options(config: PretrainConfig, place: Place) -> str:
         "--encoder.checkpoint-blocks": replace(
             config, encoder=replace(encoder, checkpoint_blocks=True)
         ),
+        "--encoder.checkpoint-stages 4": replace(
+            config, encoder=replace(encoder, checkpoint_stages=4)
+        ),
         "--encoder.no-checkpoint-blocks": replace(
             config, encoder=replace(encoder, checkpoint_blocks=False)
         ),

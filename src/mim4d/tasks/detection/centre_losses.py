@@ -17,11 +17,8 @@ from mim4d.metrics.detection.rules import ATTRIBUTES, CLASSES
 from mim4d.tasks.detection.box_code import move_boxes
 from mim4d.tasks.detection.centre_head import CentreOutput, cell_places
 from mim4d.tasks.detection.detections import TrueBoxes
+from mim4d.tasks.detection.peaks import bumps, class_peaks
 from mim4d.tasks.focal import heat_map_focal
-
-_MIN_SIGMA_CELLS = 0.7
-_SIGMA_OF_WIDTH = 1 / 6
-"""A box is three standard deviations wide to each side of its length's middle."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,8 @@ def boxes_on_cells(truth: TrueBoxes, cells: VoxelGrid) -> CellBoxes:
     inside = ((place >= 0) & (place < place.new_tensor([columns, rows]))).all(dim=1)
     heat = _heat(boxes[inside], truth.classes[inside], place[inside], cells)
     found = inside & truth.learned
-    ignored = _peaks(heat[~truth.learned[inside]], truth.classes[inside & ~truth.learned])
-    heat = _peaks(heat[truth.learned[inside]], truth.classes[found])
+    learned = truth.learned[inside]
+    heat, counted = class_peaks(heat, truth.classes[inside], learned)
     boxes, place = boxes[found], place[found]
     yaw = boxes[:, 6]
     numbers = {
@@ -66,7 +63,7 @@ def boxes_on_cells(truth: TrueBoxes, cells: VoxelGrid) -> CellBoxes:
     }
     return CellBoxes(
         heat,
-        (ignored < 0.5) | (heat == 1),
+        counted,
         place.floor().long().flip(1),
         truth.classes[found],
         numbers,
@@ -84,19 +81,7 @@ def _heat(
     columns, rows = cells.shape_xyz[:2]
     size_m = boxes.new_tensor(cells.voxel_size_m[:2])
     width = torch.sqrt(boxes[:, 3] * boxes[:, 4])[:, None] / size_m
-    sigma = (width * _SIGMA_OF_WIDTH).clamp(min=_MIN_SIGMA_CELLS)
-    centre = place.floor()
-    x, y = (torch.arange(count, device=boxes.device) for count in (columns, rows))
-    across = (-((x - centre[:, :1]) ** 2) / (2 * sigma[:, :1] ** 2)).exp()
-    along = (-((y - centre[:, 1:]) ** 2) / (2 * sigma[:, 1:] ** 2)).exp()
-    return along[:, :, None] * across[:, None, :]
-
-
-def _peaks(heat: Float[Tensor, "k y x"], classes: Int[Tensor, " k"]) -> Float[Tensor, "c y x"]:
-    """The highest of each class at each cell."""
-    peaks = heat.new_zeros(len(CLASSES), *heat.shape[1:])
-    index = classes[:, None, None].expand_as(heat)
-    return peaks.scatter_reduce(0, index, heat, "amax")
+    return bumps(place, width, (rows, columns))
 
 
 def centre_losses(

@@ -10,6 +10,7 @@ from mim4d.data.clip import Clip
 from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.tasks.detection.centres import Centres
 from mim4d.tasks.detection.detections import Detections, TrueBoxes
+from mim4d.tasks.detection.image_peaks import image_head, image_loss
 from mim4d.tasks.detection.metric import DetectionMetric
 from mim4d.tasks.detection.queries import Queries
 from mim4d.tasks.detection.true_boxes import true_boxes
@@ -77,6 +78,14 @@ class Detection:
     ) -> dict[str, Tensor]:
         """Of a share of a step: by queries, all boxes of the step have the same weight."""
         return self._way.losses(output, targets, share)
+
+    def build_image_head(self, channels: int) -> nn.Module:
+        """Where in the images the centres of boxes appear."""
+        return image_head(channels)
+
+    def image_loss(self, output: Tensor, clip: Clip, targets: list[TrueBoxes]) -> Tensor:
+        """Of that."""
+        return image_loss(output.unflatten(0, (clip.batch_size, -1)), clip, targets)
 
     def decode(self, output: Any) -> list[Detections]:
         """Boxes of each clip."""
