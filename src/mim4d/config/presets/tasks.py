@@ -42,7 +42,7 @@ _HEADS: dict[str, HeadConfig] = {
     # What is there at all is to be learned first; numbers of boxes would drown it.
     "detection": CentreHeadConfig(
         cells_xy=(96, 96),
-        trunk=BevTrunkConfig(width=48, cell_blocks=0, place_octaves=6),
+        trunk=BevTrunkConfig(width=48, cell_blocks=0),
         hidden=48,
         box_hidden=8,
         box_weight=0.25,
@@ -93,6 +93,7 @@ def demo(task: str) -> TaskConfig:
             warmup_steps=20,
             clip_norm=5.0,
         ),
+        image_loss_weight=1.0 if task == "detection" else 0.0,
         checkpoint_every=100,
     )
     return on_trunk_of(demo_pretraining(), usual)
