@@ -131,9 +131,7 @@ def _learned(config: RunConfig) -> str:
             ways = ", in the images as well" if config.learns_in_images else ""
             ways += ", and depth from LiDAR" if config.depth_loss_weight > 0 else ""
             ways += ", with depths given" if config.given_depth else ""
-            return (
-                f"the task {config.task} is learned from labels{ways}, by {trained}"
-            )
+            return f"the task {config.task} is learned from labels{ways}, by {trained}"
     raise TypeError(f"{type(config).__name__} configures no run that can be described")
 
 

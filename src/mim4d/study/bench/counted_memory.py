@@ -23,13 +23,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.profiler import record_function
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from mim4d.build.pretraining import build_model
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import PretrainConfig
 from mim4d.data.clip import Clip, collate
 from mim4d.pretraining.draw import draw_step
+from mim4d.study.bench.operations import operation_counter
 from mim4d.study.bench.parts.scene import made_up_clip
 from mim4d.tensors.records import map_tensors
 from mim4d.training.modules import PretrainingModule
@@ -104,7 +104,7 @@ def count_step(config: PretrainConfig, place: Place, cameras: int = 6) -> StepCo
         clip = map_tensors(clip, stand_in)
         choices = map_tensors(choices, stand_in)
         targets = map_tensors(targets, stand_in)
-        with FlopCounterMode(display=False) as operations, _LiveBytes() as live:
+        with operation_counter() as operations, _LiveBytes() as live:
             reconstruction = module.model(clip, choices)
             with record_function("losses"):
                 loss = module.objective(reconstruction, targets, clip)["loss"]

@@ -17,7 +17,8 @@ from typing import Any, TextIO
 
 import psutil
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+
+from mim4d.study.bench.operations import operation_counter
 
 from .case import Case
 from .cases import build_case
@@ -48,7 +49,7 @@ def serve(commands: TextIO, answers: TextIO) -> None:
                 answer = _run(case, command["backward"], before_bytes)
             case "flops":
                 assert case is not None
-                with FlopCounterMode(display=False) as counter:
+                with operation_counter() as counter:
                     _ = case.run(True) if command["backward"] else case.forward_with_graph()
                 answer = {"flops": counter.get_total_flops()}
             case "numbers":
