@@ -25,7 +25,7 @@ TURNED = replace(CELLS, ego_from_box=box_pose((0.9, 0.0, 1.8), (-2.0, 0.0, -90.0
 BOXES = torch.tensor(
     [
         [5.3, -2.7, 0.8, 4.5, 1.9, 1.6, 0.7, 3.0, 2.0],
-        [-9.1, 8.4, 0.9, 0.7, 0.6, 1.8, -2.0, 0.0, 0.1],
+        [-9.1, 8.4, 0.9, 0.7, 0.6, 1.8, -2.0, 0.0, 0.0],
         [0.4, 12.2, 1.5, 10.0, 2.8, 3.2, 3.0, -4.0, 0.0],
     ]
 )
@@ -46,7 +46,7 @@ def perfect_output(on_cells: CellBoxes) -> CentreOutput:
     row, column = on_cells.cells.unbind(1)
     maps = {name: torch.zeros(1, size, *heat.shape[1:]) for name, size in REGRESSED.items()}
     for name, values in on_cells.numbers.items():
-        maps[name][0, :, row, column] = values.T
+        maps[name][0, :, row, column] = values.T.nan_to_num(0.0)
     attributes = torch.zeros(1, len(ATTRIBUTES), *heat.shape[1:])
     attributes[0, on_cells.attributes, row, column] = 9.0
     return CentreOutput(logits=heat.logit()[None], attributes=attributes, **maps)
@@ -94,6 +94,28 @@ def test_unknown_velocities_and_unseen_boxes_teach_nothing() -> None:
         torch.full((1, 10, 32, 32), -9.0), attributes=torch.zeros(1, 8, 32, 32), **zeros
     )
     assert centre_losses(empty, [none], {})["loss"] < 1e-3
+
+
+def test_velocity_is_learned_of_what_moves_and_given_to_what_is_said_to() -> None:
+    on_cells = boxes_on_cells(truth(), CELLS)
+    assert on_cells.numbers["velocity"].isfinite().all(dim=1).tolist() == [True, False, True]
+    exact = perfect_output(on_cells)
+    off = replace(exact, velocity=exact.velocity + 0.5)
+    losses = centre_losses(off, [on_cells], {})
+    assert losses["velocity"] == pytest.approx(2 * 0.5)  # of the two that move, not of three
+    found = decode_centres(off, 0, CELLS, 10, 0.5)
+    speeds = dict(zip(found.classes.tolist(), found.boxes_ref[:, 7:].tolist(), strict=True))
+    assert speeds[CLASSES.index("pedestrian")] == [0.0, 0.0]  # it stands
+    assert speeds[CLASSES.index("bus")] == pytest.approx([-3.5, 0.5])
+
+
+def test_attributes_that_nobody_annotated_follow_from_speed() -> None:
+    boxes = BOXES.clone()
+    boxes[2, 7:] = float("nan")
+    plain = replace(truth(boxes), attributes=torch.full((3,), -1))
+    attributes = boxes_on_cells(plain, CELLS).attributes.tolist()
+    assert [ATTRIBUTES[a] for a in attributes[:2]] == ["vehicle.moving", "pedestrian.standing"]
+    assert attributes[2] == -1
 
 
 def test_boxes_of_one_class_are_kept_apart() -> None:

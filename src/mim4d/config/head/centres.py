@@ -28,7 +28,8 @@ class CentreHeadConfig:
     box_weight: float = 1.0
     """Weight of the L1 losses of place in the cell, height, size and heading."""
     velocity_weight: float = 0.2
-    """Weight of the L1 loss of velocity, m/s. It takes more than one frame: see `join`."""
+    """Weight of the L1 loss of the velocity of what moves, m/s; what the attribute says stands is
+    given 0. Seeing motion takes more than one frame: see `join`."""
     attribute_weight: float = 0.2
     """Weight of the cross-entropy of the attribute."""
     min_lidar_points: int = 1

@@ -11,7 +11,12 @@ from mim4d.metrics.detection.rules import CLASSES
 from mim4d.tasks.detection.box_code import move_boxes
 from mim4d.tasks.detection.centre_head import CentreOutput
 from mim4d.tasks.detection.centre_losses import allowed_attributes
-from mim4d.tasks.detection.detections import Detections, best_of_classes, require_numbers
+from mim4d.tasks.detection.detections import (
+    Detections,
+    attributes_that_move,
+    best_of_classes,
+    require_numbers,
+)
 
 _RADII_M = {
     "car": 1.5,
@@ -31,7 +36,7 @@ _RADII_M = {
 def decode_centres(
     output: CentreOutput, b: int, cells: VoxelGrid, max_boxes: int, min_score: float
 ) -> Detections:
-    """Boxes of one clip of a batch.
+    """Boxes of one clip of a batch; what its attribute says stands has velocity 0.
 
     Raises:
         ValueError: If a score is NaN.
@@ -50,6 +55,8 @@ def decode_centres(
     possible = allowed_attributes(classes)
     said = output.attributes[b].flatten(1).T[cell].masked_fill(~possible, -torch.inf)
     attributes = said.argmax(dim=1).where(possible.any(dim=1), -1)
+    # Velocities were learned of what moves alone.
+    boxes[:, 7:] *= attributes_that_move(attributes)[:, None]
     ego_from_cells = torch.tensor(cells.ego_from_box, dtype=boxes.dtype, device=boxes.device)
     return Detections(move_boxes(ego_from_cells, boxes), classes, scores, attributes)
 

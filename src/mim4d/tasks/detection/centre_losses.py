@@ -2,6 +2,9 @@
 
 Of one clip, sums over boxes are divided by their number; clips are averaged, so that two at once
 equal two of one. Boxes that nobody could have seen are neither to be found nor wrong to find.
+
+Most things stand, so that whoever minimises |v − v̂| over all of them answers 0 for all. Velocity is
+therefore learned of what moves alone; the attribute tells what does (see `decode_centres`).
 """
 
 from collections.abc import Sequence
@@ -16,7 +19,7 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.detection.rules import ATTRIBUTES, CLASSES
 from mim4d.tasks.detection.box_code import move_boxes
 from mim4d.tasks.detection.centre_head import CentreOutput, cell_places
-from mim4d.tasks.detection.detections import TrueBoxes
+from mim4d.tasks.detection.detections import MOVING_M_S, TrueBoxes, attributes_by_speed
 from mim4d.tasks.detection.peaks import bumps, class_peaks
 from mim4d.tasks.focal import heat_map_focal
 
@@ -30,8 +33,8 @@ class CellBoxes:
         counted: Cells, by class, that count where nothing is to be found.
         cells: Row and column of each box to be found.
         classes: Theirs.
-        numbers: Targets of the regressed numbers by branch.
-        attributes: Theirs; -1 where not known.
+        numbers: Targets of the regressed numbers by branch; NaN where there is none.
+        attributes: Theirs, by speed where they are not annotated; -1 where that is not known.
     """
 
     heat: Float[Tensor, "c y x"]
@@ -59,7 +62,7 @@ def boxes_on_cells(truth: TrueBoxes, cells: VoxelGrid) -> CellBoxes:
         "height": boxes[:, 2:3],
         "log_size": boxes[:, 3:6].log(),
         "heading": torch.stack([yaw.sin(), yaw.cos()], dim=1),
-        "velocity": boxes[:, 7:],
+        "velocity": boxes[:, 7:].where(_moves(boxes)[:, None], torch.nan),
     }
     return CellBoxes(
         heat,
@@ -67,8 +70,22 @@ def boxes_on_cells(truth: TrueBoxes, cells: VoxelGrid) -> CellBoxes:
         place.floor().long().flip(1),
         truth.classes[found],
         numbers,
-        truth.attributes[found],
+        _attributes(boxes, truth.classes[found], truth.attributes[found]),
     )
+
+
+def _moves(boxes: Float[Tensor, "k 9"]) -> Bool[Tensor, " k"]:
+    """Boxes of a known velocity that is not next to none."""
+    return boxes[:, 7:].norm(dim=1) > MOVING_M_S
+
+
+def _attributes(
+    boxes: Float[Tensor, "k 9"], classes: Int[Tensor, " k"], annotated: Int[Tensor, " k"]
+) -> Int[Tensor, " k"]:
+    velocities = boxes[:, 7:]
+    by_speed = attributes_by_speed(classes, velocities)
+    by_speed = by_speed.where(velocities.isfinite().all(dim=1), -1)
+    return annotated.where(annotated >= 0, by_speed)
 
 
 def _heat(
@@ -107,8 +124,9 @@ def _of_clip(output: CentreOutput, b: int, boxes: CellBoxes) -> dict[str, Tensor
     losses = {"heat": heat.sum() / count}
     for name, wanted in boxes.numbers.items():
         said = getattr(output, name)[b][:, row, column].T
-        known = wanted.isfinite()
-        losses[name] = (said - wanted.where(known, said.detach())).abs().sum() / count
+        known = wanted.isfinite().all(dim=1, keepdim=True)
+        away = (said - wanted.where(known, said.detach())).abs().sum()
+        losses[name] = away / known.sum().clamp(min=1)
     logits = output.attributes[b][:, row, column].T
     possible = allowed_attributes(boxes.classes)
     logits = logits.masked_fill(~possible, -1e4)

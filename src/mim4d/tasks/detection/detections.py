@@ -86,6 +86,13 @@ def _numbers(names: dict[str, str]) -> tuple[int, ...]:
     return tuple(ATTRIBUTES.index(names[c]) if c in names else -1 for c in CLASSES)
 
 
+def attributes_that_move(attributes: Int[Tensor, " k"]) -> Bool[Tensor, " k"]:
+    """Which of these attributes say that something moves; none (-1) does not."""
+    moving = [*(name in _SAY_MOVING for name in ATTRIBUTES), False]
+    return torch.tensor(moving, device=attributes.device)[attributes]
+
+
+_SAY_MOVING = ("vehicle.moving", "pedestrian.moving", "cycle.with_rider")
 _VEHICLES = ("car", "truck", "bus", "trailer", "construction_vehicle")
 _CYCLES = ("motorcycle", "bicycle")
 _MOVING = _numbers(
