@@ -36,7 +36,7 @@ class EncodedClip:
         lifted: The same before the volumes' convolutions, which blur where things are.
         depth_probs: The depth distributions of the finest level, over the head's bins: what was
             lifted by, so those of given depths where the clip has some.
-        features: The image features of that level, as they were lifted.
+        features: The image features of that level, as they were lifted, in the networks' precision.
     """
 
     volumes: Float[Tensor, "b t c z y x"]
@@ -157,7 +157,7 @@ class VideoEncoder(nn.Module):
             rearrange(volumes, "(b t) c z y x -> b t c z y x", b=clip.batch_size),
             rearrange(lifted, "(b t) k z y x -> b t k z y x", b=clip.batch_size),
             _by_image(clip, depth_probs[0]),
-            _by_image(clip, features[0].float()),
+            _by_image(clip, features[0]),
         )
 
     def estimate_depths(

@@ -86,9 +86,9 @@ class TaskModel(nn.Module):
             return SeenClip(volume, frames, encoded.depth_probs, encoded.features)
 
     def look_at_images(self, seen: SeenClip) -> Any:
-        """The image head's output for the key frame's images, image by image."""
+        """The image head's output for the key frame's images, one after another."""
         assert self.image_head is not None
-        return self.image_head(seen.features[:, seen.frames.key].flatten(0, 1))
+        return self.image_head(seen.features[:, seen.frames.key].flatten(0, 1).float())
 
     def forward(self, clip: Clip) -> Any:
         """The head's output for each clip of a batch."""

@@ -187,3 +187,10 @@ def test_a_frozen_trunk_leaves_it_out_and_other_tasks_refuse_it() -> None:
         build_task(replace(task_preset("toy", "vehicles"), image_loss_weight=1.0))
     with pytest.raises(ValueError, match=r"image_loss_weight: expected 0 or more"):
         replace(config, image_loss_weight=-1.0)
+
+
+def test_it_is_computed_in_full_precision_beside_half_precision() -> None:
+    config = replace(task_preset("toy", "detection"), image_loss_weight=1.0, precision="bf16")
+    losses = _module(config).step_losses(clip_with(Box(5.0, 3.0)), step=0)
+    assert losses["image"].dtype == torch.float32
+    assert losses["image"].isfinite()
