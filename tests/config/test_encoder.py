@@ -147,6 +147,7 @@ def test_a_loaded_run_needs_no_weights_to_start_from() -> None:
             {"name": "resnet18", "renormalise_after": 9, "norm_eval": True},
             r"encoder\.norm_eval: expected False beside encoder\.renormalise_after",
         ),
+        ({"checkpoint_stages": 5}, r"encoder\.checkpoint_stages: expected 1 to 4, got 5"),
         ({"weights": "lite0_imagenet"}, r"encoder\.name: expected tf_efficientnet_lite0"),
         (
             {

@@ -22,6 +22,7 @@ from mim4d.build.tasks import build_task
 from mim4d.config import PretrainConfig
 from mim4d.config.presets import PRESETS, preset, task_preset
 from mim4d.pretraining.draw import draw_step
+from mim4d.tasks.task import TaskInImages
 from mim4d.tensors.records import map_tensors
 from mim4d.training.modules import PretrainingModule, TaskModule
 from mim4d.training.sampling import step_generators
@@ -103,3 +104,23 @@ def test_a_step_and_an_answer_of_a_task(task_name: str, name: str) -> None:
     assert {value.device.type for value in (*losses.values(), answer)} == {"cuda"}
     assert losses["loss"].requires_grad
     assert losses["depth"].requires_grad
+
+
+def test_boxes_in_images_stay_on_the_device() -> None:
+    config = replace(task_preset("toy", "detection"), image_loss_weight=1.0)
+    task, model = build_task(config)
+    assert isinstance(task, TaskInImages)
+    assert model.image_head is not None
+    clip = clip_with(Box(5.0, 3.0), Box(-9.0, 4.0, kind=1))
+    targets = task.targets(clip)
+    shapes = ShapeEnv(allow_dynamic_output_shape_ops=False, allow_scalar_outputs=False)
+    with FakeTensorMode(allow_non_fake_inputs=True, shape_env=shapes) as mode:
+
+        def to(value: Tensor) -> Tensor:
+            return mode.from_tensor(value, static_shapes=True).to("cuda")
+
+        move(model.image_head, to)
+        frames, true = (map_tensors(record, to) for record in (clip, targets))
+        features = to(torch.zeros(clip.num_cameras, config.encoder.neck_channels, 16, 24))
+        loss = task.image_loss(model.image_head(features), frames, true)
+    assert loss.device.type == "cuda"

@@ -102,7 +102,13 @@ class EncoderConfig:
         for name in ("depths", "widths"):
             sizes = getattr(self, name)
             require(sizes is None or min(sizes) >= 1, f"encoder.{name}", sizes, "at least 1 each")
-        for name in ("neck_channels", "lift_levels", "checkpoint_stages"):
+        require(
+            1 <= self.checkpoint_stages <= 4,
+            "encoder.checkpoint_stages",
+            self.checkpoint_stages,
+            "1 to 4",
+        )
+        for name in ("neck_channels", "lift_levels"):
             value = getattr(self, name)
             require(value >= 1, f"encoder.{name}", value, "at least 1")
         self._check_renormalisation()

@@ -38,8 +38,8 @@ class TaskConfig(RunConfig):
     against LiDAR; 0 learns from the task's labels alone."""
     image_loss_weight: float = 0.0
     """Weight, beside the task's own losses, of finding its things in the images themselves
-    (perspective supervision): where the centres of boxes appear. It teaches the image encoder what
-    they look like; with a frozen trunk it is left out. Detection only."""
+    (perspective supervision): where the centres of boxes appear. It teaches what is trained of the
+    trunk what they look like; with a frozen trunk it is left out. Detection only."""
     given_depth: bool = False
     """Lift by the true depths in place of the depth head's, in training and whenever the run is
     asked: exact ones where the data have them (embedded worlds), else LiDAR's. A ceiling: what the

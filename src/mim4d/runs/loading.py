@@ -205,10 +205,21 @@ def start_at(model: MaskedVideoModel, run: Path) -> None:
 def start_task_at(model: TaskModel, run: Path) -> None:
     """Give a new model of a task the weights of a run of it, head included.
 
+    What finds things in the images is for training alone: a run that has it may start one without,
+    and the other way round it starts afresh.
+
     Raises:
         ValueError: If the run has no checkpoint, or another model than the new one.
     """
-    _give_weights(model, load_task(run)[0].state_dict(), run)
+    weights = load_task(run)[0].state_dict()
+    wanted = {n: weights.get(n, own) for n, own in model.state_dict().items() if _in_images(n)}
+    others = {name: value for name, value in weights.items() if not _in_images(name)}
+    _give_weights(model, others | wanted, run)
+
+
+def _in_images(name: str) -> bool:
+    """Whether a weight is of what finds things in the images."""
+    return name.startswith("image_head.")
 
 
 def _give_weights(model: nn.Module, weights: dict[str, Any], run: Path) -> None:

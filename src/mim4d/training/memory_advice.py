@@ -15,6 +15,7 @@ from mim4d.build.tasks import build_task
 from mim4d.build.trunk import without_weights_file
 from mim4d.config import TaskConfig
 from mim4d.data.clip import Clip
+from mim4d.training.modules import TaskModule
 
 _LEAST_SHARE = 0.02
 """What saves less than that is not worth a line."""
@@ -49,10 +50,10 @@ def kept_bytes(config: TaskConfig, clip: Clip) -> int:
         return tensor
 
     task, model = build_task(without_weights_file(config))
-    targets = task.targets(clip)
+    module = TaskModule(model, task, config).train()
     # What is counted stays alive until the losses go, so that no two share an address.
     with saved_tensors_hooks(count, lambda tensor: tensor):
-        losses = task.losses(model.train()(clip), targets)
+        losses = module.step_losses(clip, step=0)
     del losses
     return config.optim.batch_size * sum(found.values())
 
@@ -87,6 +88,9 @@ def _others(config: TaskConfig) -> Iterator[tuple[str, TaskConfig]]:
     if not config.encoder.checkpoint_blocks:
         encoder = replace(config.encoder, checkpoint_blocks=True)
         yield "--encoder.checkpoint-blocks", replace(config, encoder=encoder)
+    elif config.encoder.checkpoint_stages < 4:
+        encoder = replace(config.encoder, checkpoint_stages=4)
+        yield "--encoder.checkpoint-stages 4", replace(config, encoder=encoder)
     if config.frozen == "nothing":
         yield "--frozen image_encoder", replace(config, frozen="image_encoder")
     if config.frozen != "trunk":

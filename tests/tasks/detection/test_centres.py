@@ -109,6 +109,21 @@ def test_velocity_is_learned_of_what_moves_and_given_to_what_is_said_to() -> Non
     assert speeds[CLASSES.index("bus")] == pytest.approx([-3.5, 0.5])
 
 
+def test_a_cyclist_who_waits_is_taught_to_have_no_velocity() -> None:
+    bicycle = torch.tensor([CLASSES.index("bicycle")])
+    standing = truth(BOXES[1:2], bicycle)  # velocity 0
+    ridden = replace(standing, attributes=torch.tensor([ATTRIBUTES.index("cycle.with_rider")]))
+    assert boxes_on_cells(ridden, CELLS).numbers["velocity"].tolist() == [[0.0, 0.0]]
+    parked = replace(standing, attributes=torch.tensor([ATTRIBUTES.index("cycle.without_rider")]))
+    assert boxes_on_cells(parked, CELLS).numbers["velocity"].isnan().all()
+
+
+def test_velocity_without_attributes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"attribute_weight: expected above 0 beside"):
+        CentreHeadConfig(attribute_weight=0.0)
+    assert CentreHeadConfig(attribute_weight=0.0, velocity_weight=0.0).attribute_weight == 0
+
+
 def test_attributes_that_nobody_annotated_follow_from_speed() -> None:
     boxes = BOXES.clone()
     boxes[2, 7:] = float("nan")

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mim4d.data.clip import Clip, collate
 from mim4d.geometry.camera import project
 from mim4d.geometry.rigid import invert_rigid, transform_points
 from mim4d.metrics.detection.rules import CLASSES
+from mim4d.runs import loading
 from mim4d.tasks.detection.detections import TrueBoxes
 from mim4d.tasks.detection.image_peaks import image_loss, image_peaks
 from mim4d.training.estimate import describe
@@ -47,7 +49,7 @@ def boxes(*rows: list[float], kinds: list[int], learned: list[bool] | None = Non
     table = torch.tensor([[*row, 0.0, 0.0] for row in rows]).reshape(count, 9)
     known = torch.ones(count, dtype=torch.bool) if learned is None else torch.tensor(learned)
     many, none = torch.full((count,), 5), torch.full((count,), -1)
-    return TrueBoxes(table, torch.tensor(kinds), none, many, none, known, "token")
+    return TrueBoxes(table, torch.tensor(kinds, dtype=torch.long), none, many, none, known, "token")
 
 
 def test_a_bump_lies_where_the_centre_appears_and_is_as_wide_as_the_box() -> None:
@@ -131,6 +133,16 @@ def test_who_knows_where_they_are_has_next_to_no_loss() -> None:
     assert image_loss(torch.zeros_like(exact), clip, [truth]) > 10
 
 
+def test_where_there_is_no_box_everything_counts() -> None:
+    none = boxes(kinds=[])
+    heat, counted = image_peaks(none, looking_ahead(), 0, SHAPE)
+    assert not heat.any()
+    assert counted.all()
+    quiet = torch.full((1, 3, len(CLASSES), *SHAPE), -9.0)
+    assert image_loss(quiet, looking_ahead(), [none]) < 1e-3
+    assert image_loss(quiet + 9, looking_ahead(), [none]) > 100
+
+
 # --- in training ---------------------------------------------------------------------------------
 
 
@@ -175,6 +187,34 @@ def test_of_several_frames_the_key_frames_images_are_looked_at() -> None:
     images[:, 1] = 0
     other = module.step_losses(replace(clip, images=images), step=0)["image"]
     assert not torch.equal(other, before)
+
+
+def test_with_a_frozen_image_encoder_the_neck_learns() -> None:
+    config = replace(task_preset("toy", "detection"), image_loss_weight=1.0, frozen="image_encoder")
+    module = _module(config)
+    module.step_losses(clip_with(Box(5.0, 3.0)), step=0)["image"].backward()
+    taught = {name for name, p in module.model.named_parameters() if p.grad is not None}
+    assert any(name.startswith("encoder.neck.") for name in taught)
+    assert not any(name.startswith("encoder.image_encoder.") for name in taught)
+
+
+def test_a_run_with_it_starts_one_without_and_the_other_way_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = task_preset("toy", "detection")
+    models = [_module(replace(config, image_loss_weight=weight)).model for weight in (0.0, 1.0)]
+    for source, model in (models, models[::-1]):
+        for p in source.parameters():
+            p.data.fill_(0.25)
+        monkeypatch.setattr(loading, "load_task", lambda run, source=source: (source, None, None))
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        loading.start_task_at(model, Path("run"))
+        for name, value in model.named_parameters():
+            fresh = name.startswith("image_head.")
+            assert torch.equal(value, before[name] if fresh else torch.full_like(value, 0.25)), name
+        with torch.no_grad():
+            for p in model.parameters():
+                p.normal_()
 
 
 def test_a_frozen_trunk_leaves_it_out_and_other_tasks_refuse_it() -> None:

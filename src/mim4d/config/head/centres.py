@@ -28,8 +28,8 @@ class CentreHeadConfig:
     box_weight: float = 1.0
     """Weight of the L1 losses of place in the cell, height, size and heading."""
     velocity_weight: float = 0.2
-    """Weight of the L1 loss of the velocity of what moves, m/s; what the attribute says stands is
-    given 0. Seeing motion takes more than one frame: see `join`."""
+    """Weight of the L1 loss of the velocity, m/s, mean over what moves; what the attribute says
+    stands is given 0. Seeing motion takes more than one frame: see `join`."""
     attribute_weight: float = 0.2
     """Weight of the cross-entropy of the attribute."""
     min_lidar_points: int = 1
@@ -63,6 +63,9 @@ class CentreHeadConfig:
         for name in ("box_weight", "velocity_weight", "attribute_weight"):
             value = getattr(self, name)
             require(0 <= value < float("inf"), f"head.{name}", value, "0 or more")
+        gated = self.velocity_weight == 0 or self.attribute_weight > 0
+        expected = "above 0 beside head.velocity_weight: the attribute tells what moves"
+        require(gated, "head.attribute_weight", self.attribute_weight, expected)
         require(
             self.min_lidar_points >= 0, "head.min_lidar_points", self.min_lidar_points, "0 or more"
         )

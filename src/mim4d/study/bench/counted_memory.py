@@ -127,11 +127,8 @@ def compare_options(config: PretrainConfig, place: Place) -> str:
     encoder, render = config.encoder, config.render
     variants = {
         "as it is": config,
-        "--encoder.checkpoint-blocks": replace(
-            config, encoder=replace(encoder, checkpoint_blocks=True)
-        ),
-        "--encoder.checkpoint-stages 4": replace(
-            config, encoder=replace(encoder, checkpoint_stages=4)
+        "--encoder.checkpoint-blocks --encoder.checkpoint-stages 4": replace(
+            config, encoder=replace(encoder, checkpoint_blocks=True, checkpoint_stages=4)
         ),
         "--encoder.no-checkpoint-blocks": replace(
             config, encoder=replace(encoder, checkpoint_blocks=False)

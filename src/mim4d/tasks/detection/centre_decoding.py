@@ -56,7 +56,7 @@ def decode_centres(
     said = output.attributes[b].flatten(1).T[cell].masked_fill(~possible, -torch.inf)
     attributes = said.argmax(dim=1).where(possible.any(dim=1), -1)
     # Velocities were learned of what moves alone.
-    boxes[:, 7:] *= attributes_that_move(attributes)[:, None]
+    boxes[:, 7:] = boxes[:, 7:].where(attributes_that_move(attributes)[:, None], 0.0)
     ego_from_cells = torch.tensor(cells.ego_from_box, dtype=boxes.dtype, device=boxes.device)
     return Detections(move_boxes(ego_from_cells, boxes), classes, scores, attributes)
 

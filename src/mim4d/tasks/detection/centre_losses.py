@@ -1,10 +1,12 @@
 """What the dense head learns: Gaussian peaks at centres, and L1 on what stands there.
 
-Of one clip, sums over boxes are divided by their number; clips are averaged, so that two at once
-equal two of one. Boxes that nobody could have seen are neither to be found nor wrong to find.
+Of one clip, sums over boxes are divided by the number of those that have the value in question;
+clips are averaged, so that two at once equal two of one. Boxes that nobody could have seen are
+neither to be found nor wrong to find.
 
 Most things stand, so that whoever minimises |v − v̂| over all of them answers 0 for all. Velocity is
-therefore learned of what moves alone; the attribute tells what does (see `decode_centres`).
+therefore learned alone of what moves, by its speed or its attribute (a cyclist who waits); the
+attribute tells what does (see `decode_centres`).
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,12 @@ from mim4d.geometry.voxel_grid import VoxelGrid
 from mim4d.metrics.detection.rules import ATTRIBUTES, CLASSES
 from mim4d.tasks.detection.box_code import move_boxes
 from mim4d.tasks.detection.centre_head import CentreOutput, cell_places
-from mim4d.tasks.detection.detections import MOVING_M_S, TrueBoxes, attributes_by_speed
+from mim4d.tasks.detection.detections import (
+    MOVING_M_S,
+    TrueBoxes,
+    attributes_by_speed,
+    attributes_that_move,
+)
 from mim4d.tasks.detection.peaks import bumps, class_peaks
 from mim4d.tasks.focal import heat_map_focal
 
@@ -55,28 +62,25 @@ def boxes_on_cells(truth: TrueBoxes, cells: VoxelGrid) -> CellBoxes:
     found = inside & truth.learned
     learned = truth.learned[inside]
     heat, counted = class_peaks(heat, truth.classes[inside], learned)
-    boxes, place = boxes[found], place[found]
+    boxes, place, classes = boxes[found], place[found], truth.classes[found]
+    attributes = _attributes(boxes, classes, truth.attributes[found])
+    moves = (boxes[:, 7:].norm(dim=1) > MOVING_M_S) | attributes_that_move(attributes)
     yaw = boxes[:, 6]
     numbers = {
         "offset": place - place.floor(),
         "height": boxes[:, 2:3],
         "log_size": boxes[:, 3:6].log(),
         "heading": torch.stack([yaw.sin(), yaw.cos()], dim=1),
-        "velocity": boxes[:, 7:].where(_moves(boxes)[:, None], torch.nan),
+        "velocity": boxes[:, 7:].where(moves[:, None], torch.nan),
     }
     return CellBoxes(
         heat,
         counted,
         place.floor().long().flip(1),
-        truth.classes[found],
+        classes,
         numbers,
-        _attributes(boxes, truth.classes[found], truth.attributes[found]),
+        attributes,
     )
-
-
-def _moves(boxes: Float[Tensor, "k 9"]) -> Bool[Tensor, " k"]:
-    """Boxes of a known velocity that is not next to none."""
-    return boxes[:, 7:].norm(dim=1) > MOVING_M_S
 
 
 def _attributes(

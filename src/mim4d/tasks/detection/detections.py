@@ -82,17 +82,16 @@ def attributes_by_speed(
     return torch.where(velocities_m_s.norm(dim=1) > MOVING_M_S, moving, still)
 
 
+def attributes_that_move(attributes: Int[Tensor, " k"]) -> Bool[Tensor, " k"]:
+    """Which of these attributes say that something moves; none (-1) does not."""
+    moving = [*(number in _MOVING for number in range(len(ATTRIBUTES))), False]
+    return torch.tensor(moving, device=attributes.device)[attributes]
+
+
 def _numbers(names: dict[str, str]) -> tuple[int, ...]:
     return tuple(ATTRIBUTES.index(names[c]) if c in names else -1 for c in CLASSES)
 
 
-def attributes_that_move(attributes: Int[Tensor, " k"]) -> Bool[Tensor, " k"]:
-    """Which of these attributes say that something moves; none (-1) does not."""
-    moving = [*(name in _SAY_MOVING for name in ATTRIBUTES), False]
-    return torch.tensor(moving, device=attributes.device)[attributes]
-
-
-_SAY_MOVING = ("vehicle.moving", "pedestrian.moving", "cycle.with_rider")
 _VEHICLES = ("car", "truck", "bus", "trailer", "construction_vehicle")
 _CYCLES = ("motorcycle", "bicycle")
 _MOVING = _numbers(

@@ -23,7 +23,7 @@ from mim4d.tasks.focal import heat_map_focal
 
 _HIDDEN = 32
 _NEAR_M = 0.1
-"""What is nearer to the camera's plane, or behind it, is cut off."""
+"""Corners nearer to the camera's plane, or behind it, are taken to lie so far from it."""
 _START_LOGIT = -math.log(99)
 """Each class starts at a probability of 1 %."""
 
@@ -44,7 +44,7 @@ def image_head(channels: int) -> nn.Module:
 def image_loss(
     logits: Float[Tensor, "b n c hf wf"], clip: Clip, truth: Sequence[TrueBoxes]
 ) -> Tensor:
-    """Focal loss of the heat maps, by the number of boxes that appear in a clip; mean over clips.
+    """Focal loss of the heat maps, by the number of their peaks in a clip; mean over clips.
 
     Args:
         logits: Of the key frame's images.
@@ -75,12 +75,9 @@ def image_peaks(
     """
     present = clip.image_present[b, clip.key]
     centre, width, seen = _in_images(truth.boxes_ref, clip, b, shape_yx)
-    heat = bumps(centre, width, shape_yx)
-    maps = [
-        class_peaks(heat[n, kept], truth.classes[kept], truth.learned[kept])
-        for n, kept in enumerate(seen & present[:, None])
-    ]
-    peaks, counted = (torch.stack(each) for each in zip(*maps, strict=True))
+    kept = seen & present[:, None]
+    heat = bumps(centre, width, shape_yx) * kept[..., None, None]
+    peaks, counted = class_peaks(heat, truth.classes, truth.learned)
     return peaks, counted & present[:, None, None, None]
 
 

@@ -36,19 +36,22 @@ def bumps(
 
 
 def class_peaks(
-    heat: Float[Tensor, "k y x"], classes: Int[Tensor, " k"], learned: Bool[Tensor, " k"]
-) -> tuple[Float[Tensor, "c y x"], Bool[Tensor, "c y x"]]:
+    heat: Float[Tensor, "*n k y x"], classes: Int[Tensor, " k"], learned: Bool[Tensor, " k"]
+) -> tuple[Float[Tensor, "*n c y x"], Bool[Tensor, "*n c y x"]]:
     """The heat map of each class, and where it counts.
 
     Args:
-        heat: Of each box.
+        heat: Of each box; 0 everywhere leaves it out.
         classes: Of each box.
         learned: Boxes to be found; near others, nothing counts but peaks.
     """
-    peaks, ignored = (_highest(heat[rows], classes[rows]) for rows in (learned, ~learned))
+    # Factors, not choices of rows: those would wait for the device.
+    peaks, ignored = (_highest(heat * rows[:, None, None], classes) for rows in (learned, ~learned))
     return peaks, (ignored < _IGNORED_FROM) | (peaks == 1)
 
 
-def _highest(heat: Float[Tensor, "k y x"], classes: Int[Tensor, " k"]) -> Float[Tensor, "c y x"]:
-    highest = heat.new_zeros(len(CLASSES), *heat.shape[1:])
-    return highest.scatter_reduce(0, classes[:, None, None].expand_as(heat), heat, "amax")
+def _highest(
+    heat: Float[Tensor, "*n k y x"], classes: Int[Tensor, " k"]
+) -> Float[Tensor, "*n c y x"]:
+    highest = heat.new_zeros(*heat.shape[:-3], len(CLASSES), *heat.shape[-2:])
+    return highest.scatter_reduce(-3, classes[:, None, None].expand_as(heat), heat, "amax")

@@ -84,7 +84,7 @@ class Detection:
         return image_head(channels)
 
     def image_loss(self, output: Tensor, clip: Clip, targets: list[TrueBoxes]) -> Tensor:
-        """Of that."""
+        """Focal loss of the heat maps in the images; mean over clips."""
         return image_loss(output.unflatten(0, (clip.batch_size, -1)), clip, targets)
 
     def decode(self, output: Any) -> list[Detections]:
