@@ -120,7 +120,7 @@ def test_boxes_in_images_stay_on_the_device() -> None:
             return mode.from_tensor(value, static_shapes=True).to("cuda")
 
         move(model.image_head, to)
-        frames, true = (map_tensors(record, to) for record in (clip, targets))
+        frames, true = map_tensors(clip, to), [map_tensors(boxes, to) for boxes in targets]
         features = to(torch.zeros(clip.num_cameras, config.encoder.neck_channels, 16, 24))
         loss = task.image_loss(model.image_head(features), frames, true)
     assert loss.device.type == "cuda"
